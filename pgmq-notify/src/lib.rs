@@ -1,0 +1,1 @@
+//! PGMQ calls and a LISTEN loop that knows when it missed something.

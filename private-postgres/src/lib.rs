@@ -1,0 +1,1 @@
+//! A private PostgreSQL server as a child process, for development, demos, benchmarks and tests.

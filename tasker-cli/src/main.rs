@@ -1,0 +1,2 @@
+//! The tasker command: every role of the system in one binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The orchestrator: events become commands, commands claim and enqueue.

@@ -1,0 +1,1 @@
+//! The domain of Tasker: configuration, channels, templates, states and the queries of the engine.

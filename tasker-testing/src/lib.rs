@@ -1,0 +1,1 @@
+//! Test databases, worlds and fault injection for the tests of Tasker.

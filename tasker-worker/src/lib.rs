@@ -1,0 +1,1 @@
+//! The worker runtime: receives steps, runs handlers, reports outcomes.
