@@ -1,1 +1,4 @@
 //! The domain of Tasker: configuration, channels, templates, states and the queries of the engine.
+
+pub mod dag;
+pub mod template;
