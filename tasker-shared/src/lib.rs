@@ -1,4 +1,7 @@
 //! The domain of Tasker: configuration, channels, templates, states and the queries of the engine.
 
 pub mod dag;
+pub mod error;
+pub mod ids;
+pub mod state;
 pub mod template;

@@ -1,0 +1,215 @@
+//! One connection that listens, for as long as it is wanted.
+//!
+//! A connection that breaks is replaced, with growing and jittered pauses. One that is half open
+//! shows no error, so the loop sends itself a heartbeat and replaces a connection that does not
+//! echo it in time. Every new connection is reported as [`ListenEvent::Connected`]: whatever was
+//! announced before it may have been missed, and the receiver has to look for itself.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+use uuid::Uuid;
+
+/// How the loop keeps its connection.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenerSettings {
+    /// Time between two heartbeats; a connection is given up when an echo takes this long.
+    pub heartbeat_interval: Duration,
+    /// Pause before the first attempt to reconnect.
+    pub reconnect_min: Duration,
+    /// Longest pause between two attempts.
+    pub reconnect_max: Duration,
+}
+
+/// What the loop reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenEvent {
+    /// A new connection listens: anything sent before may have been missed.
+    Connected,
+    /// A notification.
+    Notification {
+        /// Its channel.
+        channel: String,
+        /// Its payload.
+        payload: String,
+    },
+}
+
+/// The channels that a listener listens to; they can change while it runs.
+#[derive(Debug, Clone)]
+pub struct Subscriptions(watch::Sender<BTreeSet<String>>);
+
+impl Subscriptions {
+    /// Subscribes to `channels` from the first connection on.
+    pub fn new(channels: impl IntoIterator<Item = String>) -> Self {
+        Self(watch::Sender::new(channels.into_iter().collect()))
+    }
+
+    /// Listens to one more channel; true when it was not listened to before.
+    pub fn listen(&self, channel: impl Into<String>) -> bool {
+        let channel = channel.into();
+        self.0.send_if_modified(|channels| channels.insert(channel))
+    }
+
+    /// Listens no longer to a channel; true when it was listened to.
+    pub fn unlisten(&self, channel: &str) -> bool {
+        self.0.send_if_modified(|channels| channels.remove(channel))
+    }
+}
+
+/// Why a connection was given up.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("the connection was closed")]
+    Closed,
+    #[error("a heartbeat was not echoed within {0:?}")]
+    Silent(Duration),
+    #[error(transparent)]
+    Failed(#[from] sqlx::Error),
+}
+
+/// Listens until `shutdown` and hands every event to `sink`, in order.
+///
+/// While `sink` waits nothing is read, so that a slow receiver holds back the server's queue and
+/// nothing is lost.
+pub async fn run(
+    options: PgConnectOptions,
+    subscriptions: Subscriptions,
+    settings: ListenerSettings,
+    mut sink: impl AsyncFnMut(ListenEvent),
+    shutdown: CancellationToken,
+) {
+    let mut pause = settings.reconnect_min;
+    while !shutdown.is_cancelled() {
+        let connected = Instant::now();
+        let ended = tokio::select! {
+            ended = listen(&options, &subscriptions, settings, &mut sink) => ended,
+            () = shutdown.cancelled() => return,
+        };
+        if connected.elapsed() > settings.reconnect_max {
+            pause = settings.reconnect_min;
+        }
+        match ended {
+            Lost::Closed => info!("the listening connection was closed; connecting again"),
+            lost => warn!(error = %lost, "the listening connection was lost; connecting again"),
+        }
+        tokio::select! {
+            () = sleep(jittered(pause)) => {}
+            () = shutdown.cancelled() => return,
+        }
+        pause = (pause * 2).min(settings.reconnect_max);
+    }
+}
+
+/// Listens on one connection until it is lost.
+async fn listen(
+    options: &PgConnectOptions,
+    subscriptions: &Subscriptions,
+    settings: ListenerSettings,
+    sink: &mut impl AsyncFnMut(ListenEvent),
+) -> Lost {
+    match listen_until_lost(options, subscriptions, settings, sink).await {
+        Ok(never) => match never {},
+        Err(lost) => lost,
+    }
+}
+
+async fn listen_until_lost(
+    options: &PgConnectOptions,
+    subscriptions: &Subscriptions,
+    settings: ListenerSettings,
+    sink: &mut impl AsyncFnMut(ListenEvent),
+) -> Result<std::convert::Infallible, Lost> {
+    let deadline = settings.heartbeat_interval.max(settings.reconnect_max);
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(deadline)
+        .connect_lazy_with(options.clone());
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.eager_reconnect(false);
+
+    let heartbeat_channel = format!("pgmq_notify_{}", Uuid::new_v4().simple());
+    let mut wanted = subscriptions.0.subscribe();
+    let mut listening = wanted.borrow_and_update().clone();
+    let channels = listening
+        .iter()
+        .map(String::as_str)
+        .chain([heartbeat_channel.as_str()]);
+    within(deadline, listener.listen_all(channels.collect::<Vec<_>>())).await?;
+    sink(ListenEvent::Connected).await;
+
+    let period = settings.heartbeat_interval;
+    let mut heartbeat = interval_at(Instant::now() + period, period);
+    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut awaiting_echo = false;
+    loop {
+        tokio::select! {
+            // Reading comes first: an echo that lies in the socket is not late.
+            biased;
+            received = listener.try_recv() => {
+                let Some(notification) = received? else { return Err(Lost::Closed) };
+                if notification.channel() == heartbeat_channel {
+                    awaiting_echo = false;
+                } else {
+                    sink(ListenEvent::Notification {
+                        channel: notification.channel().to_owned(),
+                        payload: notification.payload().to_owned(),
+                    })
+                    .await;
+                }
+            }
+            _ = wanted.changed() => {
+                let next = wanted.borrow_and_update().clone();
+                resubscribe(&mut listener, &listening, &next, deadline).await?;
+                listening = next;
+            }
+            _ = heartbeat.tick() => {
+                if awaiting_echo {
+                    return Err(Lost::Silent(period));
+                }
+                awaiting_echo = true;
+                let beat = sqlx::query("select pg_notify($1, '')").bind(&heartbeat_channel);
+                within(period, beat.execute(&mut listener)).await?;
+            }
+        }
+    }
+}
+
+/// Follows a change of the wanted channels on the open connection.
+async fn resubscribe(
+    listener: &mut PgListener,
+    listening: &BTreeSet<String>,
+    wanted: &BTreeSet<String>,
+    deadline: Duration,
+) -> Result<(), Lost> {
+    for channel in wanted.difference(listening) {
+        within(deadline, listener.listen(channel)).await?;
+        debug!(channel, "listening");
+    }
+    for channel in listening.difference(wanted) {
+        within(deadline, listener.unlisten(channel)).await?;
+        debug!(channel, "listening no longer");
+    }
+    Ok(())
+}
+
+/// Bounds a statement on a connection that may be half open.
+async fn within<T>(
+    deadline: Duration,
+    statement: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, Lost> {
+    match timeout(deadline, statement).await {
+        Ok(result) => Ok(result?),
+        Err(_) => Err(Lost::Silent(deadline)),
+    }
+}
+
+/// A pause between half and all of `pause`, so that a fleet does not reconnect in step.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
+}

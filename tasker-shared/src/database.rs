@@ -1,0 +1,224 @@
+//! Connections to PostgreSQL: the pool, connections of their own for hot loops, deadlines and
+//! migrations.
+//!
+//! Every call has a name, a deadline and a metric. A call whose connection broke or whose deadline
+//! passed may or may not have taken effect; the functions of the engine are safe to repeat.
+
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use tokio::time::timeout;
+
+use crate::config::DatabaseConfig;
+use crate::error::Error;
+use crate::telemetry::metrics;
+
+mod migrations;
+
+pub use migrations::{migrate, schema_is_current};
+
+/// Shown to the server, so that `pg_stat_activity` tells our connections from others.
+const APPLICATION_NAME: &str = "tasker";
+
+/// The database of one process: a pool for occasional calls and the options for own connections.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pool: PgPool,
+    options: PgConnectOptions,
+    listen_options: PgConnectOptions,
+    call_timeout: Duration,
+}
+
+impl Database {
+    /// Connects once to see that the configuration is right, and opens the pool.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] for a URL that cannot be read, [`Error::Unavailable`] when nobody answers
+    /// there; neither text holds the password.
+    pub async fn connect(config: &DatabaseConfig) -> Result<Self, Error> {
+        let options = connect_options(&config.url, "database.url", config)?;
+        let listen_options = match &config.listen_url {
+            Some(url) => connect_options(url, "database.listen_url", config)?,
+            None => options.clone(),
+        };
+        let pool = PgPoolOptions::new()
+            .max_connections(config.max_connections)
+            .acquire_timeout(config.acquire_timeout())
+            .connect_lazy_with(options.clone());
+        let database = Self {
+            pool,
+            options,
+            listen_options,
+            call_timeout: config.call_timeout(),
+        };
+        open(&database.options, config.acquire_timeout())
+            .await?
+            .close()
+            .await?;
+        Ok(database)
+    }
+
+    /// The pool, for calls that are not part of a hot loop.
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// The options of a direct connection that can LISTEN.
+    pub fn listen_options(&self) -> PgConnectOptions {
+        self.listen_options.clone()
+    }
+
+    /// A connection of its own for one loop; opened at the first call.
+    pub fn dedicated(&self) -> DedicatedConnection {
+        DedicatedConnection {
+            options: self.options.clone(),
+            call_timeout: self.call_timeout,
+            connection: None,
+        }
+    }
+
+    /// Runs `f` on a connection of the pool, within the deadline of a call.
+    pub async fn call<T>(
+        &self,
+        name: &'static str,
+        f: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let started = Instant::now();
+        let work = async {
+            let mut connection = self
+                .pool
+                .acquire()
+                .await
+                .map_err(|error| self.named(error))?;
+            f(&mut connection).await
+        };
+        let result = match timeout(self.call_timeout, work).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::TimedOut {
+                call: name,
+                deadline: self.call_timeout,
+            }),
+        };
+        metrics().database_call(name, started.elapsed(), result.is_ok());
+        result
+    }
+
+    /// Adds to an error of the pool which server it was that did not answer.
+    fn named(&self, error: sqlx::Error) -> Error {
+        match Error::from(error) {
+            Error::Unavailable { message } => Error::Unavailable {
+                message: format!("{message} ({})", describe(&self.options)),
+            },
+            other => other,
+        }
+    }
+}
+
+/// A connection that one loop owns; it reconnects by itself at the next call after a failure.
+#[derive(Debug)]
+pub struct DedicatedConnection {
+    options: PgConnectOptions,
+    call_timeout: Duration,
+    connection: Option<PgConnection>,
+}
+
+impl DedicatedConnection {
+    /// Runs `f`, within the deadline of a call; a failed connection is replaced at the next call.
+    pub async fn call<T>(
+        &mut self,
+        name: &'static str,
+        f: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let started = Instant::now();
+        let deadline = self.call_timeout;
+        // The connection is out of its place while a call runs: where the call is abandoned
+        // half-way, it must not be used again.
+        let connection = self.connection.take();
+        let work = async {
+            let mut connection = match connection {
+                Some(connection) => connection,
+                None => open(&self.options, deadline).await?,
+            };
+            let result = f(&mut connection).await;
+            Ok::<_, Error>((connection, result))
+        };
+        let result = match timeout(deadline, work).await {
+            Ok(Ok((connection, result))) => {
+                if !matches!(&result, Err(error) if error.is_transient()) {
+                    self.connection = Some(connection);
+                }
+                result
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::TimedOut {
+                call: name,
+                deadline,
+            }),
+        };
+        metrics().database_call(name, started.elapsed(), result.is_ok());
+        result
+    }
+}
+
+/// Reads a URL into options that carry our limits to the server.
+fn connect_options(
+    url: &str,
+    key: &str,
+    config: &DatabaseConfig,
+) -> Result<PgConnectOptions, Error> {
+    if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+        return Err(Error::Schema(format!(
+            "{key} does not start with postgres:// or postgresql://; \
+             expected postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+        )));
+    }
+    let options = PgConnectOptions::from_str(url).map_err(|error| {
+        Error::Schema(format!(
+            "{key} cannot be read as a URL: {error}; \
+             expected postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+        ))
+    })?;
+    Ok(options
+        .application_name(APPLICATION_NAME)
+        .options([
+            ("statement_timeout", config.statement_timeout_ms.to_string()),
+            (
+                "idle_in_transaction_session_timeout",
+                config.statement_timeout_ms.to_string(),
+            ),
+        ])
+        .disable_statement_logging())
+}
+
+/// Opens one connection and names the server in the error when that fails.
+async fn open(options: &PgConnectOptions, deadline: Duration) -> Result<PgConnection, Error> {
+    let refused = |reason: String| Error::Unavailable {
+        message: format!(
+            "could not connect to PostgreSQL at {}: {reason}",
+            describe(options)
+        ),
+    };
+    match timeout(deadline, PgConnection::connect_with(options)).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(sqlx::Error::Database(error))) => Err(refused(error.message().to_owned())),
+        Ok(Err(error)) => Err(refused(error.to_string())),
+        Err(_) => Err(refused(format!("no answer within {deadline:?}"))),
+    }
+}
+
+/// Where a connection goes, without the password.
+fn describe(options: &PgConnectOptions) -> String {
+    let place = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let database = options
+        .get_database()
+        .unwrap_or_else(|| options.get_username());
+    format!(
+        "{place}, database {database}, user {}",
+        options.get_username()
+    )
+}

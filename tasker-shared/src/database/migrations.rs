@@ -1,0 +1,96 @@
+//! Brings a database to the schema this program was built for.
+//!
+//! PGMQ comes first, from its own scripts; our migrations follow, each in its transaction. Several
+//! processes may do this at once: each step takes a lock and finds the work already done.
+
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+
+use crate::database::Database;
+use crate::error::Error;
+
+/// Keeps our list of applied migrations apart from one the host application may have.
+const MIGRATIONS_TABLE: &str = "tasker._migrations";
+
+/// The migrations, compiled in; file order is reading order.
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("../migrations");
+    migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
+    migrator.create_schema("tasker");
+    migrator
+}
+
+/// Installs PGMQ where it is missing and applies the migrations that are not there yet.
+///
+/// # Errors
+/// [`Error::Schema`] when the database is too old, was migrated by another version of this
+/// program, or holds a `pgmq` schema of unknown origin.
+pub async fn migrate(database: &Database) -> Result<(), Error> {
+    refuse_old_server(database).await?;
+    pgmq_notify::install(database.pool())
+        .await
+        .map_err(|error| Error::Schema(format!("could not install the PGMQ functions: {error}")))?;
+    migrator().run(database.pool()).await.map_err(schema_error)
+}
+
+/// Whether every migration of this program, and nothing unknown to it, is applied.
+pub async fn schema_is_current(database: &Database) -> Result<bool, Error> {
+    database
+        .call("schema_is_current", async |connection| {
+            let exists: bool = sqlx::query_scalar("select to_regclass($1) is not null")
+                .bind(MIGRATIONS_TABLE)
+                .fetch_one(&mut *connection)
+                .await?;
+            if !exists {
+                return Ok(false);
+            }
+            let applied = connection
+                .list_applied_migrations(MIGRATIONS_TABLE)
+                .await
+                .map_err(schema_error)?;
+            let known = migrator();
+            Ok(known.iter().all(|migration| {
+                applied.iter().any(|applied| {
+                    applied.version == migration.version && applied.checksum == migration.checksum
+                })
+            }))
+        })
+        .await
+}
+
+/// PostgreSQL 14 is the first with the functions we use.
+const OLDEST_SERVER: i32 = 14;
+
+async fn refuse_old_server(database: &Database) -> Result<(), Error> {
+    let version: String = database
+        .call("server_version", async |connection| {
+            Ok(sqlx::query_scalar("show server_version_num")
+                .fetch_one(connection)
+                .await?)
+        })
+        .await?;
+    let major = version.parse::<i32>().unwrap_or_default() / 10_000;
+    if major < OLDEST_SERVER {
+        return Err(Error::Schema(format!(
+            "the server is PostgreSQL {major}; version {OLDEST_SERVER} or newer is needed"
+        )));
+    }
+    Ok(())
+}
+
+fn schema_error(error: MigrateError) -> Error {
+    match error {
+        MigrateError::VersionMismatch(version) => Error::Schema(format!(
+            "migration {version} was applied in another form by another build of tasker; \
+             use the build that applied it, or a new database"
+        )),
+        MigrateError::VersionMissing(version) => Error::Schema(format!(
+            "the database has migration {version}, which this build of tasker does not know; \
+             use a newer build"
+        )),
+        MigrateError::Execute(error) => error.into(),
+        MigrateError::ExecuteMigration(error, version) => Error::Schema(format!(
+            "migration {version} failed and was rolled back: {error}"
+        )),
+        error => Error::Schema(format!("could not migrate the database: {error}")),
+    }
+}

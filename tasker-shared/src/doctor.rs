@@ -1,0 +1,30 @@
+//! Checks of the invariants on a live database.
+
+use serde::Serialize;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::error::Error;
+
+/// A place where the database does not hold what it must.
+#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+pub struct Finding {
+    /// Name of the invariant that is broken.
+    pub check: String,
+    /// The task concerned.
+    pub task_uuid: Option<Uuid>,
+    /// The step concerned.
+    pub step_name: Option<String>,
+    /// What was found, and what was expected.
+    pub detail: String,
+}
+
+/// Runs every check in one snapshot; an empty answer means that all invariants hold.
+pub async fn examine(connection: &mut PgConnection) -> Result<Vec<Finding>, Error> {
+    let rows = sqlx::query_as(
+        "select check_name as check, task_uuid, step_name, detail from tasker.doctor()",
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}

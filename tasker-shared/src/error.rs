@@ -1,0 +1,129 @@
+//! What can go wrong between the engine and its database.
+
+use std::time::Duration;
+
+/// SQLSTATE of a refusal because the input is wrong.
+const INVALID_INPUT: &str = "TK400";
+/// SQLSTATE of a refusal because the named thing does not exist.
+const NOT_FOUND: &str = "TK404";
+/// SQLSTATE of a refusal because the present state forbids it.
+const CONFLICT: &str = "TK409";
+
+/// An error of a call to the engine.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The engine understood the request and refuses it; the text is meant for the caller.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The database did not take or not answer the call; the same call may work later.
+    #[error("the database is unavailable: {message}")]
+    Unavailable {
+        /// What failed, free of credentials.
+        message: String,
+    },
+    /// The call did not end within its deadline; what it did is unknown.
+    #[error("the database call {call} did not end within {deadline:?}")]
+    TimedOut {
+        /// Name of the call.
+        call: &'static str,
+        /// The deadline that passed.
+        deadline: Duration,
+    },
+    /// The database refused a statement for a reason of its own: a bug or a damaged schema.
+    #[error("database error: {0}")]
+    Database(#[source] sqlx::Error),
+    /// A row holds what no writer of ours writes.
+    #[error("corrupt data: {0}")]
+    Corrupt(String),
+    /// The schema is missing or not the one this program was built for.
+    #[error("{0}")]
+    Schema(String),
+}
+
+/// A refusal by the engine, in words for the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}", hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
+pub struct Refusal {
+    /// Which sort of refusal it is.
+    pub kind: RefusalKind,
+    /// What is wrong.
+    pub message: String,
+    /// How to mend it.
+    pub hint: Option<String>,
+}
+
+/// The sorts of refusals, which callers answer differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The input is wrong.
+    InvalidInput,
+    /// The named thing does not exist.
+    NotFound,
+    /// The present state forbids it.
+    Conflict,
+}
+
+impl Error {
+    /// Whether the same call may succeed later without any change by the caller.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::TimedOut { .. })
+    }
+
+    /// The refusal, where the error is one.
+    pub const fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) => Some(refusal),
+            _ => None,
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(database) => {
+                let code = database.code().unwrap_or_default();
+                let kind = match code.as_ref() {
+                    INVALID_INPUT => RefusalKind::InvalidInput,
+                    NOT_FOUND => RefusalKind::NotFound,
+                    CONFLICT => RefusalKind::Conflict,
+                    code if is_outage(code) => {
+                        return Self::Unavailable {
+                            message: database.message().to_owned(),
+                        };
+                    }
+                    "3F000" | "42P01" | "42883" => {
+                        return Self::Schema(format!(
+                            "the database lacks what this program needs: {}; run `tasker migrate`",
+                            database.message()
+                        ));
+                    }
+                    _ => return Self::Database(error),
+                };
+                let hint = database
+                    .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+                    .and_then(|error| error.hint().map(str::to_owned));
+                Self::Refused(Refusal {
+                    kind,
+                    message: database.message().to_owned(),
+                    hint,
+                })
+            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::WorkerCrashed => Self::Unavailable {
+                message: error.to_string(),
+            },
+            _ => Self::Database(error),
+        }
+    }
+}
+
+/// Whether a SQLSTATE says that the server cannot serve for the moment: connection exceptions,
+/// lack of resources, operator intervention, and rollbacks that a repeated call survives.
+fn is_outage(code: &str) -> bool {
+    matches!(code.get(..2), Some("08" | "53" | "57" | "40")) || code == "55P03"
+}

@@ -1,0 +1,107 @@
+//! What an operator does to tasks and steps by hand.
+
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use crate::announcer::Announcements;
+use crate::error::Error;
+use crate::ids::TaskUuid;
+
+/// Cancels a task: what is not started never starts, running handlers are told at their next
+/// heartbeat or by the announcement.
+///
+/// # Errors
+/// Not-found, or a conflict when the task already ended well or was cancelled.
+pub async fn cancel_task(
+    connection: &mut PgConnection,
+    task_uuid: TaskUuid,
+    actor: &str,
+    reason: Option<&str>,
+) -> Result<Announcements, Error> {
+    let row = sqlx::query("select * from tasker.cancel_task($1, $2, $3)")
+        .bind(task_uuid)
+        .bind(actor)
+        .bind(reason)
+        .fetch_one(connection)
+        .await?;
+    Announcements::from_row(&row)
+}
+
+/// Marks a failed task as dealt with outside of the system.
+///
+/// # Errors
+/// Not-found, or a conflict when the task is not in `error`.
+pub async fn resolve_task(
+    connection: &mut PgConnection,
+    task_uuid: TaskUuid,
+    actor: &str,
+    reason: Option<&str>,
+) -> Result<Announcements, Error> {
+    let row = sqlx::query("select * from tasker.resolve_task($1, $2, $3)")
+        .bind(task_uuid)
+        .bind(actor)
+        .bind(reason)
+        .fetch_one(connection)
+        .await?;
+    Announcements::from_row(&row)
+}
+
+/// Runs a failed step again with a fresh set of attempts, or one that waits for its retry at once.
+///
+/// # Errors
+/// Not-found, or a conflict when the step is in another state.
+pub async fn retry_step(
+    connection: &mut PgConnection,
+    task_uuid: TaskUuid,
+    step_name: &str,
+    actor: &str,
+    reason: Option<&str>,
+) -> Result<Announcements, Error> {
+    let row = sqlx::query("select * from tasker.retry_step($1, $2, $3, $4)")
+        .bind(task_uuid)
+        .bind(step_name)
+        .bind(actor)
+        .bind(reason)
+        .fetch_one(connection)
+        .await?;
+    Announcements::from_row(&row)
+}
+
+/// How an operator settles a step without its handler.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settlement {
+    /// Leave it out; dependents see this result, `null` as a rule.
+    Skip(Value),
+    /// It was done by hand, with this result.
+    Resolve(Value),
+}
+
+/// Settles a step that is not running, so that its dependents can go on.
+///
+/// # Errors
+/// Not-found, or a conflict when the step runs or has ended.
+pub async fn settle_step(
+    connection: &mut PgConnection,
+    task_uuid: TaskUuid,
+    step_name: &str,
+    settlement: &Settlement,
+    actor: &str,
+    reason: Option<&str>,
+) -> Result<Announcements, Error> {
+    let (state, result) = match settlement {
+        Settlement::Skip(result) => ("skipped", result),
+        Settlement::Resolve(result) => ("resolved_manually", result),
+    };
+    let row = sqlx::query(
+        "select * from tasker.settle_step($1, $2, $3::text::tasker.step_state, $4, $5, $6)",
+    )
+    .bind(task_uuid)
+    .bind(step_name)
+    .bind(state)
+    .bind(result)
+    .bind(actor)
+    .bind(reason)
+    .fetch_one(connection)
+    .await?;
+    Announcements::from_row(&row)
+}

@@ -1,0 +1,106 @@
+//! Steps that may run: found, claimed, and made due by timers.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+
+use crate::error::Error;
+use crate::ids::TaskUuid;
+use crate::steps::milliseconds;
+
+/// A task some of whose ready steps this call put into their queue.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct ClaimedTask {
+    /// The task.
+    pub task_uuid: TaskUuid,
+    /// Namespace of its template.
+    pub namespace: String,
+    /// The queue its messages went to.
+    pub queue_name: String,
+    /// Priority of the task.
+    pub priority: i32,
+    /// How many of its steps were claimed.
+    pub ready_steps: i32,
+    /// How long the oldest of them had been ready, in milliseconds on the database's clock.
+    pub ready_for_ms: f64,
+}
+
+/// Claims up to `limit` ready steps, the most urgent and then the oldest first, puts each into its
+/// namespace's queue and wakes the queue's workers.
+///
+/// Steps that another orchestrator is claiming are left to it.
+pub async fn claim_ready_tasks(
+    connection: &mut PgConnection,
+    processor: &str,
+    limit: i32,
+) -> Result<Vec<ClaimedTask>, Error> {
+    Ok(
+        sqlx::query_as("select * from tasker.claim_ready_tasks($1, $2)")
+            .bind(processor)
+            .bind(limit)
+            .fetch_all(connection)
+            .await?,
+    )
+}
+
+/// A task that has ready steps which nobody claimed so far.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct ReadyTask {
+    /// The task.
+    pub task_uuid: TaskUuid,
+    /// Namespace of its template.
+    pub namespace: String,
+    /// Priority of the task.
+    pub priority: i32,
+    /// How many of its steps are ready.
+    pub ready_steps: i32,
+    /// How long the oldest of them has been ready, in milliseconds on the database's clock.
+    pub ready_for_ms: f64,
+}
+
+/// Finds up to `limit` tasks whose steps have been ready for longer than `age`, whatever announced
+/// them, the most urgent first.
+pub async fn find_ready_tasks(
+    connection: &mut PgConnection,
+    age: Duration,
+    limit: i32,
+) -> Result<Vec<ReadyTask>, Error> {
+    Ok(
+        sqlx::query_as("select * from tasker.find_ready_tasks($1, $2)")
+            .bind(milliseconds(age))
+            .bind(limit)
+            .fetch_all(connection)
+            .await?,
+    )
+}
+
+/// What a look at the timers did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimersFired {
+    /// How many retries became ready.
+    pub fired: i32,
+    /// Queues that hold messages whose lease ran out; their workers were woken.
+    pub woken_queues: Vec<String>,
+    /// When the next retry or lease is due; `None` when nothing waits.
+    pub next_due_in: Option<Duration>,
+}
+
+/// Makes due retries ready and wakes the workers of queues in which a lease ran out.
+///
+/// Any number of orchestrators may do this at once; each retry fires once.
+pub async fn fire_due_timers(
+    connection: &mut PgConnection,
+    limit: i32,
+) -> Result<TimersFired, Error> {
+    let (fired, woken_queues, next_due_ms): (i32, Vec<String>, Option<i64>) =
+        sqlx::query_as("select fired, woken_queues, next_due_ms from tasker.fire_due_timers($1)")
+            .bind(limit)
+            .fetch_one(connection)
+            .await?;
+    let next_due_in = next_due_ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
+    Ok(TimersFired {
+        fired,
+        woken_queues,
+        next_due_in,
+    })
+}

@@ -1,0 +1,237 @@
+//! Tasks: submitted, looked at, cancelled.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::ids::TaskUuid;
+use crate::state::{StepState, TaskState};
+
+/// A task to be submitted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct NewTask {
+    /// Namespace of the template.
+    pub namespace: String,
+    /// Name of the template.
+    pub name: String,
+    /// Version of the template; the highest where none is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Input of the task, checked against the template's input schema.
+    pub context: Value,
+    /// Larger is claimed first.
+    pub priority: i32,
+    /// The same key again, for the same template, gives the first task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
+/// The answer to one submitted task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub struct Submitted {
+    /// The task; an earlier one where its idempotency key was known.
+    pub task_uuid: TaskUuid,
+    /// Whether this call created it.
+    pub created: bool,
+}
+
+/// Submits tasks, all or none, in the caller's transaction where there is one.
+///
+/// The answers are in the order of the input.
+///
+/// # Errors
+/// A refusal that names the position of the first offending task: not-found for an unknown
+/// template or version, invalid input for a context that its schema refuses.
+pub async fn submit_tasks(
+    connection: &mut PgConnection,
+    tasks: &[NewTask],
+) -> Result<Vec<Submitted>, Error> {
+    Ok(
+        sqlx::query_as("select task_uuid, created from tasker.submit_tasks($1) order by position")
+            .bind(Json(tasks))
+            .fetch_all(connection)
+            .await?,
+    )
+}
+
+/// A task in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskSummary {
+    /// Identity of the task.
+    pub task_uuid: TaskUuid,
+    /// Namespace of its template.
+    pub namespace: String,
+    /// Name of its template.
+    pub name: String,
+    /// Version of its template.
+    pub version: String,
+    /// Where it stands.
+    pub state: TaskState,
+    /// Larger is claimed first.
+    pub priority: i32,
+    /// When it was submitted.
+    pub created_at: DateTime<Utc>,
+    /// When its first step was claimed.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// A task with its steps.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskDetail {
+    /// The task itself.
+    #[serde(flatten)]
+    pub summary: TaskSummary,
+    /// Its input.
+    pub context: Value,
+    /// The key it was submitted with.
+    pub idempotency_key: Option<String>,
+    /// What the operator who cancelled or resolved it said.
+    pub reason: Option<String>,
+    /// What the steps' states amount to: `has_ready_steps`, `processing`, `waiting`,
+    /// `blocked_by_failures` or `all_complete`.
+    pub execution_status: String,
+    /// Its steps, in the order of the template.
+    pub steps: Vec<StepDetail>,
+}
+
+/// A step of a task.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StepDetail {
+    /// Name within the template.
+    pub name: String,
+    /// Identity of the step.
+    pub step_uuid: Uuid,
+    /// Where it stands.
+    pub state: StepState,
+    /// Name of its handler.
+    pub handler: String,
+    /// Names of the steps it depends on.
+    pub depends_on: Vec<String>,
+    /// How many times it was started.
+    pub attempts: i32,
+    /// How many times it may be started.
+    pub max_attempts: i32,
+    /// What its handler returned.
+    pub result: Option<Value>,
+    /// Why its latest failed attempt failed: `kind`, `message` and perhaps `details`.
+    pub error: Option<Value>,
+    /// The worker that ran its latest attempt.
+    pub worker: Option<String>,
+    /// When its latest message was sent.
+    pub enqueued_at: Option<DateTime<Utc>>,
+    /// When its latest attempt started.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// When its next attempt is due.
+    pub retry_at: Option<DateTime<Utc>>,
+}
+
+/// The task with its steps, from one snapshot; `None` where there is no such task.
+pub async fn get_task(
+    connection: &mut PgConnection,
+    task_uuid: TaskUuid,
+) -> Result<Option<TaskDetail>, Error> {
+    let detail: Option<Value> = sqlx::query_scalar("select tasker.get_task($1)")
+        .bind(task_uuid)
+        .fetch_one(connection)
+        .await?;
+    detail
+        .map(|detail| decode(detail, "tasker.get_task", task_uuid))
+        .transpose()
+}
+
+/// Which tasks to list.
+#[derive(Debug, Clone, Default)]
+pub struct TaskFilter {
+    /// Only tasks of this namespace.
+    pub namespace: Option<String>,
+    /// Only tasks of templates of this name.
+    pub name: Option<String>,
+    /// Only tasks in this state.
+    pub state: Option<TaskState>,
+    /// At most this many.
+    pub limit: i32,
+    /// Only tasks submitted before this one.
+    pub before: Option<TaskUuid>,
+}
+
+/// Tasks that match, the latest submitted first.
+pub async fn list_tasks(
+    connection: &mut PgConnection,
+    filter: &TaskFilter,
+) -> Result<Vec<TaskSummary>, Error> {
+    let rows: Vec<Value> =
+        sqlx::query_scalar("select tasker.list_tasks($1, $2, $3::text::tasker.task_state, $4, $5)")
+            .bind(&filter.namespace)
+            .bind(&filter.name)
+            .bind(filter.state.map(TaskState::as_str))
+            .bind(filter.before)
+            .bind(filter.limit)
+            .fetch_all(connection)
+            .await?;
+    rows.into_iter()
+        .map(|row| decode(row, "tasker.list_tasks", "a row"))
+        .collect()
+}
+
+/// Whether the task ended; `None` where there is no such task.
+pub async fn task_is_terminal(
+    connection: &mut PgConnection,
+    task_uuid: TaskUuid,
+) -> Result<Option<bool>, Error> {
+    Ok(sqlx::query_scalar(
+        "select state not in ('pending', 'in_progress') from tasker.tasks where task_uuid = $1",
+    )
+    .bind(task_uuid)
+    .fetch_optional(connection)
+    .await?)
+}
+
+/// One move of a task or of one of its steps.
+#[derive(Debug, Clone, Serialize, Deserialize, sqlx::FromRow)]
+pub struct Transition {
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// The step that moved; `None` for the task itself.
+    pub step_name: Option<String>,
+    /// The step's attempt.
+    pub attempt: Option<i32>,
+    /// The state left.
+    pub from_state: String,
+    /// The state entered.
+    pub to_state: String,
+    /// Who moved it: an orchestrator, a worker or an operator.
+    pub actor: Option<String>,
+    /// Why, where somebody said so.
+    pub reason: Option<String>,
+}
+
+/// Every move of the task and its steps, the oldest first.
+pub async fn task_history(
+    connection: &mut PgConnection,
+    task_uuid: TaskUuid,
+) -> Result<Vec<Transition>, Error> {
+    Ok(sqlx::query_as(
+        "select at, step_name, attempt, from_state, to_state, actor, reason \
+         from tasker.task_history($1)",
+    )
+    .bind(task_uuid)
+    .fetch_all(connection)
+    .await?)
+}
+
+fn decode<T: serde::de::DeserializeOwned>(
+    value: Value,
+    source: &str,
+    id: impl std::fmt::Display,
+) -> Result<T, Error> {
+    serde_json::from_value(value)
+        .map_err(|error| Error::Corrupt(format!("{source} gave for {id}: {error}")))
+}
