@@ -1,0 +1,100 @@
+//! The configuration: one struct whose fields are the keys of the files under `config/tasker`.
+//!
+//! Values come in layers, later ones winning: the files compiled into the binary, the
+//! configuration folder, environment variables. Every key has its default and its documentation in
+//! `config/tasker/base`, nowhere else. A key that no struct declares is an error that names the place.
+
+mod check;
+mod database;
+mod deployment;
+mod event_systems;
+mod instance;
+mod layers;
+mod mpsc_channels;
+mod orchestration;
+mod telemetry;
+mod web;
+mod worker;
+
+use std::sync::LazyLock;
+
+use garde::Validate;
+use serde::Deserialize;
+
+pub use database::{DatabaseConfig, DatabaseUrl};
+pub use deployment::{DeploymentConfig, DeploymentMode, UnknownDeploymentMode};
+pub use event_systems::{
+    EventSystemsConfig, ListenerConfig, SupervisorConfig, TaskReadinessEventChannelRetryConfig,
+    TaskReadinessEventSystemConfig,
+};
+pub use mpsc_channels::{
+    MpscChannelsConfig, OrchestrationChannelsConfig, OrchestrationCommandProcessorConfig,
+    OrchestrationEventListenersConfig, OrchestrationEventSystemsConfig, OverflowPolicyConfig,
+    SharedAnnouncerConfig, SharedChannelsConfig, TaskReadinessChannelsConfig,
+    TaskReadinessEventChannelConfig, WorkerChannelsConfig, WorkerCommandProcessorConfig,
+    WorkerEventListenersConfig, WorkerEventSubscribersConfig, WorkerEventSystemsConfig,
+};
+pub use orchestration::{ClaimsConfig, OrchestrationConfig, TaskReadinessConfig, TimersConfig};
+pub use telemetry::{LogFormat, TelemetryConfig};
+pub use web::WebConfig;
+pub use worker::WorkerConfig;
+
+/// Everything that can be configured. `Default` is what the base files say.
+#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct TaskerConfig {
+    /// How processes reach PostgreSQL.
+    #[garde(dive)]
+    pub database: DatabaseConfig,
+    /// The orchestrator.
+    #[garde(dive)]
+    pub orchestration: OrchestrationConfig,
+    /// The worker.
+    #[garde(dive)]
+    pub worker: WorkerConfig,
+    /// The HTTP API.
+    #[garde(dive)]
+    pub web: WebConfig,
+    /// Listening connections, readiness events, restarts.
+    #[garde(dive)]
+    pub event_systems: EventSystemsConfig,
+    /// Logs.
+    #[garde(dive)]
+    pub telemetry: TelemetryConfig,
+    /// Capacities of channels.
+    #[garde(dive)]
+    pub mpsc_channels: MpscChannelsConfig,
+}
+
+static BASE: LazyLock<TaskerConfig> = LazyLock::new(|| {
+    layers::base_table()
+        .try_into()
+        .expect("the base files compiled into the binary fit the structs, as a test shows")
+});
+
+impl Default for TaskerConfig {
+    fn default() -> Self {
+        BASE.clone()
+    }
+}
+
+/// Sections default to their part of the base files.
+macro_rules! default_from_base {
+    ($($section:ident: $config:ty),* $(,)?) => {
+        $(impl Default for $config {
+            fn default() -> Self {
+                BASE.$section.clone()
+            }
+        })*
+    };
+}
+
+default_from_base! {
+    database: DatabaseConfig,
+    orchestration: OrchestrationConfig,
+    worker: WorkerConfig,
+    web: WebConfig,
+    event_systems: EventSystemsConfig,
+    telemetry: TelemetryConfig,
+    mpsc_channels: MpscChannelsConfig,
+}
