@@ -6,4 +6,5 @@ pub mod dag;
 pub mod error;
 pub mod ids;
 pub mod state;
+pub mod telemetry;
 pub mod template;

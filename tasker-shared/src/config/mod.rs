@@ -35,6 +35,7 @@ pub use mpsc_channels::{
     WorkerEventListenersConfig, WorkerEventSubscribersConfig, WorkerEventSystemsConfig,
 };
 pub use orchestration::{ClaimsConfig, OrchestrationConfig, TaskReadinessConfig, TimersConfig};
+pub(crate) use telemetry::parse_filter;
 pub use telemetry::{LogFormat, TelemetryConfig};
 pub use web::WebConfig;
 pub use worker::WorkerConfig;

@@ -1,0 +1,183 @@
+//! The names of all metrics, and what each says.
+//!
+//! Names are written as they are scraped. Labels have few values: the code's own words, namespaces,
+//! handlers registered in the process, routes. The SDK folds what passes 2,000 label sets together.
+
+use opentelemetry::metrics::{Counter, Histogram, Meter, UpDownCounter};
+
+/// Seconds, from a tenth of a millisecond: most of what is timed is a short database call.
+const SECONDS: [f64; 19] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.5, 10.0, 30.0, 60.0,
+];
+
+/// Seconds that a handler runs: up to the longest handlers, which work for hours.
+const HANDLER_SECONDS: [f64; 16] = [
+    0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
+    14_400.0,
+];
+
+/// Rows that one call handles.
+const BATCH: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
+
+/// One field for each metric.
+pub(super) struct Instruments {
+    pub(super) tasks_submitted: Counter<u64>,
+    pub(super) tasks_finished: Counter<u64>,
+    pub(super) steps_claimed: Counter<u64>,
+    pub(super) claim_duration: Histogram<f64>,
+    pub(super) claim_batch_steps: Histogram<f64>,
+    pub(super) ready_to_claimed: Histogram<f64>,
+    pub(super) timers_fired: Counter<u64>,
+    pub(super) readiness_events_received: Counter<u64>,
+    pub(super) readiness_command_sent: Counter<u64>,
+    pub(super) readiness_latency: Histogram<f64>,
+    pub(super) fallback_polls_executed: Counter<u64>,
+    pub(super) fallback_tasks_found: Counter<u64>,
+    pub(super) steps_received: Counter<u64>,
+    pub(super) step_outcomes: Counter<u64>,
+    pub(super) stale_outcomes: Counter<u64>,
+    pub(super) step_duration: Histogram<f64>,
+    pub(super) running_steps: UpDownCounter<i64>,
+    pub(super) concurrency: UpDownCounter<i64>,
+    pub(super) steps_refused: Counter<u64>,
+    pub(super) steps_released: Counter<u64>,
+    pub(super) leases_lost: Counter<u64>,
+    pub(super) wakeups: Counter<u64>,
+    pub(super) supervised_restarts: Counter<u64>,
+    pub(super) database_calls: Counter<u64>,
+    pub(super) database_call_duration: Histogram<f64>,
+    pub(super) listener_connections: Counter<u64>,
+    pub(super) notifications: Counter<u64>,
+    pub(super) http_requests: Counter<u64>,
+    pub(super) http_request_duration: Histogram<f64>,
+}
+
+impl Instruments {
+    pub(super) fn new(meter: &Meter) -> Self {
+        let make = Maker(meter);
+        Self {
+            tasks_submitted: make.labelled("tasker_tasks_submitted_total", "Tasks submitted"),
+            tasks_finished: make
+                .labelled("tasker_tasks_finished_total", "Tasks that ended, by state"),
+            steps_claimed: make.labelled("tasker_steps_claimed_total", "Steps put in queues"),
+            claim_duration: make.seconds(
+                "tasker_claim_duration_seconds",
+                "Time of a call that claims steps",
+            ),
+            claim_batch_steps: make.histogram(
+                "tasker_claim_batch_steps",
+                "Steps claimed by one call",
+                &BATCH,
+            ),
+            ready_to_claimed: make.seconds(
+                "tasker_ready_to_claimed_seconds",
+                "Time from ready to claimed",
+            ),
+            timers_fired: make.counter("tasker_timers_fired_total", "Due retries made ready"),
+            readiness_events_received: make.labelled(
+                "task_readiness_events_received",
+                "Readiness events, by type",
+            ),
+            readiness_command_sent: make.counter(
+                "task_readiness_command_sent",
+                "Readiness commands made from events",
+            ),
+            readiness_latency: make.seconds(
+                "task_readiness_latency",
+                "Seconds from readiness event to command",
+            ),
+            fallback_polls_executed: make
+                .counter("fallback_polls_executed", "Polling looks for ready tasks"),
+            fallback_tasks_found: make
+                .counter("fallback_tasks_found", "Ready tasks found by polling"),
+            steps_received: make
+                .counter("tasker_steps_received_total", "Steps received by workers"),
+            step_outcomes: make.labelled(
+                "tasker_step_outcomes_total",
+                "Outcomes reported, by outcome",
+            ),
+            stale_outcomes: make.counter(
+                "tasker_stale_outcomes_total",
+                "Outcomes of attempts that were over",
+            ),
+            step_duration: make.histogram(
+                "tasker_step_duration_seconds",
+                "Time a handler ran",
+                &HANDLER_SECONDS,
+            ),
+            running_steps: make.level("tasker_worker_running_steps", "Handlers running"),
+            concurrency: make.level("tasker_worker_concurrency", "Most handlers that may run"),
+            steps_refused: make.counter(
+                "tasker_steps_refused_total",
+                "Steps given back for an unknown handler",
+            ),
+            steps_released: make
+                .counter("tasker_steps_released_total", "Steps given back unstarted"),
+            leases_lost: make.labelled(
+                "tasker_leases_lost_total",
+                "Running steps whose lease was lost",
+            ),
+            wakeups: make.labelled("tasker_wakeups_total", "Wake-ups of loops, by reason"),
+            supervised_restarts: make.labelled(
+                "tasker_supervised_restarts_total",
+                "Restarts of background loops",
+            ),
+            database_calls: make
+                .labelled("tasker_database_calls_total", "Database calls, by result"),
+            database_call_duration: make
+                .seconds("tasker_database_call_seconds", "Time of database calls"),
+            listener_connections: make.labelled(
+                "tasker_listener_connections_total",
+                "Listening connections made",
+            ),
+            notifications: make.labelled(
+                "tasker_notifications_total",
+                "Notifications received, by channel",
+            ),
+            http_requests: make.labelled("tasker_http_requests_total", "HTTP requests answered"),
+            http_request_duration: make
+                .seconds("tasker_http_request_seconds", "Time of HTTP requests"),
+        }
+    }
+}
+
+struct Maker<'a>(&'a Meter);
+
+impl Maker<'_> {
+    /// A counter without labels. It is there from the start, at 0, so that an alert on it works
+    /// before it first counts.
+    fn counter(&self, name: &'static str, description: &'static str) -> Counter<u64> {
+        let counter = self.labelled(name, description);
+        counter.add(0, &[]);
+        counter
+    }
+
+    fn labelled(&self, name: &'static str, description: &'static str) -> Counter<u64> {
+        self.0
+            .u64_counter(name)
+            .with_description(description)
+            .build()
+    }
+
+    fn level(&self, name: &'static str, description: &'static str) -> UpDownCounter<i64> {
+        self.0
+            .i64_up_down_counter(name)
+            .with_description(description)
+            .build()
+    }
+
+    fn seconds(&self, name: &'static str, description: &'static str) -> Histogram<f64> {
+        self.histogram(name, description, &SECONDS)
+    }
+
+    fn histogram(
+        &self,
+        name: &'static str,
+        description: &'static str,
+        bounds: &[f64],
+    ) -> Histogram<f64> {
+        let histogram = self.0.f64_histogram(name).with_description(description);
+        histogram.with_boundaries(bounds.to_vec()).build()
+    }
+}

@@ -1,0 +1,199 @@
+//! What can be counted and timed: one method for each fact, so that labels are the same everywhere.
+
+use std::time::Duration;
+
+use opentelemetry::{KeyValue, metrics::Meter};
+
+use super::instruments::Instruments;
+
+/// The metrics of the process; see [`metrics`](super::metrics).
+pub struct Metrics(Instruments);
+
+/// Tasks, and what the orchestrator does with their steps.
+impl Metrics {
+    pub(super) fn new(meter: &Meter) -> Self {
+        Self(Instruments::new(meter))
+    }
+
+    /// Tasks were submitted.
+    pub fn tasks_submitted(&self, namespace: &str, count: u64) {
+        self.0
+            .tasks_submitted
+            .add(count, &[owned("namespace", namespace)]);
+    }
+
+    /// Tasks ended in `state`.
+    pub fn tasks_finished(&self, state: &'static str, count: u64) {
+        self.0
+            .tasks_finished
+            .add(count, &[KeyValue::new("state", state)]);
+    }
+
+    /// Steps of one namespace were put in its queue.
+    pub fn steps_claimed(&self, namespace: &str, count: u64) {
+        self.0
+            .steps_claimed
+            .add(count, &[owned("namespace", namespace)]);
+    }
+
+    /// A call claimed `steps` steps.
+    #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52")]
+    pub fn claimed(&self, steps: u64, duration: Duration) {
+        self.0.claim_duration.record(duration.as_secs_f64(), &[]);
+        self.0.claim_batch_steps.record(steps as f64, &[]);
+    }
+
+    /// A claimed task's oldest step had been ready for this long.
+    pub fn ready_to_claimed(&self, waited: Duration) {
+        self.0.ready_to_claimed.record(waited.as_secs_f64(), &[]);
+    }
+
+    /// Retries that were due became ready.
+    pub fn timers_fired(&self, count: u64) {
+        self.0.timers_fired.add(count, &[]);
+    }
+
+    /// A readiness event of this type arrived.
+    pub fn readiness_event_received(&self, event_type: &'static str) {
+        self.0
+            .readiness_events_received
+            .add(1, &[KeyValue::new("type", event_type)]);
+    }
+
+    /// A readiness event became a command, this long after it arrived.
+    pub fn readiness_command_sent(&self, latency: Duration) {
+        self.0.readiness_command_sent.add(1, &[]);
+        self.0.readiness_latency.record(latency.as_secs_f64(), &[]);
+    }
+
+    /// A polling look found this many ready tasks.
+    pub fn fallback_polled(&self, tasks_found: u64) {
+        self.0.fallback_polls_executed.add(1, &[]);
+        self.0.fallback_tasks_found.add(tasks_found, &[]);
+    }
+}
+
+/// Workers.
+impl Metrics {
+    /// A worker received steps.
+    pub fn steps_received(&self, count: u64) {
+        self.0.steps_received.add(count, &[]);
+    }
+
+    /// A handler of this name, one registered in the process, ran.
+    pub fn step_ran(&self, handler: &str, duration: Duration) {
+        self.0
+            .step_duration
+            .record(duration.as_secs_f64(), &[owned("handler", handler)]);
+    }
+
+    /// Outcomes were recorded: `complete`, `retry` or `fail`.
+    pub fn step_outcomes(&self, outcome: &'static str, count: u64) {
+        self.0
+            .step_outcomes
+            .add(count, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    /// Outcomes changed nothing, because their attempts were over.
+    pub fn stale_outcomes(&self, count: u64) {
+        self.0.stale_outcomes.add(count, &[]);
+    }
+
+    /// This many more handlers run; fewer if negative.
+    pub fn running_steps_changed(&self, by: i64) {
+        self.0.running_steps.add(by, &[]);
+    }
+
+    /// This many more handlers may run at the same time; fewer if negative.
+    pub fn concurrency_changed(&self, by: i64) {
+        self.0.concurrency.add(by, &[]);
+    }
+
+    /// Steps were given back because their handler is unknown here.
+    pub fn steps_refused(&self, count: u64) {
+        self.0.steps_refused.add(count, &[]);
+    }
+
+    /// Steps were given back unstarted.
+    pub fn steps_released(&self, count: u64) {
+        self.0.steps_released.add(count, &[]);
+    }
+
+    /// Running steps lost their lease: `cancelled` or `stale`.
+    pub fn leases_lost(&self, reason: &'static str, count: u64) {
+        self.0
+            .leases_lost
+            .add(count, &[KeyValue::new("reason", reason)]);
+    }
+}
+
+/// What every role does.
+impl Metrics {
+    /// A loop woke.
+    pub fn woke(&self, loop_name: &'static str, reason: &'static str) {
+        let labels = [
+            KeyValue::new("loop", loop_name),
+            KeyValue::new("reason", reason),
+        ];
+        self.0.wakeups.add(1, &labels);
+    }
+
+    /// A background loop ended unexpectedly and was started again.
+    pub fn supervised_restart(&self, name: &'static str) {
+        self.0
+            .supervised_restarts
+            .add(1, &[KeyValue::new("name", name)]);
+    }
+
+    /// A database call ended with this result: a word such as `ok`, `refused` or `error`.
+    pub fn database_call(&self, call: &'static str, result: &'static str, duration: Duration) {
+        let labels = [KeyValue::new("call", call), KeyValue::new("result", result)];
+        self.0.database_calls.add(1, &labels);
+        self.0
+            .database_call_duration
+            .record(duration.as_secs_f64(), &labels[..1]);
+    }
+
+    /// A listening connection was made, the first or after a loss.
+    pub fn listener_connected(&self, listener: &'static str) {
+        self.0
+            .listener_connections
+            .add(1, &[KeyValue::new("listener", listener)]);
+    }
+
+    /// A notification arrived on a PostgreSQL channel. Channels of queues count as one.
+    pub fn notification(&self, channel: &str) {
+        let channel = if channel.starts_with("pgmq.") {
+            "pgmq"
+        } else {
+            channel
+        };
+        self.0.notifications.add(1, &[owned("channel", channel)]);
+    }
+
+    /// A request was answered. `route` is the pattern that matched, not the path.
+    pub fn http_request(&self, method: &str, route: &str, status: u16, duration: Duration) {
+        let labels = [
+            KeyValue::new("method", known_method(method)),
+            owned("route", route),
+            KeyValue::new("status", i64::from(status)),
+        ];
+        self.0.http_requests.add(1, &labels);
+        self.0
+            .http_request_duration
+            .record(duration.as_secs_f64(), &labels[..2]);
+    }
+}
+
+fn owned(label: &'static str, value: &str) -> KeyValue {
+    KeyValue::new(label, value.to_owned())
+}
+
+/// The method, or `other`: clients may send any word, and each would be a series.
+fn known_method(method: &str) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+    KNOWN
+        .into_iter()
+        .find(|known| *known == method)
+        .unwrap_or("other")
+}
