@@ -5,11 +5,25 @@
 //! mistakes is refused with all of them at once, each with its line and column.
 
 mod error;
+mod fields;
+mod graph;
+mod input_schema;
+mod node;
+mod read;
+mod schema;
+mod yaml;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use self::error::Mistakes;
 pub use self::error::{TemplateError, TemplateErrors};
+
+/// The largest document that is read, in bytes.
+pub const MAX_DOCUMENT_BYTES: usize = 4 << 20;
+
+/// The most steps one template may have; step numbers have 16 bits in a step's uuid.
+pub const MAX_STEPS: usize = 20_000;
 
 /// A checked template with every default filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,6 +87,27 @@ pub enum Backoff {
 }
 
 impl Template {
+    /// Reads a template from YAML 1.2.
+    pub fn parse_yaml(text: &str) -> Result<Self, TemplateErrors> {
+        let mut mistakes = Mistakes::default();
+        let root = yaml::read_yaml(text, &mut mistakes);
+        let template = root.and_then(|root| read::template(&root, &mut mistakes));
+        mistakes.or_else(template)
+    }
+
+    /// Reads a template from JSON.
+    pub fn parse_json(text: &str) -> Result<Self, TemplateErrors> {
+        let mut mistakes = Mistakes::default();
+        let root = yaml::read_json(text, &mut mistakes);
+        let template = root.and_then(|root| read::template(&root, &mut mistakes));
+        mistakes.or_else(template)
+    }
+
+    /// The JSON Schema of the template format, for editors.
+    pub fn json_schema() -> Value {
+        schema::json_schema()
+    }
+
     /// The whole template as JSON with every default written out.
     ///
     /// Two templates are the same exactly when their documents are equal; a document parses to
@@ -96,27 +131,6 @@ impl Template {
     }
 }
 
-impl Template {
-    /// Reads a template from YAML 1.2.
-    pub fn parse_yaml(_text: &str) -> Result<Self, TemplateErrors> {
-        Err(TemplateErrors::new(vec![TemplateError::at_document(
-            "not readable yet",
-        )]))
-    }
-
-    /// Reads a template from JSON.
-    pub fn parse_json(_text: &str) -> Result<Self, TemplateErrors> {
-        Err(TemplateErrors::new(vec![TemplateError::at_document(
-            "not readable yet",
-        )]))
-    }
-
-    /// The JSON Schema of the template format, for editors.
-    pub fn json_schema() -> Value {
-        Value::Bool(true)
-    }
-}
-
 impl Step {
     fn document(&self) -> Value {
         json!({
@@ -131,6 +145,9 @@ impl Step {
 }
 
 impl Backoff {
+    /// Every way there is.
+    pub const ALL: [Self; 3] = [Self::Fixed, Self::Linear, Self::Exponential];
+
     /// The name used in templates and in the database.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -4,6 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::node::Place;
+
+/// How many mistakes are reported; someone who has made more mends these first.
+const MAX_REPORTED: usize = 50;
+
 /// Everything that was found wrong with a template document; never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -24,11 +29,22 @@ pub struct TemplateError {
     pub hint: Option<String>,
 }
 
-impl TemplateErrors {
-    pub(super) fn new(errors: Vec<TemplateError>) -> Self {
-        Self(errors)
-    }
+/// The way from the root of a document to a node, borrowed from the walk that is under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Path<'a> {
+    Root,
+    Key(&'a Self, &'a str),
+    Index(&'a Self, usize),
+}
 
+/// Collects mistakes while a document is read.
+#[derive(Debug, Default)]
+pub(super) struct Mistakes {
+    reported: Vec<TemplateError>,
+    left_out: usize,
+}
+
+impl TemplateErrors {
     /// The mistakes in the order of the document.
     pub fn as_slice(&self) -> &[TemplateError] {
         &self.0
@@ -36,15 +52,81 @@ impl TemplateErrors {
 }
 
 impl TemplateError {
-    /// A mistake of the document as a whole, which has no line.
-    pub(super) fn at_document(message: impl Into<String>) -> Self {
+    fn at_document(message: String) -> Self {
         Self {
             line: None,
             column: None,
             path: String::new(),
-            message: message.into(),
+            message,
             hint: None,
         }
+    }
+}
+
+impl<'a> Path<'a> {
+    pub(super) fn key(&'a self, key: &'a str) -> Self {
+        Self::Key(self, key)
+    }
+
+    pub(super) fn index(&'a self, index: usize) -> Self {
+        Self::Index(self, index)
+    }
+}
+
+impl Mistakes {
+    /// Adds a mistake whose message says enough.
+    pub(super) fn add(&mut self, place: Place, path: &Path<'_>, message: impl Into<String>) {
+        self.push(Some(place), path, message.into(), || None);
+    }
+
+    /// Adds a mistake and how to mend it; `hint` is only called if the mistake is reported.
+    pub(super) fn add_with_hint(
+        &mut self,
+        place: Place,
+        path: &Path<'_>,
+        message: impl Into<String>,
+        hint: impl FnOnce() -> Option<String>,
+    ) {
+        self.push(Some(place), path, message.into(), hint);
+    }
+
+    /// Adds a mistake of the document as a whole, which has no line.
+    pub(super) fn add_to_document(&mut self, message: impl Into<String>) {
+        self.push(None, &Path::Root, message.into(), || None);
+    }
+
+    fn push(
+        &mut self,
+        place: Option<Place>,
+        path: &Path<'_>,
+        message: String,
+        hint: impl FnOnce() -> Option<String>,
+    ) {
+        if self.reported.len() == MAX_REPORTED {
+            self.left_out += 1;
+            return;
+        }
+        self.reported.push(TemplateError {
+            line: place.map(|place| place.line as usize),
+            column: place.map(|place| place.column as usize),
+            path: path.to_string(),
+            message,
+            hint: hint(),
+        });
+    }
+
+    /// `value` if there was no mistake.
+    pub(super) fn or_else<T>(mut self, value: Option<T>) -> Result<T, TemplateErrors> {
+        if let (Some(value), true) = (value, self.reported.is_empty()) {
+            return Ok(value);
+        }
+        self.reported
+            .sort_by_key(|error| (error.line, error.column));
+        if self.left_out > 0 {
+            let message = format!("{} more mistakes are not listed", self.left_out);
+            self.reported.push(TemplateError::at_document(message));
+        }
+        Err(TemplateErrors(self.reported))
     }
 }
 
@@ -62,7 +144,7 @@ impl fmt::Display for TemplateErrors {
 }
 
 impl fmt::Display for TemplateError {
-    /// `line 4, column 5: steps[2].depends_on: unknown step "foo" (did you mean "for"?)`
+    /// ``line 4, column 5: steps[2].depends_on[0]: unknown step `foo` (did you mean `for`?)``
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.line, self.column) {
             (Some(line), Some(column)) => write!(f, "line {line}, column {column}: ")?,
@@ -77,6 +159,17 @@ impl fmt::Display for TemplateError {
             write!(f, " ({hint})")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Key(Self::Root, key) => f.write_str(key),
+            Self::Key(parent, key) => write!(f, "{parent}.{key}"),
+            Self::Index(parent, index) => write!(f, "{parent}[{index}]"),
+        }
     }
 }
 
