@@ -1,1 +1,34 @@
-//! Test databases, worlds and fault injection for the tests of Tasker.
+//! What the tests of Tasker share: databases, servers that can be killed, connections that can be
+//! cut, processes of the built binary, and the one place that waits.
+//!
+//! ```no_run
+//! # async fn example() {
+//! use tasker_testing::{FaultProxy, PATIENCE, TestDatabase, wait_until};
+//!
+//! let db = TestDatabase::create().await; // migrated, of its own, about 50 ms
+//! let proxy = FaultProxy::to(db.url()).await; // proxy.url() leads to the same database
+//! proxy.cut();
+//! proxy.resume();
+//! wait_until("a task is there", PATIENCE, async || {
+//!     let count = sqlx::query_scalar("select count(*) from tasker.tasks");
+//!     count.fetch_one(&db.pool()).await.is_ok_and(|tasks: i64| tasks > 0)
+//! })
+//! .await;
+//! # }
+//! ```
+//!
+//! Failures of the set-up panic with a text that says what is missing; a test could do nothing else.
+
+mod binary;
+mod database;
+mod proxy;
+mod server;
+mod shared_server;
+mod wait;
+
+pub use binary::{TaskerBinary, TaskerProcess};
+pub use database::TestDatabase;
+pub use private_postgres::Durability;
+pub use proxy::FaultProxy;
+pub use server::TestServer;
+pub use wait::{PATIENCE, wait_for, wait_until};

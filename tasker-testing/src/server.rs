@@ -1,0 +1,83 @@
+//! A server of its own for one test, to be stopped, killed and started again.
+
+use std::sync::{Arc, Mutex};
+
+use private_postgres::{Durability, PrivatePostgres, Settings};
+
+use crate::shared_server::migrate;
+
+/// The database that a test server holds.
+const DATABASE: &str = "tasker";
+
+/// A private PostgreSQL with one migrated database. Its URL stays the same over restarts.
+///
+/// A killed server loses nothing that it acknowledged, [`Durability::Disposable`] or not: only a
+/// crash of the machine would. Choose [`Durability::Production`] for figures, not for kills.
+#[derive(Clone, Debug)]
+pub struct TestServer {
+    server: Arc<Mutex<PrivatePostgres>>,
+    url: String,
+}
+
+impl TestServer {
+    /// Starts a server and migrates its database.
+    pub async fn start(durability: Durability) -> Self {
+        let settings = Settings::ephemeral()
+            .durability(durability)
+            .max_connections(200);
+        let server = blocking(move || {
+            let server = PrivatePostgres::start(settings).expect("a private server starts");
+            server
+                .create_database_if_missing(DATABASE)
+                .expect("a server can create a database");
+            server
+        })
+        .await;
+        let url = server.url(DATABASE);
+        migrate(&url).await.expect("a new database can be migrated");
+        Self {
+            server: Arc::new(Mutex::new(server)),
+            url,
+        }
+    }
+
+    /// The URL of the database, as `DATABASE_URL` takes it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The process id of the server; `None` while it is down.
+    pub fn pid(&self) -> Option<u32> {
+        self.server.lock().expect("no test panics inside").pid()
+    }
+
+    /// Stops the server cleanly.
+    pub async fn stop(&self) {
+        self.with(|server| server.stop().expect("a server can be stopped"))
+            .await;
+    }
+
+    /// Kills the server as a crash would.
+    pub async fn kill(&self) {
+        self.with(|server| server.kill().expect("a server can be killed"))
+            .await;
+    }
+
+    /// Starts the server again, after a clean stop if it still runs.
+    pub async fn restart(&self) {
+        self.with(|server| server.restart().expect("a server can be restarted"))
+            .await;
+    }
+
+    async fn with(&self, act: impl FnOnce(&mut PrivatePostgres) + Send + 'static) {
+        let server = Arc::clone(&self.server);
+        blocking(move || act(&mut server.lock().expect("no test panics inside"))).await;
+    }
+}
+
+async fn blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(act).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
