@@ -194,6 +194,21 @@ pub async fn task_is_terminal(
     .await?)
 }
 
+/// Those of the tasks that ended.
+pub async fn ended_tasks(
+    connection: &mut PgConnection,
+    task_uuids: &[TaskUuid],
+) -> Result<Vec<TaskUuid>, Error> {
+    let task_uuids: Vec<Uuid> = task_uuids.iter().map(|task_uuid| task_uuid.0).collect();
+    Ok(sqlx::query_scalar(
+        "select task_uuid from tasker.tasks \
+         where task_uuid = any($1) and state not in ('pending', 'in_progress')",
+    )
+    .bind(task_uuids)
+    .fetch_all(connection)
+    .await?)
+}
+
 /// One move of a task or of one of its steps.
 #[derive(Debug, Clone, Serialize, Deserialize, sqlx::FromRow)]
 pub struct Transition {
