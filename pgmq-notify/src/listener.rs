@@ -6,6 +6,8 @@
 //! announced before it may have been missed, and the receiver has to look for itself.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
@@ -42,23 +44,52 @@ pub enum ListenEvent {
 
 /// The channels that a listener listens to; they can change while it runs.
 #[derive(Debug, Clone)]
-pub struct Subscriptions(watch::Sender<BTreeSet<String>>);
+pub struct Subscriptions {
+    channels: watch::Sender<BTreeSet<String>>,
+    connected: Arc<AtomicBool>,
+}
 
 impl Subscriptions {
     /// Subscribes to `channels` from the first connection on.
     pub fn new(channels: impl IntoIterator<Item = String>) -> Self {
-        Self(watch::Sender::new(channels.into_iter().collect()))
+        Self {
+            channels: watch::Sender::new(channels.into_iter().collect()),
+            connected: Arc::default(),
+        }
+    }
+
+    /// Whether a connection listens to them at the moment, as far as the listener knows.
+    pub fn are_connected(&self) -> bool {
+        self.connected.load(Relaxed)
     }
 
     /// Listens to one more channel; true when it was not listened to before.
     pub fn listen(&self, channel: impl Into<String>) -> bool {
         let channel = channel.into();
-        self.0.send_if_modified(|channels| channels.insert(channel))
+        self.channels
+            .send_if_modified(|channels| channels.insert(channel))
     }
 
     /// Listens no longer to a channel; true when it was listened to.
     pub fn unlisten(&self, channel: &str) -> bool {
-        self.0.send_if_modified(|channels| channels.remove(channel))
+        self.channels
+            .send_if_modified(|channels| channels.remove(channel))
+    }
+}
+
+/// Says that a connection listens for as long as it lives, however the loop ends.
+struct Connected<'a>(&'a AtomicBool);
+
+impl<'a> Connected<'a> {
+    fn note(connected: &'a AtomicBool) -> Self {
+        connected.store(true, Relaxed);
+        Self(connected)
+    }
+}
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Relaxed);
     }
 }
 
@@ -134,13 +165,14 @@ async fn listen_until_lost(
     listener.eager_reconnect(false);
 
     let heartbeat_channel = format!("pgmq_notify_{}", Uuid::new_v4().simple());
-    let mut wanted = subscriptions.0.subscribe();
+    let mut wanted = subscriptions.channels.subscribe();
     let mut listening = wanted.borrow_and_update().clone();
     let channels = listening
         .iter()
         .map(String::as_str)
         .chain([heartbeat_channel.as_str()]);
     within(deadline, listener.listen_all(channels.collect::<Vec<_>>())).await?;
+    let _connected = Connected::note(&subscriptions.connected);
     sink(ListenEvent::Connected).await;
 
     let period = settings.heartbeat_interval;
