@@ -10,3 +10,7 @@ pub mod registry;
 
 pub use monitor::{ChannelMonitor, ChannelStatus, FullAction, configure};
 pub use queue::{ChannelSpec, Closed, NotSent, Receiver, Sender, bounded};
+pub use registry::ChannelHealthStatus;
+
+#[cfg(test)]
+mod tests;

@@ -85,6 +85,18 @@ impl<T> fmt::Debug for NotSent<T> {
     }
 }
 
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sender").field(&self.shared.monitor).finish()
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Receiver").field(&self.shared.monitor).finish()
+    }
+}
+
 /// The sending side; clones send to the same receiver.
 pub struct Sender<T> {
     shared: Arc<Shared<T>>,

@@ -101,7 +101,7 @@ fn mask_password(url: &str) -> String {
         Some(at) => {
             let (credentials, address) = rest.split_at(at);
             match credentials.split_once(':') {
-                Some((user, _)) => masked += &format!("{user}:{MASK}"),
+                Some((user, _)) => masked.extend([user, ":", MASK]),
                 None => masked += credentials,
             }
             address
@@ -111,7 +111,7 @@ fn mask_password(url: &str) -> String {
     let Some((place, parameters)) = address.split_once('?') else {
         return masked + address;
     };
-    masked = masked + place + "?";
+    masked.extend([place, "?"]);
     let parameters = parameters
         .split('&')
         .map(|parameter| match parameter.split_once('=') {

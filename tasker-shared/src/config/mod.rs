@@ -7,26 +7,33 @@
 mod check;
 mod database;
 mod deployment;
+mod error;
 mod event_systems;
 mod instance;
 mod layers;
+mod load;
+mod merge;
 mod mpsc_channels;
 mod orchestration;
+mod source;
 mod telemetry;
+mod variables;
 mod web;
 mod worker;
 
-use std::sync::LazyLock;
+use std::{fmt, sync::LazyLock};
 
 use garde::Validate;
 use serde::Deserialize;
 
 pub use database::{DatabaseConfig, DatabaseUrl};
 pub use deployment::{DeploymentConfig, DeploymentMode, UnknownDeploymentMode};
+pub use error::{ConfigError, ConfigProblem};
 pub use event_systems::{
     EventSystemsConfig, ListenerConfig, SupervisorConfig, TaskReadinessEventChannelRetryConfig,
     TaskReadinessEventSystemConfig,
 };
+pub use load::{ConfigInputs, LoadedConfig, Setting, load};
 pub use mpsc_channels::{
     MpscChannelsConfig, OrchestrationChannelsConfig, OrchestrationCommandProcessorConfig,
     OrchestrationEventListenersConfig, OrchestrationEventSystemsConfig, OverflowPolicyConfig,
@@ -35,6 +42,7 @@ pub use mpsc_channels::{
     WorkerEventListenersConfig, WorkerEventSubscribersConfig, WorkerEventSystemsConfig,
 };
 pub use orchestration::{ClaimsConfig, OrchestrationConfig, TaskReadinessConfig, TimersConfig};
+pub use source::Source;
 pub(crate) use telemetry::parse_filter;
 pub use telemetry::{LogFormat, TelemetryConfig};
 pub use web::WebConfig;
@@ -67,8 +75,70 @@ pub struct TaskerConfig {
     pub mpsc_channels: MpscChannelsConfig,
 }
 
+impl TaskerConfig {
+    /// Values that are each allowed but do not go together: key and explanation.
+    fn contradictions(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let Self {
+            database,
+            web,
+            event_systems,
+            ..
+        } = self;
+        let (listener, supervisor) = (&event_systems.listener, &event_systems.supervisor);
+        [
+            below(
+                ("database.call_timeout_ms", database.call_timeout_ms),
+                (
+                    "database.statement_timeout_ms",
+                    database.statement_timeout_ms,
+                ),
+            ),
+            below(
+                (
+                    "event_systems.listener.reconnect_max_ms",
+                    listener.reconnect_max_ms,
+                ),
+                (
+                    "event_systems.listener.reconnect_min_ms",
+                    listener.reconnect_min_ms,
+                ),
+            ),
+            below(
+                (
+                    "event_systems.supervisor.restart_max_ms",
+                    supervisor.restart_max_ms,
+                ),
+                (
+                    "event_systems.supervisor.restart_min_ms",
+                    supervisor.restart_min_ms,
+                ),
+            ),
+            below(
+                ("web.max_page_size", web.max_page_size),
+                ("web.default_page_size", web.default_page_size),
+            ),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// The explanation, if the first value is below the second.
+fn below<T: PartialOrd + fmt::Display>(
+    (key, value): (&'static str, T),
+    (other, at_least): (&'static str, T),
+) -> Option<(&'static str, String)> {
+    (value < at_least).then(|| {
+        (
+            key,
+            format!("{value} is refused: lower than {other}, which is {at_least}"),
+        )
+    })
+}
+
 static BASE: LazyLock<TaskerConfig> = LazyLock::new(|| {
-    layers::base_table()
+    let base = merge::Merged::of_base(&layers::built_in_base());
+    base.values
         .try_into()
         .expect("the base files compiled into the binary fit the structs, as a test shows")
 });
@@ -99,3 +169,8 @@ default_from_base! {
     telemetry: TelemetryConfig,
     mpsc_channels: MpscChannelsConfig,
 }
+
+#[cfg(test)]
+mod key_tests;
+#[cfg(test)]
+mod load_tests;

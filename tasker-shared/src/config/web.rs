@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use garde::Validate;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// The HTTP API.
 #[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
@@ -11,6 +11,7 @@ use serde::Deserialize;
 pub struct WebConfig {
     /// Address and port to listen on.
     #[garde(skip)]
+    #[serde(deserialize_with = "socket_address")]
     pub bind: SocketAddr,
     /// Largest request body.
     #[garde(range(min = 1024, max = 1_073_741_824))]
@@ -45,4 +46,13 @@ impl WebConfig {
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
     }
+}
+
+fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| {
+        D::Error::custom(format!(
+            "{text:?} is not an address with a port: expected one such as 127.0.0.1:8080"
+        ))
+    })
 }

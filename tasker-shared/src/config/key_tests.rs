@@ -1,0 +1,141 @@
+//! Base files, structs and readers agree on which keys there are.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::*;
+
+/// The dotted keys of the base files.
+pub(super) fn base_keys() -> Vec<String> {
+    merge::leaf_keys(&base().values)
+}
+
+fn base() -> merge::Merged {
+    merge::Merged::of_base(&layers::built_in_base())
+}
+
+fn deserialized(values: toml::Table) -> Result<TaskerConfig, toml::de::Error> {
+    values.try_into()
+}
+
+/// Removes the value at `key` and returns its name and the table it was in.
+fn remove<'a>(values: &'a mut toml::Table, key: &str) -> (&'a mut toml::Table, String) {
+    let mut path: Vec<&str> = key.split('.').collect();
+    let name = path.pop().unwrap().to_owned();
+    let table = path
+        .into_iter()
+        .fold(values, |table, part| table[part].as_table_mut().unwrap());
+    table.remove(&name).unwrap();
+    (table, name)
+}
+
+#[test]
+fn the_base_files_are_free_of_problems() {
+    let base = base();
+    assert_eq!(base.problems, []);
+    deserialized(base.values).unwrap();
+    assert!(base_keys().len() > 40);
+}
+
+/// Every key in the base files is declared, for the structs refuse others; every declared key is in
+/// the base files, for none may be left out.
+#[test]
+fn structs_and_base_files_declare_the_same_keys() {
+    for key in base_keys() {
+        let mut without = base().values;
+        remove(&mut without, &key);
+        assert!(deserialized(without).is_err(), "{key} can be left out");
+
+        let mut misspelt = base().values;
+        let (table, name) = remove(&mut misspelt, &key);
+        table.insert(format!("{name}_"), toml::Value::Integer(1));
+        assert!(deserialized(misspelt).is_err(), "{key}_ is accepted");
+    }
+    for section in [
+        "database",
+        "worker.deployment",
+        "mpsc_channels.shared.announcer",
+    ] {
+        let mut more = base().values;
+        let first = base_keys()
+            .into_iter()
+            .find(|key| key.starts_with(section))
+            .unwrap();
+        let (table, name) = remove(&mut more, &first);
+        let value = merge::lookup(&base().values, &first).unwrap().clone();
+        table.insert(name, value);
+        table.insert("unknown".to_owned(), toml::Value::Integer(1));
+        let error = deserialized(more).unwrap_err().to_string();
+        assert!(error.contains("unknown field"), "{error}");
+    }
+}
+
+#[test]
+fn every_base_key_is_documented() {
+    for file in layers::built_in_base() {
+        let mut documented = false;
+        for line in file.text.lines() {
+            if line.starts_with('#') {
+                documented = true;
+            } else if line.is_empty() {
+                documented = false;
+            } else if !line.starts_with('[') {
+                assert!(documented, "no comment above {line:?}");
+                documented = false;
+            }
+        }
+    }
+}
+
+/// A key is read where the code names its field, or the method that gives it as a `Duration` or a
+/// name.
+#[test]
+#[ignore = "the readers of some keys are not there yet"]
+fn every_key_is_read() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut sources = String::new();
+    for entry in fs::read_dir(workspace).unwrap() {
+        let source = entry.unwrap().path().join("src");
+        if source.is_dir() {
+            collect_sources(&source, &mut sources);
+        }
+    }
+    let unread: Vec<_> = base_keys()
+        .into_iter()
+        .filter(|key| !is_read(key, &sources))
+        .collect();
+    assert_eq!(unread, Vec::<String>::new());
+}
+
+fn is_read(key: &str, sources: &str) -> bool {
+    let field = key.rsplit('.').next().unwrap();
+    let method = match field {
+        "instance_id" => "instance_name",
+        _ => field
+            .strip_suffix("_ms")
+            .or(field.strip_suffix("_seconds"))
+            .unwrap_or(field),
+    };
+    let names = |text: &str, end: &[char]| {
+        sources.match_indices(text).any(|(at, _)| {
+            let rest = &sources[at + text.len()..];
+            let word_goes_on = rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+            !word_goes_on && (end.is_empty() || rest.starts_with(end))
+        })
+    };
+    names(&format!(".{field}"), &[]) || names(&format!(".{method}"), &['('])
+}
+
+fn collect_sources(folder: &Path, sources: &mut String) {
+    let configuration = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path: PathBuf = entry.unwrap().path();
+        if path.is_dir() && path != configuration {
+            collect_sources(&path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            *sources += &fs::read_to_string(&path).unwrap();
+        }
+    }
+}
