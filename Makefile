@@ -1,0 +1,55 @@
+# Every target does its own set-up. `make` alone lists them.
+
+CARGO ?= cargo
+# One profile for demo and tests: what one has built, the other finds.
+TASKER = $(CARGO) run --quiet --locked --package tasker-cli --bin tasker --
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo dev test test-pg18 bench fmt lint docs schema ci clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install the system packages that are missing
+	@scripts/setup.sh
+
+build: setup ## Build the tasker binary (debug)
+	$(CARGO) build --locked --package tasker-cli
+
+demo: build ## Run an order workflow on a private PostgreSQL and draw it
+	@$(TASKER) demo
+
+dev: build ## Keep the whole stack running on a private PostgreSQL
+	@$(TASKER) dev
+
+test: setup ## Run all tests on the PostgreSQL of this machine
+	$(CARGO) test --workspace --locked
+
+test-pg18: setup ## Run the database tests on PostgreSQL 18 as well
+	@scripts/pg18.sh
+	TASKER_PG_BIN="$(CURDIR)/.pg18/bin" $(CARGO) test --locked \
+	  --package private-postgres --package pgmq-notify --package tasker-shared --package tasker-testing
+
+bench: setup ## Measure latency and throughput (release build)
+	$(CARGO) run --release --locked --package tasker-cli --bin tasker -- bench
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+lint: setup ## Check format and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+docs: setup ## Build the API documentation and check the Markdown files
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+	@scripts/check-docs.sh
+
+schema: build ## Write migrations/schema.sql anew
+	@scripts/schema.sh
+
+ci: ## Everything the CI runs
+	@.ci/run
+
+clean: ## Remove what was built and downloaded
+	$(CARGO) clean
+	rm -rf .pg18

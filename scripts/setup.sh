@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Installs what building and running Tasker needs and this machine lacks: a C compiler, a linker and
+# the PostgreSQL server binaries. Does nothing where all is present. No database cluster is made or
+# started: Tasker runs a private one. Rust is never installed for you, only asked for.
+set -euo pipefail
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+if ! command -v cargo >/dev/null; then
+  fail 'cargo is missing. Install Rust 1.94 or later with rustup (see rustup.rs), then try again.'
+fi
+
+# The same places in which the supervisor of the private server looks.
+has_postgres() {
+  local folder
+  for folder in "${TASKER_PG_BIN:-}" /usr/lib/postgresql/*/bin /usr/pgsql-*/bin \
+    /usr/libexec/postgresql* /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin \
+    /home/linuxbrew/.linuxbrew/opt/postgresql*/bin \
+    /Applications/Postgres.app/Contents/Versions/*/bin /usr/local/pgsql/bin; do
+    [[ -n $folder && -x $folder/postgres && -x $folder/initdb ]] && return 0
+  done
+  command -v postgres >/dev/null && command -v initdb >/dev/null
+}
+
+missing=()
+command -v cc >/dev/null || missing+=(build-essential)
+has_postgres || missing+=(postgresql)
+if ((${#missing[@]} == 0)); then
+  exit 0
+fi
+say "missing: ${missing[*]}"
+
+if ! command -v apt-get >/dev/null; then
+  fail 'this script installs packages on Debian and Ubuntu only. Install a C compiler and
+PostgreSQL 14 or later, then try again:
+  Fedora, RHEL:     sudo dnf install gcc postgresql-server
+  Arch:             sudo pacman -S base-devel postgresql
+  Alpine:           sudo apk add build-base postgresql
+  macOS, Homebrew:  xcode-select --install; brew install postgresql@17'
+fi
+
+as_root=()
+if ((EUID != 0)); then
+  command -v sudo >/dev/null ||
+    fail "only root can install packages. Run as root: apt-get install ${missing[*]}"
+  as_root=(sudo)
+fi
+root() { ${as_root[@]+"${as_root[@]}"} "$@"; }
+
+if [[ " ${missing[*]} " == *' postgresql '* ]]; then
+  # Installed first, so that the server package finds the order to make no cluster of its own.
+  missing=(postgresql-common "${missing[@]}")
+fi
+install() {
+  root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$1" >"$log" 2>&1
+}
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+say 'installing with apt-get …'
+if ! root apt-get update >"$log" 2>&1; then
+  # A list that could not be refreshed may still be good enough.
+  say 'apt-get update failed; going on with the package lists that are there'
+fi
+for package in "${missing[@]}"; do
+  if [[ $package == postgresql-common ]]; then
+    root mkdir -p /etc/postgresql-common/createcluster.d
+    echo 'create_main_cluster = false' |
+      root tee /etc/postgresql-common/createcluster.d/tasker.conf >/dev/null
+  fi
+  if ! install "$package"; then
+    tail -n 15 "$log" >&2
+    fail "could not install $package; install it by hand, then try again"
+  fi
+  say "installed $package"
+done
+has_postgres || fail 'PostgreSQL was installed, but postgres and initdb are not where packages put them'
