@@ -145,8 +145,9 @@ impl Metrics {
             .add(1, &[KeyValue::new("name", name)]);
     }
 
-    /// A database call ended with this result: a word such as `ok`, `refused` or `error`.
-    pub fn database_call(&self, call: &'static str, result: &'static str, duration: Duration) {
+    /// A database call ended, well or with an error.
+    pub fn database_call(&self, call: &'static str, duration: Duration, succeeded: bool) {
+        let result = if succeeded { "ok" } else { "error" };
         let labels = [KeyValue::new("call", call), KeyValue::new("result", result)];
         self.0.database_calls.add(1, &labels);
         self.0

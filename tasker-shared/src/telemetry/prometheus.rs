@@ -101,7 +101,7 @@ mod tests {
         metrics.leases_lost("stale", 1);
         metrics.woke("claims", "command");
         metrics.supervised_restart("listener");
-        metrics.database_call("claim_ready_tasks", "ok", MS);
+        metrics.database_call("claim_ready_tasks", MS, true);
         metrics.listener_connected("task_readiness");
         metrics.notification("tasker_task_ready");
         metrics.notification("pgmq.q_worker_shop_queue.INSERT");
