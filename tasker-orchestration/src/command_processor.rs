@@ -1,0 +1,145 @@
+//! Carries out commands: whatever they say about ready tasks, the answer is to claim what is ready.
+//!
+//! Commands that arrive while a claim runs are one more claim after it, so the more there is to do
+//! the more each call does. One call is made at a time; between two, what arrived is looked at.
+
+use tasker_shared::channel::Receiver;
+use tasker_shared::telemetry::metrics;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::trace;
+
+use crate::backoff::Outage;
+use crate::commands::OrchestrationCommand;
+use crate::engine::Engine;
+use crate::inbox::Inbox;
+use crate::task_claim_step_enqueuer::{Claimed, TaskClaimStepEnqueuer};
+
+/// Commands merged before the next claim.
+const COMMANDS_PER_LOOK: usize = 1000;
+
+/// When the next claim has to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NextClaim {
+    /// When something asks for it.
+    OnDemand,
+    /// At once.
+    Now,
+    /// Not before this moment, whatever asks for it: the last one failed.
+    At(Instant),
+}
+
+impl NextClaim {
+    fn ask(&mut self) {
+        if *self == Self::OnDemand {
+            *self = Self::Now;
+        }
+    }
+}
+
+/// Why the loop woke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wake {
+    /// Commands are there.
+    Commands,
+    /// Something asks for a look without a command: the start, a restart, a full channel.
+    Asked,
+    /// The last claim did not take all that was ready.
+    MoreReady,
+    /// The last claim failed, and the pause after it is over.
+    Retry,
+    /// The orchestrator stops.
+    Stopped,
+}
+
+/// Processes commands until `stop`.
+pub(crate) async fn run(
+    commands: Inbox<OrchestrationCommand>,
+    engine: &Engine,
+    mut enqueuer: TaskClaimStepEnqueuer,
+    stop: CancellationToken,
+) {
+    let mut commands = commands.open().await;
+    let mut batch = Vec::new();
+    let mut outage = Outage::new("claim ready steps", engine.backoff);
+    let mut next = NextClaim::OnDemand;
+    loop {
+        let wake = tokio::select! {
+            biased;
+            () = stop.cancelled() => Wake::Stopped,
+            wake = receive(&mut commands, &mut batch) => wake,
+            () = engine.signals.ready_tasks() => Wake::Asked,
+            wake = due(next) => wake,
+        };
+        count(wake, &batch);
+        match wake {
+            Wake::Stopped => return,
+            Wake::Commands => {}
+            Wake::Asked => next.ask(),
+            Wake::MoreReady | Wake::Retry => next = NextClaim::Now,
+        }
+        for command in batch.drain(..) {
+            trace!(?command, "processing");
+            match command {
+                OrchestrationCommand::ProcessTaskReadiness { .. }
+                | OrchestrationCommand::LookForReadyTasks { .. } => next.ask(),
+                OrchestrationCommand::FireTimers => engine.signals.look_at_timers(),
+            }
+        }
+        if next == NextClaim::Now {
+            next = claim(&mut enqueuer, engine, &mut outage).await;
+        }
+    }
+}
+
+async fn receive(
+    commands: &mut Receiver<OrchestrationCommand>,
+    batch: &mut Vec<OrchestrationCommand>,
+) -> Wake {
+    match commands.recv_many(batch, COMMANDS_PER_LOOK).await {
+        0 => Wake::Stopped,
+        _ => Wake::Commands,
+    }
+}
+
+/// Returns when a claim is due without anything more being asked.
+async fn due(next: NextClaim) -> Wake {
+    match next {
+        NextClaim::OnDemand => std::future::pending().await,
+        NextClaim::Now => Wake::MoreReady,
+        NextClaim::At(moment) => {
+            sleep_until(moment).await;
+            Wake::Retry
+        }
+    }
+}
+
+async fn claim(
+    enqueuer: &mut TaskClaimStepEnqueuer,
+    engine: &Engine,
+    outage: &mut Outage,
+) -> NextClaim {
+    match enqueuer.claim().await {
+        Ok(claimed) => {
+            outage.over();
+            engine.vitals.database_answered();
+            match claimed {
+                Claimed::Full => NextClaim::Now,
+                Claimed::All => NextClaim::OnDemand,
+            }
+        }
+        Err(error) => NextClaim::At(Instant::now() + outage.failed(&error)),
+    }
+}
+
+/// Counts why the loop woke; of merged commands, the first tells.
+fn count(wake: Wake, batch: &[OrchestrationCommand]) {
+    let reason = match wake {
+        Wake::Commands => batch.first().map_or("none", OrchestrationCommand::cause),
+        Wake::Asked => "asked",
+        Wake::MoreReady => "more_ready",
+        Wake::Retry => "retry",
+        Wake::Stopped => "stopped",
+    };
+    metrics().woke("command_processor", reason);
+}

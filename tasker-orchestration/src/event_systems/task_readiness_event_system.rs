@@ -1,0 +1,131 @@
+//! Turns readiness events into commands.
+
+use tasker_shared::channel::{Receiver, Sender};
+use tasker_shared::telemetry::metrics;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::commands::OrchestrationCommand;
+use crate::inbox::Inbox;
+use crate::task_readiness::events::{Received, TaskReadinessEvent};
+
+/// The system of readiness events.
+#[derive(Clone)]
+pub(crate) struct TaskReadinessEventSystem {
+    pub(crate) events: Inbox<Received<TaskReadinessEvent>>,
+    pub(crate) commands: Sender<OrchestrationCommand>,
+}
+
+impl TaskReadinessEventSystem {
+    /// Turns events into commands until `stop`; waits while the command processor is saturated.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut events = self.events.open().await;
+        while let Some(event) = next(&mut events, &stop).await {
+            let Some(command) = command_for(event.what) else {
+                continue;
+            };
+            if self.commands.send(command).await.is_err() {
+                return;
+            }
+            metrics().readiness_command_sent(event.at.elapsed());
+        }
+    }
+}
+
+async fn next<T>(events: &mut Receiver<T>, stop: &CancellationToken) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        event = events.recv() => event,
+    }
+}
+
+/// What an event asks for; a new namespace asks for nothing, because its tasks announce themselves.
+fn command_for(event: TaskReadinessEvent) -> Option<OrchestrationCommand> {
+    match event {
+        TaskReadinessEvent::TaskReady(event) => Some(event.into()),
+        TaskReadinessEvent::NamespaceCreated(event) => {
+            info!(namespace = event.namespace, "a namespace was created");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tasker_shared::ids::TaskUuid;
+    use tasker_shared::readiness::ReadyTask;
+    use tasker_shared::state::{StepState, TaskState};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::commands::TriggeredBy;
+    use crate::task_readiness::events::{NamespaceCreatedEvent, TaskReadyEvent};
+
+    const TASK: TaskUuid = TaskUuid(Uuid::from_u128(9 << 16));
+
+    fn announced(triggered_by: TriggeredBy) -> OrchestrationCommand {
+        let event = TaskReadyEvent {
+            task_uuids: vec![TASK],
+            triggered_by,
+            namespace: Some("fulfillment".to_owned()),
+            priority: Some(3),
+            ready_steps: Some(2),
+            step_uuid: None,
+            step_state: None,
+            task_state: None,
+        };
+        command_for(TaskReadinessEvent::TaskReady(event)).expect("readiness asks for processing")
+    }
+
+    #[test]
+    fn a_polled_task_and_an_announced_one_become_the_same_command_but_for_the_trigger() {
+        let polled = OrchestrationCommand::for_polled(ReadyTask {
+            task_uuid: TASK,
+            namespace: "fulfillment".to_owned(),
+            priority: 3,
+            ready_steps: 2,
+            ready_for_ms: 6000.0,
+        });
+        assert_eq!(polled, announced(TriggeredBy::FallbackPolling));
+    }
+
+    #[test]
+    fn a_command_keeps_what_its_event_says() {
+        let step_uuid = Uuid::from_u128((9 << 16) + 1);
+        let event = TaskReadyEvent {
+            task_uuids: vec![TASK],
+            triggered_by: TriggeredBy::StepTransition,
+            namespace: Some("fulfillment".to_owned()),
+            priority: Some(3),
+            ready_steps: Some(2),
+            step_uuid: Some(step_uuid),
+            step_state: Some(StepState::Complete),
+            task_state: Some(TaskState::InProgress),
+        };
+        assert_eq!(
+            command_for(TaskReadinessEvent::TaskReady(event)),
+            Some(OrchestrationCommand::ProcessTaskReadiness {
+                task_uuid: Some(TASK),
+                namespace: Some("fulfillment".to_owned()),
+                priority: Some(3),
+                ready_steps: Some(2),
+                triggered_by: TriggeredBy::StepTransition,
+                step_uuid: Some(step_uuid),
+                step_state: Some(StepState::Complete),
+                task_state: Some(TaskState::InProgress),
+            })
+        );
+    }
+
+    #[test]
+    fn a_new_namespace_asks_for_nothing() {
+        let event = NamespaceCreatedEvent {
+            namespace: "fulfillment".to_owned(),
+        };
+        assert_eq!(
+            command_for(TaskReadinessEvent::NamespaceCreated(event)),
+            None
+        );
+    }
+}

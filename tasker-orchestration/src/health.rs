@@ -1,0 +1,85 @@
+//! What an orchestrator tells about itself to those who watch it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// The state of an orchestrator at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrchestratorHealth {
+    /// How ready tasks are found.
+    pub mode: &'static str,
+    /// Its loops, in the order in which they are stopped.
+    pub components: Vec<ComponentHealth>,
+    /// Whether notifications are being listened for; absent in a mode that does not listen.
+    pub listener_connected: Option<bool>,
+    /// Milliseconds since the database last answered a loop; absent before the first answer.
+    pub last_database_answer_ms: Option<u64>,
+}
+
+impl OrchestratorHealth {
+    /// Whether every loop runs, the listener listens, and the database has answered.
+    pub fn is_healthy(&self) -> bool {
+        self.components
+            .iter()
+            .all(|component| component.state == ComponentState::Running)
+            && self.listener_connected != Some(false)
+            && self.last_database_answer_ms.is_some()
+    }
+}
+
+/// The state of one loop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ComponentHealth {
+    /// Its name, as in `tasker_supervised_restarts_total`.
+    pub name: &'static str,
+    /// Whether it runs.
+    pub state: ComponentState,
+    /// How often it ended unexpectedly.
+    pub restarts: u64,
+}
+
+/// Whether a loop runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ComponentState {
+    /// It runs.
+    Running,
+    /// It ended unexpectedly and will be started again after a pause.
+    Restarting,
+    /// It was stopped with the orchestrator.
+    Stopped,
+}
+
+/// When the database last answered a loop of one orchestrator.
+#[derive(Debug, Clone)]
+pub(crate) struct Vitals {
+    started: Instant,
+    /// Milliseconds from `started` to the last answer, plus one; 0 before the first.
+    last_answer: Arc<AtomicU64>,
+}
+
+impl Vitals {
+    pub(crate) fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            last_answer: Arc::default(),
+        }
+    }
+
+    pub(crate) fn database_answered(&self) {
+        self.last_answer
+            .store(milliseconds(self.started.elapsed()) + 1, Relaxed);
+    }
+
+    pub(crate) fn last_database_answer_ms(&self) -> Option<u64> {
+        let answered = self.last_answer.load(Relaxed).checked_sub(1)?;
+        Some(milliseconds(self.started.elapsed()).saturating_sub(answered))
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,256 @@
+//! Puts an orchestrator together: channels, loops, and what the deployment mode says of them.
+
+use std::sync::Arc;
+
+use tasker_shared::channel::{self, ChannelSpec, Sender};
+use tasker_shared::config::{DeploymentMode, MpscChannelsConfig, TaskerConfig};
+use tasker_shared::database::Database;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::backoff::Backoff;
+use crate::command_processor;
+use crate::commands::OrchestrationCommand;
+use crate::engine::Engine;
+use crate::event_systems::orchestration_event_system::OrchestrationEventSystem;
+use crate::event_systems::task_readiness_event_system::TaskReadinessEventSystem;
+use crate::health::{OrchestratorHealth, Vitals};
+use crate::inbox::Inbox;
+use crate::signals::Signals;
+use crate::task_claim_step_enqueuer::TaskClaimStepEnqueuer;
+use crate::task_readiness::classifier::{self, Routes};
+use crate::task_readiness::fallback_poller::ReadinessFallbackPoller;
+use crate::task_readiness::listener::TaskReadinessListener;
+use crate::timers::{self, TimerSettings};
+use crate::unified_event_coordinator::{Component, Stage, UnifiedEventCoordinator};
+
+/// The orchestrator role of a process.
+#[derive(Debug, Clone, Copy)]
+pub struct Orchestrator;
+
+/// An orchestrator that runs until its shutdown token is cancelled.
+pub struct RunningOrchestrator {
+    mode: DeploymentMode,
+    coordinator: Arc<UnifiedEventCoordinator>,
+    listener: Option<TaskReadinessListener>,
+    vitals: Vitals,
+    ended: JoinHandle<()>,
+}
+
+impl Orchestrator {
+    /// Starts an orchestrator on a migrated database. It claims at once whatever is ready, because
+    /// its predecessor may have died before it did.
+    ///
+    /// A database that does not answer, now or later, is tried again until it does.
+    pub fn start(
+        database: &Database,
+        config: &TaskerConfig,
+        shutdown: CancellationToken,
+    ) -> RunningOrchestrator {
+        let mode = config.orchestration.deployment.mode;
+        let listener = mode.listens().then(|| {
+            TaskReadinessListener::new(database.listen_options(), &config.event_systems.listener)
+        });
+        let reconnect = &config.event_systems.listener;
+        let engine = Engine {
+            database: database.clone(),
+            signals: Signals::default(),
+            vitals: Vitals::new(),
+            backoff: Backoff::new(reconnect.reconnect_min(), reconnect.reconnect_max()),
+        };
+        engine.signals.look_at_everything();
+        let restart = &config.event_systems.supervisor;
+        let coordinator = Arc::new(UnifiedEventCoordinator::start(
+            components(&engine, config, listener.as_ref()),
+            Backoff::new(restart.restart_min(), restart.restart_max()),
+            &engine.signals,
+        ));
+        info!(
+            instance = config.orchestration.instance_name(),
+            mode = mode.as_str(),
+            "the orchestrator runs"
+        );
+        let ended = tokio::spawn({
+            let coordinator = Arc::clone(&coordinator);
+            async move {
+                shutdown.cancelled().await;
+                coordinator.stop().await;
+                info!("the orchestrator stopped");
+            }
+        });
+        RunningOrchestrator {
+            mode,
+            coordinator,
+            listener,
+            vitals: engine.vitals,
+            ended,
+        }
+    }
+}
+
+impl RunningOrchestrator {
+    /// The state of its loops, of its listener and of its contact with the database.
+    pub fn health(&self) -> OrchestratorHealth {
+        OrchestratorHealth {
+            mode: self.mode.as_str(),
+            components: self.coordinator.health(),
+            listener_connected: self
+                .listener
+                .as_ref()
+                .map(TaskReadinessListener::is_connected),
+            last_database_answer_ms: self.vitals.last_database_answer_ms(),
+        }
+    }
+
+    /// Returns when the orchestrator has stopped, which it does within seconds of its shutdown.
+    pub async fn stopped(self) {
+        if let Err(error) = self.ended.await
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+
+    /// Ends one loop as a bug would, for tests of its supervision; false where it does not run.
+    #[doc(hidden)]
+    pub fn abort_component(&self, name: &str) -> bool {
+        self.coordinator.abort(name)
+    }
+}
+
+/// The loops that the deployment mode asks for.
+fn components(
+    engine: &Engine,
+    config: &TaskerConfig,
+    listener: Option<&TaskReadinessListener>,
+) -> Vec<Component> {
+    let orchestration = &config.orchestration;
+    let (commands, inbox) = channel::bounded(ChannelSpec {
+        name: "commands",
+        component: "orchestration",
+        capacity: config
+            .mpsc_channels
+            .orchestration
+            .command_processor
+            .command_buffer_size,
+    });
+    let mut components = Vec::new();
+    if let Some(listener) = listener {
+        components.extend(listening(engine, config, listener, &commands));
+    }
+    if orchestration.deployment.mode.polls() {
+        let poller = ReadinessFallbackPoller::new(orchestration);
+        let (engine, commands) = (engine.clone(), commands.clone());
+        components.push(component(
+            "fallback_poller",
+            Stage::Discovery,
+            move |stop| {
+                let (engine, commands) = (engine.clone(), commands.clone());
+                async move { poller.run(&engine, &commands, stop).await }
+            },
+        ));
+    }
+    let settings = TimerSettings::new(orchestration);
+    let timer_engine = engine.clone();
+    components.push(component("timers", Stage::Discovery, move |stop| {
+        let (engine, commands) = (timer_engine.clone(), commands.clone());
+        async move { timers::run(settings, &engine, &commands, stop).await }
+    }));
+    let inbox = Inbox::new(inbox);
+    let processor = orchestration.instance_name().to_owned();
+    let batch_size = orchestration.claims.batch_size;
+    let engine = engine.clone();
+    components.push(component(
+        "command_processor",
+        Stage::Commands,
+        move |stop| {
+            let enqueuer = TaskClaimStepEnqueuer::new(&engine.database, &processor, batch_size);
+            let (inbox, engine) = (inbox.clone(), engine.clone());
+            async move { command_processor::run(inbox, &engine, enqueuer, stop).await }
+        },
+    ));
+    components
+}
+
+/// The loops between PostgreSQL's notifications and the command processor.
+fn listening(
+    engine: &Engine,
+    config: &TaskerConfig,
+    listener: &TaskReadinessListener,
+    commands: &Sender<OrchestrationCommand>,
+) -> [Component; 4] {
+    let MpscChannelsConfig {
+        orchestration,
+        task_readiness,
+        ..
+    } = &config.mpsc_channels;
+    let bounded = |name, capacity| ChannelSpec {
+        name,
+        component: "orchestration",
+        capacity,
+    };
+    let (notifications, notification_inbox) = channel::bounded(bounded(
+        "notifications",
+        orchestration.event_listeners.pgmq_event_buffer_size,
+    ));
+    let (events, event_inbox) = channel::bounded(bounded(
+        "orchestration_events",
+        orchestration.event_systems.event_channel_buffer_size,
+    ));
+    let (readiness, readiness_inbox) = channel::bounded(bounded(
+        "task_readiness_events",
+        task_readiness.event_channel.buffer_size,
+    ));
+    let routes = Arc::new(Routes {
+        readiness,
+        orchestration: events,
+        send_timeout: task_readiness.event_channel.send_timeout(),
+        retry: config.event_systems.task_readiness.event_channel.clone(),
+    });
+    let readiness_system = TaskReadinessEventSystem {
+        events: Inbox::new(readiness_inbox),
+        commands: commands.clone(),
+    };
+    let orchestration_system = OrchestrationEventSystem {
+        events: Inbox::new(event_inbox),
+        commands: commands.clone(),
+    };
+    let (listener, signals) = (listener.clone(), engine.signals.clone());
+    let notification_inbox = Inbox::new(notification_inbox);
+    [
+        component("task_readiness_listener", Stage::Discovery, move |stop| {
+            listener.clone().run(notifications.clone(), stop)
+        }),
+        component(
+            "readiness_event_classifier",
+            Stage::Discovery,
+            move |stop| {
+                let (inbox, routes) = (notification_inbox.clone(), Arc::clone(&routes));
+                let signals = signals.clone();
+                async move { classifier::run(inbox, &routes, &signals, stop).await }
+            },
+        ),
+        component("task_readiness_event_system", Stage::Events, move |stop| {
+            readiness_system.clone().run(stop)
+        }),
+        component("orchestration_event_system", Stage::Events, move |stop| {
+            orchestration_system.clone().run(stop)
+        }),
+    ]
+}
+
+fn component<F>(
+    name: &'static str,
+    stage: Stage,
+    start: impl Fn(CancellationToken) -> F + Send + Sync + 'static,
+) -> Component
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    Component {
+        name,
+        stage,
+        start: Box::new(move |stop| Box::pin(start(stop))),
+    }
+}

@@ -1,0 +1,69 @@
+//! The orchestrator's listening connection.
+
+use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener};
+use sqlx::postgres::PgConnectOptions;
+use tasker_shared::channel::Sender;
+use tasker_shared::config::ListenerConfig;
+use tasker_shared::telemetry::metrics;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::task_readiness::classifier::CHANNELS;
+use crate::task_readiness::events::Received;
+
+/// The name of this listener in metrics.
+const LISTENER: &str = "orchestrator";
+
+/// Hears what PostgreSQL announces about readiness, and passes it on as it comes.
+#[derive(Debug, Clone)]
+pub(crate) struct TaskReadinessListener {
+    options: PgConnectOptions,
+    settings: ListenerSettings,
+    subscriptions: Subscriptions,
+}
+
+impl TaskReadinessListener {
+    pub(crate) fn new(options: PgConnectOptions, config: &ListenerConfig) -> Self {
+        Self {
+            options,
+            settings: ListenerSettings {
+                heartbeat_interval: config.heartbeat_interval(),
+                reconnect_min: config.reconnect_min(),
+                reconnect_max: config.reconnect_max(),
+            },
+            subscriptions: Subscriptions::new(CHANNELS.map(str::to_owned)),
+        }
+    }
+
+    /// Whether a connection listens at the moment.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.subscriptions.are_connected()
+    }
+
+    /// Listens until `stop`. A full channel holds back PostgreSQL's queue; nothing is dropped.
+    pub(crate) async fn run(
+        self,
+        notifications: Sender<Received<ListenEvent>>,
+        stop: CancellationToken,
+    ) {
+        let stopped = stop.child_token();
+        let closed = stopped.clone();
+        let sink = async move |what: ListenEvent| {
+            if what == ListenEvent::Connected {
+                metrics().listener_connected(LISTENER);
+            }
+            let at = Instant::now();
+            if notifications.send(Received { what, at }).await.is_err() {
+                closed.cancel();
+            }
+        };
+        listener::run(
+            self.options,
+            self.subscriptions,
+            self.settings,
+            sink,
+            stopped,
+        )
+        .await;
+    }
+}

@@ -1,0 +1,213 @@
+//! Wakes what waits for its time: retries that are due, and leases that ran out.
+//!
+//! Any number of orchestrators do this at once; the database lets each timer fire once. A loop
+//! sleeps until the next one is due, and wakes earlier when an earlier one is set.
+//!
+//! Where nothing polls (`EventDrivenOnly`) the loop also looks now and then for tasks that have been
+//! ready for long: the announcement of a worker that was killed right after its commit is lost, and
+//! nobody else would find them.
+
+use std::time::Duration;
+
+use tasker_shared::channel::Sender;
+use tasker_shared::config::{DeploymentMode, OrchestrationConfig};
+use tasker_shared::database::DedicatedConnection;
+use tasker_shared::error::Error;
+use tasker_shared::readiness::{TimersFired, find_ready_tasks, fire_due_timers};
+use tasker_shared::telemetry::metrics;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::{Outage, jittered};
+use crate::commands::{LookReason, OrchestrationCommand};
+use crate::engine::Engine;
+
+/// Looks are at least this far apart unless a batch was full: timers that are due almost together
+/// fire together.
+const RESOLUTION: Duration = Duration::from_millis(5);
+
+/// How the timers look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TimerSettings {
+    batch_size: i32,
+    max_sleep: Duration,
+    /// Where nothing polls: how long a task must have been ready to count as overlooked.
+    overlooked_after: Option<Duration>,
+}
+
+impl TimerSettings {
+    pub(crate) fn new(config: &OrchestrationConfig) -> Self {
+        let max_sleep = config.timers.max_sleep();
+        let readiness = &config.task_readiness;
+        let (max_sleep, overlooked_after) = match config.deployment.mode {
+            DeploymentMode::EventDrivenOnly => (max_sleep, Some(readiness.age_threshold())),
+            DeploymentMode::Hybrid => (max_sleep, None),
+            // No notification tells of an earlier timer, so the polling interval bounds the delay.
+            DeploymentMode::PollingOnly => {
+                (max_sleep.min(readiness.fallback_polling_interval()), None)
+            }
+        };
+        Self {
+            batch_size: config.timers.batch_size,
+            max_sleep,
+            overlooked_after,
+        }
+    }
+
+    /// How long to sleep after a look that had this result.
+    fn sleep_after(self, fired: &TimersFired) -> Duration {
+        if fired.fired >= self.batch_size {
+            return Duration::ZERO;
+        }
+        let longest = jittered(self.max_sleep);
+        fired
+            .next_due_in
+            .map_or(longest, |due| due.min(longest))
+            .max(RESOLUTION)
+    }
+}
+
+/// Fires timers until `stop`.
+pub(crate) async fn run(
+    settings: TimerSettings,
+    engine: &Engine,
+    commands: &Sender<OrchestrationCommand>,
+    stop: CancellationToken,
+) {
+    let mut connection = engine.database.dedicated();
+    let mut outage = Outage::new("fire due timers", engine.backoff);
+    let mut next_look = Instant::now();
+    let mut next_search = Instant::now() + jittered(settings.max_sleep);
+    loop {
+        let reason = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = engine.signals.timers() => "timer_set",
+            () = sleep_until(next_look) => "due",
+        };
+        metrics().woke("timers", reason);
+        let look = async {
+            let fired = fire(settings, &mut connection, commands).await?;
+            if let Some(age) = settings.overlooked_after
+                && next_search <= Instant::now()
+            {
+                next_search = Instant::now() + jittered(settings.max_sleep);
+                search(age, &mut connection, commands).await?;
+            }
+            Ok::<_, Error>(settings.sleep_after(&fired))
+        };
+        let pause = match look.await {
+            Ok(pause) => {
+                outage.over();
+                engine.vitals.database_answered();
+                pause
+            }
+            Err(error) => outage.failed(&error),
+        };
+        next_look = Instant::now() + pause;
+    }
+}
+
+async fn fire(
+    settings: TimerSettings,
+    connection: &mut DedicatedConnection,
+    commands: &Sender<OrchestrationCommand>,
+) -> Result<TimersFired, Error> {
+    let fired = connection
+        .call("fire_due_timers", async |connection| {
+            fire_due_timers(connection, settings.batch_size).await
+        })
+        .await?;
+    if fired.fired > 0 {
+        metrics().timers_fired(u64::from(fired.fired.unsigned_abs()));
+        look_for_ready_tasks(commands, LookReason::RetriesFired).await;
+    }
+    Ok(fired)
+}
+
+/// Looks for a task that has been ready for longer than `age`; one suffices, because a claim takes
+/// whatever is ready.
+async fn search(
+    age: Duration,
+    connection: &mut DedicatedConnection,
+    commands: &Sender<OrchestrationCommand>,
+) -> Result<(), Error> {
+    let overlooked = connection
+        .call("find_ready_tasks", async |connection| {
+            find_ready_tasks(connection, age, 1).await
+        })
+        .await?;
+    if !overlooked.is_empty() {
+        look_for_ready_tasks(commands, LookReason::Overlooked).await;
+    }
+    Ok(())
+}
+
+async fn look_for_ready_tasks(commands: &Sender<OrchestrationCommand>, reason: LookReason) {
+    let command = OrchestrationCommand::LookForReadyTasks { reason };
+    // A processor that is gone means that the orchestrator stops; the next one looks at its start.
+    let _stopping = commands.send(command).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tasker_shared::config::TaskerConfig;
+
+    use super::*;
+
+    fn settings(mode: DeploymentMode) -> TimerSettings {
+        let mut config = TaskerConfig::default().orchestration;
+        config.deployment.mode = mode;
+        config.timers.max_sleep_seconds = 30.0;
+        config.task_readiness.fallback_polling_interval_seconds = 2.0;
+        TimerSettings::new(&config)
+    }
+
+    fn look(fired: i32, next_due_in: Option<Duration>) -> TimersFired {
+        TimersFired {
+            fired,
+            woken_queues: Vec::new(),
+            next_due_in,
+        }
+    }
+
+    #[test]
+    fn the_loop_sleeps_until_the_next_timer_is_due() {
+        let due = Duration::from_millis(250);
+        let settings = settings(DeploymentMode::Hybrid);
+        assert_eq!(settings.sleep_after(&look(3, Some(due))), due);
+    }
+
+    #[test]
+    fn the_loop_looks_again_at_once_after_a_full_batch() {
+        let settings = settings(DeploymentMode::Hybrid);
+        let full = look(settings.batch_size, Some(Duration::from_secs(9)));
+        assert_eq!(settings.sleep_after(&full), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_loop_never_spins_on_a_timer_that_another_orchestrator_is_firing() {
+        let settings = settings(DeploymentMode::Hybrid);
+        let sleep = settings.sleep_after(&look(0, Some(Duration::ZERO)));
+        assert_eq!(sleep, RESOLUTION);
+    }
+
+    #[test]
+    fn a_loop_without_notifications_sleeps_no_longer_than_the_polling_interval() {
+        let sleep = settings(DeploymentMode::PollingOnly).sleep_after(&look(0, None));
+        assert!(sleep <= Duration::from_secs(2), "{sleep:?}");
+        let sleep = settings(DeploymentMode::EventDrivenOnly).sleep_after(&look(0, None));
+        assert!(sleep > Duration::from_secs(2), "{sleep:?}");
+    }
+
+    #[test]
+    fn overlooked_tasks_are_searched_for_where_nothing_polls() {
+        for mode in [
+            DeploymentMode::EventDrivenOnly,
+            DeploymentMode::Hybrid,
+            DeploymentMode::PollingOnly,
+        ] {
+            assert_eq!(settings(mode).overlooked_after.is_some(), !mode.polls());
+        }
+    }
+}
