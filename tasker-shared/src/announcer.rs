@@ -122,7 +122,7 @@ impl Announcements {
 }
 
 /// The handle through which a process announces; clones share one connection.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Announcer {
     sender: Sender<Announcements>,
     task: Arc<JoinHandle<()>>,
@@ -157,6 +157,16 @@ impl Announcer {
         }
         if self.sender.send(announcements).await.is_err() {
             warn!("an announcement was not sent because the announcer has stopped");
+        }
+    }
+
+    /// Gives this handle up; where it was the last one, waits until all it was given is sent.
+    pub async fn close(self) {
+        let Self { sender, task } = self;
+        drop(sender);
+        if let Some(task) = Arc::into_inner(task) {
+            // A loop that panicked has nothing left to send.
+            let _ = task.await;
         }
     }
 

@@ -38,11 +38,9 @@ impl Database {
     /// [`Error::Schema`] for a URL that cannot be read, [`Error::Unavailable`] when nobody answers
     /// there; neither text holds the password.
     pub async fn connect(config: &DatabaseConfig) -> Result<Self, Error> {
-        let options = connect_options(&config.url, "database.url", config)?;
-        let listen_options = match &config.listen_url {
-            Some(url) => connect_options(url, "database.listen_url", config)?,
-            None => options.clone(),
-        };
+        let options = connect_options(config.url.as_str(), "database.url", config)?;
+        let listen_options =
+            connect_options(config.listen_url().as_str(), "database.listen_url", config)?;
         let pool = PgPoolOptions::new()
             .max_connections(config.max_connections)
             .acquire_timeout(config.acquire_timeout())
@@ -188,6 +186,8 @@ fn connect_options(
                 "idle_in_transaction_session_timeout",
                 config.statement_timeout_ms.to_string(),
             ),
+            // Statements of an engine are short; compiling them costs more than it gains.
+            ("jit", "off".to_owned()),
         ])
         .disable_statement_logging())
 }

@@ -1,10 +1,19 @@
 //! The domain of Tasker: configuration, channels, templates, states and the queries of the engine.
 
+pub mod announcer;
 pub mod channel;
 pub mod config;
 pub mod dag;
+pub mod database;
+pub mod doctor;
 pub mod error;
 pub mod ids;
+pub mod operator;
+pub mod queues;
+pub mod readiness;
 pub mod state;
+pub mod steps;
+pub mod tasks;
 pub mod telemetry;
 pub mod template;
+pub mod templates;

@@ -1,0 +1,44 @@
+-- A task is one run of a template.
+--
+-- active_steps counts its steps that are ready, enqueued, in progress or waiting for a retry. A
+-- task ends when that falls to zero: nothing of it can move. failed_steps tells how it ends.
+create table tasker.tasks (
+  task_uuid uuid primary key,
+  created_at timestamptz not null,
+  started_at timestamptz,
+  finished_at timestamptz,
+  template_id int not null,
+  state tasker.task_state not null default 'pending',
+  priority int not null,
+  active_steps int not null,
+  failed_steps int not null default 0,
+  context jsonb not null,
+  idempotency_key text,
+  reason text,
+
+  constraint counters_are_not_negative check (active_steps >= 0 and failed_steps >= 0),
+  constraint an_ended_task_has_an_end check (
+    (state in ('pending', 'in_progress')) = (finished_at is null)
+  ),
+  constraint a_task_that_runs_has_something_that_can_move check (
+    state not in ('pending', 'in_progress') or active_steps > 0
+  ),
+  constraint a_complete_task_has_no_failed_step check (state <> 'complete' or failed_steps = 0)
+)
+with (fillfactor = 80);
+
+-- Lists by state look for what is not complete; what is complete is found by walking back in time.
+create index tasks_not_complete on tasker.tasks (state, task_uuid) where state <> 'complete';
+
+-- Lists by template.
+create index tasks_of_template on tasker.tasks (template_id, task_uuid);
+
+-- The first task of each idempotency key, per template, whatever its version.
+create table tasker.idempotency_keys (
+  namespace text not null,
+  name text not null,
+  idempotency_key text not null,
+  task_uuid uuid not null,
+
+  primary key (namespace, name, idempotency_key)
+);

@@ -1,0 +1,58 @@
+-- A step of a task.
+--
+-- waiting_on counts the steps it depends on that are not satisfied yet. attempt is the fencing
+-- token: it grows with every start, and an outcome counts only when it names the current one.
+-- msg_id is the message that stands for the step in its namespace's queue, and the only one that
+-- may start it.
+create table tasker.steps (
+  task_uuid uuid not null,
+  msg_id bigint,
+  enqueued_at timestamptz,
+  started_at timestamptz,
+  finished_at timestamptz,
+  step_no int not null,
+  template_id int not null,
+  state tasker.step_state not null default 'pending',
+  waiting_on int not null,
+  attempt int not null default 0,
+  max_attempts int not null,
+  refusals int not null default 0,
+  worker text,
+  result jsonb,
+  error jsonb,
+
+  primary key (task_uuid, step_no),
+  constraint waiting_on_is_not_negative check (waiting_on >= 0),
+  constraint a_step_moves_only_after_those_it_depends_on check (
+    waiting_on = 0 or state in ('pending', 'cancelled', 'skipped', 'resolved_manually')
+  ),
+  constraint a_message_stands_for_a_step_that_is_enqueued_or_held check (
+    (msg_id is not null) = (state in ('enqueued', 'in_progress'))
+  )
+)
+with (fillfactor = 70);
+
+-- Exactly the steps that an orchestrator may claim now: what a claim takes, it takes from here.
+-- A row whose step was cancelled or settled meanwhile is void and dropped by the next claim.
+create table tasker.ready_steps (
+  ready_no bigint not null generated always as identity,
+  task_uuid uuid not null,
+  ready_at timestamptz not null,
+  step_no int not null,
+  template_id int not null,
+  priority int not null
+);
+
+-- The order of claims: the most urgent first, then the oldest.
+create index ready_steps_in_order on tasker.ready_steps (priority desc, ready_no);
+
+-- Retries that wait for their time.
+create table tasker.timers (
+  task_uuid uuid not null,
+  step_no int not null,
+  due_at timestamptz not null,
+
+  primary key (task_uuid, step_no)
+);
+
+create index timers_by_time on tasker.timers (due_at);

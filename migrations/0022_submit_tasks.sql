@@ -1,0 +1,165 @@
+-- Submits the tasks of a JSON array, all or none, in the caller's transaction. Each is an object
+-- with namespace, name, and perhaps version, context, priority, idempotency_key. Answers, for each
+-- in the order of the input, the task and whether it is new: a known idempotency key of the same
+-- template gives the task it was first used for.
+-- Raises TK404 for an unknown template, TK400 for a bad task; both name its position.
+create function tasker.submit_tasks(p_tasks jsonb)
+returns table ("position" int, task_uuid uuid, created boolean)
+language plpgsql
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set jit to off
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz := tasker.now();
+  v_bad record;
+  v_uuids uuid[];
+  v_new boolean[];
+  v_templates int[];
+begin
+  if jsonb_typeof(p_tasks) is distinct from 'array' then
+    raise exception using errcode = 'TK400', message = 'the tasks are not a JSON array';
+  end if;
+
+  select t.position, t.problem into v_bad
+  from (
+    select ordinality as position, tasker.task_problem(task) as problem
+    from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
+  ) t
+  where t.problem is not null
+  order by t.position
+  limit 1;
+  if found then
+    raise exception using
+      errcode = 'TK400',
+      message = case jsonb_array_length(p_tasks) when 1 then v_bad.problem
+        else format('task %s: %s', v_bad.position - 1, v_bad.problem) end;
+  end if;
+
+  -- Templates are looked up once each, and every context is checked against its schema.
+  with wanted as (
+    select
+      ordinality::int as position, task ->> 'namespace' as namespace, task ->> 'name' as name,
+      task ->> 'version' as version
+    from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
+  ), found_templates as materialized (
+    select w.namespace, w.name, w.version,
+      tasker.find_template(w.namespace, w.name, w.version) as template_id
+    from wanted w
+    group by w.namespace, w.name, w.version
+  )
+  select array_agg(f.template_id order by w.position), array_agg(tasker.new_task_uuid())
+  into v_templates, v_uuids
+  from wanted w
+  join found_templates f
+    on f.namespace = w.namespace and f.name = w.name and f.version is not distinct from w.version;
+
+  select ordinality as position,
+    tasker.json_schema_error(t.input_schema, coalesce(nullif(task -> 'context', 'null'), '{}'))
+      as problem
+  into v_bad
+  from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
+  join tasker.templates t on t.template_id = v_templates[ordinality]
+  where t.input_schema is not null
+    and tasker.json_schema_error(
+      t.input_schema, coalesce(nullif(task -> 'context', 'null'), '{}')
+    ) is not null
+  order by ordinality
+  limit 1;
+  if found then
+    raise exception using
+      errcode = 'TK400',
+      message = case jsonb_array_length(p_tasks)
+        when 1 then format('the context does not fit the input schema: %s', v_bad.problem)
+        else format('task %s: the context does not fit the input schema: %s',
+          v_bad.position - 1, v_bad.problem) end;
+  end if;
+
+  -- A key belongs to whoever inserts it first; in key order, so that two batches never deadlock.
+  with keyed as (
+    select
+      ordinality as position, task ->> 'namespace' as namespace, task ->> 'name' as name,
+      task ->> 'idempotency_key' as idempotency_key, v_uuids[ordinality] as task_uuid
+    from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
+    where task ->> 'idempotency_key' is not null
+    order by 2, 3, 4, 1
+  )
+  insert into tasker.idempotency_keys as k (namespace, name, idempotency_key, task_uuid)
+  select namespace, name, idempotency_key, task_uuid from keyed
+  on conflict do nothing;
+
+  select
+    array_agg(coalesce(k.task_uuid, v_uuids[ordinality]) order by ordinality),
+    array_agg(k.task_uuid is null or k.task_uuid = v_uuids[ordinality] order by ordinality)
+  into v_uuids, v_new
+  from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
+  left join tasker.idempotency_keys k
+    on k.namespace = task ->> 'namespace' and k.name = task ->> 'name'
+    and k.idempotency_key = task ->> 'idempotency_key';
+
+  insert into tasker.tasks
+    (task_uuid, created_at, template_id, priority, active_steps, context, idempotency_key)
+  select
+    v_uuids[ordinality], v_now, v_templates[ordinality], coalesce((task ->> 'priority')::int, 0),
+    (select count(*) from tasker.template_steps s
+      where s.template_id = v_templates[ordinality] and s.depends_on = '{}'),
+    coalesce(nullif(task -> 'context', 'null'), '{}'), task ->> 'idempotency_key'
+  from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
+  where v_new[ordinality];
+
+  insert into tasker.steps (task_uuid, step_no, template_id, waiting_on, max_attempts)
+  select n.task_uuid, s.step_no, s.template_id, cardinality(s.depends_on), s.max_attempts
+  from unnest(v_uuids, v_new, v_templates) as n(task_uuid, is_new, template_id)
+  join tasker.template_steps s on s.template_id = n.template_id
+  where n.is_new;
+
+  insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
+  select
+    v_uuids[ordinality], s.step_no, s.template_id, coalesce((task ->> 'priority')::int, 0), v_now
+  from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
+  join tasker.template_steps s on s.template_id = v_templates[ordinality]
+  where v_new[ordinality] and s.depends_on = '{}'
+  order by ordinality, s.step_no;
+
+  return query
+  select ordinality::int, u.task_uuid, u.is_new
+  from unnest(v_uuids, v_new) with ordinality as u(task_uuid, is_new, ordinality);
+end
+$$;
+
+-- What is wrong with one element of the array, or null; templates and schemas aside.
+create function tasker.task_problem(p_task jsonb)
+returns text
+language sql
+immutable parallel safe
+as $$
+  select case
+    when jsonb_typeof(p_task) <> 'object' then 'it is not a JSON object'
+    when jsonb_typeof(p_task -> 'namespace') is distinct from 'string' then
+      'namespace is missing or not a string'
+    when jsonb_typeof(p_task -> 'name') is distinct from 'string' then
+      'name is missing or not a string'
+    when jsonb_typeof(p_task -> 'version') not in ('string', 'null') then 'version is not a string'
+    when jsonb_typeof(p_task -> 'context') not in ('object', 'null') then
+      'context is not a JSON object'
+    when jsonb_typeof(p_task -> 'priority') not in ('number', 'null') then
+      'priority is not a number'
+    when (p_task ->> 'priority')::numeric not between -32768 and 32767
+      or (p_task ->> 'priority')::numeric % 1 <> 0 then
+      'priority is not a whole number from -32768 to 32767'
+    when jsonb_typeof(p_task -> 'idempotency_key') not in ('string', 'null') then
+      'idempotency_key is not a string'
+    when char_length(p_task ->> 'idempotency_key') not between 1 and 255 then
+      'idempotency_key has not 1 to 255 characters'
+    when p_task - '{namespace,name,version,context,priority,idempotency_key}'::text[] <> '{}' then
+      format('unknown key %s', (
+        select string_agg(quote_ident(key), ', ')
+        from jsonb_object_keys(
+          p_task - '{namespace,name,version,context,priority,idempotency_key}'::text[]
+        ) key
+      ))
+  end
+$$;

@@ -1,0 +1,19 @@
+-- Submits one task in the caller's transaction and answers its UUID; the first task's, where the
+-- idempotency key is known. Raises what tasker.submit_tasks raises.
+create function tasker.submit_task(
+  p_namespace text,
+  p_name text,
+  p_context jsonb default '{}',
+  p_version text default null,
+  p_priority int default 0,
+  p_idempotency_key text default null
+)
+returns uuid
+language sql
+as $$
+  select task_uuid
+  from tasker.submit_tasks(jsonb_build_array(jsonb_build_object(
+    'namespace', p_namespace, 'name', p_name, 'version', p_version, 'context', p_context,
+    'priority', p_priority, 'idempotency_key', p_idempotency_key
+  )))
+$$;

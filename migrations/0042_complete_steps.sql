@@ -1,0 +1,142 @@
+-- Records the outcomes of attempts, each array holding one element an outcome: `complete` with a
+-- result, `retry` or `fail` with an error. States, retries, dependents, the tasks' ends and the
+-- deletion of the messages are one transaction.
+--
+-- An outcome counts when its attempt is the current one and in progress; any other is stale and
+-- changes nothing. In a cancelled task a result is kept and a failure becomes `cancelled`.
+-- Silent: the caller announces what the answer tells once it has committed.
+create function tasker.complete_steps(
+  p_worker text,
+  p_task_uuids uuid[],
+  p_step_nos int[],
+  p_attempts int[],
+  p_msg_ids bigint[],
+  p_namespaces text[],
+  p_outcomes text[],
+  p_payloads jsonb[],
+  p_delays_ms bigint[]
+)
+returns tasker.moved
+language plpgsql
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set jit to off
+set tasker.announce to 'off'
+as $$
+declare
+  v_now timestamptz;
+  v_moved tasker.moved;
+  v_positions int[];
+  v_tasks uuid[];
+  v_steps int[];
+  v_templates int[];
+  v_states tasker.step_state[];
+  v_attempts int[];
+  v_active int[];
+  v_failed int[];
+  v_queue record;
+begin
+  perform 1 from tasker.tasks t
+  where t.task_uuid = any(p_task_uuids)
+  order by t.task_uuid
+  for no key update;
+  v_now := tasker.now();
+
+  with report as (
+    select *
+    from unnest(p_task_uuids, p_step_nos, p_attempts, p_outcomes, p_payloads) with ordinality
+      as r(task_uuid, step_no, attempt, outcome, payload, position)
+  ), moved as (
+    update tasker.steps s
+    set state = case
+        when r.outcome = 'complete' then 'complete'
+        when t.state = 'cancelled' then 'cancelled'
+        when r.outcome = 'retry' and s.attempt < s.max_attempts then 'waiting_for_retry'
+        else 'error'
+      end::tasker.step_state,
+      result = case when r.outcome = 'complete' then r.payload end,
+      error = case when r.outcome <> 'complete' then r.payload end,
+      finished_at = case
+        when r.outcome = 'retry' and s.attempt < s.max_attempts and t.state <> 'cancelled' then null
+        else v_now
+      end,
+      msg_id = null
+    from report r
+    join tasker.tasks t on t.task_uuid = r.task_uuid
+    where s.task_uuid = r.task_uuid and s.step_no = r.step_no
+      and s.attempt = r.attempt and s.state = 'in_progress'
+    returning r.position::int, s.task_uuid, s.step_no, s.template_id, s.state, s.attempt, s.error
+  ), logged as (
+    insert into tasker.step_transitions
+      (task_uuid, at, step_no, attempt, from_state, to_state, actor, error)
+    select task_uuid, v_now, step_no, attempt, 'in_progress', state, p_worker, error
+    from moved
+  )
+  select array_agg(position), array_agg(task_uuid), array_agg(step_no), array_agg(template_id),
+    array_agg(state), array_agg(attempt),
+    array_agg(case when state = 'waiting_for_retry' then 0 else -1 end),
+    array_agg(case when state = 'error' then 1 else 0 end)
+  into v_positions, v_tasks, v_steps, v_templates, v_states, v_attempts, v_active, v_failed
+  from moved;
+
+  v_moved.ready_tasks := '{}';
+  v_moved.finished_tasks := '{}';
+  v_moved.cancelled_tasks := '{}';
+  v_moved.woken_queues := '{}';
+  v_moved.timer_set := 'waiting_for_retry' = any(v_states);
+  v_moved.stale := '{}';
+  if cardinality(p_task_uuids) > coalesce(cardinality(v_positions), 0) then
+    v_moved.stale := array(
+      select position from generate_series(1, cardinality(p_task_uuids)) as position
+      where v_positions is null or position <> all(v_positions)
+    );
+  end if;
+  if v_positions is null then
+    v_moved.timer_set := false;
+    return v_moved;
+  end if;
+
+  if v_moved.timer_set then
+    insert into tasker.timers (task_uuid, step_no, due_at)
+    select m.task_uuid, m.step_no,
+      v_now + interval '1 ms' * coalesce(
+        p_delays_ms[m.position],
+        tasker.retry_delay_ms(ts.backoff, ts.base_ms, ts.max_ms, ts.jitter, m.attempt)
+      )
+    from unnest(v_positions, v_tasks, v_steps, v_templates, v_states, v_attempts)
+      as m(position, task_uuid, step_no, template_id, state, attempt)
+    join tasker.template_steps ts on ts.template_id = m.template_id and ts.step_no = m.step_no
+    where m.state = 'waiting_for_retry';
+  end if;
+
+  select tasker.free_dependents(
+    array_agg(m.task_uuid), array_agg(m.step_no), array_agg(m.template_id), v_now
+  )
+  into v_moved.ready_tasks
+  from unnest(v_tasks, v_steps, v_templates, v_states)
+    as m(task_uuid, step_no, template_id, state)
+  where m.state = 'complete';
+  v_moved.ready_tasks := coalesce(v_moved.ready_tasks, '{}');
+
+  v_moved.finished_tasks := tasker.count_active(
+    v_tasks || v_moved.ready_tasks,
+    v_active || array_fill(1, array[cardinality(v_moved.ready_tasks)]),
+    v_failed || array_fill(0, array[cardinality(v_moved.ready_tasks)]),
+    p_worker, v_now
+  );
+
+  for v_queue in
+    select n.queue_name as name, array_agg(r.msg_id order by r.msg_id) as msg_ids
+    from unnest(v_positions) as p(position),
+      lateral (select p_namespaces[p.position] as namespace, p_msg_ids[p.position] as msg_id) as r
+    join tasker.namespaces n on n.namespace = r.namespace
+    group by n.queue_name
+    order by n.queue_name
+  loop
+    perform pgmq.delete(v_queue.name, v_queue.msg_ids);
+  end loop;
+  return v_moved;
+end
+$$;

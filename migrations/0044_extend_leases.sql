@@ -1,0 +1,61 @@
+-- Extends the leases of running steps by p_lease_ms from this moment, but not beyond the end of
+-- their timeout. Answers the positions (from 1) whose work is no longer wanted: `stale` when the
+-- attempt is not the worker's any more, `cancelled` when the task was cancelled; the lease of the
+-- latter is extended all the same, so that the handler can wind down undisturbed.
+create function tasker.extend_leases(
+  p_worker text, p_task_uuids uuid[], p_step_nos int[], p_attempts int[], p_lease_ms bigint
+)
+returns table ("position" int, reason text)
+language plpgsql
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set jit to off
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz := tasker.now();
+  v_group record;
+begin
+  perform set_config('synchronous_commit', 'off', true);
+
+  for v_group in
+    with held as (
+      select n.queue_name, s.msg_id,
+        least(
+          p_lease_ms,
+          extract(epoch from
+            s.started_at + (ts.timeout_ms + tasker.timeout_grace_ms()) * interval '1 ms' - v_now
+          ) * 1000
+        )::bigint as extension_ms
+      from unnest(p_task_uuids, p_step_nos, p_attempts) as l(task_uuid, step_no, attempt)
+      join tasker.steps s on s.task_uuid = l.task_uuid and s.step_no = l.step_no
+        and s.attempt = l.attempt and s.state = 'in_progress' and s.worker = p_worker
+      join tasker.templates t on t.template_id = s.template_id
+      join tasker.namespaces n on n.namespace = t.namespace
+      join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
+    )
+    select queue_name as name, extension_ms, array_agg(msg_id order by msg_id) as msg_ids
+    from held
+    where extension_ms > 0
+    group by queue_name, extension_ms
+    order by queue_name
+  loop
+    perform pgmq.set_vt(
+      v_group.name, v_group.msg_ids,
+      clock_timestamp() + v_group.extension_ms * interval '1 ms'
+    );
+  end loop;
+
+  return query
+  select l.position::int,
+    case when s.task_uuid is null then 'stale' else 'cancelled' end
+  from unnest(p_task_uuids, p_step_nos, p_attempts) with ordinality
+    as l(task_uuid, step_no, attempt, position)
+  left join tasker.steps s on s.task_uuid = l.task_uuid and s.step_no = l.step_no
+    and s.attempt = l.attempt and s.state = 'in_progress' and s.worker = p_worker
+  left join tasker.tasks t on t.task_uuid = s.task_uuid
+  where s.task_uuid is null or t.state = 'cancelled'
+  order by l.position;
+end
+$$;

@@ -1,0 +1,63 @@
+-- Makes up to p_limit due retries ready, and wakes the workers of every queue that holds a message
+-- which could be received: one whose lease ran out, or one whose wake-up was lost. Answers also in
+-- how many milliseconds the next retry or lease is due, null when nothing waits.
+--
+-- Any number of orchestrators may call it at once; each retry becomes ready once.
+create function tasker.fire_due_timers(
+  p_limit int, out fired int, out woken_queues text[], out next_due_ms bigint
+)
+language plpgsql
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set jit to off
+set tasker.announce to 'off'
+as $$
+declare
+  v_now timestamptz := tasker.now();
+  v_queue text;
+  v_due timestamptz;
+  v_due_ms bigint;
+  v_visible boolean;
+begin
+  perform set_config('synchronous_commit', 'off', true);
+
+  with due as (
+    select ctid from tasker.timers
+    where due_at <= v_now
+    order by due_at
+    limit p_limit
+    for update skip locked
+  ), gone as (
+    delete from tasker.timers t using due d where t.ctid = d.ctid
+    returning t.task_uuid, t.step_no, t.due_at
+  ), made_ready as (
+    insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
+    select g.task_uuid, g.step_no, t.template_id, t.priority, v_now
+    from gone g
+    join tasker.tasks t on t.task_uuid = g.task_uuid
+    order by g.due_at
+    returning 1
+  )
+  select count(*) into fired from made_ready;
+
+  select extract(epoch from min(due_at) - v_now) * 1000 into next_due_ms from tasker.timers;
+
+  woken_queues := '{}';
+  for v_queue in select queue_name from tasker.namespaces order by queue_name loop
+    execute format(
+      'select
+        exists (select from pgmq.%1$I where vt <= clock_timestamp()),
+        (select min(vt) from pgmq.%1$I where vt > clock_timestamp())', 'q_' || v_queue
+    ) into v_visible, v_due;
+    if v_visible then
+      woken_queues := woken_queues || v_queue;
+      perform pg_notify('pgmq.q_' || v_queue || '.INSERT', '');
+    end if;
+    v_due_ms := ceil(extract(epoch from v_due - clock_timestamp()) * 1000);
+    next_due_ms := least(next_due_ms, v_due_ms);
+  end loop;
+  next_due_ms := greatest(next_due_ms, 0);
+end
+$$;

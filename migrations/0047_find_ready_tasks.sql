@@ -1,0 +1,31 @@
+-- The tasks of the p_limit most urgent steps that have been ready for longer than p_age_ms, the most
+-- urgent first. Reads no more rows than that, however many are ready.
+create function tasker.find_ready_tasks(p_age_ms bigint, p_limit int)
+returns table (
+  task_uuid uuid, namespace text, priority int, ready_steps int, ready_for_ms double precision
+)
+language plpgsql
+stable
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_sort to off
+set jit to off
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz := tasker.now();
+begin
+  return query
+  select r.task_uuid, t.namespace, r.priority, count(*)::int,
+    extract(epoch from v_now - min(r.ready_at))::double precision * 1000
+  from (
+    select * from tasker.ready_steps
+    where ready_at <= v_now - p_age_ms * interval '1 ms'
+    order by priority desc, ready_no
+    limit p_limit
+  ) r
+  join tasker.templates t on t.template_id = r.template_id
+  group by r.task_uuid, t.namespace, r.priority
+  order by r.priority desc, min(r.ready_no);
+end
+$$;

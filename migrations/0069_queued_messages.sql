@@ -1,0 +1,28 @@
+-- A message of any namespace's queue, and the step it stands for.
+create type tasker.queued_message as (
+  queue_name text, msg_id bigint, task_uuid uuid, step_no int
+);
+
+-- Every message of every namespace's queue.
+create function tasker.queued_messages()
+returns tasker.queued_message[]
+language plpgsql
+stable
+as $$
+declare
+  v_all tasker.queued_message[] := '{}';
+  v_some tasker.queued_message[];
+  v_queue text;
+begin
+  for v_queue in select queue_name from tasker.namespaces loop
+    execute format(
+      'select array_agg(row(
+        %L, msg_id, (message ->> ''task_uuid'')::uuid, (message ->> ''step_no'')::int
+      )::tasker.queued_message)
+      from pgmq.%I', v_queue, 'q_' || v_queue
+    ) into v_some;
+    v_all := v_all || coalesce(v_some, '{}');
+  end loop;
+  return v_all;
+end
+$$;

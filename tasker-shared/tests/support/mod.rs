@@ -1,0 +1,201 @@
+//! A small world for the tests of the engine's SQL: a database, templates, and hands that play
+//! orchestrator and worker.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use tasker_shared::doctor;
+use tasker_shared::ids::TaskUuid;
+use tasker_shared::readiness::{self, ClaimedTask};
+use tasker_shared::state::{StepState, TaskState};
+use tasker_shared::steps::{self, ReceivedStep, Reported, StepError, StepOutcome, StepReport};
+use tasker_shared::tasks::{self, NewTask, TaskDetail};
+use tasker_shared::template::Template;
+use tasker_shared::templates;
+use tasker_testing::TestDatabase;
+
+pub const WORKER: &str = "worker-1";
+pub const LEASE: Duration = Duration::from_secs(30);
+
+pub struct World {
+    pub db: TestDatabase,
+    pub connection: PgConnection,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let db = TestDatabase::create().await;
+        let connection = db.connect().await;
+        Self { db, connection }
+    }
+
+    /// Applies a template whose steps are given as `(name, depends_on)`.
+    pub async fn template(&mut self, name: &str, steps: &[(&str, &[&str])]) {
+        let steps = steps
+            .iter()
+            .map(|(name, depends_on)| json!({
+                "name": name, "handler": "builtin.noop", "depends_on": depends_on,
+                "retry": { "max_attempts": 3, "base_ms": 1000, "backoff": "fixed", "jitter": false },
+            }))
+            .collect::<Vec<_>>();
+        self.apply(json!({
+            "namespace": "test", "name": name, "version": "1.0.0", "steps": steps,
+        }))
+        .await;
+    }
+
+    pub async fn apply(&mut self, document: Value) {
+        let template = Template::parse_json(&document.to_string()).unwrap();
+        templates::apply_template(&mut self.connection, &template)
+            .await
+            .unwrap();
+    }
+
+    pub async fn submit(&mut self, name: &str) -> TaskUuid {
+        self.submit_with(name, |_| ()).await
+    }
+
+    pub async fn submit_with(&mut self, name: &str, change: impl FnOnce(&mut NewTask)) -> TaskUuid {
+        let mut task = new_task(name);
+        change(&mut task);
+        tasks::submit_tasks(&mut self.connection, &[task])
+            .await
+            .unwrap()[0]
+            .task_uuid
+    }
+
+    pub async fn claim(&mut self) -> Vec<ClaimedTask> {
+        readiness::claim_ready_tasks(&mut self.connection, "orchestrator-1", 1000)
+            .await
+            .unwrap()
+    }
+
+    pub async fn receive(&mut self) -> Vec<ReceivedStep> {
+        let namespaces = ["test".to_owned()];
+        steps::receive_steps(&mut self.connection, &namespaces, WORKER, 1000, LEASE)
+            .await
+            .unwrap()
+    }
+
+    pub async fn report(&mut self, reports: &[StepReport]) -> Reported {
+        steps::complete_steps(&mut self.connection, WORKER, reports)
+            .await
+            .unwrap()
+    }
+
+    /// Claims, receives and completes until nothing is ready; answers the order of the steps.
+    pub async fn run_all(&mut self) -> Vec<String> {
+        let mut order = Vec::new();
+        loop {
+            self.claim().await;
+            let received = self.receive().await;
+            if received.is_empty() {
+                return order;
+            }
+            order.extend(received.iter().map(|step| step.step_name.clone()));
+            let reports = received.iter().map(complete).collect::<Vec<_>>();
+            assert_eq!(self.report(&reports).await.stale, Vec::<usize>::new());
+        }
+    }
+
+    /// Claims and receives the only step that is ready.
+    pub async fn start_one(&mut self) -> ReceivedStep {
+        self.claim().await;
+        let mut received = self.receive().await;
+        assert_eq!(received.len(), 1, "expected one step, got {received:?}");
+        received.remove(0)
+    }
+
+    pub async fn task(&mut self, task_uuid: TaskUuid) -> TaskDetail {
+        tasks::get_task(&mut self.connection, task_uuid)
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    pub async fn task_state(&mut self, task_uuid: TaskUuid) -> TaskState {
+        self.task(task_uuid).await.summary.state
+    }
+
+    pub async fn step_state(&mut self, task_uuid: TaskUuid, name: &str) -> StepState {
+        let task = self.task(task_uuid).await;
+        task.steps
+            .iter()
+            .find(|step| step.name == name)
+            .unwrap()
+            .state
+    }
+
+    pub async fn execute(&mut self, sql: &'static str) {
+        sqlx::query(sql)
+            .execute(&mut self.connection)
+            .await
+            .unwrap();
+    }
+
+    /// Moves the engine's clock of this connection, where it then stands still.
+    pub async fn advance(&mut self, by: Duration) {
+        sqlx::query("select set_config('tasker.now', (tasker.now() + $1)::text, false)")
+            .bind(by)
+            .execute(&mut self.connection)
+            .await
+            .unwrap();
+    }
+
+    pub async fn assert_healthy(&mut self) {
+        let findings = doctor::examine(&mut self.connection).await.unwrap();
+        assert!(findings.is_empty(), "{findings:#?}");
+    }
+}
+
+pub fn new_task(name: &str) -> NewTask {
+    NewTask {
+        namespace: "test".to_owned(),
+        name: name.to_owned(),
+        version: None,
+        context: json!({}),
+        priority: 0,
+        idempotency_key: None,
+    }
+}
+
+pub fn report(step: &ReceivedStep, outcome: StepOutcome) -> StepReport {
+    StepReport {
+        id: step.id,
+        attempt: step.attempt,
+        msg_id: step.msg_id,
+        namespace: step.namespace.clone(),
+        outcome,
+    }
+}
+
+pub fn complete(step: &ReceivedStep) -> StepReport {
+    report(
+        step,
+        StepOutcome::Complete(json!({ "done": step.step_name })),
+    )
+}
+
+pub fn fail(step: &ReceivedStep) -> StepReport {
+    report(step, StepOutcome::Fail(error()))
+}
+
+pub fn retry(step: &ReceivedStep) -> StepReport {
+    report(
+        step,
+        StepOutcome::Retry {
+            error: error(),
+            after: None,
+        },
+    )
+}
+
+pub fn error() -> StepError {
+    StepError {
+        kind: "handler_failed".to_owned(),
+        message: "no".to_owned(),
+        details: None,
+    }
+}
