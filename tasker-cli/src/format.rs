@@ -1,0 +1,91 @@
+//! Durations, times and foreign texts as people read them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+/// A duration with as many digits as help: `12 ms`, `1.24 s`, `3 min 12 s`, `2 h 5 min`.
+pub(crate) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 if duration < Duration::from_micros(9_950) => {
+            format!("{:.1} ms", duration.as_secs_f64() * 1e3)
+        }
+        0 => format!("{:.0} ms", duration.as_secs_f64() * 1e3),
+        1..60 => format!("{:.2} s", duration.as_secs_f64()),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// The time from one moment to another; nothing where the second comes first.
+pub(crate) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
+    (to - from)
+        .max(TimeDelta::zero())
+        .to_std()
+        .unwrap_or_default()
+}
+
+/// A moment, to the second.
+pub(crate) fn moment(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// A moment, to the millisecond.
+pub(crate) fn precise_moment(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// A text from elsewhere on one line, without characters that could command a terminal.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
+        if !word.is_empty() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    line
+}
+
+/// `1 step`, `2 steps`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_written_in_the_unit_that_fits_it() {
+        for (millis, text) in [
+            (0.2, "0.2 ms"),
+            (9.96, "10 ms"),
+            (12.4, "12 ms"),
+            (1_240.0, "1.24 s"),
+            (192_000.0, "3 min 12 s"),
+            (7_500_000.0, "2 h 5 min"),
+            (90_000_000.0, "1 d 1 h"),
+        ] {
+            assert_eq!(duration(Duration::from_secs_f64(millis / 1e3)), text);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_runs_backwards_gives_no_time() {
+        let at = DateTime::UNIX_EPOCH;
+        assert_eq!(between(at + TimeDelta::seconds(1), at), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_foreign_text_cannot_command_the_terminal() {
+        assert_eq!(one_line("a\x1b[2Jb\r\n\tc"), "a [2Jb c");
+    }
+}

@@ -1,0 +1,48 @@
+//! A part of the terminal that is drawn over and over.
+
+use std::fmt::Write;
+
+use crate::failure::Failure;
+use crate::output::{Output, terminal_height};
+
+/// Rows to draw on where the terminal does not tell.
+const ROWS: usize = 24;
+
+/// The lines drawn last, which the next drawing replaces.
+#[derive(Debug, Default)]
+pub(crate) struct Screen {
+    drawn: usize,
+}
+
+impl Screen {
+    /// Rows that a drawing may have, so that its top does not scroll away.
+    pub(crate) fn rows() -> usize {
+        terminal_height().unwrap_or(ROWS).saturating_sub(1).max(1)
+    }
+
+    /// Replaces what was drawn. The end of what does not fit is left out.
+    pub(crate) fn redraw(&mut self, lines: &[String], output: Output) -> Result<(), Failure> {
+        let rows = Self::rows();
+        let shown = if lines.len() > rows {
+            rows - 1
+        } else {
+            lines.len()
+        };
+        let mut text = String::new();
+        if self.drawn > 0 {
+            let _ = write!(text, "\x1b[{}A", self.drawn);
+        }
+        for line in &lines[..shown] {
+            text.push_str("\x1b[2K");
+            text.push_str(line);
+            text.push('\n');
+        }
+        self.drawn = shown;
+        if shown < lines.len() {
+            let _ = writeln!(text, "\x1b[2Kand {} more lines", lines.len() - shown);
+            self.drawn += 1;
+        }
+        text.push_str("\x1b[J");
+        output.verbatim(&text)
+    }
+}
