@@ -93,7 +93,9 @@ impl<T> fmt::Debug for Sender<T> {
 
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Receiver").field(&self.shared.monitor).finish()
+        f.debug_tuple("Receiver")
+            .field(&self.shared.monitor)
+            .finish()
     }
 }
 
@@ -109,7 +111,7 @@ pub struct Receiver<T> {
 
 struct Shared<T> {
     queue: Mutex<VecDeque<T>>,
-    /// A permit is a free place. Closed, under the lock of the queue, when the receiver is gone.
+    /// A permit is a free place. Closed when the receiver is gone.
     space: Semaphore,
     /// Wakes the receiver.
     arrived: Notify,
@@ -305,13 +307,12 @@ impl<T> Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        let left = {
-            let mut queue = self.shared.lock();
-            self.shared.space.close();
-            mem::take(&mut *queue)
-        };
+        // Closed before the lock is taken: who holds the lock by then still sends, and its message
+        // is taken here; who takes it later sees that the channel is closed.
+        self.shared.space.close();
+        let left = mem::take(&mut *self.shared.lock());
         registry::remove(&self.shared.monitor);
-        // Outside the lock: a message may hold a sender of this channel, or run code of its own.
+        // Not under the lock, because a message may run code of its own when it is dropped.
         drop(left);
     }
 }

@@ -10,7 +10,7 @@ use tokio::pin;
 
 use super::*;
 
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 fn spec(name: &'static str, capacity: usize) -> ChannelSpec {
     ChannelSpec {

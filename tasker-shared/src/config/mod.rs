@@ -174,3 +174,5 @@ default_from_base! {
 mod key_tests;
 #[cfg(test)]
 mod load_tests;
+#[cfg(test)]
+mod problem_tests;

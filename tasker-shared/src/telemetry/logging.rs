@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn text_without_a_terminal_has_no_colours() {
         let text = logged(LogFormat::Text, "info", || {
-            warn!(attempt = 2, "the handler failed")
+            warn!(attempt = 2, "the handler failed");
         });
         assert!(
             text.contains("WARN") && text.contains("the handler failed attempt=2"),
