@@ -1,9 +1,10 @@
 //! What an operator does to tasks and steps by hand.
+//!
+//! These calls are rare, so the triggers announce what they bring about, inside the transaction.
 
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use crate::announcer::Announcements;
 use crate::error::Error;
 use crate::ids::TaskUuid;
 
@@ -17,14 +18,14 @@ pub async fn cancel_task(
     task_uuid: TaskUuid,
     actor: &str,
     reason: Option<&str>,
-) -> Result<Announcements, Error> {
-    let row = sqlx::query("select * from tasker.cancel_task($1, $2, $3)")
+) -> Result<(), Error> {
+    sqlx::query("select tasker.cancel_task($1, $2, $3)")
         .bind(task_uuid)
         .bind(actor)
         .bind(reason)
-        .fetch_one(connection)
+        .execute(connection)
         .await?;
-    Announcements::from_row(&row)
+    Ok(())
 }
 
 /// Marks a failed task as dealt with outside of the system.
@@ -36,14 +37,14 @@ pub async fn resolve_task(
     task_uuid: TaskUuid,
     actor: &str,
     reason: Option<&str>,
-) -> Result<Announcements, Error> {
-    let row = sqlx::query("select * from tasker.resolve_task($1, $2, $3)")
+) -> Result<(), Error> {
+    sqlx::query("select tasker.resolve_task($1, $2, $3)")
         .bind(task_uuid)
         .bind(actor)
         .bind(reason)
-        .fetch_one(connection)
+        .execute(connection)
         .await?;
-    Announcements::from_row(&row)
+    Ok(())
 }
 
 /// Runs a failed step again with a fresh set of attempts, or one that waits for its retry at once.
@@ -56,15 +57,15 @@ pub async fn retry_step(
     step_name: &str,
     actor: &str,
     reason: Option<&str>,
-) -> Result<Announcements, Error> {
-    let row = sqlx::query("select * from tasker.retry_step($1, $2, $3, $4)")
+) -> Result<(), Error> {
+    sqlx::query("select tasker.retry_step($1, $2, $3, $4)")
         .bind(task_uuid)
         .bind(step_name)
         .bind(actor)
         .bind(reason)
-        .fetch_one(connection)
+        .execute(connection)
         .await?;
-    Announcements::from_row(&row)
+    Ok(())
 }
 
 /// How an operator settles a step without its handler.
@@ -87,13 +88,13 @@ pub async fn settle_step(
     settlement: &Settlement,
     actor: &str,
     reason: Option<&str>,
-) -> Result<Announcements, Error> {
+) -> Result<(), Error> {
     let (state, result) = match settlement {
         Settlement::Skip(result) => ("skipped", result),
         Settlement::Resolve(result) => ("resolved_manually", result),
     };
-    let row = sqlx::query(
-        "select * from tasker.settle_step($1, $2, $3::text::tasker.step_state, $4, $5, $6)",
+    sqlx::query(
+        "select tasker.settle_step($1, $2, $3::text::tasker.step_state, $4, $5, $6)",
     )
     .bind(task_uuid)
     .bind(step_name)
@@ -101,7 +102,7 @@ pub async fn settle_step(
     .bind(result)
     .bind(actor)
     .bind(reason)
-    .fetch_one(connection)
+    .execute(connection)
     .await?;
-    Announcements::from_row(&row)
+    Ok(())
 }
