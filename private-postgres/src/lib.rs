@@ -11,6 +11,7 @@ mod child;
 mod cluster;
 mod error;
 mod janitor;
+mod process;
 mod server;
 mod settings;
 mod wire;

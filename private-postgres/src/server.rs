@@ -8,9 +8,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use tracing::{debug, warn};
 
 use crate::account::Account;
@@ -19,17 +17,14 @@ use crate::child::{DeathSignal, spawn_bound};
 use crate::cluster::{Layout, SUPERUSER, clean_environment};
 use crate::error::{ServerError, StartError};
 use crate::janitor::{Folder, Janitor};
+use crate::process::{LOOK_AGAIN, PidFile, children_of, ended_within, runs_on, signal};
 use crate::settings::Settings;
 use crate::wire;
 
-/// How often a state of the server is looked at; there is nothing to wait on for it.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How long a server whose supervisor was killed may take to shut down before it counts as alive.
 const PREDECESSOR_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an immediate shutdown may take.
 const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Line of `postmaster.pid` that tells the status.
-const STATUS_LINE: usize = 7;
 /// What a server says while backends of its killed predecessor are still alive.
 const ORPHANS: &str = "pre-existing shared memory block";
 /// Lines of the log that an error shows.
@@ -165,12 +160,20 @@ impl PrivatePostgres {
         Ok(())
     }
 
-    /// Kills the server as a crash would (SIGKILL). [`Self::restart`] brings it back.
+    /// Kills the server and its sessions as a crash would (SIGKILL).
+    ///
+    /// [`Self::restart`] brings it back.
     pub fn kill(&mut self) -> io::Result<()> {
         let Some(mut child) = self.child.take() else {
             return Ok(());
         };
+        // Its sessions would go on for a moment, and answer. Paused, it starts no new ones.
+        signal(&child, Signal::SIGSTOP)?;
+        let sessions = children_of(child.id());
         child.kill()?;
+        for session in sessions {
+            let _ = kill(session, Signal::SIGKILL);
+        }
         child.wait().map(drop)
     }
 
@@ -345,59 +348,6 @@ impl Drop for OwnedDir {
             warn!(%error, folder = %self.path.display(), "could not remove a temporary folder");
         }
     }
-}
-
-/// What `postmaster.pid` tells.
-struct PidFile {
-    pid: u32,
-    ready: bool,
-}
-
-impl PidFile {
-    const NAME: &str = "postmaster.pid";
-
-    fn read(data: &Path) -> Option<Self> {
-        let text = fs::read_to_string(data.join(Self::NAME)).ok()?;
-        let pid = text.lines().next()?.trim().parse().ok()?;
-        let ready = text
-            .lines()
-            .nth(STATUS_LINE)
-            .is_some_and(|line| line.trim() == "ready");
-        Some(Self { pid, ready })
-    }
-}
-
-/// Whether the process is a server on this data. Where that cannot be told, a live one counts.
-fn runs_on(pid: u32, data: &Path) -> bool {
-    let Ok(raw) = i32::try_from(pid) else {
-        return false;
-    };
-    if kill(Pid::from_raw(raw), None) == Err(Errno::ESRCH) {
-        return false;
-    }
-    let data = data.as_os_str().as_encoded_bytes();
-    fs::read(format!("/proc/{pid}/cmdline")).map_or(!cfg!(target_os = "linux"), |line| {
-        line.split(|byte| *byte == 0).any(|a| a == data)
-    })
-}
-
-fn signal(child: &Child, signal: Signal) -> io::Result<()> {
-    let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
-    match kill(Pid::from_raw(pid), signal) {
-        Ok(()) | Err(Errno::ESRCH) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn ended_within(child: &mut Child, patience: Duration) -> io::Result<bool> {
-    let deadline = Instant::now() + patience;
-    while child.try_wait()?.is_none() {
-        if Instant::now() >= deadline {
-            return Ok(false);
-        }
-        thread::sleep(LOOK_AGAIN);
-    }
-    Ok(true)
 }
 
 fn read_from(log: &Path, start: u64) -> String {

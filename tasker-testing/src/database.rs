@@ -2,8 +2,9 @@
 
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection, PgPool};
+use tasker_shared::database::Database;
 
-use crate::shared_server::{self, Content, NewDatabase};
+use crate::shared_server::{self, Content, NewDatabase, config};
 
 /// Connections in the pool of one test.
 const POOL_SIZE: u32 = 10;
@@ -51,6 +52,13 @@ impl TestDatabase {
             .max_connections(POOL_SIZE)
             .connect_lazy(&self.url)
             .expect("the URL was made by the server")
+    }
+
+    /// The database as the engine sees it, with the deadlines of the base configuration.
+    pub async fn database(&self) -> Database {
+        Database::connect(&config(&self.url))
+            .await
+            .expect("the server of the tests answers")
     }
 
     /// A connection of its own; take two for a claim about concurrency.

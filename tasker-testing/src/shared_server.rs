@@ -14,6 +14,8 @@ use anyhow::{Context, Result, anyhow};
 use private_postgres::{Durability, PrivatePostgres, Settings};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use tasker_shared::config::{DatabaseConfig, TaskerConfig};
+use tasker_shared::database::Database;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -238,10 +240,22 @@ fn was_left_behind(name: &str) -> bool {
     made.elapsed().is_ok_and(|age| age > LEFT_BEHIND)
 }
 
-/// Brings a database to the schema of this build.
+/// Brings a database to the schema of this build. All connections are closed on return.
 pub(crate) async fn migrate(url: &str) -> Result<()> {
-    PgConnection::connect(url).await?.close().await?;
-    Ok(())
+    let database = Database::connect(&config(url)).await?;
+    let migrated = tasker_shared::database::migrate(&database).await;
+    database.pool().close().await;
+    Ok(migrated?)
+}
+
+/// The configuration of the engine for a test database. The deadlines are those of a busy machine.
+pub(crate) fn config(url: &str) -> DatabaseConfig {
+    let config = TaskerConfig::default().database;
+    DatabaseConfig {
+        url: url.into(),
+        acquire_timeout_ms: 30_000,
+        ..config
+    }
 }
 
 #[cfg(test)]

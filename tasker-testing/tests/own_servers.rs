@@ -25,6 +25,10 @@ async fn two_test_databases_know_nothing_of_each_other() {
         .execute(&first.pool())
         .await
         .unwrap();
+    sqlx::query("select from tasker.tasks")
+        .execute(&second.pool())
+        .await
+        .unwrap();
     let missing = sqlx::query("select from mark")
         .execute(&mut second.connect().await)
         .await;
