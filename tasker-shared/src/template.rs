@@ -10,7 +10,10 @@ mod graph;
 mod input_schema;
 mod node;
 mod read;
+mod scalar;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 use serde::Serialize;

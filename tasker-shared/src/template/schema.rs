@@ -148,3 +148,72 @@ fn integer(description: &str, range: RangeInclusive<u64>, default: u64) -> Value
         "default": default
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::template::error::Mistakes;
+    use crate::template::read::{DEFAULTS_KEYS, RETRY_KEYS, STEP_KEYS, TEMPLATE_KEYS};
+    use crate::template::{Template, yaml};
+
+    /// Every YAML file in the folder of examples.
+    fn examples() -> Vec<PathBuf> {
+        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")];
+        let mut found = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).expect("the folder of examples") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path
+                    .extension()
+                    .is_some_and(|extension| extension == "yaml")
+                {
+                    found.push(path);
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_example_is_a_template_and_fits_the_schema() {
+        let schema = jsonschema::draft202012::new(&json_schema()).unwrap();
+        let examples = examples();
+        assert!(examples.len() >= 7, "{examples:?}");
+        for path in examples {
+            let text = fs::read_to_string(&path).unwrap();
+            let template = Template::parse_yaml(&text);
+            assert!(
+                template.is_ok(),
+                "{}: {}",
+                path.display(),
+                template.unwrap_err()
+            );
+            let document = yaml::read_yaml(&text, &mut Mistakes::default())
+                .unwrap()
+                .to_json();
+            let verdict = schema.validate(&document);
+            assert!(verdict.is_ok(), "{}: {verdict:?}", path.display());
+        }
+    }
+
+    #[test]
+    fn the_schema_knows_exactly_the_keys_that_the_reader_knows() {
+        let schema = json_schema();
+        for (pointer, keys) in [
+            ("/properties", &TEMPLATE_KEYS[..]),
+            ("/properties/defaults/properties", &DEFAULTS_KEYS),
+            ("/$defs/step/properties", &STEP_KEYS),
+            ("/$defs/retry/properties", &RETRY_KEYS),
+        ] {
+            let properties = schema.pointer(pointer).and_then(Value::as_object).unwrap();
+            let known: BTreeSet<&str> = properties.keys().map(String::as_str).collect();
+            assert_eq!(known, keys.iter().copied().collect(), "{pointer}");
+        }
+    }
+}

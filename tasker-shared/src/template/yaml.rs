@@ -8,11 +8,10 @@ use std::collections::HashMap;
 
 use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde::de::IgnoredAny;
-use serde_json::Number;
 
 use super::error::{Mistakes, Path};
 use super::node::{Content, Key, Node, Place};
-use super::{MAX_DOCUMENT_BYTES, MAX_STEPS};
+use super::{MAX_DOCUMENT_BYTES, MAX_STEPS, scalar};
 
 /// The deepest nesting of mappings and lists; far more than a template or a JSON Schema needs.
 const MAX_DEPTH: usize = 100;
@@ -171,33 +170,19 @@ impl Builder<'_> {
             return self.key(text, plain, place);
         }
         let content = if plain {
-            self.plain(text, place)
+            scalar::plain(text)
         } else {
-            Content::Text(text.to_owned())
+            Some(Content::Text(text.to_owned()))
         };
+        let content = content.unwrap_or_else(|| {
+            self.add(
+                place,
+                format!("the number {text} is out of range; as text, quote it"),
+            );
+            Content::Null
+        });
         self.count(place)?;
         self.finish(Node { place, content }, anchor)
-    }
-
-    /// What an unquoted scalar means in the core schema of YAML 1.2.
-    fn plain(&mut self, text: &str, place: Place) -> Content {
-        match text {
-            "" | "~" | "null" | "Null" | "NULL" => return Content::Null,
-            "true" | "True" | "TRUE" => return Content::Bool(true),
-            "false" | "False" | "FALSE" => return Content::Bool(false),
-            _ => {}
-        }
-        match number(text) {
-            None => Content::Text(text.to_owned()),
-            Some(Ok(number)) => Content::Number(number),
-            Some(Err(())) => {
-                self.add(
-                    place,
-                    format!("the number {text} is out of range; as text, quote it"),
-                );
-                Content::Null
-            }
-        }
     }
 
     fn key(&mut self, text: &str, plain: bool, place: Place) -> Result<(), Stopped> {
@@ -207,7 +192,7 @@ impl Builder<'_> {
                 "merge keys (`<<`) are not part of YAML 1.2: use `defaults`",
             );
         }
-        if plain && matches!(text, "" | "~" | "null" | "Null" | "NULL") {
+        if plain && scalar::is_null(text) {
             return self.stop(place, "a key must be text, and there is none");
         }
         if let Some(Open {
@@ -388,42 +373,6 @@ fn add_below(
         }
         OpenContent::Mapping { key: None, .. } => mistakes.add(place, path, message),
     }
-}
-
-/// The number that an unquoted scalar is in the core schema of YAML 1.2; an error if it is one
-/// that JSON or 64 bits cannot hold.
-fn number(text: &str) -> Option<Result<Number, ()>> {
-    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        let number = text.parse::<u64>().map(Number::from);
-        let number = number.or_else(|_| text.parse::<i64>().map(Number::from));
-        return Some(number.map_err(|_| ()));
-    }
-    for (prefix, radix) in [("0o", 8), ("0x", 16)] {
-        if let Some(digits) = text.strip_prefix(prefix)
-            && !digits.is_empty()
-            && digits.chars().all(|digit| digit.is_digit(radix))
-        {
-            return Some(
-                u64::from_str_radix(digits, radix)
-                    .map(Number::from)
-                    .map_err(|_| ()),
-            );
-        }
-    }
-    if matches!(digits, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
-        return Some(Err(()));
-    }
-    if !digits.starts_with(|first: char| first.is_ascii_digit() || first == '.')
-        || !digits.contains(|character: char| character.is_ascii_digit())
-        || !digits
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
-    {
-        return None;
-    }
-    let number = text.parse::<f64>().ok()?;
-    Some(Number::from_f64(number).ok_or(()))
 }
 
 impl From<Marker> for Place {

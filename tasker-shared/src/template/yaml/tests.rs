@@ -144,7 +144,16 @@ fn a_billion_laughs_end_soon() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
-        text.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        text += &[
+            "a",
+            &level.to_string(),
+            ": &a",
+            &level.to_string(),
+            " [",
+            &aliases,
+            "]\n",
+        ]
+        .concat();
     }
     let error = yaml(&text).unwrap_err();
     assert!(error.contains("more than 200000 nodes"), "{error}");
@@ -153,11 +162,9 @@ fn a_billion_laughs_end_soon() {
 #[test]
 fn nesting_is_limited_in_every_notation() {
     let flow = format!("{}{}", "[".repeat(101), "]".repeat(101));
-    let block: String = (0..101)
-        .map(|depth| format!("{}a:\n", " ".repeat(depth)))
-        .collect();
+    let block: Vec<String> = (0..101).map(|depth| " ".repeat(depth) + "a:\n").collect();
     let deeper = "[".repeat(100_000);
-    for text in [flow, block, deeper] {
+    for text in [flow, block.concat(), deeper] {
         let error = yaml(&text).unwrap_err();
         assert!(error.contains("nest"), "{error}");
     }
