@@ -1,7 +1,5 @@
 //! Base files, structs and readers agree on which keys there are.
 
-use std::{fs, path::Path};
-
 use super::*;
 
 /// The dotted keys of the base files.
@@ -91,14 +89,7 @@ fn every_base_key_is_documented() {
 #[test]
 #[ignore = "the readers of some keys are not there yet"]
 fn every_key_is_read() {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let crates = fs::read_dir(workspace)
-        .unwrap()
-        .map(|entry| entry.unwrap().path().join("src"));
-    let sources: Vec<_> = crates
-        .filter(|path| path.is_dir())
-        .map(|path| source(&path))
-        .collect();
+    let sources = workspace_sources::of_each_crate("tasker-shared/src/config");
     let is_read = |key: &String| sources.iter().any(|source| reads(source, key));
     let unread: Vec<_> = base_keys()
         .into_iter()
@@ -133,19 +124,4 @@ fn has_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         !text[at + word.len()..].starts_with(|next: char| next.is_alphanumeric() || next == '_')
     })
-}
-
-/// The text of all source files below `folder`, the configuration's own left out.
-fn source(folder: &Path) -> String {
-    let configuration = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config");
-    let mut text = String::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() && path != configuration {
-            text += &source(&path);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            text += &fs::read_to_string(&path).unwrap();
-        }
-    }
-    text
 }

@@ -176,3 +176,5 @@ mod key_tests;
 mod load_tests;
 #[cfg(test)]
 mod problem_tests;
+#[cfg(test)]
+pub(crate) mod workspace_sources;
