@@ -1,5 +1,6 @@
 -- Claims up to p_limit ready steps, the most urgent first and then the oldest: puts each into its
--- namespace's queue, wakes the queue's workers and answers the tasks concerned.
+-- namespace's queue, wakes the queue's workers and answers the tasks concerned. Claims fewer only
+-- when no more are ready, or those that are, are held by somebody else.
 --
 -- Never waits for ready rows or steps that another transaction holds: what is being claimed
 -- elsewhere is left out. Not durable by itself: a crash of the server undoes state, message and
@@ -21,109 +22,118 @@ as $$
 #variable_conflict use_column
 declare
   v_now timestamptz := tasker.now();
+  v_left int := p_limit;
+  v_taken int;
+  v_void int;
   v_rows tid[];
   v_tasks uuid[];
   v_steps int[];
   v_claimed_rows tid[];
-  v_claimed_tasks uuid[];
+  v_msgs bigint[];
   v_queue record;
 begin
   perform set_config('synchronous_commit', 'off', true);
 
-  select array_agg(r.ctid), array_agg(r.task_uuid), array_agg(r.step_no)
-  into v_rows, v_tasks, v_steps
-  from (
-    select ctid, task_uuid, step_no
-    from tasker.ready_steps
-    order by priority desc, ready_no
-    limit p_limit
-    for update skip locked
-  ) r;
-  if v_rows is null then
-    return;
-  end if;
+  loop
+    select array_agg(r.ctid), array_agg(r.task_uuid), array_agg(r.step_no), count(*)
+    into v_rows, v_tasks, v_steps, v_taken
+    from (
+      select ctid, task_uuid, step_no
+      from tasker.ready_steps
+      order by priority desc, ready_no
+      limit v_left
+      for update skip locked
+    ) r;
+    exit when v_taken = 0;
 
-  with pending as (
-    select t.task_uuid from tasker.tasks t
-    where t.task_uuid = any(v_tasks) and t.state = 'pending'
-    order by t.task_uuid
-    for no key update
-  ), started as (
-    update tasker.tasks t set state = 'in_progress', started_at = v_now
-    from pending p
-    where t.task_uuid = p.task_uuid and t.state = 'pending'
-    returning t.task_uuid
-  )
-  insert into tasker.task_transitions (task_uuid, at, from_state, to_state, actor)
-  select s.task_uuid, v_now, 'pending', 'in_progress', p_processor from started s;
-
-  for v_queue in
-    with claimable as (
-      select r.row_id, r.position, s.task_uuid, s.step_no, s.template_id, s.state, s.attempt
-      from unnest(v_rows, v_tasks, v_steps) with ordinality
-        as r(row_id, task_uuid, step_no, position)
-      join tasker.steps s on s.task_uuid = r.task_uuid and s.step_no = r.step_no
-      where s.state in ('pending', 'waiting_for_retry')
-      for no key update of s skip locked
+    with pending as (
+      select t.task_uuid from tasker.tasks t
+      where t.task_uuid = any(v_tasks) and t.state = 'pending'
+      order by t.task_uuid
+      for no key update
+    ), started as (
+      update tasker.tasks t set state = 'in_progress', started_at = v_now
+      from pending p
+      where t.task_uuid = p.task_uuid and t.state = 'pending'
+      returning t.task_uuid
     )
-    select n.queue_name as name,
-      array_agg(c.row_id order by c.position) as row_ids,
-      array_agg(c.task_uuid order by c.position) as tasks,
-      array_agg(c.step_no order by c.position) as steps,
-      array_agg(c.state order by c.position) as states,
-      array_agg(c.attempt order by c.position) as attempts,
-      array_agg(
-        jsonb_build_object('task_uuid', c.task_uuid, 'step_no', c.step_no) order by c.position
-      ) as messages
-    from claimable c
+    insert into tasker.task_transitions (task_uuid, at, from_state, to_state, actor)
+    select s.task_uuid, v_now, 'pending', 'in_progress', p_processor from started s;
+
+    v_claimed_rows := '{}';
+    for v_queue in
+      with claimable as (
+        select r.row_id, r.position, s.task_uuid, s.step_no, s.template_id, s.state, s.attempt
+        from unnest(v_rows, v_tasks, v_steps) with ordinality
+          as r(row_id, task_uuid, step_no, position)
+        join tasker.steps s on s.task_uuid = r.task_uuid and s.step_no = r.step_no
+        where s.state in ('pending', 'waiting_for_retry')
+        for no key update of s skip locked
+      )
+      select n.queue_name as name,
+        array_agg(c.row_id order by c.position) as row_ids,
+        array_agg(c.task_uuid order by c.position) as tasks,
+        array_agg(c.step_no order by c.position) as steps,
+        array_agg(c.state order by c.position) as states,
+        array_agg(c.attempt order by c.position) as attempts,
+        array_agg(
+          jsonb_build_object('task_uuid', c.task_uuid, 'step_no', c.step_no) order by c.position
+        ) as messages
+      from claimable c
+      join tasker.templates t on t.template_id = c.template_id
+      join tasker.namespaces n on n.namespace = t.namespace
+      group by n.queue_name
+    loop
+      select array_agg(m.msg_id order by m.position) into v_msgs
+      from pgmq.send_batch(v_queue.name, v_queue.messages) with ordinality as m(msg_id, position);
+
+      with step as (
+        select *
+        from unnest(v_queue.tasks, v_queue.steps, v_queue.states, v_queue.attempts, v_msgs)
+          as q(task_uuid, step_no, state, attempt, msg_id)
+      ), enqueued as (
+        update tasker.steps s set state = 'enqueued', msg_id = q.msg_id, enqueued_at = v_now
+        from step q
+        where s.task_uuid = q.task_uuid and s.step_no = q.step_no
+      )
+      insert into tasker.step_transitions
+        (task_uuid, at, step_no, attempt, from_state, to_state, actor)
+      select q.task_uuid, v_now, q.step_no, q.attempt, q.state, 'enqueued', p_processor
+      from step q;
+
+      perform pg_notify('pgmq.q_' || v_queue.name || '.INSERT', '');
+      v_claimed_rows := v_claimed_rows || v_queue.row_ids;
+    end loop;
+
+    -- A row whose step is held by somebody else stays; one whose step moved on meanwhile is void.
+    v_void := 0;
+    if v_taken > cardinality(v_claimed_rows) then
+      delete from tasker.ready_steps r
+      where r.ctid = any(v_rows)
+        and not exists (
+          select from tasker.steps s
+          where s.task_uuid = r.task_uuid and s.step_no = r.step_no
+            and s.state in ('pending', 'waiting_for_retry', 'enqueued')
+        );
+      get diagnostics v_void = row_count;
+    end if;
+
+    return query
+    with claimed as (
+      delete from tasker.ready_steps r
+      where r.ctid = any(v_claimed_rows)
+      returning r.task_uuid, r.template_id, r.priority, r.ready_at
+    )
+    select c.task_uuid, min(n.namespace), min(n.queue_name), max(c.priority), count(*)::int,
+      extract(epoch from v_now - min(c.ready_at))::double precision * 1000
+    from claimed c
     join tasker.templates t on t.template_id = c.template_id
     join tasker.namespaces n on n.namespace = t.namespace
-    group by n.queue_name
-  loop
-    with sent as (
-      select m.msg_id, m.position
-      from pgmq.send_batch(v_queue.name, v_queue.messages) with ordinality as m(msg_id, position)
-    ), step as (
-      select q.task_uuid, q.step_no, q.state, q.attempt, m.msg_id
-      from unnest(v_queue.tasks, v_queue.steps, v_queue.states, v_queue.attempts) with ordinality
-        as q(task_uuid, step_no, state, attempt, position),
-        lateral (select v.msg_id from sent v where v.position = q.position) as m
-    ), enqueued as (
-      update tasker.steps s set state = 'enqueued', msg_id = q.msg_id, enqueued_at = v_now
-      from step q
-      where s.task_uuid = q.task_uuid and s.step_no = q.step_no
-    )
-    insert into tasker.step_transitions
-      (task_uuid, at, step_no, attempt, from_state, to_state, actor)
-    select q.task_uuid, v_now, q.step_no, q.attempt, q.state, 'enqueued', p_processor
-    from step q;
+    group by c.task_uuid;
 
-    perform pg_notify('pgmq.q_' || v_queue.name || '.INSERT', '');
-    v_claimed_rows := v_claimed_rows || v_queue.row_ids;
+    -- Void rows must not stand in the way of what is ready behind them.
+    v_left := v_left - cardinality(v_claimed_rows);
+    exit when v_void = 0 or v_left = 0;
   end loop;
-
-  -- A row whose step is held by somebody else stays; one whose step moved on meanwhile is void.
-  if cardinality(v_rows) > coalesce(cardinality(v_claimed_rows), 0) then
-    delete from tasker.ready_steps r
-    where r.ctid = any(v_rows)
-      and not exists (
-        select from tasker.steps s
-        where s.task_uuid = r.task_uuid and s.step_no = r.step_no
-          and s.state in ('pending', 'waiting_for_retry', 'enqueued')
-      );
-  end if;
-
-  return query
-  with claimed as (
-    delete from tasker.ready_steps r
-    where r.ctid = any(v_claimed_rows)
-    returning r.task_uuid, r.template_id, r.priority, r.ready_at
-  )
-  select c.task_uuid, min(n.namespace), min(n.queue_name), max(c.priority), count(*)::int,
-    extract(epoch from v_now - min(c.ready_at))::double precision * 1000
-  from claimed c
-  join tasker.templates t on t.template_id = c.template_id
-  join tasker.namespaces n on n.namespace = t.namespace
-  group by c.task_uuid;
 end
 $$;

@@ -41,6 +41,12 @@ begin
   select array_agg(msg_id) filter (where msg_id is not null) into v_msgs from stopped;
 
   delete from tasker.timers where task_uuid = p_task_uuid;
+  -- Rows that a claim holds at this moment are not waited for: it finds them void.
+  delete from tasker.ready_steps where ctid = any(array(
+    select ctid from tasker.ready_steps
+    where task_uuid = p_task_uuid
+    for update skip locked
+  ));
 
   update tasker.tasks
   set state = 'cancelled', finished_at = v_now, reason = p_reason,

@@ -39,6 +39,12 @@ begin
     p_task_uuid, v_now, v_step.step_no, v_step.attempt, v_step.state, p_state, p_actor, p_reason
   );
   delete from tasker.timers where task_uuid = p_task_uuid and step_no = v_step.step_no;
+  -- Rows that a claim holds at this moment are not waited for: it finds them void.
+  delete from tasker.ready_steps where ctid = any(array(
+    select ctid from tasker.ready_steps
+    where task_uuid = p_task_uuid and step_no = v_step.step_no
+    for update skip locked
+  ));
 
   v_ready := cardinality(tasker.free_dependents(
     array[p_task_uuid], array[v_step.step_no], array[v_step.template_id], v_now
