@@ -1,0 +1,170 @@
+//! Connections that break, loops that end, a database that goes away: nothing is forgotten.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod world;
+
+use sqlx::PgConnection;
+use tasker_orchestration::ComponentState;
+use tasker_shared::config::DeploymentMode::{EventDrivenOnly, Hybrid, PollingOnly};
+use tasker_testing::{FaultProxy, PATIENCE, wait_until};
+use world::World;
+
+#[tokio::test]
+async fn tasks_submitted_while_nobody_listens_are_enqueued_once_the_listener_is_back() {
+    let world = World::create().await;
+    let proxy = FaultProxy::to(world.db.url()).await;
+    let mut config = world.config(EventDrivenOnly);
+    config.database.listen_url = proxy.url().into();
+    let orchestrator = world.start(&config).await;
+
+    proxy.cut();
+    wait_until("the loss is noticed", PATIENCE, async || {
+        orchestrator.health().listener_connected == Some(false)
+    })
+    .await;
+    world.submit(0).await;
+    assert_eq!(world.queued().await, 0, "who told the orchestrator?");
+    proxy.resume();
+
+    world.wait_until_queued(1).await;
+    orchestrator.stop().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_listener_whose_connection_dies_silently_is_replaced() {
+    let world = World::create().await;
+    let proxy = FaultProxy::to(world.db.url()).await;
+    let mut config = world.config(EventDrivenOnly);
+    config.database.listen_url = proxy.url().into();
+    config.event_systems.listener.heartbeat_interval_ms = 50;
+    let orchestrator = world.start(&config).await;
+
+    proxy.blackhole();
+    wait_until("the silence is noticed", PATIENCE, async || {
+        orchestrator.health().listener_connected == Some(false)
+    })
+    .await;
+    world.submit(0).await;
+    proxy.resume();
+
+    world.wait_until_queued(1).await;
+    orchestrator.stop().await;
+    world.assert_sound().await;
+}
+
+/// Ends the sessions of the database that listen; returns how many there were.
+async fn terminate_listeners(connection: &mut PgConnection) -> i64 {
+    sqlx::query_scalar(
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+         where datname = current_database() and query ilike 'listen %'",
+    )
+    .fetch_one(connection)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn tasks_submitted_around_the_death_of_the_listening_session_are_enqueued() {
+    let world = World::create().await;
+    let orchestrator = world.start(&world.config(EventDrivenOnly)).await;
+    let mut operator = world.db.connect().await;
+    let mut submitted = 0;
+    for _ in 0..5 {
+        wait_until("a session listens and is ended", PATIENCE, async || {
+            terminate_listeners(&mut operator).await == 1
+        })
+        .await;
+        for _ in 0..10 {
+            world.submit(0).await;
+            submitted += 1;
+        }
+    }
+
+    world.wait_until_queued(submitted).await;
+    orchestrator.stop().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn every_loop_that_is_killed_is_started_again_and_the_orchestrator_works_on() {
+    let world = World::create().await;
+    for mode in [Hybrid, EventDrivenOnly, PollingOnly] {
+        let config = match mode {
+            PollingOnly => world.polling_config(mode),
+            Hybrid | EventDrivenOnly => world.config(mode),
+        };
+        let orchestrator = world.start(&config).await;
+        for component in orchestrator.health().components {
+            let enqueued = world.queued().await;
+            wait_until("there is a loop to kill", PATIENCE, async || {
+                orchestrator.abort(component.name)
+            })
+            .await;
+            world.submit(0).await;
+
+            world.wait_until_queued(enqueued + 1).await;
+            wait_until("the loop runs again", PATIENCE, async || {
+                let components = orchestrator.health().components;
+                components.iter().any(|health| {
+                    health.name == component.name
+                        && health.state == ComponentState::Running
+                        && health.restarts >= 1
+                })
+            })
+            .await;
+        }
+        orchestrator.stop().await;
+    }
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_outage_of_the_database_ends_by_itself_and_what_became_ready_is_enqueued() {
+    for mode in [EventDrivenOnly, Hybrid, PollingOnly] {
+        let world = World::create().await;
+        let proxy = FaultProxy::to(world.db.url()).await;
+        let mut config = match mode {
+            PollingOnly => world.polling_config(mode),
+            Hybrid | EventDrivenOnly => world.config(mode),
+        };
+        config.database.url = proxy.url().into();
+        let orchestrator = world.start(&config).await;
+
+        proxy.cut();
+        wait_until("the outage is noticed", PATIENCE, async || {
+            let health = orchestrator.health();
+            match health.listener_connected {
+                Some(connected) => !connected,
+                // It polls far more often.
+                None => health.last_database_answer_ms > Some(500),
+            }
+        })
+        .await;
+        world.submit(0).await;
+        proxy.resume();
+
+        world.wait_until_queued(1).await;
+        orchestrator.stop().await;
+        world.assert_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn an_orchestrator_stops_in_bounded_time_while_the_database_is_silent() {
+    let world = World::create().await;
+    let proxy = FaultProxy::to(world.db.url()).await;
+    let mut config = world.polling_config(Hybrid);
+    config.database.url = proxy.url().into();
+    let orchestrator = world.start(&config).await;
+
+    proxy.blackhole();
+
+    tokio::time::timeout(PATIENCE, orchestrator.stop())
+        .await
+        .expect("it stops though its calls are not answered");
+    world.assert_sound().await;
+}

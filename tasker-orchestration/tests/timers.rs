@@ -1,0 +1,140 @@
+//! Retries and leases are woken when they are due, with and without notifications.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod world;
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use tasker_shared::announcer::Announcer;
+use tasker_shared::config::DeploymentMode::{EventDrivenOnly, Hybrid, PollingOnly};
+use tasker_shared::config::TaskerConfig;
+use tasker_shared::steps::{
+    ReceivedStep, Reported, StepError, StepOutcome, StepReport, complete_steps, receive_steps,
+};
+use tasker_testing::{PATIENCE, wait_for};
+use tokio_util::sync::CancellationToken;
+use world::World;
+
+const LEASE: Duration = Duration::from_mins(10);
+
+/// Receives one step from the queue as a worker would, as soon as there is one.
+async fn receive(connection: &mut PgConnection) -> ReceivedStep {
+    wait_for("a step is received", PATIENCE, async || {
+        let steps = receive_steps(connection, &["shop".to_owned()], "worker", 1, LEASE).await;
+        steps.unwrap().pop()
+    })
+    .await
+}
+
+/// Reports that an attempt failed and has to be tried again. Nothing is announced.
+async fn fail(connection: &mut PgConnection, step: &ReceivedStep, after: Duration) -> Reported {
+    let report = StepReport {
+        id: step.id,
+        attempt: step.attempt,
+        msg_id: step.msg_id,
+        namespace: step.namespace.clone(),
+        outcome: StepOutcome::Retry {
+            error: StepError {
+                kind: "handler_failed".to_owned(),
+                message: "injected".to_owned(),
+                details: None,
+            },
+            after: Some(after),
+        },
+    };
+    complete_steps(connection, "worker", &[report])
+        .await
+        .unwrap()
+}
+
+/// Fails the first attempt of a step and returns the second, which the orchestrator has to enqueue.
+async fn retried(world: &World, config: &TaskerConfig) -> ReceivedStep {
+    let orchestrator = world.start(config).await;
+    world.submit_unannounced().await;
+    let mut worker = world.db.connect().await;
+    let first = receive(&mut worker).await;
+    fail(&mut worker, &first, Duration::from_millis(50)).await;
+    let second = receive(&mut worker).await;
+    orchestrator.stop().await;
+    second
+}
+
+#[tokio::test]
+async fn a_retry_is_enqueued_when_due_though_nothing_announces_it() {
+    for mode in [Hybrid, PollingOnly] {
+        let world = World::create().await;
+        let mut config = world.polling_config(mode);
+        config.orchestration.timers.max_sleep_seconds = 0.05;
+
+        let step = retried(&world, &config).await;
+
+        assert_eq!(step.attempt, 2);
+        world.assert_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn a_timer_set_before_the_start_fires_at_its_time_without_any_notification() {
+    let world = World::create().await;
+    let polling = world.start(&world.polling_config(PollingOnly)).await;
+    world.submit_unannounced().await;
+    let mut worker = world.db.connect().await;
+    let first = receive(&mut worker).await;
+    polling.stop().await;
+    fail(&mut worker, &first, Duration::from_millis(500)).await;
+
+    let orchestrator = world.start(&world.config(EventDrivenOnly)).await;
+
+    assert_eq!(receive(&mut worker).await.attempt, 2);
+    orchestrator.stop().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_sleeping_timer_is_woken_by_the_announcement_of_an_earlier_one() {
+    let world = World::create().await;
+    let config = world.config(EventDrivenOnly);
+    let announcer = Announcer::start(
+        &world.db.database().await,
+        "test",
+        &config.mpsc_channels,
+        CancellationToken::new(),
+    );
+    let orchestrator = world.start(&config).await;
+    world.submit(0).await;
+    let mut worker = world.db.connect().await;
+    let first = receive(&mut worker).await;
+
+    let reported = fail(&mut worker, &first, Duration::from_millis(50)).await;
+    announcer.announce(reported.announcements).await;
+
+    assert_eq!(receive(&mut worker).await.attempt, 2);
+    orchestrator.stop().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn more_due_retries_than_a_batch_holds_are_all_enqueued() {
+    const TASKS: i64 = 25;
+    let world = World::create().await;
+    let first = world.start(&world.config(EventDrivenOnly)).await;
+    let mut worker = world.db.connect().await;
+    for _ in 0..TASKS {
+        world.submit(0).await;
+        let step = receive(&mut worker).await;
+        fail(&mut worker, &step, Duration::ZERO).await;
+    }
+    first.stop().await;
+    let mut config = world.config(EventDrivenOnly);
+    config.orchestration.timers.batch_size = 4;
+
+    let second = world.start(&config).await;
+
+    world.wait_until_queued(TASKS).await;
+    second.stop().await;
+    world.assert_sound().await;
+}
