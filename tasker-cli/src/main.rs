@@ -9,6 +9,7 @@ mod drawing;
 mod failure;
 mod format;
 mod output;
+mod roles;
 mod screen;
 mod setup;
 mod table;

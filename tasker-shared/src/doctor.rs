@@ -6,6 +6,20 @@ use uuid::Uuid;
 
 use crate::error::Error;
 
+/// The invariants that are examined; a finding names the one that is broken.
+pub const CHECKS: [&str; 10] = [
+    "waiting_on_counts_unsatisfied_parents",
+    "task_counters_match_steps",
+    "task_has_all_its_steps",
+    "task_state_fits_its_steps",
+    "no_task_is_stuck",
+    "no_step_is_offered_twice",
+    "every_message_stands_for_a_step",
+    "no_step_starts_before_its_parents_end",
+    "no_step_completes_twice",
+    "the_log_leads_to_the_state",
+];
+
 /// A place where the database does not hold what it must.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
 pub struct Finding {

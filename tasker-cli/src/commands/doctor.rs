@@ -1,7 +1,7 @@
 //! `tasker doctor`: examines a live database for broken promises.
 
 use serde_json::json;
-use tasker_shared::doctor::{Finding, examine};
+use tasker_shared::doctor::{CHECKS, Finding, examine};
 
 use crate::drawing::Paint;
 use crate::failure::Failure;
@@ -15,11 +15,6 @@ Exit status 1 when something is found. It only reads, in one snapshot, and may r
 
 Example:
   tasker doctor --json | jq '.findings[].detail'";
-
-/// What is examined; each finding names the check it comes from.
-const CHECKED: &str = "\
-    checked: counters of steps and tasks against a recount, no task stuck, no step before its \
-    parents, only legal transitions, one completion a step, messages against steps";
 
 /// Arguments of `tasker doctor`.
 #[derive(Debug, clap::Args)]
@@ -37,10 +32,21 @@ pub(crate) async fn run(_args: Args, setup: Setup) -> Result<(), Failure> {
 
 /// Prints the findings; fails when there are any.
 pub(crate) fn report(findings: &[Finding], output: Output) -> Result<(), Failure> {
-    output.document(&json!({ "healthy": findings.is_empty(), "findings": findings }))?;
+    output.document(&json!({
+        "healthy": findings.is_empty(),
+        "checks": CHECKS,
+        "findings": findings,
+    }))?;
+    let look = output.look(false);
+    for check in CHECKS {
+        let (verdict, paint) = match findings.iter().filter(|f| f.check == check).count() {
+            0 => ("holds".to_owned(), Paint::Green),
+            found => (count(found, "finding"), Paint::Red),
+        };
+        output.text(format!("{check}: {}", look.paint(paint, &verdict)))?;
+    }
     if findings.is_empty() {
-        output.text("the database is healthy")?;
-        return output.text(CHECKED);
+        return output.text("the database is healthy");
     }
     let mut table = Table::new(&["CHECK", "TASK", "STEP", "WHAT"]);
     for finding in findings {
@@ -52,8 +58,6 @@ pub(crate) fn report(findings: &[Finding], output: Output) -> Result<(), Failure
             plain(one_line(&finding.detail)),
         ]);
     }
-    output.text(table.lines(output.look(false)).join("\n"))?;
-    output.text(format!("\n{}", count(findings.len(), "finding")))?;
-    output.text(CHECKED)?;
+    output.text(format!("\n{}", table.lines(look).join("\n")))?;
     Err(Failure::Reported)
 }

@@ -10,7 +10,7 @@ pub(crate) struct Args {}
 
 /// Prints the OpenAPI document, which is JSON for people and machines alike.
 pub(crate) fn run(_args: Args, setup: Setup) -> Result<(), Failure> {
-    let document = serde_json::to_string_pretty(&serde_json::json!({}))
+    let document = serde_json::to_string_pretty(&tasker_web::openapi())
         .map_err(|error| Failure::new(format!("could not write the OpenAPI document: {error}")))?;
     setup.output().verbatim(&format!("{document}\n"))
 }

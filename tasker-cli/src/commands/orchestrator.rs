@@ -1,13 +1,39 @@
-//! `tasker orchestrator`.
+//! `tasker orchestrator`: the engine and the API in one process.
+
+use std::net::SocketAddr;
 
 use crate::failure::Failure;
+use crate::roles::{engine, start, stop};
 use crate::setup::Setup;
+
+const EXAMPLES: &str = "\
+Any number may run on one database. SIGTERM or Ctrl-C stops it cleanly, a second one at once.
+
+Examples:
+  tasker orchestrator
+  DATABASE_URL=postgres://app@db/app tasker orchestrator --bind 0.0.0.0:8080";
 
 /// Arguments of `tasker orchestrator`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Address of the API; web.bind of the configuration where it is left out
+    #[arg(long, value_name = "ADDR:PORT")]
+    bind: Option<SocketAddr>,
+}
 
-/// Runs it.
-pub(crate) async fn run(_args: Args, _setup: Setup) -> Result<(), Failure> {
-    Err(Failure::new("not there yet"))
+/// Runs the role until it is told to stop.
+pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
+    let mut config = setup.config()?;
+    config.web.bind = args.bind.unwrap_or(config.web.bind);
+    start::process(&config, "orchestrator")?;
+    let stop = stop::on_signal()?;
+    let listener = start::listen(config.web.bind)?;
+    let Some(database) = start::database(&config, &stop).await? else {
+        return Ok(());
+    };
+    let pool = database.pool().clone();
+    let ran = engine::run(database, &config, listener, stop).await;
+    pool.close().await;
+    ran
 }

@@ -1,13 +1,47 @@
-//! `tasker worker`.
+//! `tasker worker`: runs steps with the built-in handlers.
+
+use std::net::SocketAddr;
 
 use crate::failure::Failure;
+use crate::roles::{start, stop, worker};
 use crate::setup::Setup;
+
+const EXAMPLES: &str = "\
+It knows the built-in handlers only: builtin.noop, builtin.echo, builtin.sleep, builtin.fail and
+builtin.http. Handlers of your own run in a process of your own, with the tasker-worker crate.
+SIGTERM or Ctrl-C lets running steps finish and gives the others back; a second one ends at once.
+
+Examples:
+  tasker worker
+  tasker worker --namespace payments --namespace shipping";
 
 /// Arguments of `tasker worker`.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Take steps of this namespace; may be repeated, the first is preferred; all when left out
+    #[arg(long = "namespace", value_name = "NS")]
+    namespaces: Vec<String>,
 
-/// Runs it.
-pub(crate) async fn run(_args: Args, _setup: Setup) -> Result<(), Failure> {
-    Err(Failure::new("not there yet"))
+    /// Serve /health and /metrics of this worker here; not served when left out
+    #[arg(long, value_name = "ADDR:PORT")]
+    bind: Option<SocketAddr>,
+}
+
+/// Runs the role until it is told to stop.
+pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
+    let mut config = setup.config()?;
+    if !args.namespaces.is_empty() {
+        config.worker.namespaces = args.namespaces;
+    }
+    start::process(&config, "worker")?;
+    let stop = stop::on_signal()?;
+    let listener = args.bind.map(start::listen).transpose()?;
+    let Some(database) = start::database(&config, &stop).await? else {
+        return Ok(());
+    };
+    let pool = database.pool().clone();
+    let ran = worker::run(database, &config, listener, stop).await;
+    pool.close().await;
+    ran
 }

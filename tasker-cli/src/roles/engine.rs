@@ -1,0 +1,59 @@
+//! The role `orchestrator`: the engine, and the API beside it.
+
+use std::sync::{Arc, Weak};
+
+use tasker_orchestration::{ComponentState, Orchestrator, RunningOrchestrator};
+use tasker_shared::config::TaskerConfig;
+use tasker_shared::database::Database;
+use tasker_web::{ComponentHealth, ComponentsCheck, WebState};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::failure::Failure;
+
+/// Runs engine and API until `stop`; the API ends first, so that nobody is told of an engine that
+/// is gone.
+pub(crate) async fn run(
+    database: Database,
+    config: &TaskerConfig,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    let stop_engine = CancellationToken::new();
+    let orchestrator = Arc::new(Orchestrator::start(&database, config, stop_engine.clone()));
+    let components = components(Arc::downgrade(&orchestrator));
+    let state = WebState::start(database, config, components, &stop);
+    let served = tasker_web::serve(listener, state, stop).await;
+    stop_engine.cancel();
+    if let Some(orchestrator) = Arc::into_inner(orchestrator) {
+        orchestrator.stopped().await;
+    }
+    served.map_err(|error| Failure::new(format!("the API could not go on listening: {error}")))
+}
+
+fn components(orchestrator: Weak<RunningOrchestrator>) -> ComponentsCheck {
+    Arc::new(move || {
+        let Some(orchestrator) = orchestrator.upgrade() else {
+            return Vec::new();
+        };
+        let health = orchestrator.health();
+        let mut checks: Vec<ComponentHealth> = health
+            .components
+            .iter()
+            .map(|component| ComponentHealth {
+                name: component.name.to_owned(),
+                healthy: component.state == ComponentState::Running,
+                detail: (component.restarts > 0)
+                    .then(|| format!("restarted {} times", component.restarts)),
+            })
+            .collect();
+        if let Some(connected) = health.listener_connected {
+            checks.push(ComponentHealth {
+                name: "listener_connection".to_owned(),
+                healthy: connected,
+                detail: None,
+            });
+        }
+        checks
+    })
+}

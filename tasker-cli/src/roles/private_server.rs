@@ -1,0 +1,75 @@
+//! A private PostgreSQL for the commands that bring their own.
+
+use private_postgres::{PrivatePostgres, Settings};
+use tasker_shared::config::TaskerConfig;
+use tasker_shared::database::{Database, migrate};
+use tokio::task::spawn_blocking;
+
+use crate::failure::Failure;
+
+/// Name of the database in the private server.
+const DATABASE: &str = "tasker";
+
+/// A running private server with a database in it. Dropping it stops the server.
+pub(crate) struct PrivateServer {
+    server: PrivatePostgres,
+}
+
+impl PrivateServer {
+    /// Starts the server and creates the database where it is missing.
+    pub(crate) async fn start(settings: Settings) -> Result<Self, Failure> {
+        let started = spawn_blocking(move || {
+            let server =
+                PrivatePostgres::start(settings).map_err(|error| Failure::new(error.to_string()))?;
+            server
+                .create_database_if_missing(DATABASE)
+                .map_err(|error| Failure::new(error.to_string()))?;
+            Ok(Self { server })
+        });
+        started.await.map_err(|error| {
+            Failure::new(format!("the start of PostgreSQL broke off: {error}"))
+        })?
+    }
+
+    /// Address of the database.
+    pub(crate) fn url(&self) -> String {
+        self.server.url(DATABASE)
+    }
+
+    /// Makes the configuration lead here, whatever else it was told.
+    pub(crate) fn configure(&self, config: &mut TaskerConfig) {
+        config.database.url = self.url().into();
+        config.database.listen_url = String::new().into();
+    }
+
+    /// The database with the schema of this build.
+    pub(crate) async fn migrated(&self, config: &TaskerConfig) -> Result<Database, Failure> {
+        let database = Database::connect(&config.database).await?;
+        migrate(&database).await?;
+        Ok(database)
+    }
+
+    /// What runs where, in one line.
+    pub(crate) fn describe(&self) -> String {
+        format!(
+            "PostgreSQL {} in {}",
+            self.server.binaries().version,
+            self.server.data_dir().display()
+        )
+    }
+
+    /// The supervisor of the server.
+    pub(crate) fn postgres(&mut self) -> &mut PrivatePostgres {
+        &mut self.server
+    }
+
+    /// Stops the server; its data is complete then.
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        let stopped = spawn_blocking(move || self.server.stop()).await;
+        match stopped {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Failure::new(format!("could not stop PostgreSQL: {error}"))),
+            Err(error) => Err(Failure::new(format!("the stop of PostgreSQL broke off: {error}"))),
+        }
+    }
+}

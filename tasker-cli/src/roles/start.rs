@@ -1,0 +1,99 @@
+//! What every role does before it works: logs, a port, a database with the right schema.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tasker_shared::channel;
+use tasker_shared::config::TaskerConfig;
+use tasker_shared::database::{Database, schema_is_current};
+use tasker_shared::error::Error;
+use tasker_shared::telemetry::init_logging;
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::failure::Failure;
+
+/// How long a role waits for a database that does not answer at start, as happens when a whole
+/// system is started at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// First pause between two attempts to reach the database; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Sets up what the whole process has once.
+pub(crate) fn process(config: &TaskerConfig, role: &str) -> Result<(), Failure> {
+    channel::configure(&config.mpsc_channels.overflow_policy);
+    init_logging(&config.telemetry, role)
+        .map_err(|error| Failure::new(format!("could not set up logs: {error}")))
+}
+
+/// Takes the address for the API, before anything else is started.
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let bound = std::net::TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    });
+    bound.map_err(|error| {
+        let other = SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(8081));
+        let (what, hint) = match error.kind() {
+            io::ErrorKind::AddrInUse => (
+                format!("the address {address} is in use: another program listens there"),
+                format!(
+                    "stop that program (`ss -ltnp 'sport = :{}'` names it), or choose another \
+                     address: --bind {other}",
+                    address.port()
+                ),
+            ),
+            io::ErrorKind::PermissionDenied => (
+                format!("the address {address} may not be used by this account"),
+                "choose a port above 1023, as in --bind 127.0.0.1:8080".to_owned(),
+            ),
+            io::ErrorKind::AddrNotAvailable => (
+                format!("this machine has no address {}", address.ip()),
+                format!("try --bind 127.0.0.1:{}", address.port()),
+            ),
+            _ => (
+                format!("could not listen on {address}: {error}"),
+                "choose another address with --bind".to_owned(),
+            ),
+        };
+        Failure::new(what).hint(hint)
+    })
+}
+
+/// The database, which may come up some time after this process, with the schema of this build.
+///
+/// Gives `None` when the process is told to stop before that.
+pub(crate) async fn database(
+    config: &TaskerConfig,
+    stop: &CancellationToken,
+) -> Result<Option<Database>, Failure> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut pause = FIRST_PAUSE;
+    let database = loop {
+        let error = match Database::connect(&config.database).await {
+            Ok(database) => break database,
+            Err(error @ Error::Unavailable { .. }) if Instant::now() + pause < deadline => error,
+            Err(error @ Error::Unavailable { .. }) => {
+                return Err(Failure::from(error).while_doing(&format!("gave up after {PATIENCE:?}")));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        warn!(%error, "waiting for the database");
+        tokio::select! {
+            () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            () = stop.cancelled() => return Ok(None),
+        }
+    };
+    if schema_is_current(&database).await? {
+        return Ok(Some(database));
+    }
+    Err(
+        Failure::new("the database has not the schema of this version of tasker")
+            .hint("run `tasker migrate` first; it is safe while other processes run"),
+    )
+}
