@@ -23,26 +23,28 @@ pub(crate) enum Account {
 }
 
 impl Account {
-    /// Ourselves, or for root: the owner of the data if there is some, else `postgres` or `nobody`.
-    pub(crate) fn choose(data: &Path) -> Result<Self, StartError> {
+    /// Who runs a server on this data: its owner, if that is not root.
+    pub(crate) fn for_data(data: &Path) -> Result<Self, StartError> {
+        let owner = fs::metadata(data)
+            .ok()
+            .map(|meta| Uid::from_raw(meta.uid()));
+        match owner.filter(|uid| geteuid().is_root() && !uid.is_root()) {
+            Some(uid) => match User::from_uid(uid) {
+                Ok(Some(user)) => Ok(Self::from(user)),
+                _ => Self::for_new_data(),
+            },
+            None => Self::for_new_data(),
+        }
+    }
+
+    /// Who runs a server that has no data yet: ourselves, or for root `postgres` or `nobody`.
+    pub(crate) fn for_new_data() -> Result<Self, StartError> {
         if !geteuid().is_root() {
             return Ok(Self::Ourselves);
         }
-        let owner = fs::metadata(data)
-            .ok()
-            .map(|meta| meta.uid())
-            .filter(|uid| *uid != 0);
         let by_name = |name| User::from_name(name).ok().flatten();
-        owner
-            .and_then(|uid| User::from_uid(Uid::from_raw(uid)).ok().flatten())
-            .or_else(|| by_name("postgres"))
-            .or_else(|| by_name("nobody"))
-            .map(|user| Self::Other {
-                name: user.name,
-                uid: user.uid.as_raw(),
-                gid: user.gid.as_raw(),
-            })
-            .ok_or(StartError::NoAccount)
+        let user = by_name("postgres").or_else(|| by_name("nobody"));
+        user.map(Self::from).ok_or(StartError::NoAccount)
     }
 
     /// Makes the command run as this account.
@@ -87,6 +89,16 @@ impl Account {
             }
         }
         Ok(())
+    }
+}
+
+impl From<User> for Account {
+    fn from(user: User) -> Self {
+        Self::Other {
+            name: user.name,
+            uid: user.uid.as_raw(),
+            gid: user.gid.as_raw(),
+        }
     }
 }
 

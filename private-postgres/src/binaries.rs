@@ -306,6 +306,15 @@ mod tests {
     }
 
     #[test]
+    fn an_upgrade_under_a_running_server_is_noticed() {
+        let root = tempfile::tempdir().unwrap();
+        let found = Binaries::at(&fake(root.path(), "15.18")).unwrap();
+        assert!(!found.were_replaced());
+        fake(root.path(), "15.20");
+        assert!(found.were_replaced());
+    }
+
+    #[test]
     fn a_pattern_expands_to_the_folders_that_exist() {
         let root = tempfile::tempdir().unwrap();
         let bin = root.path().join("pg-17/bin");

@@ -1,5 +1,6 @@
 //! The supervisor: starts the server, knows when it is ready, stops it, and never leaves it behind.
 
+use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
@@ -63,11 +64,11 @@ impl PrivatePostgres {
                 version,
             });
         }
-        let account = Account::choose(&layout.data)?;
+        let account = Account::for_data(&layout.data)?;
         account.check_reaches(&binaries.program("postgres"))?;
         layout.prepare(&account)?;
         let lock = layout.lock()?;
-        if preferred.is_none() {
+        if layout.data_version()?.is_none() {
             layout.init(&binaries, &account, settings.durability)?;
         }
         let janitor = dir
@@ -322,7 +323,7 @@ impl OwnedDir {
         let path = tempfile::Builder::new()
             .prefix("tasker-pg-")
             .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir()
+            .tempdir_in(temporary_folder()?)
             .map_err(StartError::io("make a temporary folder"))?
             .keep();
         Ok(Self {
@@ -338,6 +339,17 @@ impl OwnedDir {
         }
         (!cfg!(target_os = "linux")).then_some(Folder::Keep)
     }
+}
+
+/// The temporary folder of this process, or that of the system where the account of the server
+/// cannot enter the former.
+fn temporary_folder() -> Result<PathBuf, StartError> {
+    let ours = env::temp_dir();
+    let account = Account::for_new_data()?;
+    Ok(match account.check_reaches(&ours) {
+        Err(StartError::Unreachable { .. }) => PathBuf::from("/tmp"),
+        _ => ours,
+    })
 }
 
 impl Drop for OwnedDir {

@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -228,8 +228,8 @@ fn holds_a_server_until_it_is_killed() {
     }
 }
 
-#[test]
-fn a_killed_process_leaves_neither_server_nor_ephemeral_folder() {
+/// A process that holds a server, with the folder and the process id of the server.
+fn holder(env: &[(&str, &Path)]) -> (Child, PathBuf, String) {
     let mut holder = Command::new(env::current_exe().unwrap())
         .args([
             "--ignored",
@@ -238,6 +238,7 @@ fn a_killed_process_leaves_neither_server_nor_ephemeral_folder() {
             "--nocapture",
         ])
         .env(HOLDER, "1")
+        .envs(env.iter().copied())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -245,13 +246,33 @@ fn a_killed_process_leaves_neither_server_nor_ephemeral_folder() {
         .lines()
         .map(Result::unwrap);
     let mut word = |name: &str| lines.find_map(|line| Some(line.strip_prefix(name)?.to_owned()));
-    let folder = PathBuf::from(word("folder ").unwrap());
+    let folder = word("folder ").unwrap();
     let server = word("pid ").unwrap();
+    (holder, folder.into(), server)
+}
+
+#[test]
+fn a_killed_process_leaves_neither_server_nor_ephemeral_folder() {
+    let (mut holder, folder, server) = holder(&[]);
     assert!(folder.exists());
     holder.kill().unwrap();
     holder.wait().unwrap();
     wait_until("the server ends", || {
         !Path::new("/proc").join(&server).exists()
     });
+    wait_until("its folder is removed", || !folder.exists());
+}
+
+#[test]
+fn root_with_a_temporary_folder_of_its_own_gets_a_server_elsewhere() {
+    if !is_root() {
+        return; // Only root has to borrow another account.
+    }
+    let private = tempfile::tempdir().unwrap();
+    fs::set_permissions(private.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let (mut holder, folder, _) = holder(&[("TMPDIR", private.path())]);
+    assert!(!folder.starts_with(private.path()), "{}", folder.display());
+    holder.kill().unwrap();
+    holder.wait().unwrap();
     wait_until("its folder is removed", || !folder.exists());
 }
