@@ -163,7 +163,11 @@ fn runner() -> TestRunner {
 /// What the database says about a schema, and about each value.
 async fn ask(pool: &PgPool, schema: &Value, values: &[Value]) -> (Option<String>, Vec<bool>) {
     let refusal = sqlx::query_scalar("select tasker.json_schema_refusal($1)");
-    let refusal = refusal.bind(schema).fetch_one(pool).await.expect("a refusal");
+    let refusal = refusal
+        .bind(schema)
+        .fetch_one(pool)
+        .await
+        .expect("a refusal");
     let verdicts = sqlx::query_scalar(
         "select tasker.json_schema_error($1, value) is null
          from unnest($2::jsonb[]) with ordinality as v(value, position) order by position",
@@ -186,6 +190,7 @@ fn validator(schema: &Value) -> Validator {
 #[test]
 fn the_database_judges_values_as_the_standard_does() {
     let runtime = Runtime::new().unwrap();
+    let _context = runtime.enter();
     let db = runtime.block_on(TestDatabase::create());
     let pool = db.pool();
     let tally = Tally::default();
@@ -213,6 +218,7 @@ fn the_database_judges_values_as_the_standard_does() {
 #[test]
 fn the_database_refuses_the_schemas_that_the_parser_refuses() {
     let runtime = Runtime::new().unwrap();
+    let _context = runtime.enter();
     let db = runtime.block_on(TestDatabase::create());
     let pool = db.pool();
     let references = [

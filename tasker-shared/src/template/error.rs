@@ -9,6 +9,9 @@ use super::node::Place;
 /// How many mistakes are reported; someone who has made more mends these first.
 const MAX_REPORTED: usize = 50;
 
+/// How much is said about one mistake, in characters; documents can make names very long.
+const MAX_TEXT: usize = 400;
+
 /// Everything that was found wrong with a template document; never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -76,7 +79,7 @@ impl<'a> Path<'a> {
 impl Mistakes {
     /// Adds a mistake whose message says enough.
     pub(super) fn add(&mut self, place: Place, path: &Path<'_>, message: impl Into<String>) {
-        self.push(Some(place), path, message.into(), || None);
+        self.push(Some(place), path, &message.into(), || None);
     }
 
     /// Adds a mistake and how to mend it; `hint` is only called if the mistake is reported.
@@ -87,19 +90,19 @@ impl Mistakes {
         message: impl Into<String>,
         hint: impl FnOnce() -> Option<String>,
     ) {
-        self.push(Some(place), path, message.into(), hint);
+        self.push(Some(place), path, &message.into(), hint);
     }
 
     /// Adds a mistake of the document as a whole, which has no line.
     pub(super) fn add_to_document(&mut self, message: impl Into<String>) {
-        self.push(None, &Path::Root, message.into(), || None);
+        self.push(None, &Path::Root, &message.into(), || None);
     }
 
     fn push(
         &mut self,
         place: Option<Place>,
         path: &Path<'_>,
-        message: String,
+        message: &str,
         hint: impl FnOnce() -> Option<String>,
     ) {
         if self.reported.len() == MAX_REPORTED {
@@ -109,8 +112,8 @@ impl Mistakes {
         self.reported.push(TemplateError {
             line: place.map(|place| place.line as usize),
             column: place.map(|place| place.column as usize),
-            path: path.to_string(),
-            message,
+            path: shortened(&path.to_string(), MAX_TEXT),
+            message: shortened(message, MAX_TEXT),
             hint: hint(),
         });
     }
@@ -127,6 +130,14 @@ impl Mistakes {
             self.reported.push(TemplateError::at_document(message));
         }
         Err(TemplateErrors(self.reported))
+    }
+}
+
+/// The beginning of `text`, if it is longer than `most` characters.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

@@ -5,6 +5,12 @@ use std::ops::RangeInclusive;
 use super::error::{Mistakes, Path};
 use super::node::{Content, Key, Node, Place};
 
+/// How many candidates a wrong word is compared with.
+const MAX_CANDIDATES: usize = 2_000;
+
+/// The longest word that is compared, in bytes; no name is longer.
+const MAX_WORD: usize = 128;
+
 /// The entries of a mapping whose keys are all known.
 pub(super) struct Fields<'n> {
     place: Place,
@@ -134,17 +140,21 @@ pub(super) fn wrong_type(node: &Node, path: &Path<'_>, expected: &str, mistakes:
     });
 }
 
-/// "did you mean ...?" with the candidate that is nearest to `word`, if one is near.
+/// "did you mean …?" with the candidate that is nearest to `word`, if one is near.
+///
+/// Only the first candidates are looked at: a typing error is not worth a second of computing.
 pub(super) fn did_you_mean<'c>(
     word: &str,
     candidates: impl Iterator<Item = &'c str>,
 ) -> Option<String> {
-    let length = word.chars().count();
-    if length > 64 {
+    if word.len() > MAX_WORD {
         return None;
     }
+    let most = (word.chars().count() / 3).max(1);
     let (distance, nearest) = candidates
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .take(MAX_CANDIDATES)
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= most)
+        .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
         .min()?;
-    (distance <= (length / 3).max(1)).then(|| format!("did you mean `{nearest}`?"))
+    (distance <= most).then(|| format!("did you mean `{nearest}`?"))
 }

@@ -74,7 +74,7 @@ fn parents_of(
             }
             Some(&parent) => parents.push(parent),
             None => mistakes.add_with_hint(place, path, format!("unknown step `{name}`"), || {
-                did_you_mean(name, index_of.keys().copied())
+                did_you_mean(name, steps.iter().map(|step| step.name.as_str()))
             }),
         }
     }

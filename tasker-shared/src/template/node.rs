@@ -73,12 +73,16 @@ impl Node {
         }
     }
 
-    /// The number of nodes from here down.
-    pub(super) fn size(&self) -> usize {
+    /// How much memory the tree takes, in nodes of about a hundred bytes.
+    pub(super) fn weight(&self) -> usize {
+        const TEXT_PER_NODE: usize = 100;
         match &self.content {
-            Content::List(items) => 1 + items.iter().map(Self::size).sum::<usize>(),
+            Content::Text(text) => 1 + text.len() / TEXT_PER_NODE,
+            Content::List(items) => 1 + items.iter().map(Self::weight).sum::<usize>(),
             Content::Mapping(entries) => {
-                1 + entries.iter().map(|(_, value)| value.size()).sum::<usize>()
+                let weigh =
+                    |(key, value): &(Key, Self)| key.text.len() / TEXT_PER_NODE + value.weight();
+                1 + entries.iter().map(weigh).sum::<usize>()
             }
             _ => 1,
         }

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use super::error::{Mistakes, Path};
+use super::error::{Mistakes, Path, shortened};
 use super::fields::{Fields, boolean, integer, list, text, wrong_type};
 use super::graph::{self, StepPlaces};
 use super::node::{Content, Node, Place};
@@ -51,6 +51,9 @@ pub(super) const TIMEOUT_MS: RangeInclusive<u64> = 10..=86_400_000;
 
 /// The largest part of a version, so that versions compare as numbers of 32 bits.
 const MAX_VERSION_PART: u32 = 999_999;
+
+/// How much of a wrong name a message quotes, in characters.
+const MAX_QUOTED: usize = 80;
 
 /// What a step has that does not say otherwise.
 #[derive(Clone, Copy)]
@@ -281,7 +284,7 @@ fn read_name(
         .bytes()
         .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
     if !first || !rest || name.len() > max_length {
-        let message = format!("`{}` is not a name", shortened(name));
+        let message = format!("`{}` is not a name", shortened(name, MAX_QUOTED));
         mistakes.add_with_hint(node.place, path, message, || {
             Some(format!(
                 "a-z, then a-z, 0-9 and _; at most {max_length} characters"
@@ -301,7 +304,10 @@ fn read_handler(node: Option<&Node>, path: &Path<'_>, mistakes: &mut Mistakes) -
         .bytes()
         .all(|byte| is_word(byte) || b".:/-".contains(&byte));
     if !first || !rest || name.len() > 128 {
-        let message = format!("`{}` is not the name of a handler", shortened(name));
+        let message = format!(
+            "`{}` is not the name of a handler",
+            shortened(name, MAX_QUOTED)
+        );
         mistakes.add_with_hint(node.place, path, message, || {
             Some("letters, digits, _ and . : / - behind the first; at most 128 characters".into())
         });
@@ -321,7 +327,10 @@ fn read_version(node: Option<&Node>, path: &Path<'_>, mistakes: &mut Mistakes) -
     };
     let parts: Vec<&str> = version.split('.').collect();
     if parts.len() != 3 || !parts.into_iter().all(is_version_part) {
-        let message = format!("`{}` is not a version of three numbers", shortened(version));
+        let message = format!(
+            "`{}` is not a version of three numbers",
+            shortened(version, MAX_QUOTED)
+        );
         mistakes.add_with_hint(node.place, path, message, hint);
     }
     version.to_owned()
@@ -344,12 +353,4 @@ fn read_input_schema(node: &Node, path: &Path<'_>, mistakes: &mut Mistakes) -> O
     }
     input_schema::check(node, path, mistakes);
     Some(node.to_json())
-}
-
-/// `text` as far as it is worth quoting in a message.
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }

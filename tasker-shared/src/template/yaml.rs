@@ -19,8 +19,8 @@ const MAX_DEPTH: usize = 100;
 /// Room for every step of the largest template with all of its keys written out.
 const MAX_NODES: usize = MAX_STEPS * 40;
 
-/// How much may come out of aliases (`*name`) altogether, so that a small document stays small.
-const MAX_NODES_FROM_ALIASES: usize = 200_000;
+/// How much may be kept for and copied by aliases (`*name`), so that a small document stays small.
+const MAX_WEIGHT_OF_COPIES: usize = 200_000;
 
 /// Reading stopped; the reason has been added to the mistakes.
 struct Stopped;
@@ -30,10 +30,10 @@ struct Builder<'m> {
     mistakes: &'m mut Mistakes,
     open: Vec<Open>,
     root: Option<Node>,
-    /// The finished nodes that have an anchor (`&name`), with their sizes.
+    /// The finished nodes that have an anchor (`&name`), with their weights.
     anchored: HashMap<usize, (Node, usize)>,
     nodes: usize,
-    nodes_from_aliases: usize,
+    weight_of_copies: usize,
 }
 
 /// A mapping or list whose end has not been seen.
@@ -66,7 +66,7 @@ pub(super) fn read_yaml(text: &str, mistakes: &mut Mistakes) -> Option<Node> {
         root: None,
         anchored: HashMap::new(),
         nodes: 0,
-        nodes_from_aliases: 0,
+        weight_of_copies: 0,
     };
     for event in Parser::new_from_str(text) {
         let (event, span) = match event {
@@ -256,12 +256,12 @@ impl Builder<'_> {
         if self.expects_key() {
             return self.stop(place, "a key must be text, not an alias");
         }
-        let Some((_, size)) = self.anchored.get(&anchor) else {
+        let Some((_, weight)) = self.anchored.get(&anchor) else {
             return self.stop(place, "the alias stands inside of what it stands for");
         };
-        self.nodes_from_aliases += size;
-        if self.nodes_from_aliases > MAX_NODES_FROM_ALIASES {
-            let message = format!("aliases stand for more than {MAX_NODES_FROM_ALIASES} nodes");
+        self.weight_of_copies += weight;
+        if self.weight_of_copies > MAX_WEIGHT_OF_COPIES {
+            let message = format!("aliases stand for more than {MAX_WEIGHT_OF_COPIES} nodes");
             return self.stop(place, message);
         }
         let node = self.anchored[&anchor].0.clone();
@@ -271,13 +271,13 @@ impl Builder<'_> {
     /// Puts a finished node where it belongs.
     fn finish(&mut self, node: Node, anchor: usize) -> Result<(), Stopped> {
         if anchor > 0 {
-            let size = node.size();
-            self.nodes_from_aliases += size;
-            if self.nodes_from_aliases > MAX_NODES_FROM_ALIASES {
-                let message = format!("anchors hold more than {MAX_NODES_FROM_ALIASES} nodes");
+            let weight = node.weight();
+            self.weight_of_copies += weight;
+            if self.weight_of_copies > MAX_WEIGHT_OF_COPIES {
+                let message = format!("anchors hold more than {MAX_WEIGHT_OF_COPIES} nodes");
                 return self.stop(node.place, message);
             }
-            self.anchored.insert(anchor, (node.clone(), size));
+            self.anchored.insert(anchor, (node.clone(), weight));
         }
         match self.open.last_mut().map(|open| &mut open.content) {
             None => self.root = Some(node),

@@ -133,6 +133,7 @@ fn what_json_does_not_allow_is_refused_at_its_place() {
         ),
         ("a: 1", "line 1, column 1: not JSON: expected value"),
         ("", "line 1, column 0: not JSON: EOF"),
+        ("\"\\ud800\"", "line 1, column "),
     ] {
         let error = json_text(text).expect_err(text);
         assert!(error.starts_with(expected), "{text:?} gave {error:?}");
@@ -157,6 +158,25 @@ fn a_billion_laughs_end_soon() {
     }
     let error = yaml(&text).unwrap_err();
     assert!(error.contains("more than 200000 nodes"), "{error}");
+}
+
+#[test]
+fn aliases_of_a_long_text_end_soon_too() {
+    let text = format!(
+        "a: &a {}\nb: [{}]",
+        "x".repeat(1 << 20),
+        vec!["*a"; 100_000].join(", ")
+    );
+    let error = yaml(&text).unwrap_err();
+    assert!(error.contains("more than 200000 nodes"), "{error}");
+}
+
+#[test]
+fn what_windows_does_to_text_is_no_mistake() {
+    assert_eq!(
+        yaml("\u{feff}a: 1\r\nb:\r\n  - c\r\n"),
+        Ok(json!({ "a": 1, "b": ["c"] }))
+    );
 }
 
 #[test]
