@@ -25,7 +25,7 @@ const FOREIGN_VARIABLES: [&str; 5] = [
     "POLL_INTERVAL_MS",
 ];
 /// Lines of the log that a failing test shows.
-const LOG_LINES: usize = 80;
+const LOG_LINES: usize = 200;
 
 /// Where the binary is.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl TaskerBinary {
             child,
             name: args.join(" "),
             log,
-            dir: Some(dir),
+            _dir: dir,
         }
     }
 
@@ -110,7 +110,7 @@ pub struct TaskerProcess {
     child: Child,
     name: String,
     log: PathBuf,
-    dir: Option<TempDir>,
+    _dir: TempDir,
 }
 
 impl TaskerProcess {
@@ -195,9 +195,8 @@ impl Drop for TaskerProcess {
             let output = self.output();
             let lines: Vec<&str> = output.lines().collect();
             let end = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
-            let log = self.dir.take().map(TempDir::keep);
             eprintln!(
-                "--- `tasker {}`, kept in {log:?}, ended with:\n{end}",
+                "--- the output of `tasker {}` ended with:\n{end}",
                 self.name
             );
         }
