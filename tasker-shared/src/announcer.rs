@@ -18,6 +18,7 @@ use crate::channel::{self, ChannelSpec, Receiver, Sender};
 use crate::config::MpscChannelsConfig;
 use crate::database::{Database, DedicatedConnection};
 use crate::error::Error;
+use crate::telemetry::metrics;
 
 /// Tasks got ready steps; listened to by orchestrators.
 pub const TASK_READY: &str = "tasker_task_ready";
@@ -154,6 +155,16 @@ impl Announcer {
     pub async fn announce(&self, announcements: Announcements) {
         if announcements.is_empty() {
             return;
+        }
+        let Announcements {
+            finished,
+            cancelled,
+            ..
+        } = &announcements;
+        for (state, tasks) in [("finished", finished), ("cancelled", cancelled)] {
+            if !tasks.is_empty() {
+                metrics().tasks_finished(state, tasks.len() as u64);
+            }
         }
         if self.sender.send(announcements).await.is_err() {
             warn!("an announcement was not sent because the announcer has stopped");

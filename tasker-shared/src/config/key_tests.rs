@@ -87,7 +87,6 @@ fn every_base_key_is_documented() {
 /// A key is read where a crate names its field, or the method that gives it as a `Duration` or a
 /// name, and its section or the section's struct.
 #[test]
-#[ignore = "the readers of some keys are not there yet"]
 fn every_key_is_read() {
     let sources = workspace_sources::of_each_crate("tasker-shared/src/config");
     let is_read = |key: &String| sources.iter().any(|source| reads(source, key));

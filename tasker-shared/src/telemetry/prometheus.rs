@@ -81,7 +81,7 @@ mod tests {
 
     fn record_everything(metrics: &Metrics) {
         metrics.tasks_submitted("shop", 3);
-        metrics.tasks_finished("complete", 2);
+        metrics.tasks_finished("finished", 2);
         metrics.steps_claimed("shop", 7);
         metrics.claimed(7, MS);
         metrics.ready_to_claimed(MS);
@@ -116,7 +116,7 @@ mod tests {
         let text = pipeline.render();
         for line in [
             r#"tasker_tasks_submitted_total{namespace="shop"} 3"#,
-            r#"tasker_tasks_finished_total{state="complete"} 2"#,
+            r#"tasker_tasks_finished_total{state="finished"} 2"#,
             r#"tasker_steps_claimed_total{namespace="shop"} 7"#,
             "tasker_claim_duration_seconds_count 1",
             "tasker_claim_batch_steps_sum 7",
