@@ -1,1 +1,29 @@
-//! The REST API of Tasker.
+//! The REST API of Tasker: templates, tasks, steps and queues over the database, health and
+//! metrics of the process.
+//!
+//! It knows the engine only through the database, so it runs in the orchestrator's process or in
+//! one of its own. Every error answer is a problem (RFC 9457); [`openapi`] describes all of it.
+
+mod cursor;
+mod document;
+mod extract;
+mod health;
+mod limits;
+mod nul;
+mod observe;
+mod problem;
+mod queues;
+mod router;
+mod schema;
+mod server;
+mod state;
+mod steps;
+mod submit;
+mod tasks;
+mod template_schema;
+mod templates;
+mod waiter;
+
+pub use router::openapi;
+pub use server::serve;
+pub use state::{ComponentHealth, ComponentsCheck, WebState};

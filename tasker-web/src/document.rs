@@ -1,0 +1,83 @@
+//! What the OpenAPI document says beyond the single operations.
+
+use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::{OpenApi as Api, Ref, RefOr};
+
+use crate::problem::{Mistake, Problem};
+
+/// What every operation under this path may answer with is added to them.
+const API_PREFIX: &str = "/v1/";
+
+/// The frame of the document.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tasker",
+        description = "Workflows on PostgreSQL: templates are applied, tasks are submitted and \
+                       looked at, operators move them by hand.\n\n\
+                       Errors are problem details (RFC 9457) with the media type \
+                       `application/problem+json`; their `type` is stable. Every answer carries \
+                       `x-request-id`, a client's own where it sent one.",
+    ),
+    tags(
+        (name = "templates", description = "Descriptions of workflows, in immutable versions"),
+        (name = "tasks", description = "Runs of templates"),
+        (name = "steps", description = "What operators do to single steps"),
+        (name = "queues", description = "What waits for workers"),
+        (name = "health", description = "The state of the process"),
+        (name = "documentation", description = "This document"),
+    ),
+    components(schemas(Problem, Mistake), responses(Problem)),
+)]
+pub(crate) struct Document;
+
+/// Adds to every operation of the API the problems that any of them may answer with.
+pub(crate) fn complete(mut api: Api) -> Api {
+    for (path, item) in &mut api.paths.paths {
+        if !path.starts_with(API_PREFIX) {
+            continue;
+        }
+        for operation in operations(item) {
+            add_problem(operation, "400");
+            if operation.request_body.is_some() {
+                add_problem(operation, "408");
+                add_problem(operation, "413");
+                add_problem(operation, "415");
+            }
+            add_problem(operation, "500");
+            add_problem(operation, "503");
+        }
+    }
+    api
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.post].into_iter().flatten()
+}
+
+fn add_problem(operation: &mut Operation, status: &str) {
+    let problem = RefOr::Ref(Ref::from_response_name("Problem"));
+    let responses = &mut operation.responses.responses;
+    responses.entry(status.to_owned()).or_insert(problem);
+}
+
+#[cfg(test)]
+mod tests {
+    use tasker_shared::state::{StepState, TaskState};
+
+    #[test]
+    fn the_document_names_every_state() {
+        let api = serde_json::to_value(crate::openapi()).unwrap();
+        let states = |name| api["components"]["schemas"][name]["enum"].clone();
+
+        assert_eq!(
+            states("TaskState"),
+            serde_json::to_value(TaskState::ALL).unwrap()
+        );
+        assert_eq!(
+            states("StepState"),
+            serde_json::to_value(StepState::ALL).unwrap()
+        );
+    }
+}

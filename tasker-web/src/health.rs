@@ -1,0 +1,178 @@
+//! Whether the process lives, can serve, and keeps up; and its metrics.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tasker_shared::channel::ChannelStatus;
+use tasker_shared::channel::registry::{self, ChannelHealthStatus};
+use tasker_shared::database::schema_is_current;
+use tasker_shared::error::Error;
+use tasker_shared::telemetry::render_prometheus;
+use tokio::time::timeout;
+use tracing::warn;
+use utoipa::ToSchema;
+
+use crate::schema;
+use crate::state::{ComponentHealth, WebState};
+
+/// How long the database may take to answer a probe; orchestrators of containers give probes a
+/// few seconds at most.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Media type of the text that Prometheus scrapes.
+const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The process lives.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Live {
+    #[schema(example = "live")]
+    status: &'static str,
+}
+
+/// Whether requests should be sent here.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Readiness {
+    /// `ready`, or `not_ready` where a check fails.
+    #[schema(example = "ready")]
+    status: &'static str,
+    /// What was looked at.
+    checks: Vec<Check>,
+}
+
+/// One thing that has to be in order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Check {
+    /// `database`, `schema`, or the name of a component.
+    #[schema(example = "database")]
+    name: String,
+    /// Whether it is in order.
+    healthy: bool,
+    /// What is wrong, or anything worth telling.
+    detail: Option<String>,
+}
+
+/// Whether the receivers of the process keep up with what is sent to them.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ChannelHealth {
+    /// `Healthy`, or `Degraded` where a channel is filling up.
+    #[schema(example = "Healthy")]
+    status: &'static str,
+    /// One sentence for each channel that is filling up.
+    warnings: Vec<String>,
+    /// Every channel, by component and name.
+    #[schema(value_type = Vec<schema::Channel>)]
+    channels: Vec<ChannelStatus>,
+}
+
+/// Tell that the process lives
+#[utoipa::path(
+    get,
+    path = "/health/live",
+    tag = "health",
+    responses((status = 200, body = Live, description = "It does.")),
+)]
+pub(crate) async fn live() -> Json<Live> {
+    Json(Live { status: "live" })
+}
+
+/// Tell whether requests should be sent here
+///
+/// The database has to answer, its schema to be the one of this version, and the loops of the
+/// process to run.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    tag = "health",
+    responses(
+        (status = 200, body = Readiness, description = "All is in order."),
+        (status = 503, body = Readiness, description = "Something is not; the checks say what."),
+    ),
+)]
+pub(crate) async fn ready(State(state): State<WebState>) -> (StatusCode, Json<Readiness>) {
+    let mut checks = check_database(&state).await;
+    checks.push(Check {
+        name: "task_waiter".to_owned(),
+        healthy: state.waiter.is_running(),
+        detail: None,
+    });
+    checks.extend((state.components)().into_iter().map(Check::from));
+    if checks.iter().all(|check| check.healthy) {
+        let status = "ready";
+        return (StatusCode::OK, Json(Readiness { status, checks }));
+    }
+    let status = "not_ready";
+    let answer = Json(Readiness { status, checks });
+    (StatusCode::SERVICE_UNAVAILABLE, answer)
+}
+
+impl From<ComponentHealth> for Check {
+    fn from(component: ComponentHealth) -> Self {
+        Self {
+            name: component.name,
+            healthy: component.healthy,
+            detail: component.detail,
+        }
+    }
+}
+
+/// Asks the database once, for its schema; an answer of any kind shows that it is there.
+async fn check_database(state: &WebState) -> Vec<Check> {
+    let check = |name: &str, problem: Option<&str>| Check {
+        name: name.to_owned(),
+        healthy: problem.is_none(),
+        detail: problem.map(str::to_owned),
+    };
+    let migrate = Some("the schema is not the one of this version: run `tasker migrate`");
+    let away = |reason| vec![check("database", Some(reason))];
+    match timeout(PROBE_TIMEOUT, schema_is_current(&state.database)).await {
+        Ok(Ok(true)) => vec![check("database", None), check("schema", None)],
+        Ok(Ok(false) | Err(Error::Schema(_))) => {
+            vec![check("database", None), check("schema", migrate)]
+        }
+        Ok(Err(error)) => {
+            warn!(%error, "the database did not pass a readiness probe");
+            away("it does not answer as it should; the server's log has the reason")
+        }
+        Err(_) => away("it did not answer in time"),
+    }
+}
+
+/// Tell how full the channels of the process are
+#[utoipa::path(
+    get,
+    path = "/health/channels",
+    tag = "health",
+    responses((status = 200, body = ChannelHealth, description = "Every channel.")),
+)]
+pub(crate) async fn channels(State(state): State<WebState>) -> Json<ChannelHealth> {
+    let (status, warnings) = match registry::check_channel_health(state.channel_warning_threshold) {
+        ChannelHealthStatus::Healthy => ("Healthy", Vec::new()),
+        ChannelHealthStatus::Degraded { warnings } => ("Degraded", warnings),
+    };
+    Json(ChannelHealth {
+        status,
+        warnings,
+        channels: registry::snapshot(),
+    })
+}
+
+/// Give the metrics to Prometheus
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "health",
+    responses((
+        status = 200,
+        body = String,
+        content_type = "text/plain",
+        description = "All metrics of the process.",
+    )),
+)]
+pub(crate) async fn metrics() -> Response {
+    ([(CONTENT_TYPE, PROMETHEUS_TEXT)], render_prometheus()).into_response()
+}

@@ -1,0 +1,36 @@
+//! The namespaces' queues.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use tasker_shared::queues::{self, QueueSummary};
+use utoipa::ToSchema;
+
+use crate::problem::Problem;
+use crate::schema;
+use crate::state::WebState;
+
+/// The queues of all namespaces.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Queues {
+    /// The queues, by namespace.
+    #[schema(value_type = Vec<schema::Queue>)]
+    queues: Vec<QueueSummary>,
+}
+
+/// List the queues
+#[utoipa::path(
+    get,
+    path = "/v1/queues",
+    tag = "queues",
+    responses((status = 200, body = Queues, description = "The queue of every namespace.")),
+)]
+pub(crate) async fn list_queues(State(state): State<WebState>) -> Result<Json<Queues>, Problem> {
+    let queues = state
+        .database
+        .call("list_queues", async |connection| {
+            queues::list_queues(connection).await
+        })
+        .await?;
+    Ok(Json(Queues { queues }))
+}

@@ -1,0 +1,125 @@
+//! The routes, the layers around them, and the document that describes them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, Uri};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::limits::{Limits, admit, deadline};
+use crate::observe::{observe, panicked};
+use crate::problem::{Kind, Problem};
+use crate::state::WebState;
+use crate::{document, health, queues, steps, submit, tasks, templates};
+
+/// The whole service.
+pub(crate) fn router(state: WebState) -> Router {
+    let config = &state.config;
+    let limits = Limits {
+        requests: Arc::new(Semaphore::new(config.max_concurrent_requests)),
+        max_body_bytes: config.max_request_bytes,
+        body_timeout: config.request_timeout(),
+    };
+    let request_timeout = config.request_timeout();
+    let wait_timeout = request_timeout + config.max_wait();
+    let requests = api_routes().layer(from_fn_with_state(request_timeout, deadline));
+    let waits = wait_routes().layer(from_fn_with_state(wait_timeout, deadline));
+    let bounded = requests
+        .merge(waits)
+        .layer(from_fn_with_state(limits, admit));
+    let (router, _) = bounded.merge(process_routes()).split_for_parts();
+    router
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(observe))
+        .with_state(state)
+}
+
+/// The OpenAPI document of the service.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let routes = OpenApiRouter::with_openapi(document::Document::openapi())
+        .merge(api_routes())
+        .merge(wait_routes())
+        .merge(process_routes());
+    document::complete(routes.into_openapi())
+}
+
+/// Requests that are answered at once.
+fn api_routes() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(
+            templates::apply_template,
+            templates::list_templates
+        ))
+        .routes(routes!(templates::show_template))
+        .routes(routes!(templates::show_template_version))
+        .routes(routes!(submit::submit_task, tasks::list_tasks))
+        .routes(routes!(submit::submit_batch))
+        .routes(routes!(tasks::task_history))
+        .routes(routes!(tasks::cancel_task))
+        .routes(routes!(tasks::resolve_task))
+        .routes(routes!(steps::retry_step))
+        .routes(routes!(steps::skip_step))
+        .routes(routes!(steps::resolve_step))
+        .routes(routes!(queues::list_queues))
+}
+
+/// Requests that may wait for a task.
+fn wait_routes() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new().routes(routes!(tasks::get_task))
+}
+
+/// Requests about the process, which are answered however busy it is.
+fn process_routes() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::channels))
+        .routes(routes!(health::metrics))
+        .routes(routes!(templates::template_schema))
+        .routes(routes!(openapi_document))
+}
+
+/// Show this document
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "documentation",
+    responses((
+        status = 200,
+        body = serde_json::Value,
+        content_type = "application/json",
+        description = "The OpenAPI document of this API.",
+    )),
+)]
+async fn openapi_document() -> Response {
+    match openapi().to_json() {
+        Ok(text) => ([(CONTENT_TYPE, "application/json")], text).into_response(),
+        Err(error) => Problem::internal(error).into_response(),
+    }
+}
+
+async fn unknown_route(uri: Uri) -> Problem {
+    let path = uri.path();
+    let problem = Problem::new(Kind::UnknownRoute, format!("there is nothing at {path}"));
+    if path.len() > 1 && path.ends_with('/') {
+        return problem.hint("leave out the slash at the end");
+    }
+    problem.hint("/openapi.json lists every path")
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    Problem::new(
+        Kind::MethodNotAllowed,
+        format!("{} does not take {method}", uri.path()),
+    )
+    .hint("the header allow lists the methods that it takes")
+}

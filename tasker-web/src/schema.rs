@@ -1,0 +1,281 @@
+//! The schemas of what the engine's own types are sent as.
+//!
+//! `tasker_shared` serialises them and knows nothing of OpenAPI, so their shapes are declared here
+//! once more, with the texts and examples that clients see. Tests hold real answers against these
+//! schemas, with no member left over on either side.
+
+#![expect(dead_code, reason = "these types are declared for their schemas only")]
+#![expect(
+    clippy::struct_field_names,
+    reason = "the fields are those of the answers"
+)]
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Where a task stands. `complete`, `error`, `cancelled` and `resolved_manually` are ends; one in
+/// `error` goes on when a failed step of it is retried, skipped or resolved.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum TaskState {
+    Pending,
+    InProgress,
+    Complete,
+    Error,
+    Cancelled,
+    ResolvedManually,
+}
+
+/// Where a step stands.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum StepState {
+    Pending,
+    Enqueued,
+    InProgress,
+    WaitingForRetry,
+    Complete,
+    Error,
+    Cancelled,
+    Skipped,
+    ResolvedManually,
+}
+
+/// A task in a list.
+#[derive(ToSchema)]
+pub(crate) struct TaskSummary {
+    /// Identity of the task.
+    #[schema(example = "01890a5d-ac96-774b-bcce-b302099a0000")]
+    task_uuid: Uuid,
+    /// Namespace of its template.
+    #[schema(example = "fulfillment")]
+    namespace: String,
+    /// Name of its template.
+    #[schema(example = "order_fulfillment")]
+    name: String,
+    /// Version of its template.
+    #[schema(example = "1.0.0")]
+    version: String,
+    /// Where it stands.
+    state: TaskState,
+    /// Larger is claimed first.
+    #[schema(example = 0)]
+    priority: i32,
+    /// When it was submitted.
+    created_at: DateTime<Utc>,
+    /// When its first step was claimed.
+    started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    finished_at: Option<DateTime<Utc>>,
+}
+
+/// A task with its steps.
+#[derive(ToSchema)]
+pub(crate) struct Task {
+    /// Identity of the task.
+    #[schema(example = "01890a5d-ac96-774b-bcce-b302099a0000")]
+    task_uuid: Uuid,
+    /// Namespace of its template.
+    #[schema(example = "fulfillment")]
+    namespace: String,
+    /// Name of its template.
+    #[schema(example = "order_fulfillment")]
+    name: String,
+    /// Version of its template.
+    #[schema(example = "1.0.0")]
+    version: String,
+    /// Where it stands.
+    state: TaskState,
+    /// Larger is claimed first.
+    #[schema(example = 0)]
+    priority: i32,
+    /// When it was submitted.
+    created_at: DateTime<Utc>,
+    /// When its first step was claimed.
+    started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    finished_at: Option<DateTime<Utc>>,
+    /// Its input.
+    #[schema(example = json!({"order_id": 1}))]
+    context: Value,
+    /// The key it was submitted with.
+    idempotency_key: Option<String>,
+    /// What was said by the operator who cancelled or resolved it.
+    reason: Option<String>,
+    /// What the states of the steps amount to: `has_ready_steps`, `processing`, `waiting`,
+    /// `blocked_by_failures` or `all_complete`.
+    #[schema(example = "processing")]
+    execution_status: String,
+    /// Its steps, in the order of the template.
+    steps: Vec<Step>,
+}
+
+/// A step of a task.
+#[derive(ToSchema)]
+pub(crate) struct Step {
+    /// Name within the template.
+    #[schema(example = "reserve")]
+    name: String,
+    /// Identity of the step.
+    #[schema(example = "01890a5d-ac96-774b-bcce-b302099a0002")]
+    step_uuid: Uuid,
+    /// Where it stands.
+    state: StepState,
+    /// Name of its handler.
+    #[schema(example = "stock.reserve")]
+    handler: String,
+    /// Names of the steps it depends on.
+    #[schema(example = json!(["validate"]))]
+    depends_on: Vec<String>,
+    /// How many times it was started.
+    attempts: i32,
+    /// How many times it may be started.
+    max_attempts: i32,
+    /// What its handler returned, or what an operator gave it.
+    result: Value,
+    /// Why its latest failed attempt failed.
+    error: Option<StepError>,
+    /// The worker that ran its latest attempt.
+    worker: Option<String>,
+    /// When its latest message was sent.
+    enqueued_at: Option<DateTime<Utc>>,
+    /// When its latest attempt started.
+    started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    finished_at: Option<DateTime<Utc>>,
+    /// When its next attempt is due.
+    retry_at: Option<DateTime<Utc>>,
+}
+
+/// Why an attempt failed.
+#[derive(ToSchema)]
+pub(crate) struct StepError {
+    /// Sort of failure: `handler_failed`, `panic`, `timeout`, `lease_expired`, `unknown_handler`,
+    /// `invalid_input` or a word of the handler's own.
+    #[schema(example = "handler_failed")]
+    kind: String,
+    /// What happened.
+    message: String,
+    /// What else the handler had to say.
+    #[schema(required = false)]
+    details: Value,
+}
+
+/// One move of a task or of one of its steps.
+#[derive(ToSchema)]
+pub(crate) struct Transition {
+    /// When it happened.
+    at: DateTime<Utc>,
+    /// The step that moved; null for the task itself.
+    step_name: Option<String>,
+    /// The step's attempt.
+    attempt: Option<i32>,
+    /// The state left.
+    #[schema(example = "enqueued")]
+    from_state: String,
+    /// The state entered.
+    #[schema(example = "in_progress")]
+    to_state: String,
+    /// Who moved it: an orchestrator, a worker or an operator.
+    actor: Option<String>,
+    /// Why, where somebody said so.
+    reason: Option<String>,
+}
+
+/// The answer to one submitted task.
+#[derive(ToSchema)]
+pub(crate) struct Submitted {
+    /// The task; the first one where its idempotency key was known.
+    #[schema(example = "01890a5d-ac96-774b-bcce-b302099a0000")]
+    task_uuid: Uuid,
+    /// Whether this request created it.
+    created: bool,
+}
+
+/// A version of a template, without its body.
+#[derive(ToSchema)]
+pub(crate) struct TemplateSummary {
+    /// Namespace whose workers run it.
+    #[schema(example = "fulfillment")]
+    namespace: String,
+    /// Name within the namespace.
+    #[schema(example = "order_fulfillment")]
+    name: String,
+    /// Version.
+    #[schema(example = "1.0.0")]
+    version: String,
+    /// What it is for.
+    description: Option<String>,
+    /// How many steps it has.
+    step_count: i32,
+    /// When it was first applied.
+    created_at: DateTime<Utc>,
+}
+
+/// A version of a template with everything it says.
+#[derive(ToSchema)]
+pub(crate) struct Template {
+    /// Namespace whose workers run it.
+    #[schema(example = "fulfillment")]
+    namespace: String,
+    /// Name within the namespace.
+    #[schema(example = "order_fulfillment")]
+    name: String,
+    /// Version.
+    #[schema(example = "1.0.0")]
+    version: String,
+    /// What it is for.
+    description: Option<String>,
+    /// How many steps it has.
+    step_count: i32,
+    /// When it was first applied.
+    created_at: DateTime<Utc>,
+    /// The template document with its defaults filled in.
+    body: Value,
+}
+
+/// A namespace's queue and what lies in it.
+#[derive(ToSchema)]
+pub(crate) struct Queue {
+    /// The namespace.
+    #[schema(example = "fulfillment")]
+    namespace: String,
+    /// Name of its queue.
+    #[schema(example = "worker_fulfillment_queue")]
+    queue_name: String,
+    /// Messages in it, received ones included.
+    length: i64,
+    /// Messages that a worker could receive now.
+    visible: i64,
+    /// Age of the oldest message, in seconds; null when it is empty.
+    oldest_message_age_seconds: Option<f64>,
+    /// How often the steps in it were refused by workers that do not know their handler.
+    refusals: i64,
+}
+
+/// A channel between tasks of the server's process.
+#[derive(ToSchema)]
+pub(crate) struct Channel {
+    /// The channel's name.
+    name: String,
+    /// The part of the product that receives from it.
+    component: String,
+    /// Most messages that wait in it.
+    capacity: usize,
+    /// Messages waiting.
+    len: usize,
+    /// Messages waiting, in percent of the capacity.
+    usage_percent: f64,
+    /// Most messages that ever waited.
+    high_water: usize,
+    /// Messages sent.
+    sent_total: u64,
+    /// Messages received.
+    received_total: u64,
+    /// Sends that found the channel full and waited.
+    blocked_total: u64,
+    /// Sends that found the channel full and got the message back.
+    refused_total: u64,
+}

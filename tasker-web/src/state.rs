@@ -1,0 +1,79 @@
+//! What the handlers of all requests share.
+
+use std::sync::Arc;
+
+use pgmq_notify::ListenerSettings;
+use tasker_shared::config::{TaskerConfig, WebConfig};
+use tasker_shared::database::Database;
+use tokio_util::sync::CancellationToken;
+
+use crate::waiter::TaskWaiter;
+
+/// What the API works on; clones share it.
+#[derive(Clone)]
+pub struct WebState {
+    /// The database of the process.
+    pub(crate) database: Database,
+    /// Limits and sizes.
+    pub(crate) config: Arc<WebConfig>,
+    /// Wakes requests that wait for the end of a task.
+    pub(crate) waiter: TaskWaiter,
+    /// Usage of a channel, from 0 to 1, from which `/health/channels` calls it degraded.
+    pub(crate) channel_warning_threshold: f64,
+    /// How the loops of this process are, for `/health/ready`.
+    pub(crate) components: ComponentsCheck,
+}
+
+/// Says how the loops of the process are; called by every readiness probe, so it must not block.
+pub type ComponentsCheck = Arc<dyn Fn() -> Vec<ComponentHealth> + Send + Sync>;
+
+/// How one loop of the process is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentHealth {
+    /// Name of the component.
+    pub name: String,
+    /// Whether it does its work.
+    pub healthy: bool,
+    /// What is wrong, or anything worth telling.
+    pub detail: Option<String>,
+}
+
+impl WebState {
+    /// Starts what serves requests that wait for tasks, until `shutdown`. To be called in a
+    /// runtime.
+    ///
+    /// It listens for ends of tasks unless the orchestration's deployment mode is to poll only.
+    pub fn start(
+        database: Database,
+        config: &TaskerConfig,
+        components: ComponentsCheck,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        let listener = &config.event_systems.listener;
+        let settings = ListenerSettings {
+            heartbeat_interval: listener.heartbeat_interval(),
+            reconnect_min: listener.reconnect_min(),
+            reconnect_max: listener.reconnect_max(),
+        };
+        let listens = config.orchestration.deployment.mode.listens();
+        let waiter = TaskWaiter::start(
+            &database,
+            listens.then_some(settings),
+            max_waiters(&config.web),
+            shutdown,
+        );
+        Self {
+            database,
+            config: Arc::new(config.web.clone()),
+            waiter,
+            channel_warning_threshold: config.mpsc_channels.overflow_policy.log_warning_threshold,
+            components,
+        }
+    }
+}
+
+/// Most requests that wait for tasks at the same time: three quarters of all requests, so that
+/// those who only wait never keep out those who want something done.
+fn max_waiters(config: &WebConfig) -> usize {
+    (config.max_concurrent_requests * 3 / 4).max(1)
+}

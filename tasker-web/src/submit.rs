@@ -1,0 +1,199 @@
+//! Submission of tasks, one or many.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tasker_shared::tasks::{NewTask, Submitted, submit_tasks};
+use tasker_shared::telemetry::metrics;
+use utoipa::ToSchema;
+
+use crate::extract::JsonBody;
+use crate::nul::{refuse_nul, refuse_nul_in_text};
+use crate::problem::{Kind, Mistake, Problem};
+use crate::schema;
+use crate::state::WebState;
+
+/// A task to be submitted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TaskRequest {
+    /// Namespace of the template.
+    #[schema(example = "fulfillment")]
+    namespace: String,
+    /// Name of the template.
+    #[schema(example = "order_fulfillment")]
+    name: String,
+    /// Version of the template; the highest where none is named.
+    #[schema(example = "1.0.0")]
+    version: Option<String>,
+    /// Input of the task, checked against the template's input schema; `{}` where none is given.
+    #[serde(default = "empty_object")]
+    #[schema(required = false, example = json!({"order_id": 1}))]
+    context: Value,
+    /// Larger is claimed first; 0 where none is given.
+    #[serde(default)]
+    #[schema(example = 0)]
+    priority: i32,
+    /// The same key again, for the same template, gives the first task.
+    #[schema(example = "order-1")]
+    idempotency_key: Option<String>,
+}
+
+/// Tasks to be submitted, all or none.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BatchRequest {
+    /// The tasks; `web.max_batch_tasks` says how many there may be.
+    tasks: Vec<TaskRequest>,
+}
+
+/// The answers to a batch, in its order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BatchAnswer {
+    /// One answer for each task.
+    #[schema(value_type = Vec<schema::Submitted>)]
+    tasks: Vec<Submitted>,
+}
+
+fn empty_object() -> Value {
+    Value::Object(serde_json::Map::new())
+}
+
+impl TaskRequest {
+    /// `path` is the place of the request in the body, with a dot behind it where there is one.
+    fn into_task(self, path: &str) -> Result<NewTask, Problem> {
+        for (name, text) in [
+            ("namespace", Some(self.namespace.as_str())),
+            ("name", Some(&self.name)),
+            ("version", self.version.as_deref()),
+            ("idempotency_key", self.idempotency_key.as_deref()),
+        ] {
+            refuse_nul_in_text(&format!("{path}{name}"), text)?;
+        }
+        refuse_nul(&format!("{path}context"), &self.context)?;
+        Ok(NewTask {
+            namespace: self.namespace,
+            name: self.name,
+            version: self.version,
+            context: self.context,
+            priority: self.priority,
+            idempotency_key: self.idempotency_key,
+        })
+    }
+}
+
+/// Submit a task
+///
+/// A task whose `idempotency_key` is known for its template is not created again: the answer has
+/// status 200 and names the first one.
+#[utoipa::path(
+    post,
+    path = "/v1/tasks",
+    tag = "tasks",
+    request_body = TaskRequest,
+    responses(
+        (status = 201, body = schema::Submitted, description = "The task was created.",
+         headers(("location" = String, description = "The path of the task"))),
+        (status = 200, body = schema::Submitted,
+         description = "The idempotency key was known: this is the first task.",
+         headers(("location" = String, description = "The path of the task"))),
+        (status = 404, response = Problem),
+        (status = 422, response = Problem),
+    ),
+)]
+pub(crate) async fn submit_task(
+    State(state): State<WebState>,
+    JsonBody(request): JsonBody<TaskRequest>,
+) -> Result<Response, Problem> {
+    let submitted = submit(&state, &[request.into_task("")?]).await?;
+    let [submitted] = submitted.as_slice() else {
+        return Err(Problem::internal("one task gave no or many answers"));
+    };
+    let location = format!("/v1/tasks/{}", submitted.task_uuid);
+    let headers = [(LOCATION, location)];
+    Ok((status(submitted.created), headers, Json(submitted)).into_response())
+}
+
+/// Submit many tasks, all or none
+///
+/// A refusal names the position of the first task at fault, and nothing is created.
+#[utoipa::path(
+    post,
+    path = "/v1/tasks/batch",
+    tag = "tasks",
+    request_body = BatchRequest,
+    responses(
+        (status = 201, body = BatchAnswer, description = "At least one task was created."),
+        (status = 200, body = BatchAnswer, description = "Every idempotency key was known."),
+        (status = 404, response = Problem),
+        (status = 422, response = Problem),
+    ),
+)]
+pub(crate) async fn submit_batch(
+    State(state): State<WebState>,
+    JsonBody(request): JsonBody<BatchRequest>,
+) -> Result<Response, Problem> {
+    let limit = state.config.max_batch_tasks;
+    if request.tasks.len() > limit {
+        return Err(batch_too_large(request.tasks.len(), limit));
+    }
+    let mut tasks = Vec::with_capacity(request.tasks.len());
+    for (index, task) in request.tasks.into_iter().enumerate() {
+        tasks.push(task.into_task(&format!("tasks[{index}]."))?);
+    }
+    let tasks = submit(&state, &tasks).await?;
+    let any_created = tasks.iter().any(|submitted| submitted.created);
+    Ok((status(any_created), Json(BatchAnswer { tasks })).into_response())
+}
+
+const fn status(created: bool) -> StatusCode {
+    if created {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    }
+}
+
+fn batch_too_large(len: usize, limit: usize) -> Problem {
+    let message = format!("{len} tasks are more than the {limit} that one batch may have");
+    Problem::new(Kind::InvalidInput, format!("tasks: {message}"))
+        .hint("send several batches; web.max_batch_tasks is the limit")
+        .errors(vec![Mistake {
+            path: "tasks".to_owned(),
+            message,
+            ..Mistake::default()
+        }])
+}
+
+/// One call, one transaction; the database's triggers announce the tasks.
+async fn submit(state: &WebState, tasks: &[NewTask]) -> Result<Vec<Submitted>, Problem> {
+    if tasks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let submitted = state
+        .database
+        .call("submit_tasks", async |connection| {
+            submit_tasks(connection, tasks).await
+        })
+        .await?;
+    count_created(tasks, &submitted);
+    Ok(submitted)
+}
+
+fn count_created(tasks: &[NewTask], submitted: &[Submitted]) {
+    let mut created: BTreeMap<&str, u64> = BTreeMap::new();
+    for (task, submitted) in tasks.iter().zip(submitted) {
+        if submitted.created {
+            *created.entry(&task.namespace).or_default() += 1;
+        }
+    }
+    for (namespace, count) in created {
+        metrics().tasks_submitted(namespace, count);
+    }
+}

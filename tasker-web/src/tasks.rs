@@ -1,0 +1,348 @@
+//! Tasks, looked at and moved by operators.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use tasker_shared::error::Error;
+use tasker_shared::ids::{StepId, TaskUuid};
+use tasker_shared::operator;
+use tasker_shared::tasks::{self, TaskDetail, TaskFilter, TaskSummary, Transition};
+use tokio::time::{Instant, sleep_until};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::cursor;
+use crate::extract::{OptionalJsonBody, Params, PathParts};
+use crate::nul::refuse_nul_in_text;
+use crate::problem::{Kind, Problem};
+use crate::schema;
+use crate::state::WebState;
+
+/// Who the transition log says moved a task or step through this API.
+pub(crate) const ACTOR: &str = "operator:rest";
+
+/// Which tasks to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListParams {
+    /// Only tasks of this namespace.
+    namespace: Option<String>,
+    /// Only tasks of templates of this name.
+    name: Option<String>,
+    /// Only tasks in this state.
+    #[param(value_type = Option<schema::TaskState>)]
+    state: Option<String>,
+    /// At most this many; `web.default_page_size` where none is given, `web.max_page_size` at most.
+    #[param(value_type = Option<i32>, minimum = 1)]
+    limit: Option<String>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// One page of tasks, the latest submitted first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TaskPage {
+    /// The tasks.
+    #[schema(value_type = Vec<schema::TaskSummary>)]
+    tasks: Vec<TaskSummary>,
+    /// The `cursor` of the next page; null on the last.
+    next_cursor: Option<String>,
+}
+
+/// Whether to wait for the task's end.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct WaitParams {
+    /// Answer when the task ends, or after this many milliseconds with the task as it is then.
+    /// More than `web.max_wait_ms` counts as that much.
+    #[param(value_type = Option<u64>, minimum = 0)]
+    wait_ms: Option<String>,
+}
+
+/// Every move of a task and its steps, the oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct History {
+    #[schema(value_type = Uuid)]
+    task_uuid: TaskUuid,
+    #[schema(value_type = Vec<schema::Transition>)]
+    transitions: Vec<Transition>,
+}
+
+/// Why an operator does what they do.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReasonRequest {
+    /// Kept in the history.
+    #[schema(example = "the customer called")]
+    pub(crate) reason: Option<String>,
+}
+
+/// List tasks
+///
+/// The latest submitted come first. A page that has a `next_cursor` is followed by another;
+/// tasks submitted meanwhile do not shift the pages.
+#[utoipa::path(
+    get,
+    path = "/v1/tasks",
+    tag = "tasks",
+    params(ListParams),
+    responses((status = 200, body = TaskPage, description = "One page.")),
+)]
+pub(crate) async fn list_tasks(
+    State(state): State<WebState>,
+    Params(params): Params<ListParams>,
+) -> Result<Json<TaskPage>, Problem> {
+    let limit = page_size(params.limit.as_deref(), &state)?;
+    let filter = TaskFilter {
+        namespace: params.namespace,
+        name: params.name,
+        state: params.state.as_deref().map(parse_state).transpose()?,
+        // One more than asked for tells whether there is another page.
+        limit: limit + 1,
+        before: params.cursor.as_deref().map(cursor::read).transpose()?,
+    };
+    let mut tasks = state
+        .database
+        .call("list_tasks", async |connection| {
+            tasks::list_tasks(connection, &filter).await
+        })
+        .await?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = tasks.len() > limit;
+    tasks.truncate(limit);
+    let last = tasks.last().filter(|_| has_more);
+    let next_cursor = last.map(|task| cursor::after(task.task_uuid));
+    Ok(Json(TaskPage { tasks, next_cursor }))
+}
+
+fn page_size(limit: Option<&str>, state: &WebState) -> Result<i32, Problem> {
+    let max = state.config.max_page_size;
+    let Some(text) = limit else {
+        return Ok(state.config.default_page_size.min(max));
+    };
+    match text.parse() {
+        Ok(limit) if (1..=max).contains(&limit) => Ok(limit),
+        _ => Err(Problem::new(
+            Kind::InvalidRequest,
+            format!("limit is {text:?}, expected a number from 1 to {max}"),
+        )),
+    }
+}
+
+fn parse_state(text: &str) -> Result<tasker_shared::state::TaskState, Problem> {
+    text.parse()
+        .map_err(|error| Problem::new(Kind::InvalidRequest, format!("state: {error}")))
+}
+
+/// Show a task with its steps
+///
+/// With `wait_ms` the answer comes when the task ends or the time is over, whichever is first;
+/// its `state` tells which it was.
+#[utoipa::path(
+    get,
+    path = "/v1/tasks/{task_uuid}",
+    tag = "tasks",
+    params(("task_uuid" = Uuid, Path, description = "Identity of the task"), WaitParams),
+    responses(
+        (status = 200, body = schema::Task, description = "The task as it is now."),
+        (status = 404, response = Problem),
+    ),
+)]
+pub(crate) async fn get_task(
+    State(state): State<WebState>,
+    PathParts(task_uuid): PathParts<String>,
+    Params(params): Params<WaitParams>,
+) -> Result<Json<TaskDetail>, Problem> {
+    let task_uuid = parse_task_uuid(&task_uuid)?;
+    let wait = params.wait_ms.as_deref().map(parse_wait).transpose()?;
+    let task = match wait.filter(|wait| !wait.is_zero()) {
+        Some(wait) => wait_for_end(&state, task_uuid, wait.min(state.config.max_wait())).await?,
+        None => look(&state, task_uuid).await?,
+    };
+    Ok(Json(task))
+}
+
+fn parse_wait(text: &str) -> Result<Duration, Problem> {
+    let milliseconds = text.parse().map_err(|_| {
+        Problem::new(
+            Kind::InvalidRequest,
+            format!("wait_ms is {text:?}, expected a number of milliseconds"),
+        )
+    })?;
+    Ok(Duration::from_millis(milliseconds))
+}
+
+async fn wait_for_end(
+    state: &WebState,
+    task_uuid: TaskUuid,
+    wait: Duration,
+) -> Result<TaskDetail, Problem> {
+    let deadline = Instant::now() + wait;
+    let mut interest = state.waiter.register(task_uuid).map_err(|_| {
+        Problem::new(
+            Kind::TooManyRequests,
+            "as many requests wait for tasks as this server takes",
+        )
+        .hint("look without wait_ms, or try again")
+    })?;
+    loop {
+        let task = look(state, task_uuid).await?;
+        if task.summary.state.is_terminal() {
+            return Ok(task);
+        }
+        tokio::select! {
+            rung = interest.rung() => if !rung { return Ok(task) },
+            () = sleep_until(deadline) => return look(state, task_uuid).await,
+        }
+    }
+}
+
+async fn look(state: &WebState, task_uuid: TaskUuid) -> Result<TaskDetail, Problem> {
+    let task = state
+        .database
+        .call("get_task", async |connection| {
+            tasks::get_task(connection, task_uuid).await
+        })
+        .await?;
+    task.ok_or_else(|| no_task(task_uuid))
+}
+
+/// Show every move of a task and its steps
+#[utoipa::path(
+    get,
+    path = "/v1/tasks/{task_uuid}/history",
+    tag = "tasks",
+    params(("task_uuid" = Uuid, Path, description = "Identity of the task")),
+    responses(
+        (status = 200, body = History, description = "The moves, the oldest first."),
+        (status = 404, response = Problem),
+    ),
+)]
+pub(crate) async fn task_history(
+    State(state): State<WebState>,
+    PathParts(task_uuid): PathParts<String>,
+) -> Result<Json<History>, Problem> {
+    let task_uuid = parse_task_uuid(&task_uuid)?;
+    let transitions = state
+        .database
+        .call("task_history", async |connection| {
+            let task = tasks::task_is_terminal(connection, task_uuid).await?;
+            match task {
+                Some(_) => tasks::task_history(connection, task_uuid).await.map(Some),
+                None => Ok(None),
+            }
+        })
+        .await?
+        .ok_or_else(|| no_task(task_uuid))?;
+    Ok(Json(History {
+        task_uuid,
+        transitions,
+    }))
+}
+
+/// Cancel a task
+///
+/// What is not started never starts; handlers that run are told. A task that is cancelled already
+/// stays as it is; one that ended otherwise is a conflict.
+#[utoipa::path(
+    post,
+    path = "/v1/tasks/{task_uuid}/cancel",
+    tag = "tasks",
+    params(("task_uuid" = Uuid, Path, description = "Identity of the task")),
+    request_body = Option<ReasonRequest>,
+    responses(
+        (status = 200, body = schema::Task, description = "The task as it is now."),
+        (status = 404, response = Problem),
+        (status = 409, response = Problem),
+        (status = 422, response = Problem),
+    ),
+)]
+pub(crate) async fn cancel_task(
+    State(state): State<WebState>,
+    PathParts(task_uuid): PathParts<String>,
+    OptionalJsonBody(request): OptionalJsonBody<ReasonRequest>,
+) -> Result<Json<TaskDetail>, Problem> {
+    let task_uuid = parse_task_uuid(&task_uuid)?;
+    let reason = request.reason.as_deref();
+    refuse_nul_in_text("reason", reason)?;
+    operate(&state, "cancel_task", task_uuid, async |connection| {
+        operator::cancel_task(connection, task_uuid, ACTOR, reason).await
+    })
+    .await
+}
+
+/// Mark a failed task as dealt with elsewhere
+///
+/// A task that is not in `error` is a conflict.
+#[utoipa::path(
+    post,
+    path = "/v1/tasks/{task_uuid}/resolve",
+    tag = "tasks",
+    params(("task_uuid" = Uuid, Path, description = "Identity of the task")),
+    request_body = Option<ReasonRequest>,
+    responses(
+        (status = 200, body = schema::Task, description = "The task as it is now."),
+        (status = 404, response = Problem),
+        (status = 409, response = Problem),
+        (status = 422, response = Problem),
+    ),
+)]
+pub(crate) async fn resolve_task(
+    State(state): State<WebState>,
+    PathParts(task_uuid): PathParts<String>,
+    OptionalJsonBody(request): OptionalJsonBody<ReasonRequest>,
+) -> Result<Json<TaskDetail>, Problem> {
+    let task_uuid = parse_task_uuid(&task_uuid)?;
+    let reason = request.reason.as_deref();
+    refuse_nul_in_text("reason", reason)?;
+    operate(&state, "resolve_task", task_uuid, async |connection| {
+        operator::resolve_task(connection, task_uuid, ACTOR, reason).await
+    })
+    .await
+}
+
+/// Does what an operator wants and looks at the task, in one transaction.
+pub(crate) async fn operate(
+    state: &WebState,
+    call: &'static str,
+    task_uuid: TaskUuid,
+    action: impl AsyncFnOnce(&mut sqlx::PgConnection) -> Result<(), Error>,
+) -> Result<Json<TaskDetail>, Problem> {
+    let task = state
+        .database
+        .call(call, async |connection| {
+            let mut transaction = sqlx::Connection::begin(connection).await?;
+            action(&mut transaction).await?;
+            let task = tasks::get_task(&mut transaction, task_uuid).await?;
+            transaction.commit().await?;
+            Ok(task)
+        })
+        .await?;
+    task.map(Json).ok_or_else(|| no_task(task_uuid))
+}
+
+/// Reads the uuid of a task in a path.
+pub(crate) fn parse_task_uuid(text: &str) -> Result<TaskUuid, Problem> {
+    text.parse().map_err(|_| {
+        Problem::new(
+            Kind::InvalidRequest,
+            format!("{text:?} is not the uuid of a task"),
+        )
+        .hint("it looks like 01890a5d-ac96-774b-bcce-b302099a0000")
+    })
+}
+
+fn no_task(task_uuid: TaskUuid) -> Problem {
+    let problem = Problem::new(Kind::NotFound, format!("there is no task {task_uuid}"));
+    // A step's uuid is its task's with the number of the step in it.
+    let StepId { task_uuid, step_no } = StepId::from_step_uuid(task_uuid.0);
+    if step_no == 0 {
+        return problem;
+    }
+    problem.hint(format!(
+        "this looks like the uuid of a step; its task would be {task_uuid}"
+    ))
+}

@@ -1,0 +1,402 @@
+//! Wakes requests that wait for the end of a task.
+//!
+//! One listening connection serves all of them. A notification makes the answer prompt; a batched
+//! look once a second, while somebody waits, makes it certain, so that neither a lost notification
+//! nor a database that cannot be listened to costs more than that second. Whoever waits registers
+//! *before* looking at the task: an end between the two is then not missed.
+
+use std::collections::HashMap;
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener};
+use serde::Deserialize;
+use tasker_shared::announcer::TASK_STATE;
+use tasker_shared::database::Database;
+use tasker_shared::ids::TaskUuid;
+use tasker_shared::tasks::ended_tasks;
+use tasker_shared::telemetry::metrics;
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, info, warn};
+
+/// Time between two looks at the tasks that are waited for.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The name of the loops in metrics.
+const LOOP: &str = "task_waiter";
+
+/// The handle through which requests wait; clones share one connection and one loop.
+#[derive(Debug, Clone)]
+pub(crate) struct TaskWaiter {
+    interests: Arc<Interests>,
+    loops: Arc<Loops>,
+}
+
+/// The loops end with the last handle.
+#[derive(Debug)]
+struct Loops {
+    look: AbortOnDropHandle<()>,
+    listen: Option<AbortOnDropHandle<()>>,
+}
+
+/// Who waits for what.
+#[derive(Debug)]
+struct Interests {
+    waiting: Mutex<Waiting>,
+    max_waiters: usize,
+    /// Rung when somebody begins to wait.
+    someone: Notify,
+    stopped: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    waiters: usize,
+    tasks: HashMap<TaskUuid, Waiters>,
+}
+
+/// Those who wait for one task.
+#[derive(Debug)]
+struct Waiters {
+    count: usize,
+    bell: watch::Sender<()>,
+}
+
+/// As many requests wait as may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooManyWaiters;
+
+/// The interest of one request in one task; ends when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Interest {
+    interests: Arc<Interests>,
+    task_uuid: TaskUuid,
+    bell: watch::Receiver<()>,
+}
+
+/// What is read of a notification: which tasks ended, in whatever way.
+#[derive(Deserialize)]
+struct TasksEnded {
+    task_uuids: Vec<TaskUuid>,
+}
+
+impl TaskWaiter {
+    /// Starts the loops; they end when `shutdown` fires, and every wait with them.
+    ///
+    /// `listener` says how the listening connection is kept; without one the tasks are only
+    /// looked at. At most `max_waiters` requests wait at the same time.
+    pub(crate) fn start(
+        database: &Database,
+        listener: Option<ListenerSettings>,
+        max_waiters: usize,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        let interests = Arc::new(Interests {
+            waiting: Mutex::default(),
+            max_waiters,
+            someone: Notify::new(),
+            stopped: shutdown.child_token(),
+        });
+        let look = tokio::spawn(look(database.clone(), Arc::clone(&interests)));
+        let listen = listener.map(|settings| {
+            let task = tokio::spawn(listen(database.clone(), settings, Arc::clone(&interests)));
+            AbortOnDropHandle::new(task)
+        });
+        let look = AbortOnDropHandle::new(look);
+        Self {
+            interests,
+            loops: Arc::new(Loops { look, listen }),
+        }
+    }
+
+    /// Whether the loops run, as they do until they are stopped.
+    pub(crate) fn is_running(&self) -> bool {
+        let listens = |task: &AbortOnDropHandle<()>| !task.is_finished();
+        !self.loops.look.is_finished() && self.loops.listen.as_ref().is_none_or(listens)
+    }
+
+    /// Ends all waits, present and future ones.
+    pub(crate) fn stop(&self) {
+        self.interests.stopped.cancel();
+    }
+
+    /// Registers interest in the task's end; to be called before looking at the task.
+    pub(crate) fn register(&self, task_uuid: TaskUuid) -> Result<Interest, TooManyWaiters> {
+        let bell = self.interests.add(task_uuid)?;
+        Ok(Interest {
+            interests: Arc::clone(&self.interests),
+            task_uuid,
+            bell,
+        })
+    }
+}
+
+impl Interest {
+    /// Waits until it is worth looking at the task again; false when the waiter has stopped.
+    pub(crate) async fn rung(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.interests.stopped.cancelled() => false,
+            // The bell is kept as long as this interest is registered.
+            rung = self.bell.changed() => rung.is_ok(),
+        }
+    }
+}
+
+impl Drop for Interest {
+    fn drop(&mut self) {
+        self.interests.remove(self.task_uuid);
+    }
+}
+
+impl Interests {
+    fn add(&self, task_uuid: TaskUuid) -> Result<watch::Receiver<()>, TooManyWaiters> {
+        let mut waiting = self.lock();
+        if waiting.waiters >= self.max_waiters {
+            return Err(TooManyWaiters);
+        }
+        waiting.waiters += 1;
+        let waiters = waiting.tasks.entry(task_uuid).or_insert_with(|| Waiters {
+            count: 0,
+            bell: watch::Sender::new(()),
+        });
+        waiters.count += 1;
+        let bell = waiters.bell.subscribe();
+        drop(waiting);
+        self.someone.notify_one();
+        Ok(bell)
+    }
+
+    fn remove(&self, task_uuid: TaskUuid) {
+        let mut waiting = self.lock();
+        waiting.waiters -= 1;
+        if let Some(waiters) = waiting.tasks.get_mut(&task_uuid) {
+            waiters.count -= 1;
+            if waiters.count == 0 {
+                waiting.tasks.remove(&task_uuid);
+            }
+        }
+    }
+
+    fn ring(&self, task_uuids: &[TaskUuid]) {
+        let waiting = self.lock();
+        for task_uuid in task_uuids {
+            if let Some(waiters) = waiting.tasks.get(task_uuid) {
+                waiters.bell.send_replace(());
+            }
+        }
+    }
+
+    fn ring_all(&self) {
+        for waiters in self.lock().tasks.values() {
+            waiters.bell.send_replace(());
+        }
+    }
+
+    fn tasks(&self) -> Vec<TaskUuid> {
+        self.lock().tasks.keys().copied().collect()
+    }
+
+    /// Returns once somebody waits.
+    async fn someone_waits(&self) {
+        while self.lock().tasks.is_empty() {
+            self.someone.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hears which tasks ended, and rings for those who wait for them.
+async fn listen(database: Database, settings: ListenerSettings, interests: Arc<Interests>) {
+    let stopped = interests.stopped.clone();
+    let sink = move |event| {
+        hear(&interests, event);
+        ready(())
+    };
+    let subscriptions = Subscriptions::new([TASK_STATE.to_owned()]);
+    listener::run(
+        database.listen_options(),
+        subscriptions,
+        settings,
+        sink,
+        stopped,
+    )
+    .await;
+}
+
+fn hear(interests: &Interests, event: ListenEvent) {
+    match event {
+        ListenEvent::Connected => {
+            metrics().listener_connected(LOOP);
+            // Whatever ended before was not heard.
+            interests.ring_all();
+        }
+        ListenEvent::Notification { channel, payload } => {
+            metrics().notification(&channel);
+            match serde_json::from_str::<TasksEnded>(&payload) {
+                Ok(ended) => interests.ring(&ended.task_uuids),
+                Err(error) => debug!(%error, payload, "a notification was not understood"),
+            }
+        }
+    }
+}
+
+/// Looks once a second at the tasks that are waited for, while there are any.
+async fn look(database: Database, interests: Arc<Interests>) {
+    let run = async {
+        let mut failing = false;
+        loop {
+            interests.someone_waits().await;
+            sleep(LOOK_INTERVAL).await;
+            let tasks = interests.tasks();
+            if tasks.is_empty() {
+                continue;
+            }
+            metrics().woke(LOOP, "interval");
+            let ended = database
+                .call("ended_tasks", async |connection| {
+                    ended_tasks(connection, &tasks).await
+                })
+                .await;
+            match ended {
+                Ok(ended) => {
+                    interests.ring(&ended);
+                    if failing {
+                        info!("the tasks that are waited for can be looked at again");
+                    }
+                    failing = false;
+                }
+                Err(error) if failing => debug!(%error, "still could not look at tasks"),
+                Err(error) => {
+                    warn!(%error, "could not look at the tasks that are waited for");
+                    failing = true;
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = run => {}
+        () = interests.stopped.cancelled() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn interests(max_waiters: usize) -> Arc<Interests> {
+        Arc::new(Interests {
+            waiting: Mutex::default(),
+            max_waiters,
+            someone: Notify::new(),
+            stopped: CancellationToken::new(),
+        })
+    }
+
+    fn register(interests: &Arc<Interests>, task_uuid: TaskUuid) -> Interest {
+        Interest {
+            interests: Arc::clone(interests),
+            task_uuid,
+            bell: interests.add(task_uuid).unwrap(),
+        }
+    }
+
+    fn a_task() -> TaskUuid {
+        TaskUuid(Uuid::new_v4())
+    }
+
+    #[test]
+    fn an_end_between_registering_and_waiting_is_not_missed() {
+        let interests = interests(10);
+        let task = a_task();
+        let mut interest = register(&interests, task);
+
+        hear(
+            &interests,
+            ListenEvent::Notification {
+                channel: TASK_STATE.to_owned(),
+                payload: format!(r#"{{"state":"finished","task_uuids":["{task}"]}}"#),
+            },
+        );
+
+        assert_eq!(interest.rung().now_or_never(), Some(true));
+        assert_eq!(interest.rung().now_or_never(), None);
+    }
+
+    #[test]
+    fn only_those_who_wait_for_the_task_are_woken() {
+        let interests = interests(10);
+        let (first, second) = (a_task(), a_task());
+        let mut woken = [register(&interests, first), register(&interests, first)];
+        let mut asleep = register(&interests, second);
+
+        interests.ring(&[first, a_task()]);
+
+        for interest in &mut woken {
+            assert_eq!(interest.rung().now_or_never(), Some(true));
+        }
+        assert_eq!(asleep.rung().now_or_never(), None);
+    }
+
+    #[test]
+    fn a_new_connection_wakes_everybody() {
+        let interests = interests(10);
+        let mut interest = register(&interests, a_task());
+
+        hear(&interests, ListenEvent::Connected);
+
+        assert_eq!(interest.rung().now_or_never(), Some(true));
+    }
+
+    #[test]
+    fn a_payload_that_is_not_understood_wakes_nobody() {
+        let interests = interests(10);
+        let mut interest = register(&interests, a_task());
+
+        for payload in ["", "{}", r#"{"task_uuids": ["x"]}"#] {
+            hear(
+                &interests,
+                ListenEvent::Notification {
+                    channel: TASK_STATE.to_owned(),
+                    payload: payload.to_owned(),
+                },
+            );
+        }
+
+        assert_eq!(interest.rung().now_or_never(), None);
+    }
+
+    #[test]
+    fn the_number_of_waiters_is_bounded_and_places_are_given_back() {
+        let interests = interests(2);
+        let task = a_task();
+        let first = register(&interests, task);
+        let second = register(&interests, task);
+
+        assert_eq!(interests.add(task).err(), Some(TooManyWaiters));
+        drop((first, second));
+
+        assert!(interests.tasks().is_empty());
+        drop(register(&interests, task));
+    }
+
+    #[test]
+    fn stopping_ends_every_wait() {
+        let interests = interests(10);
+        let mut interest = register(&interests, a_task());
+
+        interests.stopped.cancel();
+
+        assert_eq!(interest.rung().now_or_never(), Some(false));
+    }
+}

@@ -1,0 +1,190 @@
+//! The OpenAPI document, held against what the server answers.
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use crate::support::{Api, TEMPLATE};
+
+/// A validator of one of the document's schemas that lets no member pass which is not in it.
+fn validator(document: &Value, schema: &str) -> Validator {
+    let mut components = document["components"].clone();
+    for (_, schema) in components["schemas"].as_object_mut().unwrap() {
+        if schema["properties"].is_object() {
+            schema["additionalProperties"] = json!(false);
+        }
+    }
+    let reference = format!("#/components/schemas/{schema}");
+    let schema = json!({"$ref": reference, "components": components});
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+fn assert_fits(document: &Value, schema: &str, answer: &Value) {
+    let validator = validator(document, schema);
+    let errors: Vec<_> = validator
+        .iter_errors(answer)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{schema}: {errors:?}\n{answer:#}");
+}
+
+/// The name of the schema that the document gives for an answer.
+fn schema_of(document: &Value, method: &str, path: &str, status: u16) -> String {
+    let response = &document["paths"][path][method]["responses"][status.to_string()];
+    let response = match response["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => response,
+    };
+    let content = response["content"].as_object();
+    let content = content.unwrap_or_else(|| panic!("no {status} for {method} {path}"));
+    let (_, body) = content.iter().next().unwrap();
+    let reference = body["schema"]["$ref"].as_str().unwrap();
+    reference.rsplit('/').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn answers_are_what_the_document_says() {
+    let api = Api::start().await;
+    let document = api.get("/openapi.json").await.expect(200);
+    let check = |method: &str, path: &str, answer: &crate::support::Answer| {
+        let schema = schema_of(&document, method, path, answer.status);
+        assert_fits(&document, &schema, &answer.json());
+    };
+
+    let yaml = "application/yaml";
+    check(
+        "post",
+        "/v1/templates",
+        &api.post_as("/v1/templates", yaml, TEMPLATE).await,
+    );
+    check(
+        "post",
+        "/v1/templates",
+        &api.post_as("/v1/templates", yaml, "steps: []").await,
+    );
+    check("get", "/v1/templates", &api.get("/v1/templates").await);
+    check(
+        "get",
+        "/v1/templates/{namespace}/{name}",
+        &api.get("/v1/templates/shop/order").await,
+    );
+    let task = json!({"namespace": "shop", "name": "order", "idempotency_key": "k"});
+    check("post", "/v1/tasks", &api.post("/v1/tasks", &task).await);
+    check("post", "/v1/tasks", &api.post("/v1/tasks", &task).await);
+    check(
+        "post",
+        "/v1/tasks",
+        &api.post("/v1/tasks", &json!({})).await,
+    );
+    check(
+        "post",
+        "/v1/tasks",
+        &api.post_as("/v1/tasks", "text/plain", "").await,
+    );
+    let batch = json!({"tasks": [task]});
+    check(
+        "post",
+        "/v1/tasks/batch",
+        &api.post("/v1/tasks/batch", &batch).await,
+    );
+
+    let uuid = api.submit().await;
+    api.fail().await;
+    check("get", "/v1/tasks", &api.get("/v1/tasks?limit=1").await);
+    check("get", "/v1/tasks", &api.get("/v1/tasks?limit=x").await);
+    let one = "/v1/tasks/{task_uuid}";
+    check("get", one, &api.get(&format!("/v1/tasks/{uuid}")).await);
+    check(
+        "get",
+        &format!("{one}/history"),
+        &api.get(&format!("/v1/tasks/{uuid}/history")).await,
+    );
+    let skip = format!("/v1/tasks/{uuid}/steps/charge/skip");
+    let skip_pattern = "/v1/tasks/{task_uuid}/steps/{step_name}/skip";
+    check("post", skip_pattern, &api.act(&skip).await);
+    check("post", skip_pattern, &api.act(&skip).await);
+    api.receive().await;
+    check("get", "/v1/queues", &api.get("/v1/queues").await);
+    check("get", "/health/live", &api.get("/health/live").await);
+    check("get", "/health/ready", &api.get("/health/ready").await);
+    let (_sender, _receiver) = tasker_shared::channel::bounded::<()>(spec());
+    check(
+        "get",
+        "/health/channels",
+        &api.get("/health/channels").await,
+    );
+}
+
+fn spec() -> tasker_shared::channel::ChannelSpec {
+    tasker_shared::channel::ChannelSpec {
+        name: "any",
+        component: "document_test",
+        capacity: 1,
+    }
+}
+
+#[tokio::test]
+async fn every_path_of_the_document_is_served_with_its_methods() {
+    let api = Api::start().await;
+    let document = api.get("/openapi.json").await.expect(200);
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() > 15, "{paths:?}");
+    for (path, methods) in paths {
+        let path = path
+            .replace("{task_uuid}", "01890a5d-ac96-774b-bcce-b302099a0000")
+            .replace(['{', '}'], "");
+        for method in methods.as_object().unwrap().keys() {
+            let answer = match method.as_str() {
+                "get" => api.get(&path).await,
+                "post" => api.act(&path).await,
+                other => panic!("a method the test does not know: {other}"),
+            };
+            assert_ne!(answer.status, 405, "{method} {path}");
+            assert!(!answer.text.contains("unknown-route"), "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn the_document_is_openapi_3_1_and_leaves_no_reference_open() {
+    let document = serde_json::to_value(tasker_web::openapi()).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let mut references = Vec::new();
+    collect_references(&document, &mut references);
+    assert!(!references.is_empty());
+    for reference in references {
+        let pointer = reference.trim_start_matches('#');
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+fn collect_references<'a>(value: &'a Value, references: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(reference)) = members.get("$ref") {
+                references.push(reference);
+            }
+            for member in members.values() {
+                collect_references(member, references);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                collect_references(item, references);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_operation_says_what_it_is_for_and_how_it_fails() {
+    let document = serde_json::to_value(tasker_web::openapi()).unwrap();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            assert!(operation["summary"].is_string(), "{method} {path}");
+            if path.starts_with("/v1/") {
+                assert!(operation["responses"]["503"].is_object(), "{method} {path}");
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! The API as its clients see it: a real server on a real database.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod bodies;
+mod document;
+mod health;
+mod listing;
+mod operators;
+mod outage;
+mod requests;
+mod submission;
+mod support;
+mod templates;
+mod waiting;

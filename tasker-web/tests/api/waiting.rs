@@ -1,0 +1,172 @@
+//! Requests that wait for the end of a task.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tasker_shared::config::DeploymentMode;
+use tasker_testing::{FaultProxy, PATIENCE, TestDatabase, wait_until};
+use tokio::time::timeout;
+
+use crate::support::{Api, TEMPLATE};
+
+/// Longer than any test runs: who waits this long was not woken.
+const LONG: &str = "3600000";
+
+fn patient(config: &mut tasker_shared::config::TaskerConfig) {
+    config.web.max_wait_ms = 3_600_000;
+}
+
+async fn waiting(api: &Api, uuid: &str) -> Value {
+    let path = format!("/v1/tasks/{uuid}?wait_ms={LONG}");
+    let answer = timeout(PATIENCE, api.get(&path)).await;
+    answer.expect("nobody woke the request").expect(200)
+}
+
+/// Polls the answer and ends the task meanwhile.
+async fn end_while_waiting(api: &Api, uuid: &str) -> Value {
+    let (task, ()) = tokio::join!(waiting(api, uuid), api.run_to_end());
+    task
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_the_task() {
+    for mode in [DeploymentMode::Hybrid, DeploymentMode::PollingOnly] {
+        let api = Api::configured(|config| {
+            patient(config);
+            config.orchestration.deployment.mode = mode;
+        })
+        .await;
+        api.apply(TEMPLATE).await;
+        let uuid = api.submit().await;
+        assert_eq!(end_while_waiting(&api, &uuid).await["state"], "complete");
+    }
+}
+
+#[tokio::test]
+async fn every_end_ends_a_wait() {
+    let api = Api::configured(patient).await;
+    api.apply(TEMPLATE).await;
+    let uuid = api.submit().await;
+    let (task, ()) = tokio::join!(waiting(&api, &uuid), api.fail());
+    assert_eq!(task["state"], "error");
+
+    let uuid = api.submit().await;
+    let cancel = format!("/v1/tasks/{uuid}/cancel");
+    let (task, _) = tokio::join!(waiting(&api, &uuid), api.act(&cancel));
+    assert_eq!(task["state"], "cancelled");
+}
+
+#[tokio::test]
+async fn a_task_that_has_ended_is_not_waited_for() {
+    let api = Api::configured(patient).await;
+    api.apply(TEMPLATE).await;
+    let uuid = api.submit().await;
+    api.run_to_end().await;
+    assert_eq!(waiting(&api, &uuid).await["state"], "complete");
+}
+
+#[tokio::test]
+async fn a_wait_whose_time_is_over_shows_the_task_as_it_is() {
+    let api = Api::with_template().await;
+    let uuid = api.submit().await;
+    for wait in ["0", "1", "50"] {
+        let task = api.get(&format!("/v1/tasks/{uuid}?wait_ms={wait}")).await;
+        assert_eq!(task.expect(200)["state"], "pending");
+    }
+}
+
+#[tokio::test]
+async fn a_wait_is_no_longer_than_the_server_allows() {
+    let api = Api::configured(|config| config.web.max_wait_ms = 20).await;
+    api.apply(TEMPLATE).await;
+    let uuid = api.submit().await;
+    assert_eq!(waiting(&api, &uuid).await["state"], "pending");
+}
+
+#[tokio::test]
+async fn what_is_no_time_is_refused() {
+    let api = Api::with_template().await;
+    let uuid = api.submit().await;
+    for wait in ["-1", "soon", "", "1.5"] {
+        let refused = api.get(&format!("/v1/tasks/{uuid}?wait_ms={wait}")).await;
+        refused.problem(400, "invalid-request");
+    }
+}
+
+#[tokio::test]
+async fn many_requests_wait_for_one_task() {
+    let api = Api::configured(patient).await;
+    api.apply(TEMPLATE).await;
+    let uuid = api.submit().await;
+    let waits = futures::future::join_all((0..20).map(|_| waiting(&api, &uuid)));
+    let (tasks, ()) = tokio::join!(waits, api.run_to_end());
+    assert!(tasks.iter().all(|task| task["state"] == "complete"));
+}
+
+#[tokio::test]
+async fn more_requests_than_may_wait_are_refused() {
+    let api = Api::configured(|config| {
+        patient(config);
+        config.web.max_concurrent_requests = 2;
+    })
+    .await;
+    api.apply(TEMPLATE).await;
+    let uuid = api.submit().await;
+    let path = format!("/v1/tasks/{uuid}?wait_ms={LONG}");
+    let mut first = Box::pin(api.get(&path));
+    let mut second = Box::pin(api.get(&path));
+
+    // One of the two waits, the other is refused, whichever was first.
+    let refused = tokio::select! {
+        refused = &mut first => refused,
+        refused = &mut second => refused,
+    };
+    refused.problem(503, "too-many-requests");
+    assert_eq!(refused.header("retry-after"), "1");
+    let look = api.get(&format!("/v1/tasks/{uuid}")).await;
+    assert_eq!(look.expect(200)["state"], "pending");
+}
+
+#[tokio::test]
+async fn a_wait_survives_the_loss_of_the_database() {
+    let database = TestDatabase::create().await;
+    let proxy = FaultProxy::to(database.url()).await;
+    let workers = Api::on(database.url(), |_| {}, Vec::new()).await;
+    workers.apply(TEMPLATE).await;
+    let api = Api::on(proxy.url(), patient, Vec::new()).await;
+    let uuid = workers.submit().await;
+
+    let outage = async {
+        proxy.cut();
+        workers.run_to_end().await;
+        proxy.resume();
+    };
+    let (task, ()) = tokio::join!(waiting(&api, &uuid), async {
+        // The request has to be waiting, not looking, when the connections are cut.
+        wait_until("the task was looked at", PATIENCE, async || {
+            let metrics = api.get("/metrics").await;
+            metrics
+                .text
+                .contains(r#"loop="task_waiter",reason="interval""#)
+        })
+        .await;
+        outage.await;
+    });
+    assert_eq!(task["state"], "complete");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_answers_those_who_wait() {
+    let api = Api::configured(patient).await;
+    api.apply(TEMPLATE).await;
+    let uuid = api.submit().await;
+    let path = format!("/v1/tasks/{uuid}?wait_ms={LONG}");
+    let mut request = Box::pin(api.get(&path));
+    let not_yet = timeout(Duration::from_millis(50), &mut request).await;
+    assert!(not_yet.is_err(), "{not_yet:?}");
+
+    api.stop();
+
+    let answer = timeout(PATIENCE, request).await.unwrap();
+    assert_eq!(answer.expect(200)["state"], "pending");
+}
