@@ -42,7 +42,7 @@ begin
   )
   select count(*) into fired from made_ready;
 
-  select extract(epoch from min(due_at) - v_now) * 1000 into next_due_ms from tasker.timers;
+  select ceil(extract(epoch from min(due_at) - v_now) * 1000) into next_due_ms from tasker.timers;
 
   woken_queues := '{}';
   for v_queue in select queue_name from tasker.namespaces order by queue_name loop
@@ -58,6 +58,9 @@ begin
     v_due_ms := ceil(extract(epoch from v_due - clock_timestamp()) * 1000);
     next_due_ms := least(next_due_ms, v_due_ms);
   end loop;
-  next_due_ms := greatest(next_due_ms, 0);
+  -- Not greatest(), which would turn "nothing waits" into "due now".
+  if next_due_ms < 0 then
+    next_due_ms := 0;
+  end if;
 end
 $$;

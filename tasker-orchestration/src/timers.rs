@@ -26,6 +26,10 @@ use crate::engine::Engine;
 /// fire together.
 const RESOLUTION: Duration = Duration::from_millis(5);
 
+/// Sleep while the next timer is overdue but did not fire: another orchestrator is firing it, and
+/// this one comes back only in case it dies over that.
+const OVERDUE_PAUSE: Duration = Duration::from_millis(100);
+
 /// How the timers look.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TimerSettings {
@@ -60,10 +64,11 @@ impl TimerSettings {
             return Duration::ZERO;
         }
         let longest = jittered(self.max_sleep);
-        fired
-            .next_due_in
-            .map_or(longest, |due| due.min(longest))
-            .max(RESOLUTION)
+        match fired.next_due_in {
+            None => longest,
+            Some(Duration::ZERO) => OVERDUE_PAUSE.min(longest),
+            Some(due) => due.clamp(RESOLUTION, longest.max(RESOLUTION)),
+        }
     }
 }
 
@@ -189,7 +194,7 @@ mod tests {
     fn the_loop_never_spins_on_a_timer_that_another_orchestrator_is_firing() {
         let settings = settings(DeploymentMode::Hybrid);
         let sleep = settings.sleep_after(&look(0, Some(Duration::ZERO)));
-        assert_eq!(sleep, RESOLUTION);
+        assert_eq!(sleep, OVERDUE_PAUSE);
     }
 
     #[test]

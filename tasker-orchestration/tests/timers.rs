@@ -12,6 +12,7 @@ use sqlx::PgConnection;
 use tasker_shared::announcer::Announcer;
 use tasker_shared::config::DeploymentMode::{EventDrivenOnly, Hybrid, PollingOnly};
 use tasker_shared::config::TaskerConfig;
+use tasker_shared::readiness::fire_due_timers;
 use tasker_shared::steps::{
     ReceivedStep, Reported, StepError, StepOutcome, StepReport, complete_steps, receive_steps,
 };
@@ -61,6 +62,16 @@ async fn retried(world: &World, config: &TaskerConfig) -> ReceivedStep {
     let second = receive(&mut worker).await;
     orchestrator.stop().await;
     second
+}
+
+#[tokio::test]
+async fn nothing_is_due_where_nothing_waits() {
+    let world = World::create().await;
+    let mut connection = world.db.connect().await;
+
+    let fired = fire_due_timers(&mut connection, 10).await.unwrap();
+
+    assert_eq!(fired.next_due_in, None);
 }
 
 #[tokio::test]
