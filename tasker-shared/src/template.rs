@@ -73,7 +73,7 @@ pub struct RetryPolicy {
     pub base_ms: u64,
     /// The longest delay, in milliseconds.
     pub max_ms: u64,
-    /// Whether the delay is drawn at random below its computed value, so that retries spread out.
+    /// Whether each delay is drawn between half of it and all of it, so that retries spread out.
     pub jitter: bool,
 }
 

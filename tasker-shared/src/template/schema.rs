@@ -118,7 +118,7 @@ fn retry() -> Value {
                 built_in.max_ms
             ),
             "jitter": {
-                "description": "Whether delays are drawn at random, so that retries spread out.",
+                "description": "Whether each delay is drawn between half of it and all of it.",
                 "type": "boolean",
                 "default": built_in.jitter
             }
