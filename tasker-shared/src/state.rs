@@ -219,11 +219,7 @@ impl StepState {
             (Self::InProgress, StepEvent::Fail) => Some(Self::Error),
             (Self::Error, StepEvent::Rerun) => Some(Self::Pending),
             (
-                Self::Pending
-                | Self::Enqueued
-                | Self::InProgress
-                | Self::WaitingForRetry
-                | Self::Error,
+                Self::Pending | Self::Enqueued | Self::InProgress | Self::WaitingForRetry,
                 StepEvent::Cancel,
             ) => Some(Self::Cancelled),
             (

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sqlx::PgConnection;
-use tasker_shared::doctor;
+use sqlx::{AssertSqlSafe, Executor, PgConnection};
+use tasker_shared::doctor::{self, Finding};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::readiness::{self, ClaimedTask};
 use tasker_shared::state::{StepState, TaskState};
@@ -14,7 +14,7 @@ use tasker_shared::steps::{self, ReceivedStep, Reported, StepError, StepOutcome,
 use tasker_shared::tasks::{self, NewTask, TaskDetail};
 use tasker_shared::template::Template;
 use tasker_shared::templates;
-use tasker_testing::TestDatabase;
+use tasker_testing::{PATIENCE, TestDatabase, wait_until};
 
 pub const WORKER: &str = "worker-1";
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -145,8 +145,66 @@ impl World {
     }
 
     pub async fn assert_healthy(&mut self) {
-        let findings = doctor::examine(&mut self.connection).await.unwrap();
+        let findings = self.findings().await;
         assert!(findings.is_empty(), "{findings:#?}");
+    }
+
+    pub async fn findings(&mut self) -> Vec<Finding> {
+        doctor::examine(&mut self.connection).await.unwrap()
+    }
+
+    /// Runs one or several statements without parameters.
+    pub async fn run(&mut self, sql: impl Into<String>) {
+        let sql = sql.into();
+        self.connection
+            .execute(sqlx::raw_sql(AssertSqlSafe(sql.clone())))
+            .await
+            .unwrap_or_else(|error| panic!("{error}: {sql}"));
+    }
+
+    /// The only value of the only row.
+    pub async fn value<T>(&mut self, sql: impl Into<String>) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        let sql = sql.into();
+        sqlx::query_scalar(AssertSqlSafe(sql.clone()))
+            .fetch_one(&mut self.connection)
+            .await
+            .unwrap_or_else(|error| panic!("{error}: {sql}"))
+    }
+
+    /// Lets every lease run out.
+    pub async fn expire_leases(&mut self) {
+        self.execute("update pgmq.q_worker_test_queue set vt = clock_timestamp() - interval '1 s'")
+            .await;
+    }
+
+    /// Returns when the session waits for a lock that another one holds.
+    pub async fn wait_until_blocked(&mut self, session: Session) {
+        wait_until("a session waits for a lock", PATIENCE, async || {
+            sqlx::query_scalar::<_, bool>("select cardinality(pg_blocking_pids($1)) > 0")
+                .bind(session.0)
+                .fetch_one(&mut self.connection)
+                .await
+                .unwrap()
+        })
+        .await;
+    }
+}
+
+/// The server's process behind a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Session(pub i32);
+
+impl Session {
+    pub async fn of(connection: &mut PgConnection) -> Self {
+        Self(
+            sqlx::query_scalar("select pg_backend_pid()")
+                .fetch_one(connection)
+                .await
+                .unwrap(),
+        )
     }
 }
 
