@@ -1,1 +1,71 @@
-//! The worker runtime: receives steps, runs handlers, reports outcomes.
+//! The worker runtime: receives steps, runs their handlers, reports the outcomes.
+//!
+//! A handler is an async function or a type, registered under the name that templates use:
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use tasker_worker::{HandlerError, Handlers, Step};
+//!
+//! #[derive(Deserialize)]
+//! struct Order {
+//!     order_id: u64,
+//!     cents: u64,
+//! }
+//!
+//! #[derive(Deserialize)]
+//! struct Reservation {
+//!     warehouse: String,
+//! }
+//!
+//! #[derive(Serialize)]
+//! struct Receipt {
+//!     paid: u64,
+//! }
+//!
+//! async fn charge(step: Step<Order>) -> Result<Receipt, HandlerError> {
+//!     let reservation: Reservation = step.dependency("reserve")?;
+//!     if reservation.warehouse.is_empty() {
+//!         return Err(HandlerError::fail("nothing was reserved"));
+//!     }
+//!     Ok(Receipt { paid: step.context.cents })
+//! }
+//!
+//! let handlers = Handlers::new().register("payments.charge", charge);
+//! # assert!(handlers.names().any(|name| name == "payments.charge"));
+//! ```
+//!
+//! What a handler returns becomes the step's result. Any error is retried as the template says;
+//! [`HandlerError::fail`] ends the step for good. A handler may run twice, when its worker dies
+//! before the outcome is recorded, but the step completes once: pass [`Step::step_uuid`] to the
+//! systems you call as an idempotency key.
+//!
+//! Inside, notifications become events, events become commands, and the command processor receives
+//! steps under a lease. Running steps are kept by heartbeats, outcomes are reported in batches.
+
+mod backoff;
+mod builtin;
+mod command_processor;
+mod event_listener;
+mod event_system;
+mod handler;
+mod handlers;
+mod heartbeat;
+mod held_steps;
+mod launcher;
+mod namespaces;
+mod outcome;
+mod reporter;
+mod step;
+mod step_result;
+mod step_runner;
+mod supervisor;
+mod worker;
+
+pub use handler::{Handler, IntoHandler};
+pub use handlers::Handlers;
+pub use outcome::{HandlerError, IntoOutcome, Outcome};
+pub use step::Step;
+pub use worker::{Drained, RunningWorker, Worker};
+
+/// The part of the product that this crate is, in the names of channels.
+const COMPONENT: &str = "worker";

@@ -1,0 +1,271 @@
+//! Carries out the worker's commands: receives steps whenever there is a place for one.
+//!
+//! One loop owns the places and one database connection. It looks when it is told to, and when a
+//! place becomes free while more steps are known to wait. What happens during a look is the next
+//! one's batch.
+
+use std::time::Duration;
+
+use pgmq_notify::{Subscriptions, insert_channel};
+use tasker_shared::channel::Receiver;
+use tasker_shared::database::DedicatedConnection;
+use tasker_shared::error::Error;
+use tasker_shared::ids::TaskUuid;
+use tasker_shared::queues;
+use tasker_shared::steps::{ReceivedStep, receive_steps};
+use tasker_shared::telemetry::metrics;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::backoff::Backoff;
+use crate::launcher::{Completed, Launcher};
+use crate::namespaces::{Namespaces, queue_name};
+use crate::supervisor::Supervised;
+
+/// How many commands or completions are looked at as one.
+const BURST: usize = 1000;
+
+/// What the worker is told to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WorkerCommand {
+    /// Receive steps, as many as there are places for.
+    ReceiveSteps(WakeReason),
+    /// Find out which namespaces there are.
+    RefreshNamespaces,
+    /// See whether running steps of these tasks are still wanted.
+    CheckLeases(Vec<TaskUuid>),
+}
+
+/// Why the loop looks for steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WakeReason {
+    /// The worker started.
+    Start,
+    /// The listener has a new connection.
+    Connected,
+    /// A queue got messages.
+    Notification,
+    /// Time passed.
+    Poll,
+    /// A namespace was found.
+    Namespace,
+    /// The last look found as many steps as it asked for.
+    Backlog,
+    /// A place became free.
+    Capacity,
+    /// The last look failed.
+    Retry,
+}
+
+impl WakeReason {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Connected => "connected",
+            Self::Notification => "notification",
+            Self::Poll => "poll",
+            Self::Namespace => "namespace",
+            Self::Backlog => "backlog",
+            Self::Capacity => "capacity",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+/// What the loop is configured to do.
+pub(crate) struct Receiving {
+    pub(crate) worker: String,
+    pub(crate) concurrency: usize,
+    pub(crate) batch_size: i32,
+    pub(crate) lease: Duration,
+}
+
+/// The loop that receives steps.
+pub(crate) struct CommandProcessor {
+    settings: Receiving,
+    connection: DedicatedConnection,
+    commands: Receiver<WorkerCommand>,
+    completions: Receiver<Completed>,
+    launcher: Launcher,
+    namespaces: Namespaces,
+    subscriptions: Subscriptions,
+    shutdown: CancellationToken,
+    /// Places taken by handlers.
+    running: usize,
+    /// A look that is wanted.
+    wanted: Option<WakeReason>,
+    /// Whether the namespaces have to be looked up first.
+    refresh: bool,
+    /// Until when nothing is tried, after a failure.
+    pause_until: Option<Instant>,
+    backoff: Backoff,
+}
+
+impl CommandProcessor {
+    pub(crate) fn new(
+        settings: Receiving,
+        connection: DedicatedConnection,
+        (commands, completions): (Receiver<WorkerCommand>, Receiver<Completed>),
+        (launcher, namespaces, subscriptions): (Launcher, Namespaces, Subscriptions),
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self {
+            settings,
+            connection,
+            commands,
+            completions,
+            launcher,
+            namespaces,
+            subscriptions,
+            shutdown,
+            running: 0,
+            wanted: Some(WakeReason::Start),
+            refresh: true,
+            pause_until: None,
+            backoff: Backoff::new("receive steps"),
+        }
+    }
+
+    /// Places for further handlers.
+    const fn free(&self) -> usize {
+        self.settings.concurrency.saturating_sub(self.running)
+    }
+
+    /// Waits for something to do, unless there is; false when the worker stops.
+    async fn wait(&mut self) -> bool {
+        let paused = self.pause_until.is_some();
+        if self.wanted.is_some() && self.free() > 0 && !paused {
+            return !self.shutdown.is_cancelled();
+        }
+        let mut commands = Vec::new();
+        let mut completed = Vec::new();
+        let pause_until = self.pause_until.unwrap_or_else(Instant::now);
+        tokio::select! {
+            () = self.shutdown.cancelled() => return false,
+            count = self.completions.recv_many(&mut completed, BURST) => self.completed(count),
+            _ = self.commands.recv_many(&mut commands, BURST) => {
+                if commands.is_empty() {
+                    return false;
+                }
+            }
+            () = sleep_until(pause_until), if paused => {
+                self.pause_until = None;
+                self.wanted = Some(WakeReason::Retry);
+            }
+        }
+        for command in commands {
+            self.take_note(command);
+        }
+        true
+    }
+
+    fn completed(&mut self, count: usize) {
+        self.running = self.running.saturating_sub(count);
+        if self.wanted.is_some() {
+            self.wanted = Some(WakeReason::Capacity);
+        }
+    }
+
+    fn take_note(&mut self, command: WorkerCommand) {
+        match command {
+            WorkerCommand::ReceiveSteps(reason) => {
+                self.wanted.get_or_insert(reason);
+            }
+            WorkerCommand::RefreshNamespaces => {
+                self.refresh = true;
+                self.wanted.get_or_insert(WakeReason::Namespace);
+            }
+            WorkerCommand::CheckLeases(tasks) => self.launcher.held().request_check(tasks),
+        }
+    }
+
+    /// Looks once, if it may.
+    async fn look(&mut self) {
+        if self.wanted == Some(WakeReason::Capacity) {
+            // Handlers that are about to end get their turn first: one look for many places costs
+            // hardly more than one for a single place.
+            tokio::task::yield_now().await;
+        }
+        let mut more = Vec::new();
+        while let Some(completed) = self.completions.try_recv() {
+            more.push(completed);
+        }
+        self.running = self.running.saturating_sub(more.len());
+        if self.pause_until.is_some() || self.free() == 0 {
+            return;
+        }
+        let Some(reason) = self.wanted.take() else {
+            return;
+        };
+        metrics().woke("worker_receive", reason.as_str());
+        match self.receive().await {
+            Ok((limit, steps)) => {
+                self.backoff.succeeded();
+                if steps.len() >= limit && limit > 0 {
+                    self.wanted = Some(WakeReason::Backlog);
+                }
+                self.start(steps).await;
+            }
+            Err(error) => {
+                let pause = self.backoff.failed(&error);
+                self.pause_until = Some(Instant::now() + pause);
+                self.wanted = Some(WakeReason::Retry);
+            }
+        }
+    }
+
+    /// Receives up to as many steps as there are places; returns that limit too.
+    async fn receive(&mut self) -> Result<(usize, Vec<ReceivedStep>), Error> {
+        if self.refresh || self.namespaces.is_empty() {
+            self.refresh_namespaces().await?;
+        }
+        if self.namespaces.is_empty() {
+            return Ok((0, Vec::new()));
+        }
+        let free = i32::try_from(self.free()).unwrap_or(i32::MAX);
+        let limit = free.min(self.settings.batch_size);
+        let namespaces = self.namespaces.next_order();
+        let Receiving { worker, lease, .. } = &self.settings;
+        let steps = self
+            .connection
+            .call("receive_steps", async |connection| {
+                receive_steps(connection, namespaces, worker, limit, *lease).await
+            })
+            .await?;
+        metrics().steps_received(steps.len() as u64);
+        Ok((usize::try_from(limit).unwrap_or(0), steps))
+    }
+
+    async fn refresh_namespaces(&mut self) -> Result<(), Error> {
+        let existing = self
+            .connection
+            .call("list_namespaces", queues::list_namespaces)
+            .await?;
+        self.refresh = false;
+        for namespace in self.namespaces.update(existing) {
+            debug!(namespace, "taking steps of a namespace");
+            let queue = queue_name(&namespace);
+            self.subscriptions.listen(insert_channel(&queue));
+        }
+        Ok(())
+    }
+
+    async fn start(&mut self, steps: Vec<ReceivedStep>) {
+        if self.shutdown.is_cancelled() {
+            self.launcher.give_back(steps).await;
+        } else {
+            self.running += self.launcher.launch(steps).await;
+        }
+    }
+}
+
+impl Supervised for CommandProcessor {
+    const NAME: &'static str = "worker_command_processor";
+
+    async fn run(&mut self) {
+        while self.wait().await {
+            self.look().await;
+        }
+    }
+}

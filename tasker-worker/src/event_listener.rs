@@ -1,0 +1,178 @@
+//! Listens for what concerns a worker, and says what it means.
+
+use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener, queue_of_channel};
+use serde::Deserialize;
+use sqlx::postgres::PgConnectOptions;
+use tasker_shared::announcer::{NAMESPACE_CREATED, TASK_STATE};
+use tasker_shared::channel::{Receiver, Sender};
+use tasker_shared::ids::TaskUuid;
+use tasker_shared::telemetry::metrics;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::COMPONENT;
+use crate::event_system::WorkerEvent;
+use crate::supervisor::Supervised;
+
+/// How many notifications are read at once: what a burst brings is looked at as one.
+const BURST: usize = 1000;
+
+/// The channels that every worker listens to, besides those of its queues.
+pub(crate) fn subscriptions() -> Subscriptions {
+    Subscriptions::new([TASK_STATE.to_owned(), NAMESPACE_CREATED.to_owned()])
+}
+
+/// The connection that listens.
+pub(crate) struct WorkerListener {
+    pub(crate) options: PgConnectOptions,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) settings: ListenerSettings,
+    pub(crate) notifications: Sender<ListenEvent>,
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Supervised for WorkerListener {
+    const NAME: &'static str = "worker_listener";
+
+    async fn run(&mut self) {
+        let notifications = self.notifications.clone();
+        let hand_over = async move |event: ListenEvent| {
+            match &event {
+                ListenEvent::Connected => metrics().listener_connected(COMPONENT),
+                ListenEvent::Notification { channel, .. } => metrics().notification(channel),
+            }
+            // Refused only when the worker stops.
+            let _ = notifications.send(event).await;
+        };
+        listener::run(
+            self.options.clone(),
+            self.subscriptions.clone(),
+            self.settings,
+            hand_over,
+            self.shutdown.clone(),
+        )
+        .await;
+    }
+}
+
+/// Turns notifications into events, one for a burst of the same.
+pub(crate) struct WorkerEventClassifier {
+    pub(crate) notifications: Receiver<ListenEvent>,
+    pub(crate) events: Sender<WorkerEvent>,
+}
+
+impl Supervised for WorkerEventClassifier {
+    const NAME: &'static str = "worker_event_classifier";
+
+    async fn run(&mut self) {
+        let mut burst = Vec::new();
+        while self.notifications.recv_many(&mut burst, BURST).await > 0 {
+            let mut events = Vec::new();
+            for event in burst.drain(..).filter_map(classify) {
+                if !events.contains(&event) {
+                    events.push(event);
+                }
+            }
+            for event in events {
+                if self.events.send(event).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// What a notification means for a worker; `None` where it means nothing.
+fn classify(event: ListenEvent) -> Option<WorkerEvent> {
+    let ListenEvent::Notification { channel, payload } = event else {
+        return Some(WorkerEvent::ListenerConnected);
+    };
+    match channel.as_str() {
+        NAMESPACE_CREATED => Some(WorkerEvent::NamespaceCreated),
+        TASK_STATE => cancelled_tasks(&payload).map(WorkerEvent::TasksCancelled),
+        channel => queue_of_channel(channel).map(|_| WorkerEvent::StepsEnqueued),
+    }
+}
+
+#[derive(Deserialize)]
+struct TaskState {
+    state: String,
+    task_uuids: Vec<TaskUuid>,
+}
+
+fn cancelled_tasks(payload: &str) -> Option<Vec<TaskUuid>> {
+    match serde_json::from_str::<TaskState>(payload) {
+        Ok(change) if change.state == "cancelled" => Some(change.task_uuids),
+        Ok(_) => None,
+        Err(error) => {
+            debug!(%error, "a notification about tasks was not understood");
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tasker_shared::channel::{ChannelSpec, bounded};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn notification(channel: &str, payload: &str) -> ListenEvent {
+        ListenEvent::Notification {
+            channel: channel.to_owned(),
+            payload: payload.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_notification_means_what_its_channel_and_payload_say() {
+        let task = TaskUuid(Uuid::nil());
+        let state = |state| format!(r#"{{"state": "{state}", "task_uuids": ["{task}"]}}"#);
+        for (event, meaning) in [
+            (ListenEvent::Connected, Some(WorkerEvent::ListenerConnected)),
+            (
+                notification("pgmq.q_worker_a_queue.INSERT", ""),
+                Some(WorkerEvent::StepsEnqueued),
+            ),
+            (
+                notification(NAMESPACE_CREATED, r#"{"namespace": "a"}"#),
+                Some(WorkerEvent::NamespaceCreated),
+            ),
+            (
+                notification(TASK_STATE, &state("cancelled")),
+                Some(WorkerEvent::TasksCancelled(vec![task])),
+            ),
+            (notification(TASK_STATE, &state("finished")), None),
+            (notification(TASK_STATE, "not json"), None),
+            (notification("somebody_elses", ""), None),
+        ] {
+            assert_eq!(classify(event.clone()), meaning, "{event:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_burst_about_queues_is_one_event() {
+        let spec = ChannelSpec {
+            name: "test",
+            component: "test",
+            capacity: 100,
+        };
+        let (notify, notifications) = bounded(spec);
+        let (events, mut classified) = bounded(spec);
+        for queue in ["a", "b", "a"] {
+            let channel = format!("pgmq.q_worker_{queue}_queue.INSERT");
+            notify.send(notification(&channel, "")).await.unwrap();
+        }
+        drop(notify);
+
+        let mut classifier = WorkerEventClassifier {
+            notifications,
+            events,
+        };
+        classifier.run().await;
+
+        assert_eq!(classified.try_recv(), Some(WorkerEvent::StepsEnqueued));
+        assert_eq!(classified.try_recv(), None);
+    }
+}

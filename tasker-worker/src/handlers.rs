@@ -1,0 +1,95 @@
+//! The handlers of a worker, by name.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+
+use crate::builtin;
+use crate::handler::{AnyHandler, IntoHandler};
+
+/// The handlers of a worker, by the names that templates use; the built-in ones are always there.
+#[derive(Clone)]
+pub struct Handlers(HashMap<String, AnyHandler>);
+
+impl Handlers {
+    /// The built-in handlers alone.
+    pub fn new() -> Self {
+        builtin::register(Self(HashMap::new()))
+    }
+
+    /// Adds a handler: an async function of a [`Step`](crate::Step), or a
+    /// [`Handler`](crate::Handler).
+    ///
+    /// # Panics
+    /// When the name is taken.
+    #[track_caller]
+    #[must_use]
+    pub fn register<Kind>(
+        mut self,
+        name: impl Into<String>,
+        handler: impl IntoHandler<Kind>,
+    ) -> Self {
+        match self.0.entry(name.into()) {
+            Entry::Vacant(entry) => entry.insert(handler.into_handler()),
+            Entry::Occupied(entry) => panic!("two handlers are named {:?}", entry.key()),
+        };
+        self
+    }
+
+    /// The names of all handlers, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&AnyHandler> {
+        self.0.get(name)
+    }
+}
+
+impl Default for Handlers {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Handlers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{HandlerError, Step};
+
+    use super::*;
+
+    async fn charge(_step: Step) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
+    #[test]
+    fn built_in_handlers_are_there_beside_those_registered() {
+        let handlers = Handlers::new().register("payments.charge", charge);
+
+        let mut names = handlers.names().collect::<Vec<_>>();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            [
+                "builtin.echo",
+                "builtin.fail",
+                "builtin.http",
+                "builtin.noop",
+                "builtin.sleep",
+                "payments.charge"
+            ]
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "two handlers are named \"builtin.noop\"")]
+    fn a_name_is_given_once() {
+        let _ = Handlers::new().register("builtin.noop", charge);
+    }
+}

@@ -1,0 +1,113 @@
+//! Keeps the leases of running steps, and hears here that a step is no longer wanted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasker_shared::database::Database;
+use tasker_shared::error::Error;
+use tasker_shared::ids::StepId;
+use tasker_shared::steps::{LeaseLost, extend_leases};
+use tasker_shared::telemetry::metrics;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::backoff::Backoff;
+use crate::held_steps::HeldSteps;
+use crate::supervisor::Supervised;
+
+/// How often a lease is extended while it lasts: two heartbeats may be missed.
+const HEARTBEATS_PER_LEASE: u32 = 3;
+
+/// How many leases one call extends.
+const BATCH: usize = 5000;
+
+/// The loop that extends leases.
+pub(crate) struct Heartbeat {
+    worker: String,
+    database: Database,
+    held: Arc<HeldSteps>,
+    lease: Duration,
+    shutdown: CancellationToken,
+    next: Instant,
+    backoff: Backoff,
+}
+
+impl Heartbeat {
+    pub(crate) fn new(
+        worker: String,
+        database: Database,
+        held: Arc<HeldSteps>,
+        lease: Duration,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self {
+            worker,
+            database,
+            held,
+            lease,
+            shutdown,
+            next: Instant::now() + lease / HEARTBEATS_PER_LEASE,
+            backoff: Backoff::new("extend leases"),
+        }
+    }
+
+    /// Extends these leases and acts on those that are lost.
+    async fn extend(&self, steps: &[(StepId, i32)]) -> Result<(), Error> {
+        for steps in steps.chunks(BATCH) {
+            let lost = self
+                .database
+                .call("extend_leases", async |connection| {
+                    extend_leases(connection, &self.worker, steps, self.lease).await
+                })
+                .await?;
+            for LeaseLost { index, reason } in lost {
+                let Some((id, attempt)) = steps.get(index).copied() else {
+                    return Err(Error::Corrupt(format!("lease {index} of {}", steps.len())));
+                };
+                self.lost(id, attempt, &reason);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the handler. Where it ended meanwhile, its outcome is on its way and nothing is lost.
+    fn lost(&self, step: StepId, attempt: i32, reason: &str) {
+        if reason == "cancelled" {
+            if self.held.cancel(step, attempt) {
+                info!(%step, attempt, "the task was cancelled; its handler is told");
+                metrics().leases_lost("cancelled", 1);
+            }
+        } else if self.held.abort(step, attempt) {
+            info!(%step, attempt, "the attempt is no longer the current one; its handler ends");
+            metrics().leases_lost("stale", 1);
+        }
+    }
+}
+
+impl Supervised for Heartbeat {
+    const NAME: &'static str = "worker_heartbeat";
+
+    async fn run(&mut self) {
+        loop {
+            let steps = tokio::select! {
+                () = self.shutdown.cancelled() => return,
+                () = sleep_until(self.next) => {
+                    self.next = Instant::now() + self.lease / HEARTBEATS_PER_LEASE;
+                    self.held.to_extend()
+                }
+                () = self.held.check_requested() => self.held.to_check(),
+            };
+            if steps.is_empty() {
+                continue;
+            }
+            match self.extend(&steps).await {
+                Ok(()) => self.backoff.succeeded(),
+                Err(error) => {
+                    let soon = Instant::now() + self.backoff.failed(&error);
+                    self.next = self.next.min(soon);
+                }
+            }
+        }
+    }
+}

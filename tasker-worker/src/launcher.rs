@@ -1,0 +1,230 @@
+//! Starts what was received: each step in a task of its own, whose outcome goes to the reporter.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tasker_shared::channel::Sender;
+use tasker_shared::steps::{ReceivedStep, ReleasedStep, StepOutcome, StepReport};
+use tasker_shared::telemetry::metrics;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, info, info_span, warn};
+
+use crate::handler::AnyHandler;
+use crate::handlers::Handlers;
+use crate::held_steps::{HeldSteps, Hold};
+use crate::outcome::step_error;
+use crate::reporter::Report;
+use crate::step::Step;
+use crate::step_runner;
+
+/// Kind of a failure because the lease ran out while the attempt may still have been alive.
+const LEASE_EXPIRED: &str = "lease_expired";
+
+/// How many unknown handlers are warned of by name; the metric counts all.
+const UNKNOWN_HANDLERS_NAMED: usize = 1000;
+
+/// A handler ended and its outcome was handed over: its place is free.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Completed;
+
+/// Starts steps.
+pub(crate) struct Launcher {
+    handlers: Handlers,
+    running: Running,
+    tasks: TaskTracker,
+    unknown_handlers: HashSet<String>,
+}
+
+/// What every running step needs to come to its end.
+#[derive(Clone)]
+pub(crate) struct Running {
+    pub(crate) held: Arc<HeldSteps>,
+    pub(crate) reports: Sender<Report>,
+    pub(crate) completions: Sender<Completed>,
+    pub(crate) max_result_bytes: usize,
+}
+
+/// What a received step comes to.
+enum Fate {
+    /// Its handler runs.
+    Start(AnyHandler, ReceivedStep),
+    /// It runs already, in this very worker.
+    GoOn,
+    /// There is something to tell the database.
+    Tell(Report),
+}
+
+impl Launcher {
+    pub(crate) fn new(handlers: Handlers, running: Running, tasks: TaskTracker) -> Self {
+        Self {
+            handlers,
+            running,
+            tasks,
+            unknown_handlers: HashSet::new(),
+        }
+    }
+
+    pub(crate) fn held(&self) -> &HeldSteps {
+        &self.running.held
+    }
+
+    /// Starts what can be started, and returns how many that is; reports or gives back the rest.
+    pub(crate) async fn launch(&mut self, received: Vec<ReceivedStep>) -> usize {
+        let mut started = Vec::with_capacity(received.len());
+        let mut told = Vec::new();
+        for step in received {
+            match self.decide(step) {
+                Fate::Start(handler, step) => started.push((handler, step)),
+                Fate::GoOn => {}
+                Fate::Tell(report) => told.push(report),
+            }
+        }
+        let count = started.len();
+        let names = started.iter().map(|(_, step)| (step.id, step.attempt));
+        let holds = self.running.held.hold(names);
+        for ((handler, step), hold) in started.into_iter().zip(holds) {
+            let running = self.running.clone();
+            self.tasks.spawn(run(handler, step, hold, running));
+        }
+        self.tell(told).await;
+        count
+    }
+
+    /// Gives steps back that were received and will not be started.
+    pub(crate) async fn give_back(&self, received: Vec<ReceivedStep>) {
+        let reports = received.into_iter().map(|step| match step.expired {
+            Some(_) => expired(step),
+            None => release(step, false),
+        });
+        self.tell(reports.collect()).await;
+    }
+
+    fn decide(&mut self, step: ReceivedStep) -> Fate {
+        if let Some(kind) = &step.expired {
+            // The receipt renewed the lease, so what lost it during an outage can go on.
+            if kind == LEASE_EXPIRED && self.running.held.holds(step.id, step.attempt) {
+                return Fate::GoOn;
+            }
+            return Fate::Tell(expired(step));
+        }
+        match self.handlers.get(&step.handler) {
+            Some(handler) => Fate::Start(handler.clone(), step),
+            None => {
+                self.warn_of(&step);
+                Fate::Tell(release(step, true))
+            }
+        }
+    }
+
+    fn warn_of(&mut self, step: &ReceivedStep) {
+        let handler = &step.handler;
+        if self.unknown_handlers.len() < UNKNOWN_HANDLERS_NAMED
+            && self.unknown_handlers.insert(handler.clone())
+        {
+            warn!(
+                handler,
+                template = step.template,
+                "no handler of this name is registered here; its steps go back for other workers"
+            );
+        }
+    }
+
+    async fn tell(&self, reports: Vec<Report>) {
+        for report in reports {
+            // The reporter outlives whoever reports, unless the worker is aborted.
+            let _ = self.running.reports.send(report).await;
+        }
+    }
+}
+
+/// Runs one step and hands its outcome over.
+async fn run(handler: AnyHandler, received: ReceivedStep, hold: Hold, running: Running) {
+    let span = info_span!(
+        "step",
+        task_uuid = %received.id.task_uuid,
+        name = received.step_name,
+        attempt = received.attempt,
+    );
+    async move {
+        let started = Instant::now();
+        let (id, attempt, msg_id) = (received.id, received.attempt, received.msg_id);
+        let namespace = received.namespace.clone();
+        let name = received.handler.clone();
+        metrics().running_steps_changed(1);
+        let step = Step::new(received, hold.cancellation);
+        let outcome = step_runner::run(&handler, step, hold.abort, running.max_result_bytes).await;
+        metrics().running_steps_changed(-1);
+        metrics().step_ran(&name, started.elapsed());
+        match outcome {
+            Some(outcome) => {
+                log(&name, &outcome);
+                let report = StepReport {
+                    id,
+                    attempt,
+                    msg_id,
+                    namespace,
+                    outcome,
+                };
+                let _ = running.reports.send(Report::Outcome(report)).await;
+            }
+            None => running.held.release([(id, attempt)]),
+        }
+        let _ = running.completions.send(Completed).await;
+    }
+    .instrument(span)
+    .await;
+}
+
+fn log(handler: &str, outcome: &StepOutcome) {
+    match outcome {
+        StepOutcome::Complete(_) => debug!(handler, "complete"),
+        StepOutcome::Retry { error, .. } => {
+            info!(
+                handler,
+                kind = error.kind,
+                error = error.message,
+                "the attempt failed"
+            );
+        }
+        StepOutcome::Fail(error) => {
+            warn!(
+                handler,
+                kind = error.kind,
+                error = error.message,
+                "the step failed for good"
+            );
+        }
+    }
+}
+
+/// The outcome of an attempt whose lease ran out in other hands.
+fn expired(step: ReceivedStep) -> Report {
+    let kind = step.expired.unwrap_or_else(|| LEASE_EXPIRED.to_owned());
+    let message = if kind == LEASE_EXPIRED {
+        "the worker that ran the attempt did not keep its lease; it may have died".to_owned()
+    } else {
+        let timeout = step.timeout_ms;
+        format!("the attempt did not end within its timeout of {timeout} ms")
+    };
+    Report::Outcome(StepReport {
+        id: step.id,
+        attempt: step.attempt,
+        msg_id: step.msg_id,
+        namespace: step.namespace,
+        outcome: StepOutcome::Retry {
+            error: step_error(&kind, message, None),
+            after: None,
+        },
+    })
+}
+
+fn release(step: ReceivedStep, refused: bool) -> Report {
+    Report::Release(ReleasedStep {
+        id: step.id,
+        attempt: step.attempt,
+        msg_id: step.msg_id,
+        namespace: step.namespace,
+        refused,
+    })
+}

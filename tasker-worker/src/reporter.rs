@@ -1,0 +1,291 @@
+//! Records outcomes: whatever gathered during one call is the batch of the next.
+//!
+//! An outcome is not lost while this process lives. A call that failed because the database is away
+//! is repeated until it works; outcomes that were recorded by a call whose answer got lost come back
+//! as stale and change nothing. A batch that the database refuses is taken apart, so that one
+//! outcome which cannot be stored does not hold up the others.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasker_shared::announcer::{Announcements, Announcer};
+use tasker_shared::channel::Receiver;
+use tasker_shared::database::{Database, DedicatedConnection};
+use tasker_shared::error::Error;
+use tasker_shared::steps::{
+    ReleasedStep, Reported, StepOutcome, StepReport, complete_steps, release_steps,
+};
+use tasker_shared::telemetry::metrics;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error};
+
+use crate::backoff::Backoff;
+use crate::held_steps::HeldSteps;
+use crate::outcome::step_error;
+use crate::supervisor::Supervised;
+
+/// What the database is told about a received step.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// How its attempt ended.
+    Outcome(StepReport),
+    /// That it goes back unstarted.
+    Release(ReleasedStep),
+}
+
+/// What the loop is configured to do.
+pub(crate) struct Reporting {
+    pub(crate) worker: String,
+    pub(crate) batch_size: usize,
+    pub(crate) refusal_delay: Duration,
+    pub(crate) max_refusals: i32,
+}
+
+/// The loop that records.
+pub(crate) struct Reporter {
+    settings: Reporting,
+    database: Database,
+    connection: DedicatedConnection,
+    reports: Receiver<Report>,
+    held: Arc<HeldSteps>,
+    announcer: Announcer,
+    /// Fires when there is no time left to wait for the database.
+    give_up: CancellationToken,
+    /// What is being recorded; the last part is next.
+    outcomes: Vec<Part>,
+    releases: Vec<ReleasedStep>,
+    backoff: Backoff,
+}
+
+/// Outcomes that are recorded by one call.
+struct Part {
+    reports: Vec<StepReport>,
+    /// Whether a call failed in a way that leaves open what it did.
+    is_uncertain: bool,
+    /// Whether it is a single outcome that already stands for a refused one.
+    is_substitute: bool,
+}
+
+impl Reporter {
+    pub(crate) fn new(
+        settings: Reporting,
+        database: Database,
+        reports: Receiver<Report>,
+        (held, announcer): (Arc<HeldSteps>, Announcer),
+        give_up: CancellationToken,
+    ) -> Self {
+        Self {
+            settings,
+            connection: database.dedicated(),
+            database,
+            reports,
+            held,
+            announcer,
+            give_up,
+            outcomes: Vec::new(),
+            releases: Vec::new(),
+            backoff: Backoff::new("report outcomes"),
+        }
+    }
+
+    /// Waits for the next batch; false when there will be none.
+    async fn next_batch(&mut self) -> bool {
+        let mut batch = Vec::new();
+        let limit = self.settings.batch_size;
+        if self.reports.recv_many(&mut batch, limit).await == 0 {
+            return false;
+        }
+        let mut reports = Vec::with_capacity(batch.len());
+        for report in batch {
+            match report {
+                Report::Outcome(report) => reports.push(report),
+                Report::Release(step) => self.releases.push(step),
+            }
+        }
+        if !reports.is_empty() {
+            self.outcomes.push(Part {
+                reports,
+                is_uncertain: false,
+                is_substitute: false,
+            });
+        }
+        true
+    }
+
+    /// Records what there is; false when there was no time left to.
+    async fn record(&mut self) -> bool {
+        while let Some(part) = self.outcomes.last_mut() {
+            let Reporting { worker, .. } = &self.settings;
+            let reports = &part.reports;
+            let call = self
+                .connection
+                .call("complete_steps", async |connection| {
+                    complete_steps(connection, worker, reports).await
+                })
+                .await;
+            match call {
+                Ok(reported) => self.recorded(reported).await,
+                Err(error) if may_pass(&error) => {
+                    part.is_uncertain = true;
+                    if !self.pause(&error).await {
+                        return false;
+                    }
+                }
+                Err(error) => self.take_apart(&error),
+            }
+        }
+        self.record_releases().await
+    }
+
+    async fn record_releases(&mut self) -> bool {
+        while !self.releases.is_empty() {
+            let settings = &self.settings;
+            let steps = &self.releases;
+            let call = self
+                .connection
+                .call("release_steps", async |connection| {
+                    let (delay, most) = (settings.refusal_delay, settings.max_refusals);
+                    release_steps(connection, &settings.worker, steps, delay, most).await
+                })
+                .await;
+            match call {
+                Ok(reported) => {
+                    self.backoff.succeeded();
+                    let refused = steps.iter().filter(|step| step.refused).count();
+                    metrics().steps_refused(refused as u64);
+                    metrics().steps_released((steps.len() - refused) as u64);
+                    self.announcer.announce(reported.announcements).await;
+                    self.releases.clear();
+                }
+                Err(error) if may_pass(&error) => {
+                    if !self.pause(&error).await {
+                        return false;
+                    }
+                }
+                Err(error) => {
+                    error!(%error, "could not give steps back; their leases will run out");
+                    self.connection = self.database.dedicated();
+                    self.releases.clear();
+                }
+            }
+        }
+        true
+    }
+
+    /// Waits for the database to come back; false when there is no time left.
+    async fn pause(&mut self, error: &Error) -> bool {
+        let pause = self.backoff.failed(error);
+        tokio::select! {
+            () = sleep(pause) => true,
+            () = self.give_up.cancelled() => false,
+        }
+    }
+
+    /// The last part was recorded.
+    async fn recorded(&mut self, reported: Reported) {
+        self.backoff.succeeded();
+        let Some(part) = self.outcomes.pop() else {
+            return;
+        };
+        let stale = reported.stale.into_iter().collect::<HashSet<_>>();
+        let mut announcements = reported.announcements;
+        let mut counts = [("complete", 0), ("retry", 0), ("fail", 0)];
+        for (index, report) in part.reports.iter().enumerate() {
+            if !stale.contains(&index) {
+                counts[outcome_index(&report.outcome)].1 += 1;
+            } else if part.is_uncertain {
+                announce_again(&mut announcements, report);
+            } else {
+                debug!(step = %report.id, attempt = report.attempt, "an outcome came too late");
+            }
+        }
+        for (outcome, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            metrics().step_outcomes(outcome, count);
+        }
+        if !part.is_uncertain {
+            metrics().stale_outcomes(stale.len() as u64);
+        }
+        let ended = part
+            .reports
+            .iter()
+            .map(|report| (report.id, report.attempt));
+        self.held.release(ended);
+        self.announcer.announce(announcements).await;
+    }
+
+    /// The last part was refused for good: halves it, or lets a failure stand for a single outcome.
+    fn take_apart(&mut self, error: &Error) {
+        // The connection may be at fault: a prepared statement that no longer fits, for example.
+        self.connection = self.database.dedicated();
+        let Some(mut part) = self.outcomes.pop() else {
+            return;
+        };
+        let middle = part.reports.len() / 2;
+        if middle > 0 {
+            let rest = Part {
+                reports: part.reports.split_off(middle),
+                ..part
+            };
+            self.outcomes.extend([rest, part]);
+            return;
+        }
+        for report in &mut part.reports {
+            let (step, attempt) = (report.id, report.attempt);
+            if part.is_substitute {
+                error!(%error, %step, attempt, "could not report an outcome; its lease will run out");
+                self.held.release([(step, attempt)]);
+                return;
+            }
+            error!(%error, %step, attempt, "the database refuses an outcome; the step fails");
+            let message = format!("the outcome could not be stored: {error}");
+            report.outcome = StepOutcome::Fail(step_error("report_refused", message, None));
+        }
+        part.is_substitute = true;
+        self.outcomes.push(part);
+    }
+}
+
+impl Supervised for Reporter {
+    const NAME: &'static str = "worker_reporter";
+
+    async fn run(&mut self) {
+        loop {
+            if !self.record().await {
+                let parts = self.outcomes.iter().map(|part| part.reports.len());
+                let lost = parts.sum::<usize>() + self.reports.len();
+                error!(
+                    lost,
+                    "the worker stops with outcomes that the database did not take"
+                );
+                return;
+            }
+            if !self.next_batch().await {
+                return;
+            }
+        }
+    }
+}
+
+/// Whether the same call may work later, when the database is back or migrated.
+const fn may_pass(error: &Error) -> bool {
+    error.is_transient() || matches!(error, Error::Schema(_))
+}
+
+const fn outcome_index(outcome: &StepOutcome) -> usize {
+    match outcome {
+        StepOutcome::Complete(_) => 0,
+        StepOutcome::Retry { .. } => 1,
+        StepOutcome::Fail(_) => 2,
+    }
+}
+
+/// An earlier call may have recorded this one and its answer, with all there is to announce, got
+/// lost. Announcements are hints: one too many costs a look.
+fn announce_again(announcements: &mut Announcements, report: &StepReport) {
+    let task = report.id.task_uuid.0;
+    announcements.ready.push(task);
+    announcements.finished.push(task);
+    announcements.timer_set = true;
+}

@@ -1,0 +1,341 @@
+//! Puts a worker together: channels, loops, and what the deployment mode says of them; and takes it
+//! apart again when it drains.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgmq_notify::{ListenerSettings, Subscriptions};
+use tasker_shared::announcer::Announcer;
+use tasker_shared::channel::{self, ChannelSpec, Receiver, Sender};
+use tasker_shared::config::{
+    EventSystemsConfig, MpscChannelsConfig, SupervisorConfig, WorkerConfig,
+};
+use tasker_shared::database::Database;
+use tasker_shared::telemetry::metrics;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::COMPONENT;
+use crate::command_processor::{CommandProcessor, Receiving};
+use crate::event_listener::{self, WorkerEventClassifier, WorkerListener};
+use crate::event_system::{Poller, WorkerEvent, WorkerEventSystem};
+use crate::handlers::Handlers;
+use crate::heartbeat::Heartbeat;
+use crate::held_steps::HeldSteps;
+use crate::launcher::{Launcher, Running};
+use crate::namespaces::Namespaces;
+use crate::reporter::{Reporter, Reporting};
+use crate::supervisor::{Supervised, keep_running};
+
+/// How long ended handlers get to hand over their outcomes, and the reporter to record them, after
+/// the time to drain is over.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The worker role of a process.
+#[derive(Debug, Clone, Copy)]
+pub struct Worker;
+
+/// A worker that runs until it is drained. Dropping it stops it at once.
+pub struct RunningWorker {
+    name: String,
+    drain_timeout: Duration,
+    concurrency: usize,
+    held: Arc<HeldSteps>,
+    /// The tasks of running steps.
+    tasks: TaskTracker,
+    /// Stops receiving.
+    shutdown: CancellationToken,
+    /// Stops the heartbeat.
+    rest: CancellationToken,
+    /// Stops waiting for the database.
+    give_up: CancellationToken,
+    processor: Option<JoinHandle<()>>,
+    reporter: Option<JoinHandle<()>>,
+    announcer: Option<Announcer>,
+    loops: Vec<AbortHandle>,
+}
+
+/// How a worker came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Handlers that were interrupted because they did not end in time; their steps are tried
+    /// again.
+    pub interrupted: usize,
+    /// Whether every outcome was recorded. If not, leases run out and the steps are tried again.
+    pub is_complete: bool,
+}
+
+impl Worker {
+    /// Starts a worker on a migrated database, within a tokio runtime. It receives what is there at
+    /// once.
+    ///
+    /// A database that does not answer, now or later, is tried again until it does.
+    pub fn start(
+        database: &Database,
+        config: &WorkerConfig,
+        event_systems: &EventSystemsConfig,
+        channels: &MpscChannelsConfig,
+        handlers: Handlers,
+    ) -> RunningWorker {
+        let name = config.instance_name().to_owned();
+        let mode = config.deployment.mode;
+        let start = Start {
+            database,
+            config,
+            event_systems,
+            channels,
+            supervisor: event_systems.supervisor.clone(),
+            held: Arc::default(),
+            tasks: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+        };
+        metrics().concurrency_changed(signed(config.concurrency));
+        info!(worker = name, %mode, namespaces = ?config.namespaces, "the worker runs");
+        start.everything(name, handlers)
+    }
+}
+
+/// What the parts of a worker are made of.
+struct Start<'a> {
+    database: &'a Database,
+    config: &'a WorkerConfig,
+    event_systems: &'a EventSystemsConfig,
+    channels: &'a MpscChannelsConfig,
+    supervisor: SupervisorConfig,
+    held: Arc<HeldSteps>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+impl Start<'_> {
+    fn everything(self, name: String, handlers: Handlers) -> RunningWorker {
+        let config = self.config;
+        let worker = &self.channels.worker;
+        let (give_up, rest) = (CancellationToken::new(), CancellationToken::new());
+        // The announcer ends with its last handle, when all that was handed over is sent.
+        let announcer = Announcer::start(
+            self.database,
+            COMPONENT,
+            self.channels,
+            CancellationToken::new(),
+        );
+        let (reports, outcomes) = channel("results", worker.event_subscribers.result_buffer_size);
+        let (completions, completed) = channel(
+            "completions",
+            worker.event_subscribers.completion_buffer_size,
+        );
+        let (commands, received) =
+            channel("commands", worker.command_processor.command_buffer_size);
+        let (events, happened) = channel("events", worker.event_systems.event_channel_buffer_size);
+
+        let reporter = Reporter::new(
+            Reporting {
+                worker: name.clone(),
+                batch_size: config.report_batch_size,
+                refusal_delay: config.refusal_delay(),
+                max_refusals: config.max_refusals,
+            },
+            self.database.clone(),
+            outcomes,
+            (Arc::clone(&self.held), announcer.clone()),
+            give_up.clone(),
+        );
+        let running = Running {
+            held: Arc::clone(&self.held),
+            reports,
+            completions,
+            max_result_bytes: config.max_result_bytes,
+        };
+        let subscriptions = event_listener::subscriptions();
+        let processor = CommandProcessor::new(
+            Receiving {
+                worker: name.clone(),
+                concurrency: config.concurrency,
+                batch_size: config.receive_batch_size,
+                lease: config.lease(),
+            },
+            self.database.dedicated(),
+            (received, completed),
+            (
+                Launcher::new(handlers, running, self.tasks.clone()),
+                Namespaces::new(config.namespaces.clone()),
+                subscriptions.clone(),
+            ),
+            self.shutdown.clone(),
+        );
+        let heartbeat = Heartbeat::new(
+            name.clone(),
+            self.database.clone(),
+            Arc::clone(&self.held),
+            config.lease(),
+            rest.clone(),
+        );
+        let processor = self.spawn(processor);
+        let reporter = self.spawn(reporter);
+        let mut loops = vec![
+            processor.abort_handle(),
+            reporter.abort_handle(),
+            self.spawn(heartbeat).abort_handle(),
+            self.spawn(WorkerEventSystem {
+                events: happened,
+                commands,
+            })
+            .abort_handle(),
+        ];
+        loops.extend(self.sources(events, subscriptions));
+        RunningWorker {
+            name,
+            drain_timeout: config.drain_timeout(),
+            concurrency: config.concurrency,
+            held: self.held,
+            tasks: self.tasks,
+            shutdown: self.shutdown,
+            rest,
+            give_up,
+            processor: Some(processor),
+            reporter: Some(reporter),
+            announcer: Some(announcer),
+            loops,
+        }
+    }
+
+    /// Starts what makes events, as the deployment mode says.
+    fn sources(
+        &self,
+        events: Sender<WorkerEvent>,
+        subscriptions: Subscriptions,
+    ) -> Vec<AbortHandle> {
+        let mode = self.config.deployment.mode;
+        let mut loops = Vec::new();
+        if mode.polls() {
+            let poller = Poller {
+                interval: self.config.poll_interval(),
+                looks_for_namespaces: !mode.listens(),
+                polls: 0,
+                events: events.clone(),
+                shutdown: self.shutdown.clone(),
+            };
+            loops.push(self.spawn(poller).abort_handle());
+        }
+        if mode.listens() {
+            let buffer_size = self.channels.worker.event_listeners.pgmq_event_buffer_size;
+            let (notifications, heard) = channel("pgmq_events", buffer_size);
+            let settings = &self.event_systems.listener;
+            let listener = WorkerListener {
+                options: self.database.listen_options(),
+                subscriptions,
+                settings: ListenerSettings {
+                    heartbeat_interval: settings.heartbeat_interval(),
+                    reconnect_min: settings.reconnect_min(),
+                    reconnect_max: settings.reconnect_max(),
+                },
+                notifications,
+                shutdown: self.shutdown.clone(),
+            };
+            let classifier = WorkerEventClassifier {
+                notifications: heard,
+                events,
+            };
+            loops.push(self.spawn(listener).abort_handle());
+            loops.push(self.spawn(classifier).abort_handle());
+        }
+        loops
+    }
+
+    fn spawn(&self, supervised: impl Supervised + 'static) -> JoinHandle<()> {
+        tokio::spawn(keep_running(supervised, self.supervisor.clone()))
+    }
+}
+
+fn channel<T>(name: &'static str, capacity: usize) -> (Sender<T>, Receiver<T>) {
+    channel::bounded(ChannelSpec {
+        name,
+        component: COMPONENT,
+        capacity,
+    })
+}
+
+impl RunningWorker {
+    /// The worker's name in logs and in the steps it runs.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Stops: receives no more, gives running handlers `worker.drain_timeout_seconds` to end,
+    /// interrupts the rest, and records and announces all outcomes.
+    ///
+    /// Dropping the future stops the worker at once.
+    pub async fn drain(mut self) -> Drained {
+        let deadline = Instant::now() + self.drain_timeout;
+        info!(worker = self.name, "the worker drains");
+        self.shutdown.cancel();
+        self.tasks.close();
+        // A receipt that is under way ends first: what it brings goes back at once.
+        if let Some(processor) = &mut self.processor {
+            let _ = timeout_at(deadline, processor).await;
+        }
+        let mut interrupted = 0;
+        if timeout_at(deadline, self.tasks.wait()).await.is_err() {
+            interrupted = self.held.stop_all();
+            warn!(
+                interrupted,
+                "handlers did not end in time and are interrupted"
+            );
+            let _ = timeout(FLUSH_TIMEOUT, self.tasks.wait()).await;
+        }
+        self.rest.cancel();
+        let is_complete = self.flush().await;
+        info!(
+            worker = self.name,
+            interrupted, is_complete, "the worker stopped"
+        );
+        Drained {
+            interrupted,
+            is_complete,
+        }
+    }
+
+    /// Stops at once. Leases of running steps run out, and other workers try them again.
+    pub fn abort(self) {
+        drop(self);
+    }
+
+    /// Lets the reporter and the announcer end what they have; whether they could.
+    async fn flush(&mut self) -> bool {
+        if let Some(processor) = self.processor.take() {
+            processor.abort();
+        }
+        let Some(mut reporter) = self.reporter.take() else {
+            return false;
+        };
+        let mut is_complete = timeout(FLUSH_TIMEOUT, &mut reporter).await.is_ok();
+        if !is_complete {
+            self.give_up.cancel();
+            let _ = timeout(FLUSH_TIMEOUT, reporter).await;
+        }
+        if let Some(announcer) = self.announcer.take() {
+            is_complete &= timeout(FLUSH_TIMEOUT, announcer.close()).await.is_ok();
+        }
+        is_complete
+    }
+}
+
+impl Drop for RunningWorker {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+        self.rest.cancel();
+        self.give_up.cancel();
+        for running in &self.loops {
+            running.abort();
+        }
+        self.held.stop_all();
+        metrics().concurrency_changed(-signed(self.concurrency));
+    }
+}
+
+fn signed(concurrency: usize) -> i64 {
+    i64::try_from(concurrency).unwrap_or(i64::MAX)
+}
