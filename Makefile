@@ -27,8 +27,7 @@ test: setup ## Run all tests on the PostgreSQL of this machine
 
 test-pg18: setup ## Run the database tests on PostgreSQL 18 as well
 	@scripts/pg18.sh
-	TASKER_PG_BIN="$(CURDIR)/.pg18/bin" $(CARGO) test --locked \
-	  --package private-postgres --package pgmq-notify --package tasker-shared --package tasker-testing
+	TASKER_PG_BIN="$(CURDIR)/.pg18/bin" $(CARGO) test --workspace --exclude tasker-cli --locked
 
 bench: setup ## Measure latency and throughput (release build)
 	$(CARGO) run --release --locked --package tasker-cli --bin tasker -- bench
