@@ -31,6 +31,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// The command said all there is to say on standard output.
     Reported,
+    /// Somebody stopped the command before it had done its work.
+    Interrupted,
     /// The reader of standard output went away, as `head` does when it has enough.
     ReaderGone,
 }
@@ -77,20 +79,12 @@ impl Failure {
                 complain(what, Some("see --help"));
                 ExitCode::from(USAGE)
             }
+            Self::Interrupted => {
+                complain("stopped before the end", None);
+                ExitCode::from(FAILED)
+            }
             Self::Reported => ExitCode::from(FAILED),
             Self::ReaderGone => ExitCode::SUCCESS,
-        }
-    }
-
-    /// Both texts in one line, for logs of children.
-    pub(crate) fn text(&self) -> String {
-        match self {
-            Self::Failed { what, hint } => match hint {
-                Some(hint) => format!("{what} ({hint})"),
-                None => what.clone(),
-            },
-            Self::Usage(what) => what.clone(),
-            Self::Reported | Self::ReaderGone => String::new(),
         }
     }
 }
@@ -139,6 +133,13 @@ mod tests {
 
     use super::*;
 
+    fn text(failure: &Failure) -> String {
+        match failure {
+            Failure::Failed { what, hint } => format!("{what} ({})", hint.as_deref().unwrap_or("")),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn a_refusal_keeps_its_own_hint() {
         let failure = Failure::from(Error::Refused(Refusal {
@@ -146,12 +147,12 @@ mod tests {
             message: "there is no template a/b".into(),
             hint: Some("apply it first".into()),
         }));
-        assert_eq!(failure.text(), "there is no template a/b (apply it first)");
+        assert_eq!(text(&failure), "there is no template a/b (apply it first)");
     }
 
     #[test]
     fn the_first_hint_is_the_one_that_is_kept() {
         let failure = Failure::new("what").hint("first").hint("second");
-        assert_eq!(failure.text(), "what (first)");
+        assert_eq!(text(&failure), "what (first)");
     }
 }

@@ -76,7 +76,15 @@ pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
         failure.hint("another `tasker dev` may use that folder: --data-dir chooses another")
     })?;
     server.configure(&mut config);
-    let ran = Box::pin(serve(&mut server, &config, listener, args.ephemeral, output, stop)).await;
+    let ran = Box::pin(serve(
+        &mut server,
+        &config,
+        listener,
+        args.ephemeral,
+        output,
+        stop,
+    ))
+    .await;
     let stopped = server.stop().await;
     ran.and(stopped)
 }
@@ -153,10 +161,7 @@ impl Roles {
     }
 }
 
-fn unexpected(
-    role: &str,
-    ended: Result<Result<(), Failure>, tokio::task::JoinError>,
-) -> Failure {
+fn unexpected(role: &str, ended: Result<Result<(), Failure>, tokio::task::JoinError>) -> Failure {
     match ended {
         Ok(Ok(())) => Failure::new(format!("{role} ended by itself")),
         Ok(Err(failure)) => failure.while_doing(role),

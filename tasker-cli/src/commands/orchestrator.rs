@@ -1,6 +1,9 @@
 //! `tasker orchestrator`: the engine and the API in one process.
 
 use std::net::SocketAddr;
+use std::process;
+
+use serde_json::json;
 
 use crate::failure::Failure;
 use crate::roles::{engine, start, stop};
@@ -24,6 +27,7 @@ pub(crate) struct Args {
 
 /// Runs the role until it is told to stop.
 pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
+    let output = setup.output();
     let mut config = setup.config()?;
     config.web.bind = args.bind.unwrap_or(config.web.bind);
     start::process(&config, "orchestrator")?;
@@ -32,6 +36,10 @@ pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
     let Some(database) = start::database(&config, &stop).await? else {
         return Ok(());
     };
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::new(format!("could not tell the port of the API: {error}")))?;
+    output.json_line(&json!({ "api": format!("http://{address}"), "pid": process::id() }))?;
     let pool = database.pool().clone();
     let ran = engine::run(database, &config, listener, stop).await;
     pool.close().await;

@@ -130,10 +130,14 @@ mod tests {
 
     #[test]
     fn wrong_json_says_how_to_write_it() {
-        let failure = json("{order_id: 1}", "--context").unwrap_err().text();
+        let failure = json("{order_id: 1}", "--context").unwrap_err();
+        let Failure::Failed { what, hint } = failure else {
+            panic!("{failure:?}");
+        };
         assert!(
-            failure.starts_with("--context is not JSON: key must be a string at line 1 column 2"),
-            "{failure}"
+            what.starts_with("--context is not JSON: key must be a string"),
+            "{what}"
         );
+        assert!(hint.is_some_and(|hint| hint.contains("@FILE")));
     }
 }

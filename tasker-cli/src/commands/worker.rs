@@ -1,6 +1,9 @@
 //! `tasker worker`: runs steps with the built-in handlers.
 
 use std::net::SocketAddr;
+use std::process;
+
+use serde_json::json;
 
 use crate::failure::Failure;
 use crate::roles::{start, stop, worker};
@@ -30,6 +33,7 @@ pub(crate) struct Args {
 
 /// Runs the role until it is told to stop.
 pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
+    let output = setup.output();
     let mut config = setup.config()?;
     if !args.namespaces.is_empty() {
         config.worker.namespaces = args.namespaces;
@@ -40,6 +44,10 @@ pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
     let Some(database) = start::database(&config, &stop).await? else {
         return Ok(());
     };
+    output.json_line(&json!({
+        "worker": config.worker.instance_name(),
+        "pid": process::id(),
+    }))?;
     let pool = database.pool().clone();
     let ran = worker::run(database, &config, listener, stop).await;
     pool.close().await;

@@ -65,6 +65,24 @@ pub(crate) fn graph(
     rows::beside(&gutter, &folded, steps, now, look)
 }
 
+/// The graph of a task as symbols, layer after layer, and the columns that takes.
+pub(crate) fn in_one_line(task: &TaskDetail, look: Look) -> (String, usize) {
+    let layers = dag_of(&task.steps).map(|dag| dag.layers());
+    let (mut line, mut width) = (String::new(), 0);
+    for (at, layer) in layers.unwrap_or_default().into_iter().enumerate() {
+        if at > 0 {
+            line.push_str(&look.paint(Paint::Dim, &look.lines("─")));
+            width += 1;
+        }
+        for step in layer {
+            let state = task.steps[step].state;
+            line.push_str(&look.paint(step_paint(state), look.symbol(state)));
+            width += 1;
+        }
+    }
+    (line, width)
+}
+
 /// What stands above a graph: which task it is, and how it stands.
 pub(crate) fn title(task: &TaskDetail, now: DateTime<Utc>, look: Look) -> String {
     let summary = &task.summary;

@@ -19,16 +19,16 @@ impl PrivateServer {
     /// Starts the server and creates the database where it is missing.
     pub(crate) async fn start(settings: Settings) -> Result<Self, Failure> {
         let started = spawn_blocking(move || {
-            let server =
-                PrivatePostgres::start(settings).map_err(|error| Failure::new(error.to_string()))?;
+            let server = PrivatePostgres::start(settings)
+                .map_err(|error| Failure::new(error.to_string()))?;
             server
                 .create_database_if_missing(DATABASE)
                 .map_err(|error| Failure::new(error.to_string()))?;
             Ok(Self { server })
         });
-        started.await.map_err(|error| {
-            Failure::new(format!("the start of PostgreSQL broke off: {error}"))
-        })?
+        started
+            .await
+            .map_err(|error| Failure::new(format!("the start of PostgreSQL broke off: {error}")))?
     }
 
     /// Address of the database.
@@ -69,7 +69,9 @@ impl PrivateServer {
         match stopped {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Failure::new(format!("could not stop PostgreSQL: {error}"))),
-            Err(error) => Err(Failure::new(format!("the stop of PostgreSQL broke off: {error}"))),
+            Err(error) => Err(Failure::new(format!(
+                "the stop of PostgreSQL broke off: {error}"
+            ))),
         }
     }
 }

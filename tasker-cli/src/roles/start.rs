@@ -79,7 +79,9 @@ pub(crate) async fn database(
             Ok(database) => break database,
             Err(error @ Error::Unavailable { .. }) if Instant::now() + pause < deadline => error,
             Err(error @ Error::Unavailable { .. }) => {
-                return Err(Failure::from(error).while_doing(&format!("gave up after {PATIENCE:?}")));
+                return Err(
+                    Failure::from(error).while_doing(&format!("gave up after {PATIENCE:?}"))
+                );
             }
             Err(error) => return Err(error.into()),
         };

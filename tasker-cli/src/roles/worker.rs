@@ -1,19 +1,50 @@
 //! The role `worker`: receives steps and runs the built-in handlers.
 
+use std::sync::Arc;
+
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
+use tasker_web::WebState;
+use tasker_worker::{Handlers, Worker};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::failure::Failure;
 
 /// Runs a worker until `stop`, then lets running steps end within the configured time.
+///
+/// Its probes are served, where an address is given, until the last step has ended.
 pub(crate) async fn run(
-    _database: Database,
-    _config: &TaskerConfig,
-    _listener: Option<TcpListener>,
+    database: Database,
+    config: &TaskerConfig,
+    listener: Option<TcpListener>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
+    let worker = Worker::start(
+        &database,
+        &config.worker,
+        &config.event_systems,
+        &config.mpsc_channels,
+        Handlers::default(),
+    );
+    let stop_probes = CancellationToken::new();
+    let probes = listener.map(|listener| {
+        let state = WebState::start(database, config, Arc::new(Vec::new), &stop_probes);
+        tokio::spawn(tasker_web::serve(listener, state, stop_probes.clone()))
+    });
     stop.cancelled().await;
+    let drained = worker.drain().await;
+    if !drained.is_complete {
+        warn!("not every outcome was recorded; those steps are tried again when their leases end");
+    }
+    stop_probes.cancel();
+    if let Some(probes) = probes
+        && let Ok(Err(error)) = probes.await
+    {
+        return Err(Failure::new(format!(
+            "the probes of the worker could not go on listening: {error}"
+        )));
+    }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 mod list;
 mod settle;
-mod show;
+pub(crate) mod show;
 mod submit;
 pub(crate) mod watch;
 

@@ -46,7 +46,7 @@ pub(crate) async fn until_end(
             let moves = history(database, task).await?;
             for transition in moves.iter().skip(printed) {
                 let since = detail.summary.created_at;
-                output.text(move_line(transition, since, &detail, look))?;
+                output.text(move_line(transition, since, "task", &detail, look))?;
             }
             printed = moves.len();
         }
@@ -67,21 +67,25 @@ fn fitting(extent: Extent) -> Extent {
     }
 }
 
-/// A move of a task or step on one line, with the time since `since`.
+/// A move of a task or step on one line, with the time since `since` and what to call the task.
 pub(crate) fn move_line(
     transition: &Transition,
     since: DateTime<Utc>,
+    called: &str,
     task: &TaskDetail,
     look: Look,
 ) -> String {
     let seconds = (transition.at - since).as_seconds_f64();
     let arrow = if look.utf8 { "→" } else { "->" };
-    let what = transition.step_name.as_deref().unwrap_or("task");
+    let step = transition.step_name.as_deref();
+    let step = step.and_then(|name| task.steps.iter().find(|step| step.name == name));
+    let what = step.map(|step| format!(" {}", step.name));
     let mut line = format!(
-        "{seconds:8.3} s  {what}: {} {arrow} {}",
-        transition.from_state, transition.to_state
+        "{seconds:8.3} s  {called}{}: {} {arrow} {}",
+        what.unwrap_or_default(),
+        transition.from_state,
+        transition.to_state
     );
-    let step = task.steps.iter().find(|step| step.name == what);
     if let (Some(attempt), Some(step)) = (transition.attempt.filter(|a| *a > 0), step) {
         line.push_str(&format!(" (attempt {attempt}/{})", step.max_attempts));
     }
