@@ -53,6 +53,7 @@ pub(crate) struct Check {
     /// Whether it is in order.
     healthy: bool,
     /// What is wrong, or anything worth telling.
+    #[schema(required)]
     detail: Option<String>,
 }
 

@@ -12,6 +12,7 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use tasker_shared::error::{Error, Refusal, RefusalKind};
 use tracing::{error, warn};
+use utoipa::openapi::{self, RefOr};
 use utoipa::{ToResponse, ToSchema};
 
 /// Media type of every error answer.
@@ -130,11 +131,7 @@ impl Kind {
 }
 
 /// What is wrong with a request, as problem details (RFC 9457).
-#[derive(Debug, Clone, Serialize, ToSchema, ToResponse)]
-#[response(
-    description = "What is wrong and how to mend it. Answers with status 503 carry `Retry-After`.",
-    content_type = "application/problem+json"
-)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Problem {
     /// Which sort of problem it is; stable, meant for programs.
     #[schema(example = "urn:tasker:problem:not-found")]
@@ -260,6 +257,20 @@ impl From<Refusal> for Problem {
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         Error::from(error).into()
+    }
+}
+
+/// Written out because the derived form repeats the schema instead of naming it.
+impl<'r> ToResponse<'r> for Problem {
+    fn response() -> (&'r str, RefOr<openapi::Response>) {
+        let schema = openapi::Ref::from_schema_name("Problem");
+        let response = openapi::ResponseBuilder::new()
+            .description(
+                "What is wrong and how to mend it. Answers with status 503 carry `Retry-After`.",
+            )
+            .content(MEDIA_TYPE, openapi::Content::new(Some(schema)))
+            .build();
+        ("Problem", response.into())
     }
 }
 

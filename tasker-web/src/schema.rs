@@ -66,8 +66,10 @@ pub(crate) struct TaskSummary {
     /// When it was submitted.
     created_at: DateTime<Utc>,
     /// When its first step was claimed.
+    #[schema(required)]
     started_at: Option<DateTime<Utc>>,
     /// When it ended.
+    #[schema(required)]
     finished_at: Option<DateTime<Utc>>,
 }
 
@@ -94,15 +96,19 @@ pub(crate) struct Task {
     /// When it was submitted.
     created_at: DateTime<Utc>,
     /// When its first step was claimed.
+    #[schema(required)]
     started_at: Option<DateTime<Utc>>,
     /// When it ended.
+    #[schema(required)]
     finished_at: Option<DateTime<Utc>>,
     /// Its input.
     #[schema(example = json!({"order_id": 1}))]
     context: Value,
     /// The key it was submitted with.
+    #[schema(required)]
     idempotency_key: Option<String>,
     /// What was said by the operator who cancelled or resolved it.
+    #[schema(required)]
     reason: Option<String>,
     /// What the states of the steps amount to: `has_ready_steps`, `processing`, `waiting`,
     /// `blocked_by_failures` or `all_complete`.
@@ -136,16 +142,22 @@ pub(crate) struct Step {
     /// What its handler returned, or what an operator gave it.
     result: Value,
     /// Why its latest failed attempt failed.
+    #[schema(required)]
     error: Option<StepError>,
     /// The worker that ran its latest attempt.
+    #[schema(required)]
     worker: Option<String>,
     /// When its latest message was sent.
+    #[schema(required)]
     enqueued_at: Option<DateTime<Utc>>,
     /// When its latest attempt started.
+    #[schema(required)]
     started_at: Option<DateTime<Utc>>,
     /// When it ended.
+    #[schema(required)]
     finished_at: Option<DateTime<Utc>>,
     /// When its next attempt is due.
+    #[schema(required)]
     retry_at: Option<DateTime<Utc>>,
 }
 
@@ -169,8 +181,10 @@ pub(crate) struct Transition {
     /// When it happened.
     at: DateTime<Utc>,
     /// The step that moved; null for the task itself.
+    #[schema(required)]
     step_name: Option<String>,
     /// The step's attempt.
+    #[schema(required)]
     attempt: Option<i32>,
     /// The state left.
     #[schema(example = "enqueued")]
@@ -179,8 +193,10 @@ pub(crate) struct Transition {
     #[schema(example = "in_progress")]
     to_state: String,
     /// Who moved it: an orchestrator, a worker or an operator.
+    #[schema(required)]
     actor: Option<String>,
     /// Why, where somebody said so.
+    #[schema(required)]
     reason: Option<String>,
 }
 
@@ -207,6 +223,7 @@ pub(crate) struct TemplateSummary {
     #[schema(example = "1.0.0")]
     version: String,
     /// What it is for.
+    #[schema(required)]
     description: Option<String>,
     /// How many steps it has.
     step_count: i32,
@@ -227,6 +244,7 @@ pub(crate) struct Template {
     #[schema(example = "1.0.0")]
     version: String,
     /// What it is for.
+    #[schema(required)]
     description: Option<String>,
     /// How many steps it has.
     step_count: i32,
@@ -250,6 +268,7 @@ pub(crate) struct Queue {
     /// Messages that a worker could receive now.
     visible: i64,
     /// Age of the oldest message, in seconds; null when it is empty.
+    #[schema(required)]
     oldest_message_age_seconds: Option<f64>,
     /// How often the steps in it were refused by workers that do not know their handler.
     refusals: i64,

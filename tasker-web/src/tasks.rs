@@ -48,6 +48,7 @@ pub(crate) struct TaskPage {
     #[schema(value_type = Vec<schema::TaskSummary>)]
     tasks: Vec<TaskSummary>,
     /// The `cursor` of the next page; null on the last.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
