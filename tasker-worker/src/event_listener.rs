@@ -159,7 +159,7 @@ mod tests {
             capacity: 100,
         };
         let (notify, notifications) = bounded(spec);
-        let (events, mut classified) = bounded(spec);
+        let (events, mut meanings) = bounded(spec);
         for queue in ["a", "b", "a"] {
             let channel = format!("pgmq.q_worker_{queue}_queue.INSERT");
             notify.send(notification(&channel, "")).await.unwrap();
@@ -172,7 +172,7 @@ mod tests {
         };
         classifier.run().await;
 
-        assert_eq!(classified.try_recv(), Some(WorkerEvent::StepsEnqueued));
-        assert_eq!(classified.try_recv(), None);
+        assert_eq!(meanings.try_recv(), Some(WorkerEvent::StepsEnqueued));
+        assert_eq!(meanings.try_recv(), None);
     }
 }

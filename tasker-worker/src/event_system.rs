@@ -158,7 +158,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_poller_alone_notices_new_namespaces_where_nothing_listens() {
-        let (events, mut polled) = bounded(SPEC);
+        let (events, mut due) = bounded(SPEC);
         let shutdown = CancellationToken::new();
         let mut poller = Poller {
             interval: Duration::from_secs(1),
@@ -170,7 +170,7 @@ mod tests {
         let polling = tokio::spawn(async move { poller.run().await });
 
         let mut polls = 0;
-        while polled.recv().await == Some(WorkerEvent::PollDue) {
+        while due.recv().await == Some(WorkerEvent::PollDue) {
             polls += 1;
         }
 

@@ -213,10 +213,10 @@ mod tests {
     #[test]
     fn a_cancelled_step_is_told_once_and_keeps_its_lease() {
         let held = HeldSteps::default();
-        let hold = hold_one(&held, step(1, 1), 1);
+        let told = hold_one(&held, step(1, 1), 1);
 
         assert!(held.cancel(step(1, 1), 1));
-        assert!(hold.cancellation.is_cancelled());
+        assert!(told.cancellation.is_cancelled());
         assert!(!held.cancel(step(1, 1), 1));
         assert_eq!(held.to_extend(), [(step(1, 1), 1)]);
     }

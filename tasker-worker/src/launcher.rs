@@ -108,13 +108,11 @@ impl Launcher {
             }
             return Fate::Tell(expired(step));
         }
-        match self.handlers.get(&step.handler) {
-            Some(handler) => Fate::Start(handler.clone(), step),
-            None => {
-                self.warn_of(&step);
-                Fate::Tell(release(step, true))
-            }
+        if let Some(handler) = self.handlers.get(&step.handler) {
+            return Fate::Start(handler.clone(), step);
         }
+        self.warn_of(&step);
+        Fate::Tell(release(step, true))
     }
 
     fn warn_of(&mut self, step: &ReceivedStep) {

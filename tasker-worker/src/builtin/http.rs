@@ -107,7 +107,8 @@ fn client() -> Result<&'static Client, HandlerError> {
 /// Trusts the system's certificates, for servers inside of a company, and the public ones, for
 /// containers that have none.
 fn tls() -> Result<ClientConfig, HandlerError> {
-    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let mut roots = RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = rustls::crypto::ring::default_provider();
     Ok(ClientConfig::builder_with_provider(provider.into())
@@ -167,12 +168,11 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> HandlerError
 /// What `Retry-After` asks for, in seconds or as a date.
 fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let delay = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = DateTime::parse_from_rfc2822(text).ok()?;
-            (date.to_utc() - now).to_std().unwrap_or_default()
-        }
+    let delay = if let Ok(seconds) = text.parse() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = DateTime::parse_from_rfc2822(text).ok()?;
+        (date.to_utc() - now).to_std().unwrap_or_default()
     };
     Some(delay.min(MAX_RETRY_AFTER))
 }

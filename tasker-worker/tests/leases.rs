@@ -1,0 +1,262 @@
+//! Leases: kept while handlers run, lost and found again, and outcomes that come too late.
+
+mod world;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+use tasker_shared::operator::cancel_task;
+use tasker_shared::state::{StepState, TaskState};
+use tasker_testing::{PATIENCE, wait_until};
+use tasker_worker::{HandlerError, Handlers, Step};
+use tokio::sync::Semaphore;
+use world::World;
+
+/// A handler that says when it starts, and ends when it is let go.
+#[derive(Clone)]
+struct Gate {
+    started: Arc<Semaphore>,
+    go: Arc<Semaphore>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        Self {
+            started: Arc::new(Semaphore::new(0)),
+            go: Arc::new(Semaphore::new(0)),
+        }
+    }
+
+    fn handlers(&self) -> Handlers {
+        let gate = self.clone();
+        Handlers::new().register("gate", move |step: Step| gate.clone().pass(step))
+    }
+
+    async fn pass(self, step: Step) -> Result<Value, HandlerError> {
+        self.started.add_permits(1);
+        tokio::select! {
+            permit = self.go.acquire() => permit?.forget(),
+            () = step.cancellation().cancelled() => return Ok(json!("told")),
+        }
+        Ok(json!(step.attempt()))
+    }
+
+    async fn wait_for_start(&self) {
+        let started = tokio::time::timeout(PATIENCE, self.started.acquire()).await;
+        started.expect("a handler starts").unwrap().forget();
+    }
+
+    fn open(&self) {
+        self.go.add_permits(1);
+    }
+}
+
+const GATE: &str = "  - { name: only, handler: gate }";
+
+#[tokio::test]
+async fn a_running_handler_is_told_that_its_task_was_cancelled_and_its_result_is_kept() {
+    let world = World::create().await.with_lease(3600.0);
+    world.template("one", GATE).await;
+    let task = world.submit("one", json!({})).await;
+    let gate = Gate::new();
+    let worker = world.start(gate.handlers());
+    world.orchestrate().await;
+    gate.wait_for_start().await;
+
+    let mut connection = world.pool.acquire().await.unwrap();
+    cancel_task(&mut connection, task, "test", Some("changed my mind"))
+        .await
+        .unwrap();
+
+    // No heartbeat is due for twenty minutes: the announcement alone makes the worker look.
+    let step = world.run_step_to(task, StepState::Complete).await;
+    assert_eq!(step.result, Some(json!("told")));
+    assert_eq!(world.task(task).await.summary.state, TaskState::Cancelled);
+    worker.drain().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_handler_that_outlives_its_lease_keeps_it_by_heartbeats() {
+    let world = World::create().await.with_lease(1.0);
+    world.template("one", GATE).await;
+    let task = world.submit("one", json!({})).await;
+    let gate = Gate::new();
+    let worker = world.start(gate.handlers());
+    world.orchestrate().await;
+    gate.wait_for_start().await;
+
+    // The message's lease is extended three times as often as it would run out.
+    let lease_end = "select vt from pgmq.q_worker_shop_queue";
+    let read = async || -> chrono::DateTime<chrono::Utc> {
+        sqlx::query_scalar(lease_end)
+            .fetch_one(&world.pool)
+            .await
+            .unwrap()
+    };
+    let first = read().await;
+    wait_until(
+        "the lease was extended past its first end",
+        PATIENCE,
+        async || read().await > first + chrono::TimeDelta::seconds(1),
+    )
+    .await;
+
+    gate.open();
+    let detail = world.run_to(task, TaskState::Complete).await;
+    assert_eq!(detail.steps[0].attempts, 1);
+    worker.drain().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_step_whose_worker_died_is_tried_again_by_another() {
+    let world = World::create().await.with_lease(3600.0);
+    world.template("one", GATE).await;
+    let task = world.submit("one", json!({})).await;
+    let (lost, found) = (Gate::new(), Gate::new());
+    let dying = world.start_named("dying", lost.handlers());
+    world.orchestrate().await;
+    lost.wait_for_start().await;
+    dying.abort();
+
+    world.expire_leases().await;
+    let heir = world.start_named("heir", found.handlers());
+    found.open();
+
+    let detail = world.run_to(task, TaskState::Complete).await;
+    assert_eq!(detail.steps[0].result, Some(json!(2)));
+    assert_eq!(detail.steps[0].worker.as_deref(), Some("heir"));
+    heir.drain().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_outcome_that_comes_too_late_changes_nothing() {
+    let mut world = World::create().await.with_lease(3600.0);
+    // With its one place taken, the slow worker does not receive its own message again.
+    world.config.worker.concurrency = 1;
+    world.template("one", GATE).await;
+    let task = world.submit("one", json!({})).await;
+    let (late, current) = (Gate::new(), Gate::new());
+    let slow = world.start_named("slow", late.handlers());
+    world.orchestrate().await;
+    late.wait_for_start().await;
+    world.expire_leases().await;
+    let heir = world.start_named("heir", current.handlers());
+    world.run_attempt(task, 2).await;
+    current.wait_for_start().await;
+
+    late.open();
+    assert!(slow.drain().await.is_complete, "its outcome was reported");
+
+    let step = world.task(task).await.steps.remove(0);
+    assert_eq!((step.attempts, step.state), (2, StepState::InProgress));
+    current.open();
+    let detail = world.run_to(task, TaskState::Complete).await;
+    assert_eq!(detail.steps[0].result, Some(json!(2)));
+    heir.drain().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_handler_whose_attempt_is_over_is_ended() {
+    let mut world = World::create().await.with_lease(1.0);
+    world.config.worker.concurrency = 1;
+    world.template("one", GATE).await;
+    let task = world.submit("one", json!({})).await;
+    let gate = Gate::new();
+    let worker = world.start(gate.handlers());
+    world.orchestrate().await;
+    gate.wait_for_start().await;
+
+    // Somebody else fails the attempt meanwhile.
+    sqlx::query(
+        "select tasker.complete_steps('other', array[task_uuid], array[step_no], array[attempt], \
+         array[msg_id], array['shop'], array['retry'], array['{}'::jsonb], array[0::bigint]) \
+         from tasker.steps",
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+
+    // The worker has one place: the second attempt starts only because the first was ended.
+    world.run_attempt(task, 2).await;
+    gate.wait_for_start().await;
+    gate.open();
+    let detail = world.run_to(task, TaskState::Complete).await;
+    assert_eq!(detail.steps[0].result, Some(json!(2)));
+    worker.drain().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_finds_its_own_lost_lease_goes_on_with_the_same_attempt() {
+    let world = World::create().await.with_lease(3600.0);
+    world.template("one", GATE).await;
+    let task = world.submit("one", json!({})).await;
+    let gate = Gate::new();
+    let worker = world.start(gate.handlers());
+    world.orchestrate().await;
+    gate.wait_for_start().await;
+
+    world.expire_leases().await;
+    wait_until("the message was received again", PATIENCE, async || {
+        let reads = "select read_ct::bigint from pgmq.q_worker_shop_queue";
+        world.count(reads).await == 2
+    })
+    .await;
+
+    gate.open();
+    let detail = world.run_to(task, TaskState::Complete).await;
+    assert_eq!(detail.steps[0].result, Some(json!(1)));
+    assert_eq!(gate.started.available_permits(), 0, "it started once");
+    worker.drain().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_workers_never_run_the_same_attempt() {
+    const TASKS: usize = 200;
+    let world = World::create().await;
+    world
+        .template(
+            "two",
+            "  - { name: a, handler: count }\n  - { name: b, handler: count, depends_on: [a] }",
+        )
+        .await;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let handlers = || {
+        let runs = Arc::clone(&runs);
+        Handlers::new().register("count", move |_: Step| {
+            let runs = Arc::clone(&runs);
+            async move { Ok::<_, HandlerError>(runs.fetch_add(1, Ordering::Relaxed)) }
+        })
+    };
+    let workers = [
+        world.start_named("one", handlers()),
+        world.start_named("two", handlers()),
+    ];
+    sqlx::query(
+        "select tasker.submit_tasks((select jsonb_agg(jsonb_build_object( \
+         'namespace', 'shop', 'name', 'two')) from generate_series(1, $1)))",
+    )
+    .bind(i32::try_from(TASKS).unwrap())
+    .execute(&world.pool)
+    .await
+    .unwrap();
+
+    wait_until("all tasks are complete", PATIENCE, async || {
+        world.orchestrate().await;
+        let left = "select count(*) from tasker.tasks where state <> 'complete'";
+        world.count(left).await == 0
+    })
+    .await;
+
+    assert_eq!(runs.load(Ordering::Relaxed), 2 * TASKS);
+    for worker in workers {
+        worker.drain().await;
+    }
+    world.assert_sound().await;
+}

@@ -1,0 +1,202 @@
+//! A database, templates, and what an orchestrator would do, at the hands of the test.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use serde_json::Value;
+use sqlx::PgPool;
+use tasker_shared::config::{DeploymentMode, TaskerConfig};
+use tasker_shared::database::Database;
+use tasker_shared::ids::TaskUuid;
+use tasker_shared::readiness::{claim_ready_tasks, fire_due_timers};
+use tasker_shared::state::{StepState, TaskState};
+use tasker_shared::tasks::{NewTask, StepDetail, TaskDetail, get_task, submit_tasks};
+use tasker_shared::template::Template;
+use tasker_shared::{doctor, templates};
+use tasker_testing::{PATIENCE, TestDatabase, wait_for, wait_until};
+use tasker_worker::{Handlers, RunningWorker, Worker};
+
+pub(crate) const NAMESPACE: &str = "shop";
+
+pub(crate) struct World {
+    pub(crate) db: TestDatabase,
+    pub(crate) pool: PgPool,
+    pub(crate) database: Database,
+    pub(crate) config: TaskerConfig,
+}
+
+impl World {
+    pub(crate) async fn create() -> Self {
+        let db = TestDatabase::create().await;
+        let url = db.url().to_owned();
+        Self::at(db, &url).await
+    }
+
+    /// A world whose workers reach the database by another address.
+    pub(crate) async fn at(db: TestDatabase, url: &str) -> Self {
+        let mut config = TaskerConfig::default();
+        config.database.url = url.into();
+        config.worker.poll_interval_ms = 50;
+        config.worker.refusal_delay_ms = 1;
+        Self {
+            pool: db.pool(),
+            database: Database::connect(&config.database).await.unwrap(),
+            db,
+            config,
+        }
+    }
+
+    /// The world with the lease a worker asks for; PGMQ rounds it up to whole seconds.
+    pub(crate) fn with_lease(mut self, seconds: f64) -> Self {
+        self.config.worker.lease_seconds = seconds;
+        self
+    }
+
+    pub(crate) fn with_mode(mut self, mode: DeploymentMode) -> Self {
+        self.config.worker.deployment.mode = mode;
+        self
+    }
+
+    /// Applies a template with the steps given as YAML; a failed attempt is retried at once.
+    pub(crate) async fn template(&self, name: &str, steps: &str) {
+        self.template_of(NAMESPACE, name, steps).await;
+    }
+
+    pub(crate) async fn template_of(&self, namespace: &str, name: &str, steps: &str) {
+        let yaml = format!(
+            "namespace: {namespace}\nname: {name}\nversion: 1.0.0\n\
+             defaults: {{ retry: {{ max_attempts: 3, backoff: fixed, base_ms: 1, jitter: false }} }}\n\
+             steps:\n{steps}\n"
+        );
+        let template = Template::parse_yaml(&yaml).unwrap();
+        let mut connection = self.pool.acquire().await.unwrap();
+        templates::apply_template(&mut connection, &template)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn submit(&self, name: &str, context: Value) -> TaskUuid {
+        self.submit_to(NAMESPACE, name, context).await
+    }
+
+    pub(crate) async fn submit_to(&self, namespace: &str, name: &str, context: Value) -> TaskUuid {
+        let task = NewTask {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            version: None,
+            context,
+            priority: 7,
+            idempotency_key: None,
+        };
+        let mut connection = self.pool.acquire().await.unwrap();
+        submit_tasks(&mut connection, &[task]).await.unwrap()[0].task_uuid
+    }
+
+    pub(crate) fn start(&self, handlers: Handlers) -> RunningWorker {
+        self.start_named("worker-1", handlers)
+    }
+
+    pub(crate) fn start_named(&self, name: &str, handlers: Handlers) -> RunningWorker {
+        let mut worker = self.config.worker.clone();
+        name.clone_into(&mut worker.instance_id);
+        Worker::start(
+            &self.database,
+            &worker,
+            &self.config.event_systems,
+            &self.config.mpsc_channels,
+            handlers,
+        )
+    }
+
+    /// What an orchestrator does in one round.
+    pub(crate) async fn orchestrate(&self) {
+        let mut connection = self.pool.acquire().await.unwrap();
+        fire_due_timers(&mut connection, 100).await.unwrap();
+        claim_ready_tasks(&mut connection, "test", 1000)
+            .await
+            .unwrap();
+    }
+
+    /// Orchestrates until the task is in this state.
+    pub(crate) async fn run_to(&self, task: TaskUuid, state: TaskState) -> TaskDetail {
+        let what = format!("the task is {state}");
+        wait_for(&what, PATIENCE, async || {
+            self.orchestrate().await;
+            let detail = self.task(task).await;
+            (detail.summary.state == state).then_some(detail)
+        })
+        .await
+    }
+
+    /// Orchestrates until the first step of the task is in this state.
+    pub(crate) async fn run_step_to(&self, task: TaskUuid, state: StepState) -> StepDetail {
+        let what = format!("the step is {state}");
+        wait_for(&what, PATIENCE, async || {
+            self.orchestrate().await;
+            let step = self.task(task).await.steps.remove(0);
+            (step.state == state).then_some(step)
+        })
+        .await
+    }
+
+    /// Orchestrates until this attempt of the task's first step runs.
+    pub(crate) async fn run_attempt(&self, task: TaskUuid, attempt: i32) {
+        let what = format!("attempt {attempt} runs");
+        wait_until(&what, PATIENCE, async || {
+            self.orchestrate().await;
+            let step = self.task(task).await.steps.remove(0);
+            (step.attempts, step.state) == (attempt, StepState::InProgress)
+        })
+        .await;
+    }
+
+    pub(crate) async fn task(&self, task: TaskUuid) -> TaskDetail {
+        let mut connection = self.pool.acquire().await.unwrap();
+        get_task(&mut connection, task).await.unwrap().unwrap()
+    }
+
+    /// Runs one task of a template with a single step to its end, in a worker of its own.
+    pub(crate) async fn run_one(
+        &self,
+        step: &str,
+        context: Value,
+        handlers: Handlers,
+        state: TaskState,
+    ) -> StepDetail {
+        self.template("one", &format!("  - {step}")).await;
+        let task = self.submit("one", context).await;
+        let worker = self.start(handlers);
+        let mut detail = self.run_to(task, state).await;
+        worker.drain().await;
+        self.assert_sound().await;
+        detail.steps.remove(0)
+    }
+
+    /// A number that a query answers.
+    pub(crate) async fn count(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    /// Lets the leases of all messages run out, as if their holders had died.
+    pub(crate) async fn expire_leases(&self) {
+        sqlx::query("update pgmq.q_worker_shop_queue set vt = clock_timestamp() - interval '1 s'")
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn assert_sound(&self) {
+        let mut connection = self.pool.acquire().await.unwrap();
+        let findings = doctor::examine(&mut connection).await.unwrap();
+        assert!(findings.is_empty(), "{findings:#?}");
+    }
+}
+
+/// The error of a step: its kind and its message.
+pub(crate) fn error_of(step: &StepDetail) -> (String, String) {
+    let error = step.error.as_ref().expect("the step has an error");
+    let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
+    (text("kind"), text("message"))
+}
