@@ -33,7 +33,8 @@ pub struct ListenerSettings {
 pub enum ListenEvent {
     /// A new connection listens: anything sent before may have been missed.
     Connected,
-    /// A notification.
+    /// A notification. One with an empty payload also stands for what was missed on a channel
+    /// before it was added to an open connection.
     Notification {
         /// Its channel.
         channel: String,
@@ -116,18 +117,22 @@ pub async fn run(
     shutdown: CancellationToken,
 ) {
     let mut pause = settings.reconnect_min;
+    let mut outage = false;
     while !shutdown.is_cancelled() {
         let connected = Instant::now();
         let ended = tokio::select! {
-            ended = listen(&options, &subscriptions, settings, &mut sink) => ended,
+            ended = listen(&options, &subscriptions, settings, &mut sink, &mut outage) => ended,
             () = shutdown.cancelled() => return,
         };
         if connected.elapsed() > settings.reconnect_max {
             pause = settings.reconnect_min;
         }
-        match ended {
-            Lost::Closed => info!("the listening connection was closed; connecting again"),
-            lost => warn!(error = %lost, "the listening connection was lost; connecting again"),
+        // One line tells of an outage, however many attempts it takes to end it.
+        if outage {
+            debug!(error = %ended, "could not listen; trying again");
+        } else {
+            outage = true;
+            warn!(error = %ended, "the listening connection was lost; connecting until it is back");
         }
         tokio::select! {
             () = sleep(jittered(pause)) => {}
@@ -137,14 +142,15 @@ pub async fn run(
     }
 }
 
-/// Listens on one connection until it is lost.
+/// Listens on one connection until it is lost; ends the `outage` when there is a connection.
 async fn listen(
     options: &PgConnectOptions,
     subscriptions: &Subscriptions,
     settings: ListenerSettings,
     sink: &mut impl AsyncFnMut(ListenEvent),
+    outage: &mut bool,
 ) -> Lost {
-    match listen_until_lost(options, subscriptions, settings, sink).await {
+    match listen_until_lost(options, subscriptions, settings, sink, outage).await {
         Ok(never) => match never {},
         Err(lost) => lost,
     }
@@ -155,6 +161,7 @@ async fn listen_until_lost(
     subscriptions: &Subscriptions,
     settings: ListenerSettings,
     sink: &mut impl AsyncFnMut(ListenEvent),
+    outage: &mut bool,
 ) -> Result<std::convert::Infallible, Lost> {
     let deadline = settings.heartbeat_interval.max(settings.reconnect_max);
     let pool = PgPoolOptions::new()
@@ -173,6 +180,9 @@ async fn listen_until_lost(
         .chain([heartbeat_channel.as_str()]);
     within(deadline, listener.listen_all(channels.collect::<Vec<_>>())).await?;
     let _connected = Connected::note(&subscriptions.connected);
+    if std::mem::take(outage) {
+        info!("listening again");
+    }
     sink(ListenEvent::Connected).await;
 
     let period = settings.heartbeat_interval;
@@ -198,6 +208,13 @@ async fn listen_until_lost(
             _ = wanted.changed() => {
                 let next = wanted.borrow_and_update().clone();
                 resubscribe(&mut listener, &listening, &next, deadline).await?;
+                for channel in next.difference(&listening) {
+                    sink(ListenEvent::Notification {
+                        channel: channel.clone(),
+                        payload: String::new(),
+                    })
+                    .await;
+                }
                 listening = next;
             }
             _ = heartbeat.tick() => {
