@@ -1,0 +1,140 @@
+//! What the machine can do: commits, notifications and PGMQ alone, without an engine.
+//!
+//! The statements here are not part of the engine: they are what it is compared with.
+
+use std::time::{Duration, Instant};
+
+use futures::future::try_join_all;
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use sqlx::{PgConnection, PgPool};
+
+use crate::commands::bench::figures::{
+    COMMITS_1, COMMITS_16, NOTIFY, PGMQ_1, PGMQ_10, PGMQ_100, Run, quantile,
+};
+use crate::failure::Failure;
+use crate::roles::private_server::PrivateServer;
+
+/// Database of the baseline.
+const DATABASE: &str = "baseline";
+/// Connections of the baseline.
+const CLIENTS: u32 = 18;
+/// How long each rate is measured.
+const SPAN: Duration = Duration::from_millis(700);
+/// Notifications that are timed.
+const NOTIFICATIONS: usize = 200;
+/// Channel of the notifications.
+const CHANNEL: &str = "baseline";
+/// Seconds for which a read message is hidden.
+const HIDDEN_SECONDS: i32 = 30;
+
+/// A database beside the engine's.
+pub(crate) struct Baseline {
+    pool: PgPool,
+}
+
+impl Baseline {
+    /// Makes the database with a table and a queue.
+    pub(crate) async fn prepare(server: &mut PrivateServer) -> Result<Self, Failure> {
+        let postgres = server.postgres();
+        // It is made once, at start, on a runtime that has nothing else to do then.
+        postgres
+            .create_database_if_missing(DATABASE)
+            .map_err(|error| Failure::new(error.to_string()))?;
+        let pool = PgPoolOptions::new()
+            .max_connections(CLIENTS)
+            .min_connections(CLIENTS)
+            .connect(&postgres.url(DATABASE))
+            .await
+            .map_err(|error| failed(&error))?;
+        pgmq_notify::install(&pool)
+            .await
+            .map_err(|error| Failure::new(format!("could not install PGMQ: {error}")))?;
+        for statement in [
+            "create table one_row (value bigint not null)",
+            "select pgmq.create('baseline')",
+        ] {
+            sqlx::query(statement)
+                .execute(&pool)
+                .await
+                .map_err(|error| failed(&error))?;
+        }
+        Ok(Self { pool })
+    }
+
+    /// Measures the machine.
+    pub(crate) async fn measure(&self, run: &mut Run) -> Result<(), Failure> {
+        run.note(COMMITS_1, self.commits(1).await.map_err(|e| failed(&e))?);
+        run.note(COMMITS_16, self.commits(16).await.map_err(|e| failed(&e))?);
+        run.note(NOTIFY, self.notify().await.map_err(|e| failed(&e))?);
+        for (batch, measure) in [(1, PGMQ_1), (10, PGMQ_10), (100, PGMQ_100)] {
+            run.note(measure, self.pgmq(batch).await.map_err(|e| failed(&e))?);
+        }
+        Ok(())
+    }
+
+    async fn commits(&self, clients: usize) -> Result<f64, sqlx::Error> {
+        let started = Instant::now();
+        let client = |_| async {
+            let mut connection = self.pool.acquire().await?;
+            let mut commits: u32 = 0;
+            while started.elapsed() < SPAN {
+                sqlx::query("insert into one_row values (1)")
+                    .execute(&mut *connection)
+                    .await?;
+                commits += 1;
+            }
+            Ok::<_, sqlx::Error>(commits)
+        };
+        let commits: u32 = try_join_all((0..clients).map(client)).await?.iter().sum();
+        Ok(f64::from(commits) / started.elapsed().as_secs_f64())
+    }
+
+    async fn notify(&self) -> Result<f64, sqlx::Error> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen(CHANNEL).await?;
+        let mut sender = self.pool.acquire().await?;
+        let mut times = Vec::with_capacity(NOTIFICATIONS);
+        for _ in 0..NOTIFICATIONS {
+            let started = Instant::now();
+            sqlx::query("select pg_notify($1, '')")
+                .bind(CHANNEL)
+                .execute(&mut *sender)
+                .await?;
+            listener.recv().await?;
+            times.push(started.elapsed().as_secs_f64() * 1e3);
+        }
+        Ok(quantile(&mut times, 0.5))
+    }
+
+    async fn pgmq(&self, batch: i32) -> Result<f64, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        let started = Instant::now();
+        let mut messages: u32 = 0;
+        while started.elapsed() < SPAN {
+            messages += through_queue(&mut connection, batch).await?;
+        }
+        Ok(f64::from(messages) / started.elapsed().as_secs_f64())
+    }
+}
+
+/// Sends a batch, reads it and deletes it, each in a transaction of its own.
+async fn through_queue(connection: &mut PgConnection, batch: i32) -> Result<u32, sqlx::Error> {
+    sqlx::query("select pgmq.send_batch('baseline', array_fill('{\"n\": 1}'::jsonb, array[$1]))")
+        .bind(batch)
+        .execute(&mut *connection)
+        .await?;
+    let read: Vec<i64> = sqlx::query_scalar("select msg_id from pgmq.read('baseline', $1, $2)")
+        .bind(HIDDEN_SECONDS)
+        .bind(batch)
+        .fetch_all(&mut *connection)
+        .await?;
+    sqlx::query("select pgmq.delete('baseline', $1)")
+        .bind(&read)
+        .execute(&mut *connection)
+        .await?;
+    Ok(u32::try_from(read.len()).unwrap_or(u32::MAX))
+}
+
+fn failed(error: &sqlx::Error) -> Failure {
+    Failure::new(format!("the measurement of the machine failed: {error}"))
+}
