@@ -111,6 +111,13 @@ impl World {
     pub(crate) async fn orchestrate(&self) {
         let mut connection = self.pool.acquire().await.unwrap();
         fire_due_timers(&mut connection, 100).await.unwrap();
+        drop(connection);
+        self.claim().await;
+    }
+
+    /// Puts what is ready into its queue.
+    pub(crate) async fn claim(&self) {
+        let mut connection = self.pool.acquire().await.unwrap();
         claim_ready_tasks(&mut connection, "test", 1000)
             .await
             .unwrap();

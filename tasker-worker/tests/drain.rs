@@ -1,0 +1,117 @@
+//! How a worker stops: what runs may end, what does not end is tried again, nothing is lost.
+
+mod world;
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tasker_shared::state::{StepState, TaskState};
+use tasker_testing::{PATIENCE, wait_until};
+use tasker_worker::{HandlerError, Handlers, Step};
+use tokio::sync::Semaphore;
+use world::{World, error_of};
+
+fn gated(gate: &Arc<Semaphore>) -> Handlers {
+    let gate = Arc::clone(gate);
+    Handlers::new().register("gate", move |_: Step| {
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.acquire().await?.forget();
+            Ok::<_, HandlerError>(())
+        }
+    })
+}
+
+async fn world_with_running_steps(steps: i64) -> World {
+    let world = World::create().await.with_lease(3600.0);
+    world
+        .template("one", "  - { name: only, handler: gate }")
+        .await;
+    for _ in 0..steps {
+        world.submit("one", json!({})).await;
+    }
+    world
+}
+
+async fn wait_for_running(world: &World, steps: i64) {
+    wait_until("handlers run", PATIENCE, async || {
+        world.orchestrate().await;
+        let running = "select count(*) from tasker.steps where state = 'in_progress'";
+        world.count(running).await == steps
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn running_handlers_end_and_what_is_not_started_stays_in_the_queue() {
+    let mut world = world_with_running_steps(3).await;
+    world.config.worker.concurrency = 2;
+    let gate = Arc::new(Semaphore::new(0));
+    let worker = world.start(gated(&gate));
+    wait_for_running(&world, 2).await;
+
+    let drained = tokio::spawn(worker.drain());
+    gate.add_permits(3);
+    let drained = drained.await.unwrap();
+
+    assert_eq!((drained.interrupted, drained.is_complete), (0, true));
+    let complete = "select count(*) from tasker.tasks where state = 'complete'";
+    let waiting = "select count(*) from tasker.steps where state = 'enqueued' and attempt = 0";
+    assert_eq!(world.count(complete).await, 2);
+    assert_eq!(world.count(waiting).await, 1);
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_handler_that_does_not_end_is_interrupted_and_tried_again_at_once() {
+    let mut world = world_with_running_steps(0).await;
+    world.config.worker.drain_timeout_seconds = 0.0;
+    let task = world.submit("one", json!({})).await;
+    let worker = world.start(gated(&Arc::new(Semaphore::new(0))));
+    wait_for_running(&world, 1).await;
+
+    let drained = worker.drain().await;
+
+    assert_eq!((drained.interrupted, drained.is_complete), (1, true));
+    let step = world.task(task).await.steps.remove(0);
+    assert_eq!(step.state, StepState::WaitingForRetry);
+    assert_eq!(error_of(&step).0, "worker_stopped");
+    let due = "select count(*) from tasker.timers where due_at <= tasker.now()";
+    assert_eq!(world.count(due).await, 1);
+
+    let heir = world.start_named("heir", gated(&Arc::new(Semaphore::new(1))));
+    let detail = world.run_to(task, TaskState::Complete).await;
+    assert_eq!(detail.steps[0].attempts, 2);
+    heir.drain().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_worker_without_work_drains_at_once() {
+    let world = world_with_running_steps(0).await;
+    let worker = world.start(Handlers::new());
+
+    let drained = worker.drain().await;
+
+    assert_eq!((drained.interrupted, drained.is_complete), (0, true));
+}
+
+#[tokio::test]
+async fn the_announcements_of_the_last_outcomes_are_sent_before_the_worker_ends() {
+    let world = world_with_running_steps(1).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let worker = world.start(gated(&gate));
+    wait_for_running(&world, 1).await;
+    let mut listener = sqlx::postgres::PgListener::connect(world.db.url())
+        .await
+        .unwrap();
+    listener.listen("tasker_task_state").await.unwrap();
+
+    let drained = tokio::spawn(worker.drain());
+    gate.add_permits(1);
+    drained.await.unwrap();
+
+    let told = tokio::time::timeout(PATIENCE, listener.recv()).await;
+    let told = told.expect("an announcement comes").unwrap();
+    assert!(told.payload().contains("finished"), "{}", told.payload());
+}
