@@ -99,7 +99,10 @@ pub(crate) async fn ready(State(state): State<WebState>) -> (StatusCode, Json<Re
     checks.push(Check {
         name: "task_waiter".to_owned(),
         healthy: state.waiter.is_running(),
-        detail: None,
+        detail: Some(format!(
+            "{} requests wait for a task",
+            state.waiter.asleep()
+        )),
     });
     checks.extend((state.components)().into_iter().map(Check::from));
     if checks.iter().all(|check| check.healthy) {

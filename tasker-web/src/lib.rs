@@ -5,6 +5,7 @@
 //! one of its own. Every error answer is a problem (RFC 9457); [`openapi`] describes all of it.
 
 mod cursor;
+mod docs;
 mod document;
 mod extract;
 mod health;

@@ -7,6 +7,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
@@ -17,7 +18,7 @@ use crate::limits::{Limits, admit, deadline};
 use crate::observe::{observe, panicked};
 use crate::problem::{Kind, Problem};
 use crate::state::WebState;
-use crate::{document, health, queues, steps, submit, tasks, templates};
+use crate::{docs, document, health, queues, steps, submit, tasks, templates};
 
 /// The whole service.
 pub(crate) fn router(state: WebState) -> Router {
@@ -35,12 +36,21 @@ pub(crate) fn router(state: WebState) -> Router {
         .merge(waits)
         .layer(from_fn_with_state(limits, admit));
     let (router, _) = bounded.merge(process_routes()).split_for_parts();
+    with_net(
+        router
+            .route("/", get(docs::index))
+            .route("/docs", get(docs::docs)),
+    )
+    .with_state(state)
+}
+
+/// Adds what every route has around it, those included that do not exist.
+fn with_net<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     router
         .fallback(unknown_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(observe))
-        .with_state(state)
 }
 
 /// The OpenAPI document of the service.
@@ -122,4 +132,31 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
         format!("{} does not take {method}", uri.path()),
     )
     .hint("the header allow lists the methods that it takes")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_tells_nothing() {
+        async fn broken() -> StatusCode {
+            panic!("secret")
+        }
+        let router: Router = with_net(Router::new().route("/broken", get(broken)));
+        let request = Request::get("/broken").body(Body::empty()).unwrap();
+
+        let response = router.oneshot(request).await.unwrap();
+
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(response.headers().contains_key("x-request-id"));
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(!String::from_utf8_lossy(&body).contains("secret"));
+    }
 }

@@ -10,6 +10,7 @@ use tasker_shared::ids::{StepId, TaskUuid};
 use tasker_shared::operator;
 use tasker_shared::tasks::{self, TaskDetail, TaskFilter, TaskSummary, Transition};
 use tokio::time::{Instant, sleep_until};
+use tracing::debug;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::cursor;
@@ -189,26 +190,39 @@ async fn wait_for_end(
         )
         .hint("look without wait_ms, or try again")
     })?;
-    loop {
-        let task = look(state, task_uuid).await?;
-        if task.summary.state.is_terminal() {
-            return Ok(task);
+    let mut task = look(state, task_uuid).await?;
+    while !task.summary.state.is_terminal() {
+        let is_over = tokio::select! {
+            rung = interest.rung() => if rung { false } else { return Ok(task) },
+            () = sleep_until(deadline) => true,
+        };
+        match find(state, task_uuid).await {
+            Ok(found) => task = found.ok_or_else(|| no_task(task_uuid))?,
+            // The waiter rings again when the database is back.
+            Err(error) if error.is_transient() && !is_over => {
+                debug!(%error, "could not look at a task that is waited for");
+            }
+            Err(error) => return Err(error.into()),
         }
-        tokio::select! {
-            rung = interest.rung() => if !rung { return Ok(task) },
-            () = sleep_until(deadline) => return look(state, task_uuid).await,
+        if is_over {
+            break;
         }
     }
+    Ok(task)
 }
 
 async fn look(state: &WebState, task_uuid: TaskUuid) -> Result<TaskDetail, Problem> {
-    let task = state
+    let task = find(state, task_uuid).await?;
+    task.ok_or_else(|| no_task(task_uuid))
+}
+
+async fn find(state: &WebState, task_uuid: TaskUuid) -> Result<Option<TaskDetail>, Error> {
+    state
         .database
         .call("get_task", async |connection| {
             tasks::get_task(connection, task_uuid).await
         })
-        .await?;
-    task.ok_or_else(|| no_task(task_uuid))
+        .await
 }
 
 /// Show every move of a task and its steps

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::future::ready;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ struct Loops {
 struct Interests {
     waiting: Mutex<Waiting>,
     max_waiters: usize,
+    /// Requests that have looked and sleep.
+    asleep: AtomicUsize,
     /// Rung when somebody begins to wait.
     someone: Notify,
     stopped: CancellationToken,
@@ -98,6 +101,7 @@ impl TaskWaiter {
         let interests = Arc::new(Interests {
             waiting: Mutex::default(),
             max_waiters,
+            asleep: AtomicUsize::new(0),
             someone: Notify::new(),
             stopped: shutdown.child_token(),
         });
@@ -119,6 +123,11 @@ impl TaskWaiter {
         !self.loops.look.is_finished() && self.loops.listen.as_ref().is_none_or(listens)
     }
 
+    /// How many requests sleep until their task ends.
+    pub(crate) fn asleep(&self) -> usize {
+        self.interests.asleep.load(Ordering::Relaxed)
+    }
+
     /// Ends all waits, present and future ones.
     pub(crate) fn stop(&self) {
         self.interests.stopped.cancel();
@@ -138,12 +147,29 @@ impl TaskWaiter {
 impl Interest {
     /// Waits until it is worth looking at the task again; false when the waiter has stopped.
     pub(crate) async fn rung(&mut self) -> bool {
+        let _asleep = Asleep::count(&self.interests.asleep);
         tokio::select! {
             biased;
             () = self.interests.stopped.cancelled() => false,
             // The bell is kept as long as this interest is registered.
             rung = self.bell.changed() => rung.is_ok(),
         }
+    }
+}
+
+/// Counts one while it lives.
+struct Asleep<'a>(&'a AtomicUsize);
+
+impl<'a> Asleep<'a> {
+    fn count(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Asleep<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -288,115 +314,4 @@ async fn look(database: Database, interests: Arc<Interests>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures::FutureExt;
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn interests(max_waiters: usize) -> Arc<Interests> {
-        Arc::new(Interests {
-            waiting: Mutex::default(),
-            max_waiters,
-            someone: Notify::new(),
-            stopped: CancellationToken::new(),
-        })
-    }
-
-    fn register(interests: &Arc<Interests>, task_uuid: TaskUuid) -> Interest {
-        Interest {
-            interests: Arc::clone(interests),
-            task_uuid,
-            bell: interests.add(task_uuid).unwrap(),
-        }
-    }
-
-    fn a_task() -> TaskUuid {
-        TaskUuid(Uuid::new_v4())
-    }
-
-    #[test]
-    fn an_end_between_registering_and_waiting_is_not_missed() {
-        let interests = interests(10);
-        let task = a_task();
-        let mut interest = register(&interests, task);
-
-        hear(
-            &interests,
-            ListenEvent::Notification {
-                channel: TASK_STATE.to_owned(),
-                payload: format!(r#"{{"state":"finished","task_uuids":["{task}"]}}"#),
-            },
-        );
-
-        assert_eq!(interest.rung().now_or_never(), Some(true));
-        assert_eq!(interest.rung().now_or_never(), None);
-    }
-
-    #[test]
-    fn only_those_who_wait_for_the_task_are_woken() {
-        let interests = interests(10);
-        let (first, second) = (a_task(), a_task());
-        let mut woken = [register(&interests, first), register(&interests, first)];
-        let mut asleep = register(&interests, second);
-
-        interests.ring(&[first, a_task()]);
-
-        for interest in &mut woken {
-            assert_eq!(interest.rung().now_or_never(), Some(true));
-        }
-        assert_eq!(asleep.rung().now_or_never(), None);
-    }
-
-    #[test]
-    fn a_new_connection_wakes_everybody() {
-        let interests = interests(10);
-        let mut interest = register(&interests, a_task());
-
-        hear(&interests, ListenEvent::Connected);
-
-        assert_eq!(interest.rung().now_or_never(), Some(true));
-    }
-
-    #[test]
-    fn a_payload_that_is_not_understood_wakes_nobody() {
-        let interests = interests(10);
-        let mut interest = register(&interests, a_task());
-
-        for payload in ["", "{}", r#"{"task_uuids": ["x"]}"#] {
-            hear(
-                &interests,
-                ListenEvent::Notification {
-                    channel: TASK_STATE.to_owned(),
-                    payload: payload.to_owned(),
-                },
-            );
-        }
-
-        assert_eq!(interest.rung().now_or_never(), None);
-    }
-
-    #[test]
-    fn the_number_of_waiters_is_bounded_and_places_are_given_back() {
-        let interests = interests(2);
-        let task = a_task();
-        let first = register(&interests, task);
-        let second = register(&interests, task);
-
-        assert_eq!(interests.add(task).err(), Some(TooManyWaiters));
-        drop((first, second));
-
-        assert!(interests.tasks().is_empty());
-        drop(register(&interests, task));
-    }
-
-    #[test]
-    fn stopping_ends_every_wait() {
-        let interests = interests(10);
-        let mut interest = register(&interests, a_task());
-
-        interests.stopped.cancel();
-
-        assert_eq!(interest.rung().now_or_never(), Some(false));
-    }
-}
+mod tests;

@@ -110,3 +110,12 @@ async fn a_body_larger_than_the_limit_is_refused() {
         .await;
     accepted.problem(400, "invalid-request");
 }
+
+#[tokio::test]
+async fn a_client_that_sends_far_too_much_hears_why_it_is_refused() {
+    let api = Api::start().await;
+    let refused = api
+        .post_as(PATH, "application/json", vec![b' '; 64 << 20])
+        .await;
+    refused.problem(413, "body-too-large");
+}

@@ -11,7 +11,7 @@ use crate::support::{Answer, Api};
 #[tokio::test]
 async fn an_unknown_path_is_a_problem() {
     let api = Api::start().await;
-    for path in ["/", "/v1", "/v1/nothing", "/v2/tasks", "/v1/tasks/a/b/c/d"] {
+    for path in ["/v1", "/v1/nothing", "/v2/tasks", "/v1/tasks/a/b/c/d"] {
         let problem = api.get(path).await.problem(404, "unknown-route");
         assert_eq!(problem["hint"], "/openapi.json lists every path");
     }
@@ -65,6 +65,15 @@ async fn requests_are_counted_by_the_pattern_of_their_path() {
     assert!(metrics.text.contains(counted), "{}", metrics.text);
     assert!(metrics.text.contains(r#"route="unmatched",status="404""#));
     assert!(!metrics.text.contains(uuid) && !metrics.text.contains("never-seen"));
+}
+
+#[tokio::test]
+async fn a_browser_is_led_to_the_documentation() {
+    let api = Api::start().await;
+    let page = api.get("/").await;
+    assert_eq!(page.status, 200);
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert!(page.text.contains("/v1/tasks/{task_uuid}"));
 }
 
 /// Sends the head of a request that promises a body, and nothing of the body.
@@ -127,5 +136,8 @@ async fn a_request_that_takes_too_long_is_given_up() {
     assert_eq!(answer.header("retry-after"), "1");
 
     locked.rollback().await.unwrap();
-    api.get("/v1/templates").await.expect(200);
+    wait_until("requests are served again", PATIENCE, async || {
+        api.get("/v1/templates").await.status == 200
+    })
+    .await;
 }

@@ -11,7 +11,7 @@ use tasker_shared::database::Database;
 use tasker_shared::readiness::claim_ready_tasks;
 use tasker_shared::steps::{ReceivedStep, StepError, StepOutcome, StepReport};
 use tasker_shared::steps::{complete_steps, receive_steps};
-use tasker_testing::TestDatabase;
+use tasker_testing::{PATIENCE, TestDatabase, wait_until};
 use tasker_web::{ComponentHealth, WebState};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -146,6 +146,15 @@ impl Api {
         let answer = self.post("/v1/tasks", &task).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.json()["task_uuid"].as_str().unwrap().to_owned()
+    }
+
+    /// Returns once this many requests have looked at their tasks and wait.
+    pub(crate) async fn until_waiting(&self, requests: usize) {
+        let expected = format!("{requests} requests wait for a task");
+        wait_until(&expected, PATIENCE, async || {
+            self.get("/health/ready").await.text.contains(&expected)
+        })
+        .await;
     }
 
     /// Claims, receives and hands out all steps that are ready, as orchestrator and worker do.

@@ -1,10 +1,8 @@
 //! Requests that wait for the end of a task.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use tasker_shared::config::DeploymentMode;
-use tasker_testing::{FaultProxy, PATIENCE, TestDatabase, wait_until};
+use tasker_testing::{FaultProxy, PATIENCE, TestDatabase};
 use tokio::time::timeout;
 
 use crate::support::{Api, TEMPLATE};
@@ -22,9 +20,12 @@ async fn waiting(api: &Api, uuid: &str) -> Value {
     answer.expect("nobody woke the request").expect(200)
 }
 
-/// Polls the answer and ends the task meanwhile.
+/// Ends the task once a request waits for it, and gives the answer.
 async fn end_while_waiting(api: &Api, uuid: &str) -> Value {
-    let (task, ()) = tokio::join!(waiting(api, uuid), api.run_to_end());
+    let (task, ()) = tokio::join!(waiting(api, uuid), async {
+        api.until_waiting(1).await;
+        api.run_to_end().await;
+    });
     task
 }
 
@@ -47,12 +48,18 @@ async fn every_end_ends_a_wait() {
     let api = Api::configured(patient).await;
     api.apply(TEMPLATE).await;
     let uuid = api.submit().await;
-    let (task, ()) = tokio::join!(waiting(&api, &uuid), api.fail());
+    let (task, ()) = tokio::join!(waiting(&api, &uuid), async {
+        api.until_waiting(1).await;
+        api.fail().await;
+    });
     assert_eq!(task["state"], "error");
 
     let uuid = api.submit().await;
     let cancel = format!("/v1/tasks/{uuid}/cancel");
-    let (task, _) = tokio::join!(waiting(&api, &uuid), api.act(&cancel));
+    let (task, _) = tokio::join!(waiting(&api, &uuid), async {
+        api.until_waiting(1).await;
+        api.act(&cancel).await.expect(200)
+    });
     assert_eq!(task["state"], "cancelled");
 }
 
@@ -99,7 +106,10 @@ async fn many_requests_wait_for_one_task() {
     api.apply(TEMPLATE).await;
     let uuid = api.submit().await;
     let waits = futures::future::join_all((0..20).map(|_| waiting(&api, &uuid)));
-    let (tasks, ()) = tokio::join!(waits, api.run_to_end());
+    let (tasks, ()) = tokio::join!(waits, async {
+        api.until_waiting(20).await;
+        api.run_to_end().await;
+    });
     assert!(tasks.iter().all(|task| task["state"] == "complete"));
 }
 
@@ -136,21 +146,11 @@ async fn a_wait_survives_the_loss_of_the_database() {
     let api = Api::on(proxy.url(), patient, Vec::new()).await;
     let uuid = workers.submit().await;
 
-    let outage = async {
+    let (task, ()) = tokio::join!(waiting(&api, &uuid), async {
+        api.until_waiting(1).await;
         proxy.cut();
         workers.run_to_end().await;
         proxy.resume();
-    };
-    let (task, ()) = tokio::join!(waiting(&api, &uuid), async {
-        // The request has to be waiting, not looking, when the connections are cut.
-        wait_until("the task was looked at", PATIENCE, async || {
-            let metrics = api.get("/metrics").await;
-            metrics
-                .text
-                .contains(r#"loop="task_waiter",reason="interval""#)
-        })
-        .await;
-        outage.await;
     });
     assert_eq!(task["state"], "complete");
 }
@@ -160,13 +160,9 @@ async fn a_server_that_stops_answers_those_who_wait() {
     let api = Api::configured(patient).await;
     api.apply(TEMPLATE).await;
     let uuid = api.submit().await;
-    let path = format!("/v1/tasks/{uuid}?wait_ms={LONG}");
-    let mut request = Box::pin(api.get(&path));
-    let not_yet = timeout(Duration::from_millis(50), &mut request).await;
-    assert!(not_yet.is_err(), "{not_yet:?}");
-
-    api.stop();
-
-    let answer = timeout(PATIENCE, request).await.unwrap();
-    assert_eq!(answer.expect(200)["state"], "pending");
+    let (task, ()) = tokio::join!(waiting(&api, &uuid), async {
+        api.until_waiting(1).await;
+        api.stop();
+    });
+    assert_eq!(task["state"], "pending");
 }
