@@ -20,6 +20,7 @@ declare
   v_due timestamptz;
   v_due_ms bigint;
   v_visible boolean;
+  v_clock timestamptz;
 begin
   perform set_config('synchronous_commit', 'off', true);
 
@@ -45,17 +46,19 @@ begin
   select ceil(extract(epoch from min(due_at) - v_now) * 1000) into next_due_ms from tasker.timers;
 
   woken_queues := '{}';
+  v_clock := clock_timestamp();
   for v_queue in select queue_name from tasker.namespaces order by queue_name loop
+    -- A parameter, because a plan that calls clock_timestamp() for each row reads the whole queue.
     execute format(
       'select
-        exists (select from pgmq.%1$I where vt <= clock_timestamp()),
-        (select min(vt) from pgmq.%1$I where vt > clock_timestamp())', 'q_' || v_queue
-    ) into v_visible, v_due;
+        exists (select from pgmq.%1$I where vt <= $1),
+        (select min(vt) from pgmq.%1$I where vt > $1)', 'q_' || v_queue
+    ) into v_visible, v_due using v_clock;
     if v_visible then
       woken_queues := woken_queues || v_queue;
       perform pg_notify('pgmq.q_' || v_queue || '.INSERT', '');
     end if;
-    v_due_ms := ceil(extract(epoch from v_due - clock_timestamp()) * 1000);
+    v_due_ms := ceil(extract(epoch from v_due - v_clock) * 1000);
     next_due_ms := least(next_due_ms, v_due_ms);
   end loop;
   -- Not greatest(), which would turn "nothing waits" into "due now".
