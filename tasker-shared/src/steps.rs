@@ -44,6 +44,39 @@ pub struct ReceivedStep {
     /// Set when the message came back because an earlier holder's lease ran out: the kind of error
     /// (`timeout` or `lease_expired`) to report for `attempt`. Such a step must not be run.
     pub expired: Option<String>,
+    /// Set when its JSON cannot be read, and says why: PostgreSQL stores numbers and depths that no
+    /// program of ours can hold. Such a step must not be run.
+    pub unreadable: Option<String>,
+}
+
+/// The JSON of a step, as it was sent.
+///
+/// It is read step by step, so that one that cannot be read does not take the others along.
+#[derive(sqlx::FromRow)]
+struct StepTexts {
+    context: String,
+    input: String,
+    dependency_results: String,
+}
+
+/// The same, read.
+#[derive(Default)]
+struct StepValues {
+    context: Value,
+    input: Value,
+    dependency_results: Map<String, Value>,
+}
+
+impl StepTexts {
+    fn read(&self) -> Result<StepValues, String> {
+        let problem = |what| move |error: serde_json::Error| format!("{what}: {error}");
+        Ok(StepValues {
+            context: serde_json::from_str(&self.context).map_err(problem("the task's context"))?,
+            input: serde_json::from_str(&self.input).map_err(problem("the step's input"))?,
+            dependency_results: serde_json::from_str(&self.dependency_results)
+                .map_err(problem("the results of the steps it depends on"))?,
+        })
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -59,32 +92,18 @@ struct ReceivedRow {
     max_attempts: i32,
     timeout_ms: i32,
     priority: i32,
-    context: Value,
-    input: Value,
-    dependency_results: Json<Map<String, Value>>,
+    #[sqlx(flatten)]
+    texts: StepTexts,
     expired: Option<String>,
 }
 
-/// Receives up to `limit` steps from the queues of the namespaces, in the order given, and starts
-/// an attempt of each under a lease.
-pub async fn receive_steps(
-    connection: &mut PgConnection,
-    namespaces: &[String],
-    worker: &str,
-    limit: i32,
-    lease: Duration,
-) -> Result<Vec<ReceivedStep>, Error> {
-    let rows: Vec<ReceivedRow> =
-        sqlx::query_as("select * from tasker.receive_steps($1, $2, $3, $4)")
-            .bind(namespaces)
-            .bind(worker)
-            .bind(limit)
-            .bind(milliseconds(lease))
-            .fetch_all(connection)
-            .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| ReceivedStep {
+impl From<ReceivedRow> for ReceivedStep {
+    fn from(row: ReceivedRow) -> Self {
+        let (values, unreadable) = match row.texts.read() {
+            Ok(values) => (values, None),
+            Err(problem) => (StepValues::default(), Some(problem)),
+        };
+        Self {
             id: StepId {
                 task_uuid: row.task_uuid,
                 step_no: row.step_no,
@@ -98,12 +117,39 @@ pub async fn receive_steps(
             max_attempts: row.max_attempts,
             timeout_ms: i64::from(row.timeout_ms),
             priority: row.priority,
-            context: row.context,
-            input: row.input,
-            dependency_results: row.dependency_results.0,
+            context: values.context,
+            input: values.input,
+            dependency_results: values.dependency_results,
             expired: row.expired,
-        })
-        .collect())
+            unreadable,
+        }
+    }
+}
+
+/// The columns of a received step; its JSON as text.
+const RECEIVE: &str = "\
+    select task_uuid, step_no, msg_id, namespace, template, step_name, handler, attempt, \
+      max_attempts, timeout_ms, priority, context::text, input::text, dependency_results::text, \
+      expired \
+    from tasker.receive_steps($1, $2, $3, $4)";
+
+/// Receives up to `limit` steps from the queues of the namespaces, in the order given, and starts
+/// an attempt of each under a lease.
+pub async fn receive_steps(
+    connection: &mut PgConnection,
+    namespaces: &[String],
+    worker: &str,
+    limit: i32,
+    lease: Duration,
+) -> Result<Vec<ReceivedStep>, Error> {
+    let rows: Vec<ReceivedRow> = sqlx::query_as(RECEIVE)
+        .bind(namespaces)
+        .bind(worker)
+        .bind(limit)
+        .bind(milliseconds(lease))
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().map(ReceivedStep::from).collect())
 }
 
 /// Why an attempt failed.

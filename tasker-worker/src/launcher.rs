@@ -108,6 +108,11 @@ impl Launcher {
             }
             return Fate::Tell(expired(step));
         }
+        if let Some(problem) = &step.unreadable {
+            let message = format!("it cannot be read: {problem}");
+            let error = step_error("invalid_input", message, None);
+            return Fate::Tell(outcome(step, StepOutcome::Fail(error)));
+        }
         if let Some(handler) = self.handlers.get(&step.handler) {
             return Fate::Start(handler.clone(), step);
         }
@@ -198,22 +203,28 @@ fn log(handler: &str, outcome: &StepOutcome) {
 
 /// The outcome of an attempt whose lease ran out in other hands.
 fn expired(step: ReceivedStep) -> Report {
-    let kind = step.expired.unwrap_or_else(|| LEASE_EXPIRED.to_owned());
+    let kind = step.expired.clone();
+    let kind = kind.unwrap_or_else(|| LEASE_EXPIRED.to_owned());
     let message = if kind == LEASE_EXPIRED {
         "the worker that ran the attempt did not keep its lease; it may have died".to_owned()
     } else {
         let timeout = step.timeout_ms;
         format!("the attempt did not end within its timeout of {timeout} ms")
     };
+    let retry = StepOutcome::Retry {
+        error: step_error(&kind, message, None),
+        after: None,
+    };
+    outcome(step, retry)
+}
+
+fn outcome(step: ReceivedStep, outcome: StepOutcome) -> Report {
     Report::Outcome(StepReport {
         id: step.id,
         attempt: step.attempt,
         msg_id: step.msg_id,
         namespace: step.namespace,
-        outcome: StepOutcome::Retry {
-            error: step_error(&kind, message, None),
-            after: None,
-        },
+        outcome,
     })
 }
 

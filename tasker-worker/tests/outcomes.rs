@@ -1,5 +1,7 @@
 //! What becomes of a step, by what its handler does.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod world;
 
 use serde::{Deserialize, Serialize};
@@ -89,7 +91,7 @@ async fn a_handler_is_told_who_asks() {
             "template": step.template(),
             "attempt": [step.attempt(), step.max_attempts()],
             "priority": step.priority(),
-            "timeout_ms": step.timeout().as_millis() as u64,
+            "timeout_seconds": step.timeout().as_secs(),
         }))
     }
     let world = World::create().await;
@@ -115,7 +117,7 @@ async fn a_handler_is_told_who_asks() {
             "template": "shop/one@1.0.0",
             "attempt": [1, 4],
             "priority": 7,
-            "timeout_ms": 5000,
+            "timeout_seconds": 5,
         }))
     );
     assert_eq!(detail.steps[0].worker.as_deref(), Some(worker.name()));
@@ -281,6 +283,34 @@ async fn a_result_that_cannot_be_stored_fails_its_step_and_no_other() {
     );
     assert_eq!(error_of(&detail.steps[2]).1, "a\u{fffd}b");
     assert_eq!(detail.steps[3].result, Some(json!({ "ok": true })));
+    worker.drain().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_context_that_no_program_can_hold_fails_its_task_and_no_other() {
+    let world = World::create().await;
+    world
+        .template("one", "  - { name: only, handler: builtin.noop }")
+        .await;
+    let nested = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+    for value in ["1e400", &nested] {
+        sqlx::query("select tasker.submit_task('shop', 'one', $1::jsonb)")
+            .bind(format!(r#"{{ "amount": {value} }}"#))
+            .execute(&world.pool)
+            .await
+            .unwrap();
+    }
+    let good = world.submit("one", json!({})).await;
+
+    let worker = world.start(Handlers::new());
+
+    world.run_to(good, TaskState::Complete).await;
+    wait_until("the others failed", PATIENCE, async || {
+        let failed = "select count(*) from tasker.steps where error ->> 'kind' = 'invalid_input'";
+        world.count(failed).await == 2
+    })
+    .await;
     worker.drain().await;
     world.assert_sound().await;
 }
