@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tasker_shared::channel::ChannelStatus;
 use tasker_shared::channel::registry::{self, ChannelHealthStatus};
-use tasker_shared::database::schema_is_current;
+use tasker_shared::database::{Database, schema_is_current};
 use tasker_shared::error::Error;
 use tasker_shared::telemetry::render_prometheus;
 use tokio::time::timeout;
@@ -18,7 +18,7 @@ use tracing::warn;
 use utoipa::ToSchema;
 
 use crate::schema;
-use crate::state::{ComponentHealth, WebState};
+use crate::state::{ComponentHealth, Probes};
 
 /// How long the database may take to answer a probe; orchestrators of containers give probes a
 /// few seconds at most.
@@ -94,17 +94,9 @@ pub(crate) async fn live() -> Json<Live> {
         (status = 503, body = Readiness, description = "Something is not; the checks say what."),
     ),
 )]
-pub(crate) async fn ready(State(state): State<WebState>) -> (StatusCode, Json<Readiness>) {
-    let mut checks = check_database(&state).await;
-    checks.push(Check {
-        name: "task_waiter".to_owned(),
-        healthy: state.waiter.is_running(),
-        detail: Some(format!(
-            "{} requests wait for a task",
-            state.waiter.asleep()
-        )),
-    });
-    checks.extend((state.components)().into_iter().map(Check::from));
+pub(crate) async fn ready(State(probes): State<Probes>) -> (StatusCode, Json<Readiness>) {
+    let mut checks = check_database(&probes.database).await;
+    checks.extend((probes.components)().into_iter().map(Check::from));
     if checks.iter().all(|check| check.healthy) {
         let status = "ready";
         return (StatusCode::OK, Json(Readiness { status, checks }));
@@ -125,7 +117,7 @@ impl From<ComponentHealth> for Check {
 }
 
 /// Asks the database once, for its schema; an answer of any kind shows that it is there.
-async fn check_database(state: &WebState) -> Vec<Check> {
+async fn check_database(database: &Database) -> Vec<Check> {
     let check = |name: &str, problem: Option<&str>| Check {
         name: name.to_owned(),
         healthy: problem.is_none(),
@@ -133,7 +125,7 @@ async fn check_database(state: &WebState) -> Vec<Check> {
     };
     let migrate = Some("the schema is not the one of this version: run `tasker migrate`");
     let away = |reason| vec![check("database", Some(reason))];
-    match timeout(PROBE_TIMEOUT, schema_is_current(&state.database)).await {
+    match timeout(PROBE_TIMEOUT, schema_is_current(database)).await {
         Ok(Ok(true)) => vec![check("database", None), check("schema", None)],
         Ok(Ok(false) | Err(Error::Schema(_))) => {
             vec![check("database", None), check("schema", migrate)]
@@ -153,8 +145,9 @@ async fn check_database(state: &WebState) -> Vec<Check> {
     tag = "health",
     responses((status = 200, body = ChannelHealth, description = "Every channel.")),
 )]
-pub(crate) async fn channels(State(state): State<WebState>) -> Json<ChannelHealth> {
-    let (status, warnings) = match registry::check_channel_health(state.channel_warning_threshold) {
+pub(crate) async fn channels(State(probes): State<Probes>) -> Json<ChannelHealth> {
+    let (status, warnings) = match registry::check_channel_health(probes.channel_warning_threshold)
+    {
         ChannelHealthStatus::Healthy => ("Healthy", Vec::new()),
         ChannelHealthStatus::Degraded { warnings } => ("Degraded", warnings),
     };

@@ -12,6 +12,7 @@ mod health;
 mod limits;
 mod nul;
 mod observe;
+mod operate;
 mod problem;
 mod queues;
 mod router;
@@ -26,5 +27,5 @@ mod templates;
 mod waiter;
 
 pub use router::openapi;
-pub use server::serve;
-pub use state::{ComponentHealth, ComponentsCheck, WebState};
+pub use server::{serve, serve_probes};
+pub use state::{ComponentHealth, ComponentsCheck, Probes, WebState};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::problem::{Kind, Mistake, Problem};
+use crate::problem::Problem;
 
 /// Refuses a value that holds `\u0000`, and names the place. `path` is where the value itself is.
 pub(crate) fn refuse_nul(path: &str, value: &Value) -> Result<(), Problem> {
@@ -22,13 +22,8 @@ pub(crate) fn refuse_nul_in_text(path: &str, text: Option<&str>) -> Result<(), P
 
 fn holds_nul(path: &str) -> Problem {
     let message = "a string holds the character \\u0000, which PostgreSQL cannot store";
-    Problem::new(Kind::InvalidInput, format!("{path}: {message}"))
+    Problem::mistake(path, message)
         .hint("leave the character out, or encode the string, in base64 for example")
-        .errors(vec![Mistake {
-            path: path.to_owned(),
-            message: message.to_owned(),
-            ..Mistake::default()
-        }])
 }
 
 /// The path of the first string that holds the character; depth is bounded by the JSON reader.

@@ -202,6 +202,16 @@ impl Problem {
         self
     }
 
+    /// One mistake in the input, at this place.
+    pub(crate) fn mistake(path: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self::new(Kind::InvalidInput, format!("{path}: {message}")).errors(vec![Mistake {
+            path: path.to_owned(),
+            message,
+            ..Mistake::default()
+        }])
+    }
+
     /// An answer that tells nothing but where to look; `cause` goes to the log.
     pub(crate) fn internal(cause: impl std::fmt::Display) -> Self {
         error!(%cause, "a request failed");

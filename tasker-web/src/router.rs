@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -17,8 +18,8 @@ use utoipa_axum::routes;
 use crate::limits::{Limits, admit, deadline};
 use crate::observe::{observe, panicked};
 use crate::problem::{Kind, Problem};
-use crate::state::WebState;
-use crate::{docs, document, health, queues, steps, submit, tasks, templates};
+use crate::state::{Probes, WebState};
+use crate::{docs, document, health, operate, queues, steps, submit, tasks, templates};
 
 /// The whole service.
 pub(crate) fn router(state: WebState) -> Router {
@@ -35,13 +36,20 @@ pub(crate) fn router(state: WebState) -> Router {
     let bounded = requests
         .merge(waits)
         .layer(from_fn_with_state(limits, admit));
-    let (router, _) = bounded.merge(process_routes()).split_for_parts();
+    let unbounded = probe_routes().merge(document_routes());
+    let (router, _) = bounded.merge(unbounded).split_for_parts();
     with_net(
         router
             .route("/", get(docs::index))
             .route("/docs", get(docs::docs)),
     )
     .with_state(state)
+}
+
+/// The probes alone.
+pub(crate) fn probes_router(probes: Probes) -> Router {
+    let (router, _) = probe_routes::<Probes>().split_for_parts();
+    with_net(router).with_state(probes)
 }
 
 /// Adds what every route has around it, those included that do not exist.
@@ -58,7 +66,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let routes = OpenApiRouter::with_openapi(document::Document::openapi())
         .merge(api_routes())
         .merge(wait_routes())
-        .merge(process_routes());
+        .merge(probe_routes())
+        .merge(document_routes());
     document::complete(routes.into_openapi())
 }
 
@@ -74,8 +83,8 @@ fn api_routes() -> OpenApiRouter<WebState> {
         .routes(routes!(submit::submit_task, tasks::list_tasks))
         .routes(routes!(submit::submit_batch))
         .routes(routes!(tasks::task_history))
-        .routes(routes!(tasks::cancel_task))
-        .routes(routes!(tasks::resolve_task))
+        .routes(routes!(operate::cancel_task))
+        .routes(routes!(operate::resolve_task))
         .routes(routes!(steps::retry_step))
         .routes(routes!(steps::skip_step))
         .routes(routes!(steps::resolve_step))
@@ -88,12 +97,21 @@ fn wait_routes() -> OpenApiRouter<WebState> {
 }
 
 /// Requests about the process, which are answered however busy it is.
-fn process_routes() -> OpenApiRouter<WebState> {
+fn probe_routes<S>() -> OpenApiRouter<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Probes: FromRef<S>,
+{
     OpenApiRouter::new()
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::channels))
         .routes(routes!(health::metrics))
+}
+
+/// What describes the API.
+fn document_routes() -> OpenApiRouter<WebState> {
+    OpenApiRouter::new()
         .routes(routes!(templates::template_schema))
         .routes(routes!(openapi_document))
 }

@@ -1,15 +1,20 @@
 //! The server: accepts connections until it is told to stop, then lets requests end.
 
 use std::io;
+use std::time::Duration;
 
+use axum::Router;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::router::router;
-use crate::state::WebState;
+use crate::router::{probes_router, router};
+use crate::state::{Probes, WebState};
+
+/// How long probes that are in progress may take when their server stops.
+const PROBES_GRACE: Duration = Duration::from_secs(5);
 
 /// Serves the API until `shutdown`, then for as long as requests in progress take.
 ///
@@ -23,27 +28,58 @@ pub async fn serve(
     state: WebState,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
+    info!(address = %listener.local_addr()?, "the API listens");
     let grace = state.config.request_timeout();
     let waiter = state.waiter.clone();
-    info!(address = %listener.local_addr()?, "the API listens");
+    let stop = shutdown.clone();
+    let drain = async move {
+        stop.cancelled().await;
+        waiter.stop();
+    };
+    run(listener, router(state), drain, grace).await
+}
+
+/// Serves health and metrics alone, for processes that have no API.
+///
+/// # Errors
+/// When the listener breaks.
+pub async fn serve_probes(
+    listener: TcpListener,
+    probes: Probes,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    info!(address = %listener.local_addr()?, "the probes listen");
+    let drain = shutdown.cancelled_owned();
+    run(listener, probes_router(probes), drain, PROBES_GRACE).await
+}
+
+/// Serves until `drain` has ended, and then no longer than `grace`.
+async fn run(
+    listener: TcpListener,
+    router: Router,
+    drain: impl Future<Output = ()> + Send + 'static,
+    grace: Duration,
+) -> io::Result<()> {
     // Answers are small and written whole; Nagle's algorithm would only hold them back.
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
             debug!(%error, "could not set TCP_NODELAY");
         }
     });
-    let stop = shutdown.clone();
-    let drain = async move {
-        stop.cancelled().await;
-        waiter.stop();
+    let draining = CancellationToken::new();
+    let drain = {
+        let draining = draining.clone();
+        async move {
+            drain.await;
+            draining.cancel();
+        }
     };
-    let server = axum::serve(listener, router(state)).with_graceful_shutdown(drain);
     let cut_off = async {
-        shutdown.cancelled().await;
+        draining.cancelled().await;
         sleep(grace).await;
     };
     tokio::select! {
-        ended = server => ended,
+        ended = axum::serve(listener, router).with_graceful_shutdown(drain) => ended,
         () = cut_off => {
             warn!("requests that did not end in time were cut off");
             Ok(())

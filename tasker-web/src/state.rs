@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::FromRef;
 use pgmq_notify::ListenerSettings;
 use tasker_shared::config::{TaskerConfig, WebConfig};
 use tasker_shared::database::Database;
@@ -18,6 +19,15 @@ pub struct WebState {
     pub(crate) config: Arc<WebConfig>,
     /// Wakes requests that wait for the end of a task.
     pub(crate) waiter: TaskWaiter,
+    /// What probes of the process look at.
+    pub(crate) probes: Probes,
+}
+
+/// What probes of a process look at; all that a process without the API serves.
+#[derive(Clone)]
+pub struct Probes {
+    /// The database of the process.
+    pub(crate) database: Database,
     /// Usage of a channel, from 0 to 1, from which `/health/channels` calls it degraded.
     pub(crate) channel_warning_threshold: f64,
     /// How the loops of this process are, for `/health/ready`.
@@ -62,14 +72,44 @@ impl WebState {
             max_waiters(&config.web),
             shutdown,
         );
+        let components = with_waiter(components, waiter.clone());
         Self {
+            probes: Probes::new(database.clone(), config, components),
             database,
             config: Arc::new(config.web.clone()),
             waiter,
+        }
+    }
+}
+
+impl Probes {
+    /// Probes of a process that reaches this database and has these components.
+    pub fn new(database: Database, config: &TaskerConfig, components: ComponentsCheck) -> Self {
+        Self {
+            database,
             channel_warning_threshold: config.mpsc_channels.overflow_policy.log_warning_threshold,
             components,
         }
     }
+}
+
+impl FromRef<WebState> for Probes {
+    fn from_ref(state: &WebState) -> Self {
+        state.probes.clone()
+    }
+}
+
+/// Adds the waiter to the components of the process.
+fn with_waiter(components: ComponentsCheck, waiter: TaskWaiter) -> ComponentsCheck {
+    Arc::new(move || {
+        let mut all = components();
+        all.push(ComponentHealth {
+            name: "task_waiter".to_owned(),
+            healthy: waiter.is_running(),
+            detail: Some(format!("{} requests wait for a task", waiter.asleep())),
+        });
+        all
+    })
 }
 
 /// Most requests that wait for tasks at the same time: three quarters of all requests, so that

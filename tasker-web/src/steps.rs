@@ -9,18 +9,19 @@ use tasker_shared::tasks::TaskDetail;
 use utoipa::ToSchema;
 
 use crate::extract::{OptionalJsonBody, PathParts};
-use crate::nul::{refuse_nul, refuse_nul_in_text};
+use crate::nul::refuse_nul;
+use crate::operate::{ACTOR, ReasonRequest, check_reason, operate};
 use crate::problem::Problem;
 use crate::schema;
 use crate::state::WebState;
-use crate::tasks::{ACTOR, ReasonRequest, operate, parse_task_uuid};
+use crate::tasks::parse_task_uuid;
 
 /// How an operator settles a step.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SettlementRequest {
     /// Kept in the history.
-    #[schema(example = "paid by bank transfer")]
+    #[schema(example = "paid by bank transfer", max_length = 2000)]
     reason: Option<String>,
     /// What the steps that depend on it see as its result; null where none is given.
     #[serde(default)]
@@ -55,7 +56,7 @@ pub(crate) async fn retry_step(
 ) -> Result<Json<TaskDetail>, Problem> {
     let task_uuid = parse_task_uuid(&task_uuid)?;
     let reason = request.reason.as_deref();
-    refuse_nul_in_text("reason", reason)?;
+    check_reason(reason)?;
     operate(&state, "retry_step", task_uuid, async |connection| {
         operator::retry_step(connection, task_uuid, &step_name, ACTOR, reason).await
     })
@@ -126,7 +127,7 @@ async fn settle(
     reason: Option<&str>,
 ) -> Result<Json<TaskDetail>, Problem> {
     let task_uuid = parse_task_uuid(&task_uuid)?;
-    refuse_nul_in_text("reason", reason)?;
+    check_reason(reason)?;
     let (Settlement::Skip(result) | Settlement::Resolve(result)) = settlement;
     refuse_nul("result", result)?;
     operate(state, "settle_step", task_uuid, async |connection| {

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::extract::JsonBody;
 use crate::nul::{refuse_nul, refuse_nul_in_text};
-use crate::problem::{Kind, Mistake, Problem};
+use crate::problem::Problem;
 use crate::schema;
 use crate::state::WebState;
 
@@ -162,13 +162,7 @@ const fn status(created: bool) -> StatusCode {
 
 fn batch_too_large(len: usize, limit: usize) -> Problem {
     let message = format!("{len} tasks are more than the {limit} that one batch may have");
-    Problem::new(Kind::InvalidInput, format!("tasks: {message}"))
-        .hint("send several batches; web.max_batch_tasks is the limit")
-        .errors(vec![Mistake {
-            path: "tasks".to_owned(),
-            message,
-            ..Mistake::default()
-        }])
+    Problem::mistake("tasks", message).hint("send several; web.max_batch_tasks is the limit")
 }
 
 /// One call, one transaction; the database's triggers announce the tasks.

@@ -1,4 +1,4 @@
-//! Tasks, looked at and moved by operators.
+//! Tasks, looked at.
 
 use std::time::Duration;
 
@@ -7,21 +7,16 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use tasker_shared::error::Error;
 use tasker_shared::ids::{StepId, TaskUuid};
-use tasker_shared::operator;
 use tasker_shared::tasks::{self, TaskDetail, TaskFilter, TaskSummary, Transition};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::cursor;
-use crate::extract::{OptionalJsonBody, Params, PathParts};
-use crate::nul::refuse_nul_in_text;
+use crate::extract::{Params, PathParts};
 use crate::problem::{Kind, Problem};
 use crate::schema;
 use crate::state::WebState;
-
-/// Who the transition log says moved a task or step through this API.
-pub(crate) const ACTOR: &str = "operator:rest";
 
 /// Which tasks to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -71,15 +66,6 @@ pub(crate) struct History {
     task_uuid: TaskUuid,
     #[schema(value_type = Vec<schema::Transition>)]
     transitions: Vec<Transition>,
-}
-
-/// Why an operator does what they do.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ReasonRequest {
-    /// Kept in the history.
-    #[schema(example = "the customer called")]
-    pub(crate) reason: Option<String>,
 }
 
 /// List tasks
@@ -258,87 +244,6 @@ pub(crate) async fn task_history(
     }))
 }
 
-/// Cancel a task
-///
-/// What is not started never starts; handlers that run are told. A task that is cancelled already
-/// stays as it is; one that ended otherwise is a conflict.
-#[utoipa::path(
-    post,
-    path = "/v1/tasks/{task_uuid}/cancel",
-    tag = "tasks",
-    params(("task_uuid" = Uuid, Path, description = "Identity of the task")),
-    request_body = Option<ReasonRequest>,
-    responses(
-        (status = 200, body = schema::Task, description = "The task as it is now."),
-        (status = 404, response = Problem),
-        (status = 409, response = Problem),
-        (status = 422, response = Problem),
-    ),
-)]
-pub(crate) async fn cancel_task(
-    State(state): State<WebState>,
-    PathParts(task_uuid): PathParts<String>,
-    OptionalJsonBody(request): OptionalJsonBody<ReasonRequest>,
-) -> Result<Json<TaskDetail>, Problem> {
-    let task_uuid = parse_task_uuid(&task_uuid)?;
-    let reason = request.reason.as_deref();
-    refuse_nul_in_text("reason", reason)?;
-    operate(&state, "cancel_task", task_uuid, async |connection| {
-        operator::cancel_task(connection, task_uuid, ACTOR, reason).await
-    })
-    .await
-}
-
-/// Mark a failed task as dealt with elsewhere
-///
-/// A task that is not in `error` is a conflict.
-#[utoipa::path(
-    post,
-    path = "/v1/tasks/{task_uuid}/resolve",
-    tag = "tasks",
-    params(("task_uuid" = Uuid, Path, description = "Identity of the task")),
-    request_body = Option<ReasonRequest>,
-    responses(
-        (status = 200, body = schema::Task, description = "The task as it is now."),
-        (status = 404, response = Problem),
-        (status = 409, response = Problem),
-        (status = 422, response = Problem),
-    ),
-)]
-pub(crate) async fn resolve_task(
-    State(state): State<WebState>,
-    PathParts(task_uuid): PathParts<String>,
-    OptionalJsonBody(request): OptionalJsonBody<ReasonRequest>,
-) -> Result<Json<TaskDetail>, Problem> {
-    let task_uuid = parse_task_uuid(&task_uuid)?;
-    let reason = request.reason.as_deref();
-    refuse_nul_in_text("reason", reason)?;
-    operate(&state, "resolve_task", task_uuid, async |connection| {
-        operator::resolve_task(connection, task_uuid, ACTOR, reason).await
-    })
-    .await
-}
-
-/// Does what an operator wants and looks at the task, in one transaction.
-pub(crate) async fn operate(
-    state: &WebState,
-    call: &'static str,
-    task_uuid: TaskUuid,
-    action: impl AsyncFnOnce(&mut sqlx::PgConnection) -> Result<(), Error>,
-) -> Result<Json<TaskDetail>, Problem> {
-    let task = state
-        .database
-        .call(call, async |connection| {
-            let mut transaction = sqlx::Connection::begin(connection).await?;
-            action(&mut transaction).await?;
-            let task = tasks::get_task(&mut transaction, task_uuid).await?;
-            transaction.commit().await?;
-            Ok(task)
-        })
-        .await?;
-    task.map(Json).ok_or_else(|| no_task(task_uuid))
-}
-
 /// Reads the uuid of a task in a path.
 pub(crate) fn parse_task_uuid(text: &str) -> Result<TaskUuid, Problem> {
     text.parse().map_err(|_| {
@@ -350,7 +255,7 @@ pub(crate) fn parse_task_uuid(text: &str) -> Result<TaskUuid, Problem> {
     })
 }
 
-fn no_task(task_uuid: TaskUuid) -> Problem {
+pub(crate) fn no_task(task_uuid: TaskUuid) -> Problem {
     let problem = Problem::new(Kind::NotFound, format!("there is no task {task_uuid}"));
     // A step's uuid is its task's with the number of the step in it.
     let StepId { task_uuid, step_no } = StepId::from_step_uuid(task_uuid.0);

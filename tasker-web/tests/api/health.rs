@@ -1,10 +1,15 @@
 //! Health of the process.
 
-use serde_json::json;
-use tasker_testing::TestDatabase;
-use tasker_web::ComponentHealth;
+use std::sync::Arc;
 
-use crate::support::Api;
+use serde_json::json;
+use tasker_shared::config::TaskerConfig;
+use tasker_testing::TestDatabase;
+use tasker_web::{ComponentHealth, Probes};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Answer, Api};
 
 #[tokio::test]
 async fn a_process_that_runs_is_live_and_ready() {
@@ -117,4 +122,29 @@ async fn metrics_are_in_the_format_that_prometheus_reads() {
             .text
             .contains("# TYPE tasker_http_requests_total counter")
     );
+}
+
+#[tokio::test]
+async fn a_process_without_the_api_serves_its_probes_alone() {
+    let api = Api::start().await;
+    let components = vec![ComponentHealth {
+        name: "worker".to_owned(),
+        healthy: true,
+        detail: None,
+    }];
+    let components = Arc::new(move || components.clone());
+    let probes = Probes::new(api.database.clone(), &TaskerConfig::default(), components);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let shutdown = CancellationToken::new();
+    let server = tokio::spawn(tasker_web::serve_probes(listener, probes, shutdown.clone()));
+    let get = |path: &str| Answer::of(api.client.get(format!("{base}{path}")));
+
+    let ready = get("/health/ready").await.expect(200);
+    assert_eq!(ready["checks"][2]["name"], "worker");
+    assert_eq!(get("/metrics").await.status, 200);
+    get("/v1/tasks").await.problem(404, "unknown-route");
+
+    shutdown.cancel();
+    server.await.unwrap().unwrap();
 }

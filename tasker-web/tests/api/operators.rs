@@ -181,7 +181,11 @@ async fn members_that_an_action_does_not_take_are_refused() {
     let problem = api.post(&path, &json!({"result": 1})).await;
     let problem = problem.problem(422, "invalid-input");
     assert_eq!(problem["errors"][0]["path"], "result");
-    for body in [json!({"reason": "\0"}), json!({"result": {"\0": 1}})] {
+    for body in [
+        json!({"reason": "\0"}),
+        json!({"reason": "x".repeat(2001)}),
+        json!({"result": {"\0": 1}}),
+    ] {
         let path = format!("/v1/tasks/{uuid}/steps/charge/resolve");
         api.post(&path, &body).await.problem(422, "invalid-input");
     }
