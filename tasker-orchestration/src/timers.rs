@@ -82,12 +82,13 @@ pub(crate) async fn run(
     let mut connection = engine.database.dedicated();
     let mut outage = Outage::new("fire due timers", engine.backoff);
     let mut next_look = Instant::now();
+    let mut not_before = next_look;
     let mut next_search = Instant::now() + jittered(settings.max_sleep);
     loop {
         let reason = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            () = engine.signals.timers() => "timer_set",
+            () = told_to_look(engine, not_before) => "timer_set",
             () = sleep_until(next_look) => "due",
         };
         metrics().woke("timers", reason);
@@ -109,8 +110,15 @@ pub(crate) async fn run(
             }
             Err(error) => outage.failed(&error),
         };
+        not_before = Instant::now() + RESOLUTION;
         next_look = Instant::now() + pause;
     }
+}
+
+/// Returns when a timer was set; a burst of them is one look.
+async fn told_to_look(engine: &Engine, not_before: Instant) {
+    sleep_until(not_before).await;
+    engine.signals.timers().await;
 }
 
 async fn fire(

@@ -48,21 +48,21 @@ impl ReadinessFallbackPoller {
         stop: CancellationToken,
     ) {
         let mut outage = Outage::new("poll for ready tasks", engine.backoff);
-        let mut pause = jittered(self.interval);
+        let (mut pause, mut reason) = (jittered(self.interval), "interval");
         loop {
             tokio::select! {
-                () = sleep(pause) => metrics().woke("fallback_poller", "interval"),
+                () = sleep(pause) => metrics().woke("fallback_poller", reason),
                 () = stop.cancelled() => return,
             }
-            pause = match self.look(engine).await {
+            (pause, reason) = match self.look(engine).await {
                 Ok(tasks) => {
                     outage.over();
                     if announce(tasks, commands).await.is_err() {
                         return;
                     }
-                    jittered(self.interval)
+                    (jittered(self.interval), "interval")
                 }
-                Err(error) => outage.failed(&error),
+                Err(error) => (outage.failed(&error), "retry"),
             };
         }
     }

@@ -1,0 +1,183 @@
+//! What is understood of notifications, and what happens to it when a channel is full.
+
+use proptest::prelude::*;
+use serde_json::json;
+use tasker_shared::announcer::TASK_STATE;
+use tasker_shared::channel::{self, ChannelSpec};
+use tasker_shared::ids::TaskUuid;
+use uuid::Uuid;
+
+use super::*;
+use crate::commands::TriggeredBy;
+use crate::task_readiness::events::TaskReadyEvent;
+
+fn task_ready(payload: &str) -> TaskReadyEvent {
+    match ReadinessEventClassifier::classify(TASK_READY, payload) {
+        Ok(Classified::Readiness(TaskReadinessEvent::TaskReady(event))) => event,
+        other => panic!("{payload} is {other:?}"),
+    }
+}
+
+fn event(task_uuid: TaskUuid) -> TaskReadyEvent {
+    task_ready(&json!({"task_uuids": [task_uuid], "triggered_by": "task_start"}).to_string())
+}
+
+proptest! {
+    #[test]
+    fn what_is_announced_of_ready_tasks_is_read(
+        uuids in prop::collection::vec(any::<u128>(), 0..100),
+        namespace in prop::option::of("[a-z][a-z0-9_]{0,28}"),
+        by_start in any::<bool>(),
+    ) {
+        let triggered_by = if by_start {
+            TriggeredBy::TaskStart
+        } else {
+            TriggeredBy::StepTransition
+        };
+        let task_uuids: Vec<_> = uuids.into_iter().map(Uuid::from_u128).map(TaskUuid).collect();
+        let payload = json!({
+            "namespace": namespace,
+            "task_uuids": task_uuids,
+            "count": task_uuids.len(),
+            "triggered_by": triggered_by,
+        });
+
+        let event = task_ready(&payload.to_string());
+
+        prop_assert_eq!(event.task_uuids, task_uuids);
+        prop_assert_eq!(event.namespace, namespace);
+        prop_assert_eq!(event.triggered_by, triggered_by);
+    }
+
+    #[test]
+    fn no_payload_on_any_channel_is_more_than_an_event_or_ignored(
+        channel in prop_oneof![
+            Just(TASK_READY.to_owned()),
+            Just(NAMESPACE_CREATED.to_owned()),
+            Just(TIMER_SET.to_owned()),
+            ".{0,64}",
+        ],
+        payload in prop_oneof![".{0,200}", "\\{\"[a-z_]{1,12}\": .{0,40}\\}"],
+    ) {
+        let known = CHANNELS.contains(&channel.as_str());
+        let classified = ReadinessEventClassifier::classify(&channel, &payload);
+        prop_assert_eq!(known, !matches!(classified, Err(Ignored::Foreign)));
+    }
+}
+
+#[test]
+fn a_payload_without_what_it_must_have_is_malformed() {
+    for (channel, payload) in [
+        (TASK_READY, ""),
+        (TASK_READY, "{}"),
+        (
+            TASK_READY,
+            r#"{"task_uuids": ["x"], "triggered_by": "task_start"}"#,
+        ),
+        (
+            TASK_READY,
+            r#"{"task_uuids": [], "triggered_by": "a_wish"}"#,
+        ),
+        (NAMESPACE_CREATED, "{}"),
+        (NAMESPACE_CREATED, r#"{"namespace": 1}"#),
+    ] {
+        let classified = ReadinessEventClassifier::classify(channel, payload);
+        assert!(
+            matches!(classified, Err(Ignored::Malformed(_))),
+            "{payload}: {classified:?}"
+        );
+    }
+}
+
+#[test]
+fn a_payload_longer_than_postgresql_sends_is_not_even_read() {
+    let payload = json!({"triggered_by": "task_start", "padding": "x".repeat(8000)});
+    assert!(matches!(
+        ReadinessEventClassifier::classify(TASK_READY, &payload.to_string()),
+        Err(Ignored::Oversized(_))
+    ));
+}
+
+#[test]
+fn a_channel_that_is_not_listened_to_is_foreign() {
+    for channel in [TASK_STATE, "pgmq.q_worker_a_queue.INSERT", ""] {
+        assert!(matches!(
+            ReadinessEventClassifier::classify(channel, "{}"),
+            Err(Ignored::Foreign)
+        ));
+    }
+}
+
+#[test]
+fn a_field_of_a_later_version_does_not_make_a_payload_malformed() {
+    let event = task_ready(r#"{"triggered_by": "task_start", "mood": "good"}"#);
+    assert_eq!(event.triggered_by, TriggeredBy::TaskStart);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_stays_full_turns_events_into_a_look() {
+    let spec = |name| ChannelSpec {
+        name,
+        component: "test",
+        capacity: 1,
+    };
+    let (readiness, _nobody_reads) = channel::bounded(spec("readiness"));
+    let (orchestration, mut others) = channel::bounded(spec("orchestration"));
+    let (notifications, inbox) = channel::bounded(ChannelSpec {
+        name: "notifications",
+        component: "test",
+        capacity: 10,
+    });
+    let routes = Routes {
+        readiness,
+        orchestration,
+        send_timeout: Duration::from_secs(1),
+        retry: tasker_shared::config::EventSystemsConfig::default()
+            .task_readiness
+            .event_channel,
+    };
+    let signals = Signals::default();
+    let received = |channel: &str, payload: &str| Received {
+        what: ListenEvent::Notification {
+            channel: channel.to_owned(),
+            payload: payload.to_owned(),
+        },
+        at: tokio::time::Instant::now(),
+    };
+    let ready = r#"{"triggered_by": "task_start"}"#;
+    for _ in 0..3 {
+        notifications
+            .send(received(TASK_READY, ready))
+            .await
+            .unwrap();
+    }
+    notifications.send(received(TIMER_SET, "{}")).await.unwrap();
+    let classifier = run(
+        Inbox::new(inbox),
+        &routes,
+        &signals,
+        CancellationToken::new(),
+    );
+    let looks = async {
+        assert_eq!(others.recv().await, Some(OrchestrationEvent::TimerSet));
+        signals.ready_tasks().await;
+    };
+
+    tokio::select! {
+        () = classifier => panic!("the classifier ended"),
+        () = looks => {}
+    }
+}
+
+#[test]
+fn a_coalesced_event_names_its_first_task() {
+    let task_uuid = TaskUuid(Uuid::from_u128(7 << 16));
+    let command = crate::commands::OrchestrationCommand::from(event(task_uuid));
+    assert!(matches!(
+        command,
+        crate::commands::OrchestrationCommand::ProcessTaskReadiness {
+            task_uuid: Some(first),
+            ..
+        } if first == task_uuid
+    ));
+}
