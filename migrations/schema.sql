@@ -2089,7 +2089,8 @@ begin
         p_step_name, v_step.state, v_task.state
       ),
       hint = case v_step.state when 'in_progress' then
-        'wait until its attempt has ended, or cancel the task' end;
+        'wait until its attempt has ended, or cancel the task'
+        else 'only a step that waits, or that failed, can be settled' end;
   end if;
 
   update tasker.steps

@@ -74,21 +74,21 @@ enum Command {
 impl Cli {
     /// Runs the command.
     pub(crate) async fn run(self) -> Result<(), Failure> {
-        let setup = self.setup;
+        let setup = &self.setup;
         match self.command {
             Command::Dev(args) => dev::run(args, setup).await,
             Command::Demo(args) => demo::run(args, setup).await,
             Command::Orchestrator(args) => orchestrator::run(args, setup).await,
             Command::Worker(args) => worker::run(args, setup).await,
             Command::Migrate(args) => migrate::run(args, setup).await,
-            Command::Config(command) => config::run(command, setup),
+            Command::Config(command) => config::run(&command, setup),
             Command::Template(command) => template::run(command, setup).await,
             Command::Task(command) => task::run(command, setup).await,
             Command::Step(command) => step::run(command, setup).await,
             Command::Queue(command) => queue::run(command, setup).await,
             Command::Doctor(args) => doctor::run(args, setup).await,
             Command::Bench(args) => bench::run(args, setup).await,
-            Command::Openapi(args) => openapi::run(args, setup),
+            Command::Openapi(args) => openapi::run(&args),
         }
     }
 }

@@ -56,7 +56,7 @@ impl Output {
         if self.json {
             return Ok(());
         }
-        write_out(&format!("{text}\n"))
+        verbatim(&format!("{text}\n"))
     }
 
     /// Prints a document for a machine over several lines; nothing where the answer is for people.
@@ -65,7 +65,7 @@ impl Output {
             return Ok(());
         }
         let text = serde_json::to_string_pretty(document).map_err(|error| not_json(&error))?;
-        write_out(&format!("{text}\n"))
+        verbatim(&format!("{text}\n"))
     }
 
     /// Prints a document of a stream for a machine, on one line.
@@ -74,13 +74,16 @@ impl Output {
             return Ok(());
         }
         let text = serde_json::to_string(document).map_err(|error| not_json(&error))?;
-        write_out(&format!("{text}\n"))
+        verbatim(&format!("{text}\n"))
     }
+}
 
-    /// Prints a text that is the same for people and machines.
-    pub(crate) fn verbatim(self, text: &str) -> Result<(), Failure> {
-        write_out(text)
-    }
+/// Prints a text that is the same for people and machines.
+pub(crate) fn verbatim(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| of_output(&error))
 }
 
 /// Prints a remark that is not part of the answer.
@@ -108,13 +111,6 @@ fn speaks_utf8() -> bool {
         let locale = locale.to_string_lossy().to_ascii_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     })
-}
-
-fn write_out(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| of_output(&error))
 }
 
 fn not_json(error: &serde_json::Error) -> Failure {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::failure::Failure;
-use crate::output::{Output, terminal_height};
+use crate::output::{terminal_height, verbatim};
 
 /// Rows to draw on where the terminal does not tell.
 const ROWS: usize = 24;
@@ -21,7 +21,7 @@ impl Screen {
     }
 
     /// Replaces what was drawn. The end of what does not fit is left out.
-    pub(crate) fn redraw(&mut self, lines: &[String], output: Output) -> Result<(), Failure> {
+    pub(crate) fn redraw(&mut self, lines: &[String]) -> Result<(), Failure> {
         let rows = Self::rows();
         let shown = if lines.len() > rows {
             rows - 1
@@ -43,6 +43,6 @@ impl Screen {
             self.drawn += 1;
         }
         text.push_str("\x1b[J");
-        output.verbatim(&text)
+        verbatim(&text)
     }
 }

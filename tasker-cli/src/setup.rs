@@ -11,6 +11,10 @@ use crate::output::Output;
 /// Connections that a command needs which is no role.
 const CONNECTIONS_OF_A_COMMAND: u32 = 2;
 
+/// What the option for the database says.
+const DATABASE: &str = "Address of the database, as postgres://USER:PASSWORD@HOST:PORT/DATABASE; \
+     without it DATABASE_URL counts, then database.url of the configuration";
+
 /// The options that every command takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Setup {
@@ -18,14 +22,12 @@ pub(crate) struct Setup {
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
 
-    /// Address of the database, as postgres://USER:PASSWORD@HOST:PORT/DATABASE
-    ///
-    /// Without it, DATABASE_URL or database.url of the configuration is used.
     #[arg(
         long,
         global = true,
         value_name = "URL",
-        help_heading = "Global options"
+        help_heading = "Global options",
+        help = DATABASE
     )]
     pub(crate) database_url: Option<String>,
 }

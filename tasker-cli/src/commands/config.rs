@@ -23,7 +23,7 @@ pub(crate) enum Command {
 }
 
 /// Runs one of the commands.
-pub(crate) fn run(command: Command, setup: Setup) -> Result<(), Failure> {
+pub(crate) fn run(command: &Command, setup: &Setup) -> Result<(), Failure> {
     let output = setup.output();
     let loaded = load()?;
     let folder = loaded

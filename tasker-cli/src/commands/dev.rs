@@ -50,7 +50,7 @@ pub(crate) struct Args {
 }
 
 /// Runs the system until it is told to stop.
-pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     if setup.database_url.is_some() {
         return Err(Failure::Usage(
             "--database-url does not go with dev, which starts a database of its own; \
@@ -198,6 +198,7 @@ fn announce(
     let url = server.url();
     output.json_line(&json!({
         "api": format!("http://{address}"),
+        "docs": format!("http://{address}/docs"),
         "openapi": format!("http://{address}/openapi.json"),
         "metrics": format!("http://{address}/metrics"),
         "database_url": url,
@@ -213,6 +214,7 @@ fn announce(
 tasker dev is running on {server}
 
   API       http://{address}
+  docs      http://{address}/docs
   OpenAPI   http://{address}/openapi.json
   metrics   http://{address}/metrics
   database  {url}

@@ -22,7 +22,7 @@ Example:
 pub(crate) struct Args {}
 
 /// Examines the database; fails when something is found.
-pub(crate) async fn run(_args: Args, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn run(_args: Args, setup: &Setup) -> Result<(), Failure> {
     let database = setup.database().await?;
     let findings = database
         .call("doctor", async |connection| examine(connection).await)

@@ -19,7 +19,7 @@ Examples:
 pub(crate) struct Args {}
 
 /// Applies what is missing.
-pub(crate) async fn run(_args: Args, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn run(_args: Args, setup: &Setup) -> Result<(), Failure> {
     let output = setup.output();
     let database = setup.database().await?;
     // A schema of another build is not current; why it cannot be used is for migrate to say.

@@ -1,7 +1,7 @@
 //! `tasker openapi`: prints the document that describes the API.
 
 use crate::failure::Failure;
-use crate::setup::Setup;
+use crate::output::verbatim;
 
 /// Arguments of `tasker openapi`.
 #[derive(Debug, clap::Args)]
@@ -9,8 +9,8 @@ use crate::setup::Setup;
 pub(crate) struct Args {}
 
 /// Prints the OpenAPI document, which is JSON for people and machines alike.
-pub(crate) fn run(_args: Args, setup: Setup) -> Result<(), Failure> {
+pub(crate) fn run(_args: &Args) -> Result<(), Failure> {
     let document = serde_json::to_string_pretty(&tasker_web::openapi())
         .map_err(|error| Failure::new(format!("could not write the OpenAPI document: {error}")))?;
-    setup.output().verbatim(&format!("{document}\n"))
+    verbatim(&format!("{document}\n"))
 }

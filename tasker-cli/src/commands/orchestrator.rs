@@ -26,7 +26,7 @@ pub(crate) struct Args {
 }
 
 /// Runs the role until it is told to stop.
-pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let output = setup.output();
     let mut config = setup.config()?;
     config.web.bind = args.bind.unwrap_or(config.web.bind);

@@ -16,7 +16,7 @@ pub(crate) enum Command {
 }
 
 /// Runs one of the commands.
-pub(crate) async fn run(command: Command, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn run(command: Command, setup: &Setup) -> Result<(), Failure> {
     let Command::List = command;
     let output = setup.output();
     let database = setup.database().await?;

@@ -65,7 +65,7 @@ impl Settle {
 }
 
 /// Runs one of the commands.
-pub(crate) async fn run(command: Command, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn run(command: Command, setup: &Setup) -> Result<(), Failure> {
     match command {
         Command::Retry(which) => retry(which, setup).await,
         Command::Skip(settle) => {
@@ -79,7 +79,7 @@ pub(crate) async fn run(command: Command, setup: Setup) -> Result<(), Failure> {
     }
 }
 
-async fn retry(which: Which, setup: Setup) -> Result<(), Failure> {
+async fn retry(which: Which, setup: &Setup) -> Result<(), Failure> {
     let database = setup.database().await?;
     database
         .call("retry_step", async |connection| {
@@ -87,10 +87,10 @@ async fn retry(which: Which, setup: Setup) -> Result<(), Failure> {
             retry_step(connection, which.task, &which.step, &actor(), reason).await
         })
         .await?;
-    report(&which, &database, &setup).await
+    report(&which, &database, setup).await
 }
 
-async fn apply(which: Which, settlement: Settlement, setup: Setup) -> Result<(), Failure> {
+async fn apply(which: Which, settlement: Settlement, setup: &Setup) -> Result<(), Failure> {
     let database = setup.database().await?;
     database
         .call("settle_step", async |connection| {
@@ -99,7 +99,7 @@ async fn apply(which: Which, settlement: Settlement, setup: Setup) -> Result<(),
             settle_step(connection, which.task, step, &settlement, &actor(), reason).await
         })
         .await?;
-    report(&which, &database, &setup).await
+    report(&which, &database, setup).await
 }
 
 async fn report(

@@ -11,7 +11,7 @@ use crate::commands::reading::{Source, TemplateName};
 use crate::drawing::Paint;
 use crate::failure::Failure;
 use crate::format::{count, moment, one_line};
-use crate::output::Output;
+use crate::output::{Output, verbatim};
 use crate::setup::Setup;
 use crate::table::{Table, plain};
 
@@ -55,7 +55,7 @@ pub(crate) struct Files {
 }
 
 /// Runs one of the commands.
-pub(crate) async fn run(command: Command, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn run(command: Command, setup: &Setup) -> Result<(), Failure> {
     let output = setup.output();
     match command {
         Command::Apply(files) => {
@@ -64,12 +64,12 @@ pub(crate) async fn run(command: Command, setup: Setup) -> Result<(), Failure> {
             report_applied(&templates, &applied, output)
         }
         Command::Validate(files) => read_all(&files, output, Verdict::OfEach).map(drop),
-        Command::List { namespace } => list(namespace.as_deref(), &setup).await,
-        Command::Show { template } => show(&template, &setup).await,
+        Command::List { namespace } => list(namespace.as_deref(), setup).await,
+        Command::Show { template } => show(&template, setup).await,
         Command::Schema => {
             let schema = serde_json::to_string_pretty(&Template::json_schema())
                 .map_err(|error| Failure::new(format!("could not write the schema: {error}")))?;
-            output.verbatim(&format!("{schema}\n"))
+            verbatim(&format!("{schema}\n"))
         }
     }
 }
@@ -133,25 +133,27 @@ fn read_all(
 
 /// The mistakes in a file, each as `file:line:column: place: what (hint)`, as compilers write them.
 fn mistakes(file: &str, errors: &TemplateErrors) -> String {
-    let mut text = format!(
+    let mut lines = vec![format!(
         "{file} is no usable template: {}",
         count(errors.as_slice().len(), "mistake")
-    );
-    for error in errors.as_slice() {
-        text.push_str(&format!("\n  {file}"));
-        for position in [error.line, error.column].into_iter().flatten() {
-            text.push_str(&format!(":{position}"));
-        }
-        text.push_str(": ");
-        if !error.path.is_empty() {
-            text.push_str(&format!("{}: ", error.path));
-        }
-        text.push_str(&one_line(&error.message));
-        if let Some(hint) = &error.hint {
-            text.push_str(&format!(" ({})", one_line(hint)));
-        }
-    }
-    text
+    )];
+    lines.extend(errors.as_slice().iter().map(|error| {
+        let position = [error.line, error.column].into_iter().flatten();
+        let position: String = position
+            .flat_map(|n| [":".to_owned(), n.to_string()])
+            .collect();
+        let path = match error.path.as_str() {
+            "" => String::new(),
+            path => format!("{path}: "),
+        };
+        let hint = error.hint.as_deref().map(one_line);
+        let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+        format!(
+            "  {file}{position}: {path}{}{hint}",
+            one_line(&error.message)
+        )
+    }));
+    lines.join("\n")
 }
 
 async fn apply_all(

@@ -32,7 +32,7 @@ pub(crate) struct Args {
 }
 
 /// Runs the role until it is told to stop.
-pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let output = setup.output();
     let mut config = setup.config()?;
     if !args.namespaces.is_empty() {
@@ -44,9 +44,13 @@ pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
     let Some(database) = start::database(&config, &stop).await? else {
         return Ok(());
     };
+    let probes = listener
+        .as_ref()
+        .and_then(|listener| listener.local_addr().ok());
     output.json_line(&json!({
         "worker": config.worker.instance_name(),
         "pid": process::id(),
+        "probes": probes.map(|address| format!("http://{address}")),
     }))?;
     let pool = database.pool().clone();
     let ran = worker::run(database, &config, listener, stop).await;

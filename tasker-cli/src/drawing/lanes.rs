@@ -205,6 +205,7 @@ impl Drawing {
     }
 }
 
+#[expect(clippy::fn_params_excessive_bools, reason = "a corner has four sides")]
 const fn corner(up: bool, down: bool, left: bool, right: bool) -> char {
     match (up, down, left, right) {
         (true, true, true, true) => '┼',

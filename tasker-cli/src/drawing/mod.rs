@@ -87,25 +87,21 @@ pub(crate) fn in_one_line(task: &TaskDetail, look: Look) -> (String, usize) {
 pub(crate) fn title(task: &TaskDetail, now: DateTime<Utc>, look: Look) -> String {
     let summary = &task.summary;
     let state = look.paint(task_paint(summary.state), summary.state.as_str());
-    let mut title = format!(
-        "{}{dot}{}/{}@{}{dot}{state}",
-        look.paint(Paint::Bold, &summary.task_uuid.to_string()),
-        summary.namespace,
-        summary.name,
-        summary.version,
-        dot = look.dot(),
-    );
     let end = summary.finished_at.unwrap_or(now);
     let word = if summary.state.is_terminal() {
         "after"
     } else {
         "for"
     };
-    title.push_str(&format!(
-        " {word} {}",
-        duration(between(summary.created_at, end))
-    ));
-    title
+    format!(
+        "{}{dot}{}/{}@{}{dot}{state} {word} {}",
+        look.paint(Paint::Bold, &summary.task_uuid.to_string()),
+        summary.namespace,
+        summary.name,
+        summary.version,
+        duration(between(summary.created_at, end)),
+        dot = look.dot(),
+    )
 }
 
 /// The states of the steps and how often each occurs, in the order of the states.

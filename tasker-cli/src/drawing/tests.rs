@@ -68,7 +68,7 @@ fn task(state: TaskState, steps: Vec<StepDetail>) -> TaskDetail {
 
 fn drawn(steps: Vec<StepDetail>, look: Look, extent: Extent) -> String {
     let lines = graph(&task(TaskState::InProgress, steps), at(600), look, extent);
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.join("\n") + "\n"
 }
 
 fn diamond() -> Vec<StepDetail> {

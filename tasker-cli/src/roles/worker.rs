@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
-use tasker_web::WebState;
+use tasker_web::{ComponentHealth, Probes, serve_probes};
 use tasker_worker::{Handlers, Worker};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -30,8 +30,16 @@ pub(crate) async fn run(
     );
     let stop_probes = CancellationToken::new();
     let probes = listener.map(|listener| {
-        let state = WebState::start(database, config, Arc::new(Vec::new), &stop_probes);
-        tokio::spawn(tasker_web::serve(listener, state, stop_probes.clone()))
+        let stopping = stop.clone();
+        let components = Arc::new(move || {
+            vec![ComponentHealth {
+                name: "worker".to_owned(),
+                healthy: !stopping.is_cancelled(),
+                detail: stopping.is_cancelled().then(|| "it drains".to_owned()),
+            }]
+        });
+        let probes = Probes::new(database, config, components);
+        tokio::spawn(serve_probes(listener, probes, stop_probes.clone()))
     });
     stop.cancelled().await;
     let drained = worker.drain().await;

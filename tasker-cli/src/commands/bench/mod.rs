@@ -56,7 +56,7 @@ pub(crate) struct Args {
 }
 
 /// Measures.
-pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     if setup.database_url.is_some() {
         return Err(Failure::Usage(
             "--database-url does not go with bench, which starts a database of its own".to_owned(),
@@ -159,7 +159,7 @@ fn environment(args: &Args, server: &mut PrivateServer) -> Value {
         "name": "environment",
         "version": env!("CARGO_PKG_VERSION"),
         "optimised": !cfg!(debug_assertions),
-        "cpus": std::thread::available_parallelism().map(usize::from).unwrap_or(1),
+        "cpus": std::thread::available_parallelism().map_or(1, usize::from),
         "postgresql": server.postgres().binaries().version.to_string(),
         "fsync": "on",
         "synchronous_commit": "on",

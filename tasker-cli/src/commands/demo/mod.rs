@@ -43,7 +43,7 @@ pub(crate) struct Args {
 }
 
 /// Runs the demonstration.
-pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     if setup.database_url.is_some() {
         return Err(Failure::Usage(
             "--database-url does not go with demo, which starts a database of its own".to_owned(),

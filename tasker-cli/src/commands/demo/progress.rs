@@ -57,7 +57,7 @@ impl Progress {
         }
         if self.output.is_live() {
             let lines = drawing(orders, Utc::now(), self.look);
-            return self.screen.redraw(&lines, self.output);
+            return self.screen.redraw(&lines);
         }
         self.print_changes(database, orders).await
     }

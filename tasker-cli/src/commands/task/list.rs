@@ -18,6 +18,10 @@ const PAGE: i32 = 50;
 /// Tasks that one call returns at most.
 const LARGEST_PAGE: i64 = 10_000;
 
+/// Names the states, as the rest of the text of the arguments cannot.
+const STATE: &str = "Only tasks in this state: pending, in_progress, complete, error, cancelled, \
+     resolved_manually";
+
 /// Arguments of `tasker task list`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -29,8 +33,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
-    /// Only tasks in this state: pending, in_progress, complete, error, cancelled, resolved_manually
-    #[arg(long, value_name = "STATE")]
+    #[arg(long, value_name = "STATE", help = STATE)]
     state: Option<TaskState>,
 
     /// At most so many
@@ -44,7 +47,7 @@ pub(crate) struct Args {
 }
 
 /// Lists the tasks.
-pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let output = setup.output();
     let filter = TaskFilter {
         namespace: args.namespace,

@@ -38,7 +38,7 @@ pub(crate) enum Command {
 }
 
 /// Runs one of the commands.
-pub(crate) async fn run(command: Command, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn run(command: Command, setup: &Setup) -> Result<(), Failure> {
     match command {
         Command::Submit(args) => submit::run(args, setup).await,
         Command::List(args) => list::run(args, setup).await,

@@ -22,25 +22,25 @@ pub(crate) struct Args {
 }
 
 /// Cancels a task.
-pub(crate) async fn cancel(args: Args, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn cancel(args: Args, setup: &Setup) -> Result<(), Failure> {
     let database = setup.database().await?;
     database
         .call("cancel_task", async |connection| {
             cancel_task(connection, args.task, &actor(), args.reason.as_deref()).await
         })
         .await?;
-    report(args.task, &database, &setup).await
+    report(args.task, &database, setup).await
 }
 
 /// Marks a failed task as dealt with.
-pub(crate) async fn resolve(args: Args, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn resolve(args: Args, setup: &Setup) -> Result<(), Failure> {
     let database = setup.database().await?;
     database
         .call("resolve_task", async |connection| {
             resolve_task(connection, args.task, &actor(), args.reason.as_deref()).await
         })
         .await?;
-    report(args.task, &database, &setup).await
+    report(args.task, &database, setup).await
 }
 
 async fn report(

@@ -24,6 +24,10 @@ Symbols: ○ pending  ◔ enqueued  ◐ in_progress  ↻ waiting_for_retry  ● 
 /// Arguments of `tasker task show`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub(crate) struct Args {
     /// The task
     #[arg(value_name = "UUID")]
@@ -47,7 +51,7 @@ pub(crate) struct Args {
 }
 
 /// Shows the task.
-pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let output = setup.output();
     let look = output.look(args.ascii);
     let database = setup.database().await?;

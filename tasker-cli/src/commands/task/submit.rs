@@ -64,7 +64,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// Submits the task.
-pub(crate) async fn run(args: Args, setup: Setup) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let output = setup.output();
     let task = NewTask {
         context: reading::json(&args.context, "--context")?,

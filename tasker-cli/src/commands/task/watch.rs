@@ -41,7 +41,7 @@ pub(crate) async fn until_end(
         }
         if output.is_live() {
             let lines = drawing(&detail, Utc::now(), look, fitting(extent));
-            screen.redraw(&lines, output)?;
+            screen.redraw(&lines)?;
         } else if !output.is_json() {
             let moves = history(database, task).await?;
             for transition in moves.iter().skip(printed) {
@@ -79,18 +79,19 @@ pub(crate) fn move_line(
     let arrow = if look.utf8 { "→" } else { "->" };
     let step = transition.step_name.as_deref();
     let step = step.and_then(|name| task.steps.iter().find(|step| step.name == name));
-    let what = step.map(|step| format!(" {}", step.name));
-    let mut line = format!(
-        "{seconds:8.3} s  {called}{}: {} {arrow} {}",
-        what.unwrap_or_default(),
+    let name = step.map(|step| format!(" {}", step.name));
+    let attempt = match (transition.attempt.filter(|attempt| *attempt > 0), step) {
+        (Some(attempt), Some(step)) => format!(" (attempt {attempt}/{})", step.max_attempts),
+        _ => String::new(),
+    };
+    let reason = transition.reason.as_deref().map(one_line);
+    format!(
+        "{seconds:8.3} s  {called}{}: {} {arrow} {}{attempt}{}",
+        name.unwrap_or_default(),
         transition.from_state,
-        transition.to_state
-    );
-    if let (Some(attempt), Some(step)) = (transition.attempt.filter(|a| *a > 0), step) {
-        line.push_str(&format!(" (attempt {attempt}/{})", step.max_attempts));
-    }
-    if let Some(reason) = &transition.reason {
-        line.push_str(&format!(": {}", one_line(reason)));
-    }
-    line
+        transition.to_state,
+        reason
+            .map(|reason| format!(": {reason}"))
+            .unwrap_or_default()
+    )
 }

@@ -1,0 +1,312 @@
+//! Commands on a database: templates, tasks, steps, queues, the doctor and migrations.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod common;
+
+use tasker_shared::doctor::CHECKS;
+use tasker_testing::TestDatabase;
+use uuid::Uuid;
+
+use crate::common::{LINEAR, apply, file, submit, tasker_on};
+
+#[tokio::test]
+async fn migrating_twice_and_at_the_same_time_is_safe() {
+    let db = TestDatabase::empty().await;
+    let migrate = || tasker_on(db.url(), &["migrate", "--json"]);
+    let (first, second) = tokio::join!(migrate(), migrate());
+    first.ok();
+    second.ok();
+    let third = migrate().await.ok();
+    assert_eq!(third.json()["changed"], false);
+    let doctor = tasker_on(db.url(), &["doctor", "--json"]).await.ok();
+    assert_eq!(doctor.json()["healthy"], true);
+}
+
+#[tokio::test]
+async fn commands_and_roles_on_an_empty_database_say_to_migrate() {
+    let db = TestDatabase::empty().await;
+    for args in [
+        &["task", "list"][..],
+        &["doctor"],
+        &["orchestrator", "--bind", "127.0.0.1:0"],
+        &["worker"],
+    ] {
+        tasker_on(db.url(), args)
+            .await
+            .refused(1, &["tasker migrate"]);
+    }
+}
+
+#[tokio::test]
+async fn a_template_is_applied_once_and_its_version_never_changes() {
+    let db = TestDatabase::create().await;
+    let good = file(LINEAR, ".yaml");
+    let args = ["template", "apply", good.path().to_str().unwrap(), "--json"];
+    for created in [true, false] {
+        let applied = tasker_on(db.url(), &args).await.ok().json();
+        assert_eq!(applied["templates"][0]["created"], created);
+    }
+    let changed = file(&LINEAR.replace("42", "43"), ".yaml");
+    let args = ["template", "apply", changed.path().to_str().unwrap()];
+    let answer = tasker_on(db.url(), &args).await;
+    answer.refused(1, &["shop/linear", "1.0.0", "hint:"]);
+}
+
+#[tokio::test]
+async fn of_several_templates_all_or_none_are_applied() {
+    let db = TestDatabase::create().await;
+    let good = file(LINEAR, ".yaml");
+    let bad = file("namespace: shop\n", ".yaml");
+    let (good, bad) = (good.path().to_str().unwrap(), bad.path().to_str().unwrap());
+    let answer = tasker_on(db.url(), &["template", "apply", good, bad]).await;
+    answer.refused(1, &[bad, "nothing was applied"]);
+    let listed = tasker_on(db.url(), &["template", "list", "--json"]).await;
+    assert_eq!(listed.ok().json()["templates"].as_array().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_stored_template_is_listed_and_what_is_shown_can_be_applied_again() {
+    let db = TestDatabase::create().await;
+    apply(db.url(), LINEAR).await;
+    let listed = tasker_on(db.url(), &["template", "list"]).await.ok();
+    assert!(listed.stdout.contains("shop/linear@1.0.0"), "{listed:#?}");
+    let shown = tasker_on(db.url(), &["template", "show", "shop/linear"])
+        .await
+        .ok();
+    let again = file(&shown.stdout, ".json");
+    let args = ["template", "apply", again.path().to_str().unwrap()];
+    let answer = tasker_on(db.url(), &args).await.ok();
+    assert_eq!(answer.stdout, "unchanged shop/linear@1.0.0\n");
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_named() {
+    let db = TestDatabase::create().await;
+    let nobody = Uuid::nil().to_string();
+    for (args, text) in [
+        (&["task", "show", &nobody][..], nobody.as_str()),
+        (&["task", "show", &nobody, "--watch"], &nobody),
+        (&["task", "cancel", &nobody], &nobody),
+        (&["task", "resolve", &nobody], &nobody),
+        (&["step", "retry", &nobody, "first"], "hint:"),
+        (&["step", "skip", &nobody, "first"], "hint:"),
+        (&["template", "show", "shop/order"], "shop/order"),
+        (&["task", "submit", "shop/order"], "shop/order"),
+    ] {
+        tasker_on(db.url(), args).await.refused(1, &[text]);
+    }
+}
+
+#[tokio::test]
+async fn a_context_that_its_schema_refuses_says_why() {
+    let db = TestDatabase::create().await;
+    apply(db.url(), LINEAR).await;
+    let args = ["task", "submit", "shop/linear", "--context", "{}"];
+    tasker_on(db.url(), &args).await.refused(1, &["order_id"]);
+}
+
+#[tokio::test]
+async fn a_known_idempotency_key_gives_the_first_task() {
+    let db = TestDatabase::create().await;
+    apply(db.url(), LINEAR).await;
+    let context = file("{\"order_id\": 1}", ".json");
+    let context = format!("@{}", context.path().display());
+    let args = [
+        "task",
+        "submit",
+        "shop/linear@1.0.0",
+        "--context",
+        &context,
+        "--idempotency-key",
+        "k",
+        "--priority",
+        "-3",
+        "--json",
+    ];
+    let first = tasker_on(db.url(), &args).await.ok().json();
+    let second = tasker_on(db.url(), &args).await.ok().json();
+    assert_eq!(first["created"], true);
+    assert_eq!(second["created"], false);
+    assert_eq!(first["task_uuid"], second["task_uuid"]);
+}
+
+#[tokio::test]
+async fn pages_of_tasks_follow_each_other() {
+    let db = TestDatabase::create().await;
+    apply(db.url(), LINEAR).await;
+    let mut submitted = Vec::new();
+    for _ in 0..3 {
+        submitted.push(submit(db.url(), "shop/linear", "{\"order_id\": 1}").await);
+    }
+    let args = [
+        "task",
+        "list",
+        "--namespace",
+        "shop",
+        "--limit",
+        "2",
+        "--json",
+    ];
+    let page = tasker_on(db.url(), &args).await.ok().json();
+    let cursor = page["next_cursor"].as_str().unwrap().to_owned();
+    let mut args = args.to_vec();
+    args.extend(["--cursor", &cursor]);
+    let rest = tasker_on(db.url(), &args).await.ok().json();
+    assert!(rest["next_cursor"].is_null());
+    let mut listed: Vec<String> = [&page, &rest]
+        .iter()
+        .flat_map(|page| page["tasks"].as_array().unwrap())
+        .map(|task| task["task_uuid"].as_str().unwrap().to_owned())
+        .collect();
+    listed.reverse();
+    assert_eq!(listed, submitted);
+
+    let args = ["task", "list", "--state", "complete"];
+    assert_eq!(tasker_on(db.url(), &args).await.ok().stdout, "no tasks\n");
+}
+
+#[tokio::test]
+async fn an_operator_settles_steps_and_the_task_shows_it() {
+    let db = TestDatabase::create().await;
+    apply(db.url(), LINEAR).await;
+    let task = submit(db.url(), "shop/linear", "{\"order_id\": 1}").await;
+    let args = ["step", "skip", &task, "first", "--reason", "not today"];
+    let skipped = tasker_on(db.url(), &args).await.ok();
+    assert!(
+        skipped.stdout.starts_with("step first is skipped"),
+        "{skipped:#?}"
+    );
+    let args = [
+        "step", "resolve", &task, "second", "--result", "[1]", "--json",
+    ];
+    let resolved = tasker_on(db.url(), &args).await.ok().json();
+    assert_eq!(resolved["step_state"], "resolved_manually");
+    assert_eq!(resolved["task_state"], "complete");
+
+    let shown = tasker_on(db.url(), &["task", "show", &task, "--ascii"])
+        .await
+        .ok();
+    let lines: Vec<&str> = shown.stdout.lines().collect();
+    assert_eq!(
+        lines[2..],
+        ["s first   skipped", "m second  resolved_manually"],
+        "{shown:#?}"
+    );
+
+    let args = ["task", "show", &task, "--history", "--json"];
+    let history = tasker_on(db.url(), &args).await.ok().json();
+    let moves = history["history"].as_array().unwrap();
+    let skip = moves
+        .iter()
+        .find(|one| one["to_state"] == "skipped")
+        .unwrap();
+    assert_eq!(skip["reason"], "not today");
+    assert!(skip["actor"].as_str().unwrap().starts_with("operator:"));
+
+    tasker_on(db.url(), &["doctor"]).await.ok();
+}
+
+#[tokio::test]
+async fn a_move_that_the_state_forbids_is_refused() {
+    let db = TestDatabase::create().await;
+    apply(db.url(), LINEAR).await;
+    let task = submit(db.url(), "shop/linear", "{\"order_id\": 1}").await;
+    for args in [
+        &["step", "retry", &task, "first"][..],
+        &["task", "resolve", &task],
+    ] {
+        tasker_on(db.url(), args).await.refused(1, &["pending"]);
+    }
+    let args = ["task", "cancel", &task, "--reason", "enough"];
+    tasker_on(db.url(), &args).await.ok();
+    let args = ["step", "skip", &task, "first"];
+    tasker_on(db.url(), &args).await.refused(1, &["cancelled"]);
+    let shown = tasker_on(db.url(), &["task", "show", &task]).await.ok();
+    assert!(shown.stdout.contains("reason: enough"), "{shown:#?}");
+}
+
+#[tokio::test]
+async fn waiting_ends_when_the_time_is_over() {
+    let db = TestDatabase::create().await;
+    apply(db.url(), LINEAR).await;
+    let args = [
+        "task",
+        "submit",
+        "shop/linear",
+        "--context",
+        "{\"order_id\": 1}",
+        "--wait",
+        "--wait-timeout",
+        "0.01",
+    ];
+    let answer = tasker_on(db.url(), &args).await;
+    answer.refused(
+        1,
+        &["within the time to wait", "pending", "tasker task show"],
+    );
+    assert!(Uuid::parse_str(answer.stdout.trim()).is_ok(), "{answer:#?}");
+}
+
+#[tokio::test]
+async fn queues_are_listed() {
+    let db = TestDatabase::create().await;
+    let none = tasker_on(db.url(), &["queue", "list"]).await.ok();
+    assert!(none.stdout.starts_with("no queues"), "{none:#?}");
+    apply(db.url(), LINEAR).await;
+    let listed = tasker_on(db.url(), &["queue", "list", "--json"])
+        .await
+        .ok()
+        .json();
+    assert_eq!(listed["queues"][0]["queue_name"], "worker_shop_queue");
+}
+
+#[tokio::test]
+async fn the_doctor_fails_and_names_what_it_finds() {
+    let db = TestDatabase::create().await;
+    apply(db.url(), LINEAR).await;
+    let task = submit(db.url(), "shop/linear", "{\"order_id\": 1}").await;
+    tasker_on(db.url(), &["doctor"]).await.ok();
+    sqlx::query("update tasker.steps set waiting_on = 7 where step_no = 2")
+        .execute(&db.pool())
+        .await
+        .unwrap();
+
+    let answer = tasker_on(db.url(), &["doctor", "--json"]).await;
+    assert_eq!(answer.status, Some(1), "{answer:#?}");
+    let findings = answer.json()["findings"].clone();
+    let finding = &findings[0];
+    assert_eq!(finding["check"], "waiting_on_counts_unsatisfied_parents");
+    assert_eq!(finding["task_uuid"], task.as_str());
+    assert_eq!(finding["step_name"], "second");
+
+    let answer = tasker_on(db.url(), &["doctor"]).await;
+    assert_eq!(answer.status, Some(1), "{answer:#?}");
+    assert!(
+        answer
+            .stdout
+            .contains("waiting_on_counts_unsatisfied_parents: 1 finding")
+    );
+    assert!(answer.stdout.contains("no_task_is_stuck: holds"));
+}
+
+#[tokio::test]
+async fn the_doctor_says_exactly_what_it_checks() {
+    let db = TestDatabase::create().await;
+    let source: String = sqlx::query_scalar(
+        "select prosrc from pg_proc where oid = 'tasker.doctor()'::regprocedure",
+    )
+    .fetch_one(&db.pool())
+    .await
+    .unwrap();
+    let mut checks: Vec<&str> = source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("select '"))
+        .filter_map(|rest| rest.split_once('\''))
+        .map(|(check, _)| check)
+        .collect();
+    checks.dedup();
+    assert_eq!(checks, CHECKS);
+}
