@@ -194,12 +194,12 @@ async fn run(
 ) {
     let mut batch = Vec::new();
     loop {
-        let received = tokio::select! {
+        let gathered = tokio::select! {
             biased;
-            received = receiver.recv_many(&mut batch, ANNOUNCEMENTS_PER_CALL) => received,
+            count = receiver.recv_many(&mut batch, ANNOUNCEMENTS_PER_CALL) => count,
             () = shutdown.cancelled() => return,
         };
-        if received == 0 {
+        if gathered == 0 {
             return;
         }
         let mut merged = Announcements::default();

@@ -1,6 +1,6 @@
 //! Identities of tasks and steps.
 //!
-//! A task is named by a UUIDv7 whose low 16 bits are zero; its steps are numbered from 1 and a
+//! A task is named by a UUID of version 7 whose low 16 bits are zero; its steps are numbered from 1 and a
 //! step's own UUID carries that number in those 16 bits. So a step needs no stored identity of its
 //! own, and either form is computed from the other.
 

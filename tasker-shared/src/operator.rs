@@ -93,16 +93,14 @@ pub async fn settle_step(
         Settlement::Skip(result) => ("skipped", result),
         Settlement::Resolve(result) => ("resolved_manually", result),
     };
-    sqlx::query(
-        "select tasker.settle_step($1, $2, $3::text::tasker.step_state, $4, $5, $6)",
-    )
-    .bind(task_uuid)
-    .bind(step_name)
-    .bind(state)
-    .bind(result)
-    .bind(actor)
-    .bind(reason)
-    .execute(connection)
-    .await?;
+    sqlx::query("select tasker.settle_step($1, $2, $3::text::tasker.step_state, $4, $5, $6)")
+        .bind(task_uuid)
+        .bind(step_name)
+        .bind(state)
+        .bind(result)
+        .bind(actor)
+        .bind(reason)
+        .execute(connection)
+        .await?;
     Ok(())
 }
