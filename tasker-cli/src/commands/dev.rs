@@ -72,9 +72,7 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     } else {
         Settings::persistent(args.data_dir.unwrap_or_else(default_dir))
     };
-    let mut server = PrivateServer::start(settings).await.map_err(|failure| {
-        failure.hint("another `tasker dev` may use that folder: --data-dir chooses another")
-    })?;
+    let mut server = PrivateServer::start(settings).await?;
     server.configure(&mut config);
     let ran = Box::pin(serve(
         &mut server,

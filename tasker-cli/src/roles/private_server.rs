@@ -1,6 +1,6 @@
 //! A private PostgreSQL for the commands that bring their own.
 
-use private_postgres::{PrivatePostgres, Settings};
+use private_postgres::{PrivatePostgres, Settings, StartError};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::{Database, migrate};
 use tokio::task::spawn_blocking;
@@ -19,8 +19,7 @@ impl PrivateServer {
     /// Starts the server and creates the database where it is missing.
     pub(crate) async fn start(settings: Settings) -> Result<Self, Failure> {
         let started = spawn_blocking(move || {
-            let server = PrivatePostgres::start(settings)
-                .map_err(|error| Failure::new(error.to_string()))?;
+            let server = PrivatePostgres::start(settings).map_err(|error| not_started(&error))?;
             server
                 .create_database_if_missing(DATABASE)
                 .map_err(|error| Failure::new(error.to_string()))?;
@@ -73,5 +72,16 @@ impl PrivateServer {
                 "the stop of PostgreSQL broke off: {error}"
             ))),
         }
+    }
+}
+
+fn not_started(error: &StartError) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        StartError::AlreadyRunning { .. } => failure.hint(
+            "another `tasker dev` may run there; --data-dir chooses another folder, and \
+             --ephemeral needs none",
+        ),
+        _ => failure,
     }
 }

@@ -1,0 +1,56 @@
+//! `tasker demo`: everything at work, told in lines where nobody watches.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod common;
+
+use nix::sys::signal::Signal;
+use tasker_testing::{PATIENCE, TaskerBinary};
+
+use crate::common::tasker;
+
+#[tokio::test]
+async fn the_demonstration_shows_a_retry_a_failure_and_a_summary() {
+    let demo = tasker(&["demo", "--ascii"]).await.ok();
+    for part in [
+        "order 3 charge: in_progress -> waiting_for_retry (attempt 2/5)",
+        "order 3 charge: in_progress -> complete (attempt 3/5)",
+        "order 8 ship: in_progress -> error",
+        "order 8: in_progress -> error",
+        "order 12: in_progress -> complete",
+        "\nORDER ",
+        "\nTEMPLATE ",
+        "doctor: 10 invariants hold",
+    ] {
+        assert!(demo.stdout.contains(part), "{part:?} is not in {demo:#?}");
+    }
+    assert!(demo.stdout.is_ascii());
+}
+
+#[tokio::test]
+async fn the_demonstration_is_one_document_for_a_machine() {
+    let demo = tasker(&["demo", "--json"]).await.ok().json();
+    let tasks = demo["tasks"].as_array().unwrap();
+    let in_state = |state: &str| tasks.iter().filter(|task| task["state"] == state).count();
+    assert_eq!((in_state("complete"), in_state("error")), (11, 1));
+    assert_eq!(demo["findings"].as_array().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn an_interrupted_demonstration_leaves_no_process() {
+    let mut demo = TaskerBinary::locate().spawn(&["demo"], &[]);
+    let line = demo.wait_for_line("run after", PATIENCE).await;
+    demo.signal(Signal::SIGINT);
+    let status = demo.wait(PATIENCE).await;
+    assert_eq!(status.code(), Some(1), "{}", demo.output());
+    assert!(demo.output().contains("stopped before the end"));
+    let pids = line.split("process ").skip(1);
+    let pids: Vec<&str> = pids.filter_map(|rest| rest.split(')').next()).collect();
+    assert_eq!(pids.len(), 2, "{line}");
+    for pid in pids {
+        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        assert!(!command.contains("tasker"), "{pid}: {command}");
+    }
+}

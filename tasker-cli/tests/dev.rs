@@ -1,0 +1,144 @@
+//! `tasker dev`: a whole system in one process that cleans up behind itself.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tasker_testing::{PATIENCE, TaskerBinary, TaskerProcess};
+use tempfile::TempDir;
+
+use crate::common::{LINEAR, apply, tasker, tasker_on};
+
+/// A folder that the account of the server can enter.
+fn open_dir() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    dir
+}
+
+/// A running system and the address of its database.
+async fn start(args: &[&str], environment: &[(&str, &str)]) -> (TaskerProcess, String) {
+    let args = [&["dev", "--bind", "127.0.0.1:0", "--json"], args].concat();
+    let mut dev = TaskerBinary::locate().spawn(&args, environment);
+    let line = dev.wait_for_line("\"database_url\"", PATIENCE).await;
+    let answer: Value = serde_json::from_str(&line).unwrap();
+    let url = answer["database_url"].as_str().unwrap().to_owned();
+    (dev, url)
+}
+
+async fn stop(mut dev: TaskerProcess, signal: Signal) {
+    dev.signal(signal);
+    let status = dev.wait(PATIENCE).await;
+    assert!(status.success(), "{status}: {}", dev.output());
+}
+
+/// Runs a task to its end and gives its uuid.
+async fn run_a_task(url: &str) -> String {
+    apply(url, LINEAR).await;
+    let args = [
+        "task",
+        "submit",
+        "shop/linear",
+        "--context",
+        "{\"order_id\": 1}",
+        "--wait",
+        "--json",
+    ];
+    let answer = tasker_on(url, &args).await.ok().json();
+    assert_eq!(answer["task"]["state"], "complete");
+    answer["task_uuid"].as_str().unwrap().to_owned()
+}
+
+/// The folder of the private server, which is in the address of its database.
+fn folder_of(url: &str) -> String {
+    let (_, rest) = url.split_once("host=").unwrap();
+    let (socket, _) = rest.split_once('&').unwrap();
+    Path::new(&socket.replace("%2F", "/"))
+        .parent()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn an_ephemeral_system_runs_tasks_and_leaves_nothing_behind() {
+    let elsewhere = ("DATABASE_URL", "postgres://app:secret@127.0.0.1:1/app");
+    let (dev, url) = start(&["--ephemeral"], &[elsewhere]).await;
+    assert!(dev.output().contains("DATABASE_URL is set but not used"));
+    run_a_task(&url).await;
+    tasker_on(&url, &["doctor"]).await.ok();
+    let folder = folder_of(&url);
+    assert!(Path::new(&folder).is_dir(), "{folder}");
+    stop(dev, Signal::SIGINT).await;
+    assert!(!Path::new(&folder).exists(), "{folder}");
+}
+
+#[tokio::test]
+async fn the_next_start_finds_the_data_again() {
+    let dir = open_dir();
+    let data = dir.path().join("pg");
+    let args = ["--data-dir", data.to_str().unwrap()];
+    let (dev, url) = start(&args, &[]).await;
+    let task = run_a_task(&url).await;
+    stop(dev, Signal::SIGTERM).await;
+
+    let (dev, url) = start(&args, &[]).await;
+    let shown = tasker_on(&url, &["task", "show", &task, "--json"])
+        .await
+        .ok();
+    assert_eq!(shown.json()["state"], "complete");
+    stop(dev, Signal::SIGINT).await;
+}
+
+#[tokio::test]
+async fn two_systems_do_not_share_a_folder() {
+    let dir = open_dir();
+    let data = dir.path().join("pg");
+    let data = data.to_str().unwrap();
+    let (dev, url) = start(&["--data-dir", data], &[]).await;
+    let args = ["dev", "--bind", "127.0.0.1:0", "--data-dir", data];
+    tasker(&args)
+        .await
+        .refused(1, &["already runs", data, "hint:", "--data-dir"]);
+    run_a_task(&url).await;
+    stop(dev, Signal::SIGINT).await;
+}
+
+#[tokio::test]
+async fn a_folder_of_something_else_is_left_alone() {
+    let dir = open_dir();
+    fs::write(dir.path().join("thesis.tex"), "precious").unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let args = ["dev", "--bind", "127.0.0.1:0", "--data-dir", folder];
+    tasker(&args).await.refused(1, &[folder]);
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn missing_programs_of_postgresql_are_told_with_how_to_install_them() {
+    let nothing = tempfile::tempdir().unwrap();
+    let folder = nothing.path().to_str().unwrap();
+    let binary = TaskerBinary::locate();
+    for args in [
+        &["dev", "--bind", "127.0.0.1:0", "--ephemeral"][..],
+        &["demo"],
+        &["bench"],
+    ] {
+        let output = binary.run(args, &[("TASKER_PG_BIN", folder)]).await;
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
+        assert!(
+            error.contains(folder) && error.contains("apt-get install postgresql"),
+            "{error}"
+        );
+    }
+}
