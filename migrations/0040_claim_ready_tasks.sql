@@ -21,7 +21,7 @@ set tasker.announce to 'off'
 as $$
 #variable_conflict use_column
 declare
-  v_now timestamptz := tasker.now();
+  v_now timestamptz;
   v_left int := p_limit;
   v_taken int;
   v_void int;
@@ -45,16 +45,20 @@ begin
       for update skip locked
     ) r;
     exit when v_taken = 0;
+    -- Read after the rows, so that no step is enqueued before its parents ended.
+    v_now := tasker.now();
 
+    -- The state is compared as text, so that no plan reads all pending tasks by the index on
+    -- states: statistics that know of no pending task make that look cheap.
     with pending as (
       select t.task_uuid from tasker.tasks t
-      where t.task_uuid = any(v_tasks) and t.state = 'pending'
+      where t.task_uuid = any(v_tasks) and t.state::text = 'pending'
       order by t.task_uuid
       for no key update
     ), started as (
       update tasker.tasks t set state = 'in_progress', started_at = v_now
       from pending p
-      where t.task_uuid = p.task_uuid and t.state = 'pending'
+      where t.task_uuid = p.task_uuid
       returning t.task_uuid
     )
     insert into tasker.task_transitions (task_uuid, at, from_state, to_state, actor)

@@ -38,7 +38,7 @@ set enable_mergejoin to off
 set jit to off
 as $$
 declare
-  v_now timestamptz := tasker.now();
+  v_now timestamptz;
   v_namespace text;
   v_queue text;
   v_left int := p_limit;
@@ -60,6 +60,8 @@ begin
     into v_msgs, v_tasks, v_steps
     from pgmq.read(v_queue, ceil(p_lease_ms / 1000.0)::int, v_left) m;
     continue when v_msgs is null;
+    -- Read after the messages, so that no step starts before it was enqueued.
+    v_now := tasker.now();
     v_left := v_left - cardinality(v_msgs);
 
     return query

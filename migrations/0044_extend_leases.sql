@@ -2,6 +2,8 @@
 -- their timeout. Answers the positions (from 1) whose work is no longer wanted: `stale` when the
 -- attempt is not the worker's any more, `cancelled` when the task was cancelled; the lease of the
 -- latter is extended all the same, so that the handler can wind down undisturbed.
+--
+-- Never waits for a step that another transaction holds: its outcome is being recorded.
 create function tasker.extend_leases(
   p_worker text, p_task_uuids uuid[], p_step_nos int[], p_attempts int[], p_lease_ms bigint
 )
@@ -20,26 +22,29 @@ begin
   perform set_config('synchronous_commit', 'off', true);
 
   for v_group in
-    with held as (
-      select n.queue_name, s.msg_id,
-        least(
-          p_lease_ms,
-          extract(epoch from
-            s.started_at + (ts.timeout_ms + tasker.timeout_grace_ms()) * interval '1 ms' - v_now
-          ) * 1000
-        )::bigint as extension_ms
+    with held as materialized (
+      select s.step_no, s.template_id, s.msg_id, s.started_at
       from unnest(p_task_uuids, p_step_nos, p_attempts) as l(task_uuid, step_no, attempt)
       join tasker.steps s on s.task_uuid = l.task_uuid and s.step_no = l.step_no
         and s.attempt = l.attempt and s.state = 'in_progress' and s.worker = p_worker
-      join tasker.templates t on t.template_id = s.template_id
+      for no key update of s skip locked
+    ), extended as (
+      select n.queue_name, h.msg_id,
+        least(
+          p_lease_ms,
+          extract(epoch from
+            h.started_at + (ts.timeout_ms + tasker.timeout_grace_ms()) * interval '1 ms' - v_now
+          ) * 1000
+        )::bigint as extension_ms
+      from held h
+      join tasker.templates t on t.template_id = h.template_id
       join tasker.namespaces n on n.namespace = t.namespace
-      join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
+      join tasker.template_steps ts on ts.template_id = h.template_id and ts.step_no = h.step_no
     )
     select queue_name as name, extension_ms, array_agg(msg_id order by msg_id) as msg_ids
-    from held
+    from extended
     where extension_ms > 0
     group by queue_name, extension_ms
-    order by queue_name
   loop
     perform pgmq.set_vt(
       v_group.name, v_group.msg_ids,

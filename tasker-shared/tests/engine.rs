@@ -1,5 +1,7 @@
 //! The path of a task through the engine's SQL, from submit to its end.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::time::Duration;

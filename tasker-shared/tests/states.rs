@@ -1,5 +1,7 @@
 //! The states of tasks and steps, in SQL and in Rust.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fmt::Display;

@@ -1,11 +1,11 @@
 //! A small world for the tests of the engine's SQL: a database, templates, and hands that play
 //! orchestrator and worker.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Executor, PgConnection, Postgres, Transaction};
 use tasker_shared::doctor::{self, Finding};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::readiness::{self, ClaimedTask};
@@ -15,6 +15,12 @@ use tasker_shared::tasks::{self, NewTask, TaskDetail};
 use tasker_shared::template::Template;
 use tasker_shared::templates;
 use tasker_testing::{PATIENCE, TestDatabase, wait_until};
+use tokio::task::JoinHandle;
+
+/// One step, and two that run beside each other between two others.
+pub const SINGLE: &[(&str, &[&str])] = &[("only", &[])];
+pub const DIAMOND: &[(&str, &[&str])] =
+    &[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"])];
 
 pub const WORKER: &str = "worker-1";
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -180,31 +186,36 @@ impl World {
             .await;
     }
 
-    /// Returns when the session waits for a lock that another one holds.
-    pub async fn wait_until_blocked(&mut self, session: Session) {
+    /// Opens a transaction on a connection of its own.
+    pub async fn begin(&self) -> Transaction<'static, Postgres> {
+        self.db.pool().begin().await.unwrap()
+    }
+
+    /// Starts a call on a connection of its own and returns once it waits for a lock.
+    pub async fn start_blocked<T, F>(
+        &mut self,
+        call: impl FnOnce(PgConnection) -> F,
+    ) -> JoinHandle<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let mut connection = self.db.connect().await;
+        let pid: i32 = sqlx::query_scalar("select pg_backend_pid()")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        let handle = tokio::spawn(call(connection));
         wait_until("a session waits for a lock", PATIENCE, async || {
+            assert!(!handle.is_finished(), "the call did not wait for any lock");
             sqlx::query_scalar::<_, bool>("select cardinality(pg_blocking_pids($1)) > 0")
-                .bind(session.0)
+                .bind(pid)
                 .fetch_one(&mut self.connection)
                 .await
                 .unwrap()
         })
         .await;
-    }
-}
-
-/// The server's process behind a connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Session(pub i32);
-
-impl Session {
-    pub async fn of(connection: &mut PgConnection) -> Self {
-        Self(
-            sqlx::query_scalar("select pg_backend_pid()")
-                .fetch_one(connection)
-                .await
-                .unwrap(),
-        )
+        handle
     }
 }
 
