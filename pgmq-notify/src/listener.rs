@@ -10,12 +10,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
+
+/// How long the connection may take to close at the end; one that is half open never does.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How the loop keeps its connection.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +30,13 @@ pub struct ListenerSettings {
     pub reconnect_min: Duration,
     /// Longest pause between two attempts.
     pub reconnect_max: Duration,
+}
+
+impl ListenerSettings {
+    /// How long a statement on the connection may take.
+    fn deadline(self) -> Duration {
+        self.heartbeat_interval.max(self.reconnect_max)
+    }
 }
 
 /// What the loop reports.
@@ -120,9 +131,18 @@ pub async fn run(
     let mut outage = false;
     while !shutdown.is_cancelled() {
         let connected = Instant::now();
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(settings.deadline())
+            .connect_lazy_with(options.clone());
         let ended = tokio::select! {
-            ended = listen(&options, &subscriptions, settings, &mut sink, &mut outage) => ended,
-            () = shutdown.cancelled() => return,
+            ended = listen(&pool, &subscriptions, settings, &mut sink, &mut outage) => ended,
+            () = shutdown.cancelled() => {
+                // The listener gives its connection back in the background. Whoever waits for the
+                // end of this loop may stop the server next, so that has to be over.
+                let _ = timeout(CLOSE_TIMEOUT, pool.close()).await;
+                return;
+            }
         };
         if connected.elapsed() > settings.reconnect_max {
             pause = settings.reconnect_min;
@@ -144,31 +164,27 @@ pub async fn run(
 
 /// Listens on one connection until it is lost; ends the `outage` when there is a connection.
 async fn listen(
-    options: &PgConnectOptions,
+    pool: &PgPool,
     subscriptions: &Subscriptions,
     settings: ListenerSettings,
     sink: &mut impl AsyncFnMut(ListenEvent),
     outage: &mut bool,
 ) -> Lost {
-    match listen_until_lost(options, subscriptions, settings, sink, outage).await {
+    match listen_until_lost(pool, subscriptions, settings, sink, outage).await {
         Ok(never) => match never {},
         Err(lost) => lost,
     }
 }
 
 async fn listen_until_lost(
-    options: &PgConnectOptions,
+    pool: &PgPool,
     subscriptions: &Subscriptions,
     settings: ListenerSettings,
     sink: &mut impl AsyncFnMut(ListenEvent),
     outage: &mut bool,
 ) -> Result<std::convert::Infallible, Lost> {
-    let deadline = settings.heartbeat_interval.max(settings.reconnect_max);
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .acquire_timeout(deadline)
-        .connect_lazy_with(options.clone());
-    let mut listener = PgListener::connect_with(&pool).await?;
+    let deadline = settings.deadline();
+    let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
 
     let heartbeat_channel = format!("pgmq_notify_{}", Uuid::new_v4().simple());
