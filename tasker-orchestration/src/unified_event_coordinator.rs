@@ -50,6 +50,8 @@ pub(crate) struct Component {
 /// Supervises the loops of one orchestrator.
 pub(crate) struct UnifiedEventCoordinator {
     supervised: Vec<Supervised>,
+    /// Cancelled before the first stage is stopped.
+    stopping: CancellationToken,
 }
 
 struct Supervised {
@@ -74,6 +76,7 @@ struct Current {
 impl UnifiedEventCoordinator {
     /// Starts the loops.
     pub(crate) fn start(components: Vec<Component>, backoff: Backoff, signals: &Signals) -> Self {
+        let stopping = CancellationToken::new();
         let supervised = components.into_iter().map(|component| {
             let record = Arc::new(Record::new(component.name));
             let stop = CancellationToken::new();
@@ -83,7 +86,10 @@ impl UnifiedEventCoordinator {
                 Arc::clone(&record),
                 backoff,
                 signals.clone(),
-                stop.clone(),
+                Stops {
+                    this: stop.clone(),
+                    all: stopping.clone(),
+                },
             ));
             Supervised {
                 stage,
@@ -94,6 +100,7 @@ impl UnifiedEventCoordinator {
         });
         Self {
             supervised: supervised.collect(),
+            stopping,
         }
     }
 
@@ -116,6 +123,7 @@ impl UnifiedEventCoordinator {
 
     /// Stops the loops, stage by stage. One that does not end in time is ended.
     pub(crate) async fn stop(&self) {
+        self.stopping.cancel();
         for stage in Stage::IN_ORDER {
             let stopping = self
                 .supervised
@@ -180,19 +188,35 @@ impl Record {
     }
 }
 
+/// How a loop and its supervisor learn of the end.
+struct Stops {
+    /// This loop has to stop.
+    this: CancellationToken,
+    /// The loops are being stopped, stage by stage.
+    all: CancellationToken,
+}
+
+impl Stops {
+    /// Whether the end of a loop is what was to be expected: it was told, or it found that those
+    /// who send to it are gone.
+    fn explain(&self, ended: &Result<(), JoinError>) -> bool {
+        self.this.is_cancelled() || self.all.is_cancelled() && ended.is_ok()
+    }
+}
+
 async fn supervise(
     start: StartLoop,
     record: Arc<Record>,
     mut backoff: Backoff,
     signals: Signals,
-    stop: CancellationToken,
+    stops: Stops,
 ) {
     loop {
         let started = Instant::now();
-        let incarnation = AbortOnDropHandle::new(tokio::spawn(start(stop.clone())));
+        let incarnation = AbortOnDropHandle::new(tokio::spawn(start(stops.this.clone())));
         record.set(ComponentState::Running, Some(incarnation.abort_handle()));
         let ended = incarnation.await;
-        if stop.is_cancelled() {
+        if stops.explain(&ended) {
             return;
         }
         record.set(ComponentState::Restarting, None);
@@ -208,7 +232,7 @@ async fn supervise(
         );
         tokio::select! {
             () = sleep(pause) => {}
-            () = stop.cancelled() => return,
+            () = stops.this.cancelled() => return,
         }
         signals.look_at_everything();
     }
@@ -362,6 +386,34 @@ mod tests {
                 .all(|health| health.state == ComponentState::Stopped && health.restarts == 0),
             "{states:?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_ends_with_its_senders_while_all_stop_is_not_started_again() {
+        let (sender_is_gone, gone) = watch::channel(false);
+        let sender = component("listener", Stage::Discovery, move |stop| {
+            let sender_is_gone = sender_is_gone.clone();
+            async move {
+                stop.cancelled().await;
+                sender_is_gone.send_replace(true);
+                // The next stage is told only after this one has ended.
+                sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let receiver = component("system", Stage::Events, move |_stop| {
+            let mut gone = gone.clone();
+            async move { drop(gone.wait_for(|gone| *gone).await) }
+        });
+        let coordinator =
+            UnifiedEventCoordinator::start(vec![sender, receiver], backoff(), &Signals::default());
+
+        coordinator.stop().await;
+
+        let restarts = coordinator
+            .health()
+            .into_iter()
+            .map(|health| health.restarts);
+        assert_eq!(restarts.sum::<u64>(), 0);
     }
 
     #[tokio::test(start_paused = true)]
