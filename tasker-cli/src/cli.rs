@@ -22,7 +22,7 @@ Exit status: 0 done, 1 failed, 2 wrong usage.";
 
 /// Workflows that are not lost, on PostgreSQL.
 #[derive(Debug, Parser)]
-#[command(name = "tasker", version, about, after_help = EXAMPLES)]
+#[command(name = "tasker", version, after_help = EXAMPLES)]
 #[command(
     subcommand_required = true,
     arg_required_else_help = true,

@@ -188,6 +188,8 @@ fn connect_options(
             ),
             // Statements of an engine are short; compiling them costs more than it gains.
             ("jit", "off".to_owned()),
+            // Notices such as "already exists, skipping" would be logged.
+            ("client_min_messages", "warning".to_owned()),
         ])
         .disable_statement_logging())
 }
