@@ -15,6 +15,11 @@ create function tasker.release_steps(
 )
 returns tasker.moved
 language plpgsql
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set jit to off
 set tasker.announce to 'off'
 as $$
 declare

@@ -9,9 +9,11 @@ create function tasker.extend_leases(
 )
 returns table ("position" int, reason text)
 language plpgsql
+set plan_cache_mode to force_generic_plan
 set enable_seqscan to off
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_material to off
 set jit to off
 as $$
 #variable_conflict use_column

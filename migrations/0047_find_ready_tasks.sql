@@ -1,5 +1,6 @@
--- The tasks of the p_limit most urgent steps that have been ready for longer than p_age_ms, the most
--- urgent first. Reads no more rows than that, however many are ready.
+-- Looks at the p_limit most urgent ready steps and answers the tasks of those that have been ready
+-- for longer than p_age_ms, the most urgent first. Reads no more rows than that, however many are
+-- ready: while the most urgent are young, claims keep up, and what is behind them gets its turn.
 create function tasker.find_ready_tasks(p_age_ms bigint, p_limit int)
 returns table (
   task_uuid uuid, namespace text, priority int, ready_steps int, ready_for_ms double precision
@@ -20,11 +21,11 @@ begin
     extract(epoch from v_now - min(r.ready_at))::double precision * 1000
   from (
     select * from tasker.ready_steps
-    where ready_at <= v_now - p_age_ms * interval '1 ms'
     order by priority desc, ready_no
     limit p_limit
   ) r
   join tasker.templates t on t.template_id = r.template_id
+  where r.ready_at <= v_now - p_age_ms * interval '1 ms'
   group by r.task_uuid, t.namespace, r.priority
   order by r.priority desc, min(r.ready_no);
 end

@@ -6,9 +6,15 @@ create function tasker.list_tasks(
 returns setof jsonb
 language plpgsql
 stable
+set enable_seqscan to off
+set enable_bitmapscan to off
+set enable_sort to off
+set jit to off
 as $$
 declare
   v_templates int[];
+  v_state text;
+  v_before text;
 begin
   if p_namespace is not null or p_name is not null then
     v_templates := array(
@@ -16,20 +22,38 @@ begin
       where (p_namespace is null or namespace = p_namespace) and (p_name is null or name = p_name)
     );
   end if;
-  -- The restrictions are spelled out so that each combination is planned by itself.
+  -- The restrictions are spelled out so that each combination is planned by itself. Of each
+  -- template the latest are taken before all are merged: nothing else finds those of a template
+  -- that was last used long ago. Pages continue by comparing rows, which only the index that is
+  -- meant can do.
+  v_state := case
+    when p_state is not null then ' and t.state = ' || quote_literal(p_state)
+    else ''
+  end;
+  v_before := case
+    when p_before is null then ''
+    when p_state <> 'complete' then ' and (t.state, t.task_uuid) < ('
+      || quote_literal(p_state) || ', $2)'
+    when v_templates is null then ' and t.task_uuid < $2'
+    else ' and (t.template_id, t.task_uuid) < (w.template_id, $2)'
+  end;
   return query execute
     'select jsonb_build_object(
       ''task_uuid'', t.task_uuid, ''namespace'', tp.namespace, ''name'', tp.name,
       ''version'', tp.version, ''state'', t.state, ''priority'', t.priority,
       ''created_at'', t.created_at, ''started_at'', t.started_at, ''finished_at'', t.finished_at
     )
-    from tasker.tasks t
+    from '
+    || case when v_templates is null then '(
+      select * from tasker.tasks t where true' || v_state || v_before || '
+      order by t.task_uuid desc limit $3
+    ) t' else 'unnest($1) as w(template_id)
+    cross join lateral (
+      select * from tasker.tasks t where t.template_id = w.template_id' || v_state || v_before || '
+      order by t.task_uuid desc limit $3
+    ) t' end || '
     join tasker.templates tp on tp.template_id = t.template_id
-    where true'
-    || case when v_templates is not null then ' and t.template_id = any($1)' else '' end
-    || case when p_state is not null then ' and t.state = ' || quote_literal(p_state) else '' end
-    || case when p_before is not null then ' and t.task_uuid < $2' else '' end
-    || ' order by t.task_uuid desc limit $3'
+    order by t.task_uuid desc limit $3'
     using v_templates, p_before, p_limit;
 end
 $$;
