@@ -8,6 +8,11 @@ use crate::output::{terminal_height, verbatim};
 /// Rows to draw on where the terminal does not tell.
 const ROWS: usize = 24;
 
+/// Makes the terminal cut lines that are too long.
+const NO_WRAP: &str = "\x1b[?7l";
+/// Makes the terminal wrap them again.
+const WRAP: &str = "\x1b[?7h";
+
 /// The lines drawn last, which the next drawing replaces.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
@@ -28,7 +33,8 @@ impl Screen {
         } else {
             lines.len()
         };
-        let mut text = String::new();
+        // A line that is too long is cut by the terminal; wrapped, it would be two to move up over.
+        let mut text = String::from(NO_WRAP);
         if self.drawn > 0 {
             let _ = write!(text, "\x1b[{}A", self.drawn);
         }
@@ -43,6 +49,7 @@ impl Screen {
             self.drawn += 1;
         }
         text.push_str("\x1b[J");
+        text.push_str(WRAP);
         verbatim(&text)
     }
 }

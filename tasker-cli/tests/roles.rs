@@ -151,6 +151,35 @@ async fn a_role_waits_for_its_database_and_stops_when_it_is_told_while_it_waits(
     assert!(worker.wait(PATIENCE).await.success());
 }
 
+#[tokio::test]
+async fn a_second_signal_ends_a_worker_that_still_drains() {
+    let db = TestDatabase::create().await;
+    let patient = "\
+namespace: shop
+name: patient
+version: 1.0.0
+steps:
+  - { name: wait, handler: builtin.sleep, input: { ms: 600000 }, timeout_ms: 700000 }
+";
+    apply(db.url(), patient).await;
+    let mut roles = start(db.url()).await;
+    let task = submit(db.url(), "shop/patient", "{}").await;
+    let args = ["task", "show", &task, "--json"];
+    wait_until("the step runs", PATIENCE, async || {
+        let shown = tasker_on(db.url(), &args).await.ok().json();
+        shown["steps"][0]["state"] == "in_progress"
+    })
+    .await;
+    roles.worker.signal(Signal::SIGTERM);
+    roles
+        .worker
+        .wait_for_line("the worker drains", PATIENCE)
+        .await;
+    assert!(roles.worker.exited().is_none());
+    roles.worker.signal(Signal::SIGTERM);
+    assert_eq!(roles.worker.wait(PATIENCE).await.code(), Some(130));
+}
+
 async fn get(url: &str) -> (u16, String) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let (host, path) = url

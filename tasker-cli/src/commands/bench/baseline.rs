@@ -33,7 +33,7 @@ pub(crate) struct Baseline {
 }
 
 impl Baseline {
-    /// Makes the database with a table and a queue.
+    /// Makes the database with a table.
     pub(crate) async fn prepare(server: &mut PrivateServer) -> Result<Self, Failure> {
         let postgres = server.postgres();
         // It is made once, at start, on a runtime that has nothing else to do then.
@@ -49,15 +49,10 @@ impl Baseline {
         pgmq_notify::install(&pool)
             .await
             .map_err(|error| Failure::new(format!("could not install PGMQ: {error}")))?;
-        for statement in [
-            "create table one_row (value bigint not null)",
-            "select pgmq.create('baseline')",
-        ] {
-            sqlx::query(statement)
-                .execute(&pool)
-                .await
-                .map_err(|error| failed(&error))?;
-        }
+        sqlx::query("create table one_row (value bigint not null)")
+            .execute(&pool)
+            .await
+            .map_err(|error| failed(&error))?;
         Ok(Self { pool })
     }
 
@@ -108,6 +103,14 @@ impl Baseline {
 
     async fn pgmq(&self, batch: i32) -> Result<f64, sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
+        // A new queue each time: in a used one the rows that were deleted slow every read down
+        // until they are vacuumed away, which happens at no certain time.
+        for statement in [
+            "select pgmq.drop_queue(queue_name) from pgmq.list_queues()",
+            "select pgmq.create('baseline')",
+        ] {
+            sqlx::query(statement).execute(&mut *connection).await?;
+        }
         let started = Instant::now();
         let mut messages: u32 = 0;
         while started.elapsed() < SPAN {

@@ -84,7 +84,7 @@ async fn on_server(args: &Args, server: &mut PrivateServer, output: Output) -> R
     server.configure(&mut config);
     let database = server.migrated(&config).await?;
     let baseline = Baseline::prepare(server).await?;
-    output.json_line(&environment(args, server))?;
+    output.json_line(&environment(args, server, &database).await?)?;
     output.text(format!("measuring on {}", server.describe()))?;
     let workplace = Workplace::new(server.url(), "production")?;
     let measured = on_roles(args, server, &database, &baseline, &workplace).await;
@@ -154,17 +154,22 @@ async fn measure(
     Ok(figures)
 }
 
-fn environment(args: &Args, server: &mut PrivateServer) -> Value {
-    json!({
+async fn environment(
+    args: &Args,
+    server: &mut PrivateServer,
+    database: &Database,
+) -> Result<Value, Failure> {
+    let (fsync, synchronous_commit) = usage::durability(database).await?;
+    Ok(json!({
         "name": "environment",
         "version": env!("CARGO_PKG_VERSION"),
         "optimised": !cfg!(debug_assertions),
         "cpus": std::thread::available_parallelism().map_or(1, usize::from),
         "postgresql": server.postgres().binaries().version.to_string(),
-        "fsync": "on",
-        "synchronous_commit": "on",
+        "fsync": fsync,
+        "synchronous_commit": synchronous_commit,
         "runs": args.runs,
         "samples": args.samples,
         "tasks": args.tasks,
-    })
+    }))
 }

@@ -90,6 +90,19 @@ impl Usage {
     }
 }
 
+/// The settings `fsync` and `synchronous_commit` that are in force.
+pub(crate) async fn durability(database: &Database) -> Result<(String, String), Failure> {
+    let settings =
+        database.call("durability", async |connection| {
+            Ok(sqlx::query_as(
+                "select current_setting('fsync'), current_setting('synchronous_commit')",
+            )
+            .fetch_one(connection)
+            .await?)
+        });
+    Ok(settings.await?)
+}
+
 /// Bytes of WAL, and transactions that wrote: those that were given a number.
 async fn counters(connection: &mut PgConnection) -> Result<(f64, f64), Error> {
     Ok(sqlx::query_as(

@@ -20,10 +20,18 @@ use crate::screen::Screen;
 /// Time between two looks at the orders.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(80);
 
+/// Lines above the graph of one order.
+const HEADING: usize = 2;
 /// Columns of what an order is called.
 const TITLE: usize = 9;
 /// Columns of a graph in one line.
 const GRAPH: usize = 22;
+/// Columns of a state.
+const STATE: usize = 11;
+/// Columns of a time.
+const TIME: usize = 7;
+/// A complaint that is cut to fewer columns says nothing.
+const SHORTEST_COMPLAINT: usize = 12;
 /// Columns of a template's name.
 const NAME: usize = 25;
 
@@ -99,16 +107,15 @@ fn drawing(orders: &[Order], now: DateTime<Utc>, look: Look) -> Vec<String> {
         .find(|order| !order.has_ended())
         .or(of(FLAKY));
     if let Some(order) = shown {
-        lines.push(String::new());
-        lines.push(format!(
-            "{}: {}",
-            order.title(),
-            title(&order.task, now, look)
-        ));
-        let extent = Extent::Folded {
-            most_lines: Screen::rows(),
-        };
-        lines.extend(graph(&order.task, now, look, extent));
+        let rows = Screen::rows();
+        let extent = Extent::Folded { most_lines: rows };
+        let graph = graph(&order.task, now, look, extent);
+        if lines.len() + HEADING + graph.len() <= rows {
+            lines.push(String::new());
+            let title = title(&order.task, now, look);
+            lines.push(format!("{}: {title}", order.title()));
+        }
+        lines.extend(graph);
     }
     lines
 }
@@ -124,11 +131,11 @@ fn line(order: &Order, now: DateTime<Utc>, look: Look) -> String {
         " ".repeat(GRAPH.saturating_sub(width)),
         look.paint(
             task_paint(summary.state),
-            &padded(summary.state.as_str(), 11)
+            &padded(summary.state.as_str(), STATE)
         ),
         look.paint(
             Paint::Dim,
-            &padded(&duration(between(summary.created_at, end)), 7)
+            &padded(&duration(between(summary.created_at, end)), TIME)
         ),
     );
     let troubled = order
@@ -137,13 +144,15 @@ fn line(order: &Order, now: DateTime<Utc>, look: Look) -> String {
         .iter()
         .find(|step| matches!(step.state, StepState::Error | StepState::WaitingForRetry));
     if let Some(step) = troubled {
-        let used = TITLE + NAME + GRAPH + 11 + 7 + 5;
+        let used = TITLE + NAME + GRAPH + STATE + TIME + 5;
         let what = format!("{}: {}", step.name, complaint(step).unwrap_or_default());
         let room = look
             .width
             .map_or(usize::MAX, |width| width.saturating_sub(used));
-        line.push(' ');
-        line.push_str(&look.paint(step_paint(step.state), &look.cut(&what, room)));
+        if room >= SHORTEST_COMPLAINT {
+            line.push(' ');
+            line.push_str(&look.paint(step_paint(step.state), &look.cut(&what, room)));
+        }
     }
     line
 }
