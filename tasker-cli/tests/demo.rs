@@ -6,7 +6,10 @@
 
 mod common;
 
-use nix::sys::signal::Signal;
+use std::path::Path;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tasker_testing::{PATIENCE, TaskerBinary};
 
 use crate::common::tasker;
@@ -46,11 +49,38 @@ async fn an_interrupted_demonstration_leaves_no_process() {
     let status = demo.wait(PATIENCE).await;
     assert_eq!(status.code(), Some(1), "{}", demo.output());
     assert!(demo.output().contains("stopped before the end"));
-    let pids = line.split("process ").skip(1);
-    let pids: Vec<&str> = pids.filter_map(|rest| rest.split(')').next()).collect();
-    assert_eq!(pids.len(), 2, "{line}");
-    for pid in pids {
+    for pid in processes(&line) {
         let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         assert!(!command.contains("tasker"), "{pid}: {command}");
     }
+}
+
+#[tokio::test]
+async fn a_demonstration_whose_worker_dies_says_so_and_where_the_logs_are() {
+    let mut demo = TaskerBinary::locate().spawn(&["demo"], &[]);
+    let line = demo.wait_for_line("run after", PATIENCE).await;
+    let worker = processes(&line)[1].parse().unwrap();
+    kill(Pid::from_raw(worker), Signal::SIGKILL).unwrap();
+    assert_eq!(demo.wait(PATIENCE).await.code(), Some(1));
+    let output = demo.output();
+    assert!(
+        output.contains("error: the worker ended by itself (signal: 9"),
+        "{output}"
+    );
+    let (_, logs) = output
+        .split_once("the logs of all processes are in ")
+        .unwrap();
+    let logs = Path::new(logs.lines().next().unwrap());
+    assert!(logs.join("worker.log").is_file() && logs.join("orchestrator.log").is_file());
+    std::fs::remove_dir_all(logs).unwrap();
+}
+
+/// The orchestrator and the worker, from the line that tells of them.
+fn processes(line: &str) -> Vec<&str> {
+    let processes = line.split("process ").skip(1);
+    let processes: Vec<&str> = processes
+        .filter_map(|rest| rest.split(')').next())
+        .collect();
+    assert_eq!(processes.len(), 2, "{line}");
+    processes
 }

@@ -32,6 +32,7 @@ async fn wrong_usage_ends_with_status_2() {
             &["dev", "--ephemeral", "--data-dir", "x"],
             "cannot be used with",
         ),
+        (&["worker", "--namespace", "No"], "a lower-case letter"),
         (
             &["orchestrator", "--bind", "here"],
             "invalid socket address",

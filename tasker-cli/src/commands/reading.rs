@@ -69,6 +69,19 @@ pub(crate) fn json(argument: &str, option: &str) -> Result<Value, Failure> {
     })
 }
 
+/// The longest name of a namespace.
+const LONGEST_NAMESPACE: usize = 29;
+
+/// A name that a namespace can have.
+pub(crate) fn namespace(text: &str) -> Result<String, &'static str> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let begins_well = text.starts_with(|first: char| first.is_ascii_lowercase());
+    if begins_well && text.len() <= LONGEST_NAMESPACE && text.chars().all(allowed) {
+        return Ok(text.to_owned());
+    }
+    Err("expected a lower-case letter, then up to 28 lower-case letters, digits or underscores")
+}
+
 /// A template as the command line names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TemplateName {

@@ -5,6 +5,7 @@ use std::process;
 
 use serde_json::json;
 
+use crate::commands::reading;
 use crate::failure::Failure;
 use crate::roles::{start, stop, worker};
 use crate::setup::Setup;
@@ -23,7 +24,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Take steps of this namespace; may be repeated, the first is preferred; all when left out
-    #[arg(long = "namespace", value_name = "NS")]
+    #[arg(long = "namespace", value_name = "NS", value_parser = reading::namespace)]
     namespaces: Vec<String>,
 
     /// Serve /health and /metrics of this worker here; not served when left out

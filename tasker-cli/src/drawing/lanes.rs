@@ -224,6 +224,9 @@ const fn corner(up: bool, down: bool, left: bool, right: bool) -> char {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     /// The drawing of the graph in which node `i` waits for `parents[i]`, nodes as their letters.
@@ -310,5 +313,60 @@ g
     #[test]
     fn a_shortcut_past_a_step_is_a_lane_of_its_own() {
         assert_eq!(drawn(&[&[], &[0], &[0, 1]]), "a\n├─╮\n│ b\n├─╯\nc\n");
+    }
+
+    /// The parents of each of up to forty nodes, all before it.
+    fn any_parents() -> impl Strategy<Value = Vec<Vec<usize>>> {
+        vec(vec(any::<prop::sample::Index>(), 0..4), 1..40).prop_map(|nodes| {
+            let parents = |(node, picks): (usize, Vec<prop::sample::Index>)| match node {
+                0 => Vec::new(),
+                _ => picks.into_iter().map(|pick| pick.index(node)).collect(),
+            };
+            nodes.into_iter().enumerate().map(parents).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_node_of_any_graph_stands_once_and_below_its_parents(parents in any_parents()) {
+            let dag = Dag::new(parents).unwrap();
+            let gutter = gutter(&dag);
+            let order: Vec<usize> = gutter.lines.iter().filter_map(|line| line.node).collect();
+            prop_assert_eq!(order.len(), dag.len());
+            let place = |node| order.iter().position(|&drawn| drawn == node).unwrap();
+            for node in 0..dag.len() {
+                for &parent in dag.parents(node) {
+                    prop_assert!(place(parent) < place(node));
+                }
+            }
+            for line in &gutter.lines {
+                let width = line.before.chars().count() + 1 + line.after.chars().count();
+                prop_assert!(width <= gutter.lanes * 2);
+            }
+        }
+
+        #[test]
+        fn no_lane_of_any_graph_ends_or_begins_nowhere(parents in any_parents()) {
+            let dag = Dag::new(parents).unwrap();
+            let rows: Vec<Vec<char>> = gutter(&dag).lines.iter().map(|line| {
+                let node = line.node.map(|_| 'o').into_iter();
+                line.before.chars().chain(node).chain(line.after.chars()).collect()
+            }).collect();
+            let at = |row: Option<&Vec<char>>, column: usize| {
+                row.and_then(|row| row.get(column)).copied().unwrap_or(' ')
+            };
+            for (number, row) in rows.iter().enumerate() {
+                let above = number.checked_sub(1).and_then(|above| rows.get(above));
+                let below = rows.get(number + 1);
+                for (column, &glyph) in row.iter().enumerate() {
+                    if "│├┤┼╯╰┴".contains(glyph) {
+                        prop_assert!("│├┤┼╮╭┬o".contains(at(above, column)), "{glyph} {rows:?}");
+                    }
+                    if "│├┤┼╮╭┬".contains(glyph) {
+                        prop_assert!("│├┤┼╯╰┴o".contains(at(below, column)), "{glyph} {rows:?}");
+                    }
+                }
+            }
+        }
     }
 }
