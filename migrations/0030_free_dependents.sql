@@ -1,36 +1,95 @@
 -- Tells the dependents of steps that have just been satisfied: each waits on one less, and those
--- that wait on none are ready. Answers the task of each step that became ready.
--- The caller holds the locks of the tasks. In plpgsql because that keeps its plans for the session.
+-- that wait on none are ready. The caller holds the locks of the tasks.
+--
+-- Where p_handlers is given, a satisfied step with a message in p_msg_ids hands that message on to
+-- one of its ready dependents whose handler is among them: that one starts at once, in the hands of
+-- p_worker, as if it had gone through the queue. Not so where something more urgent is ready.
+--
+-- Answers the task of each step that became ready, and the steps that were started, each with the
+-- step that it followed. In plpgsql because that keeps its plans for the session.
 create function tasker.free_dependents(
-  p_task_uuids uuid[], p_step_nos int[], p_template_ids int[], p_now timestamptz
+  p_task_uuids uuid[], p_step_nos int[], p_template_ids int[], p_now timestamptz,
+  p_worker text default null, p_msg_ids bigint[] default null, p_handlers text[] default null,
+  out ready_tasks uuid[],
+  out started_tasks uuid[], out started_steps int[], out started_msgs bigint[],
+  out followed_steps int[]
 )
-returns uuid[]
 language plpgsql
 as $$
 declare
-  v_task_uuids uuid[];
+  v_urgent int;
 begin
+  if p_handlers is not null then
+    select r.priority into v_urgent
+    from tasker.ready_steps r
+    order by r.priority desc, r.ready_no
+    limit 1;
+  end if;
+
   with freed as (
-    select d.task_uuid, e.step_no, count(*)::int as parents
-    from unnest(p_task_uuids, p_step_nos, p_template_ids) as d(task_uuid, step_no, template_id)
+    select d.task_uuid, e.step_no, count(*)::int as parents,
+      min(d.step_no) filter (where d.msg_id is not null) as parent_no,
+      (array_agg(d.msg_id order by d.step_no) filter (where d.msg_id is not null))[1] as msg_id
+    from unnest(p_task_uuids, p_step_nos, p_template_ids, p_msg_ids)
+      as d(task_uuid, step_no, template_id, msg_id)
     join tasker.template_steps ts on ts.template_id = d.template_id and ts.step_no = d.step_no
     cross join unnest(ts.dependents) as e(step_no)
     group by d.task_uuid, e.step_no
+  ), child as (
+    select s.task_uuid, s.step_no, s.template_id, f.parents, f.msg_id, f.parent_no, t.priority,
+      s.waiting_on = f.parents and s.state = 'pending' as is_ready,
+      f.msg_id is not null and t.state = 'in_progress'
+        and (v_urgent is null or t.priority >= v_urgent)
+        and s.waiting_on = f.parents and s.state = 'pending'
+        and ts.handler = any(p_handlers) as may_start
+    from freed f
+    join tasker.steps s on s.task_uuid = f.task_uuid and s.step_no = f.step_no
+    join tasker.tasks t on t.task_uuid = f.task_uuid
+    join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
+  ), chosen as (
+    select c.*,
+      c.may_start and row_number() over (
+        partition by c.task_uuid, c.parent_no, c.may_start order by c.step_no
+      ) = 1 as starts
+    from child c
   ), counted as (
     update tasker.steps s
-    set waiting_on = s.waiting_on - f.parents
-    from freed f
-    where s.task_uuid = f.task_uuid and s.step_no = f.step_no
-    returning s.task_uuid, s.step_no, s.template_id, s.waiting_on, s.state
+    set waiting_on = s.waiting_on - c.parents,
+      state = case when c.starts then 'in_progress' else s.state end,
+      attempt = s.attempt + coalesce(c.starts, false)::int,
+      msg_id = case when c.starts then c.msg_id else s.msg_id end,
+      worker = case when c.starts then p_worker else s.worker end,
+      enqueued_at = case when c.starts then p_now else s.enqueued_at end,
+      started_at = case when c.starts then p_now else s.started_at end
+    from chosen c
+    where s.task_uuid = c.task_uuid and s.step_no = c.step_no
+    returning s.task_uuid, s.step_no, s.template_id, s.attempt, s.msg_id, c.parent_no, c.priority,
+      c.is_ready, coalesce(c.starts, false) as starts
+  ), logged as (
+    insert into tasker.step_transitions
+      (task_uuid, at, step_no, attempt, from_state, to_state, actor)
+    select c.task_uuid, p_now, c.step_no, c.attempt - 1 + m.started, m.from_state, m.to_state,
+      p_worker
+    from counted c
+    cross join (values
+      (0, 'pending'::tasker.step_state, 'enqueued'::tasker.step_state),
+      (1, 'enqueued', 'in_progress')
+    ) as m(started, from_state, to_state)
+    where c.starts
+    order by m.started
   ), made_ready as (
     insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
-    select c.task_uuid, c.step_no, c.template_id, t.priority, p_now
+    select c.task_uuid, c.step_no, c.template_id, c.priority, p_now
     from counted c
-    join tasker.tasks t on t.task_uuid = c.task_uuid
-    where c.waiting_on = 0 and c.state = 'pending'
-    returning task_uuid
+    where c.is_ready and not c.starts
   )
-  select coalesce(array_agg(task_uuid), '{}') into v_task_uuids from made_ready;
-  return v_task_uuids;
+  select
+    coalesce(array_agg(c.task_uuid) filter (where c.is_ready and not c.starts), '{}'),
+    coalesce(array_agg(c.task_uuid) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.step_no) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.msg_id) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.parent_no) filter (where c.starts), '{}')
+  into ready_tasks, started_tasks, started_steps, started_msgs, followed_steps
+  from counted c;
 end
 $$;

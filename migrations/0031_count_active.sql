@@ -11,7 +11,7 @@ declare
   v_task_uuids uuid[];
 begin
   with change as (
-    select c.task_uuid, sum(c.active)::int as active, sum(c.failed)::int as failed
+    select c.task_uuid, sum(c.active)::int as active, coalesce(sum(c.failed), 0)::int as failed
     from unnest(p_task_uuids, p_active, p_failed) as c(task_uuid, active, failed)
     group by c.task_uuid
     having sum(c.active) <> 0 or sum(c.failed) <> 0

@@ -1,26 +1,3 @@
--- A step in a worker's hands, with all its handler may want to know. expired tells that the message
--- came back because an earlier holder's lease ran out.
-create type tasker.received_step as (
-  task_uuid uuid,
-  step_no int,
-  msg_id bigint,
-  namespace text,
-  template text,
-  step_name text,
-  handler text,
-  attempt int,
-  max_attempts int,
-  timeout_ms int,
-  priority int,
-  context jsonb,
-  input jsonb,
-  dependency_results jsonb,
-  expired text
-);
-
--- Time beyond a step's timeout that its worker has to report it, before the message comes back.
-create function tasker.timeout_grace_ms() returns int language sql immutable as $$ select 1000 $$;
-
 -- Receives up to p_limit messages from the queues of the namespaces, in that order, and starts an
 -- attempt of each step under a lease. Messages that stand for no step any more are deleted.
 --
@@ -46,6 +23,7 @@ declare
   v_tasks uuid[];
   v_steps int[];
   v_void bigint[];
+  v_held record;
   v_short record;
 begin
   perform set_config('synchronous_commit', 'off', true);
@@ -64,13 +42,30 @@ begin
     v_now := tasker.now();
     v_left := v_left - cardinality(v_msgs);
 
-    return query
-    with message as (
-      select msg_id, task_uuid, step_no
+    -- A message whose step has ended may have been handed on to a dependent; one that stands for no
+    -- step at all is void.
+    v_void := null;
+    if exists (
+      select from unnest(v_msgs, v_tasks, v_steps) as m(msg_id, task_uuid, step_no)
+      where not exists (
+        select from tasker.steps s
+        where s.task_uuid = m.task_uuid and s.step_no = m.step_no and s.msg_id = m.msg_id
+      )
+    ) then
+      select array_agg(o.step_no order by m.position),
+        array_agg(m.msg_id) filter (where o.step_no is null)
+      into v_steps, v_void
+      from unnest(v_msgs, v_tasks) with ordinality as m(msg_id, task_uuid, position)
+      left join lateral (
+        select s.step_no from tasker.steps s
+        where s.task_uuid = m.task_uuid and s.msg_id = m.msg_id
+        limit 1
+      ) o on true;
+    end if;
+
+    with held as materialized (
+      select s.task_uuid, s.step_no, s.msg_id, s.state
       from unnest(v_msgs, v_tasks, v_steps) as m(msg_id, task_uuid, step_no)
-    ), held as materialized (
-      select s.task_uuid, s.step_no, s.state, s.attempt, s.started_at
-      from message m
       join tasker.steps s
         on s.task_uuid = m.task_uuid and s.step_no = m.step_no and s.msg_id = m.msg_id
       for no key update of s skip locked
@@ -86,28 +81,13 @@ begin
       select task_uuid, v_now, step_no, attempt, 'enqueued', 'in_progress', p_worker
       from started
     )
-    select
-      h.task_uuid, h.step_no, m.msg_id, v_namespace,
-      tp.namespace || '/' || tp.name || '@' || tp.version, ts.name, ts.handler,
-      h.attempt + (h.state = 'enqueued')::int, s.max_attempts, ts.timeout_ms, t.priority,
-      t.context, ts.input,
-      case when ts.depends_on = '{}' then '{}' else (
-        select coalesce(jsonb_object_agg(ps.name, coalesce(p.result, 'null')), '{}')
-        from unnest(ts.depends_on) as d(step_no)
-        join tasker.template_steps ps on ps.template_id = ts.template_id and ps.step_no = d.step_no
-        join tasker.steps p on p.task_uuid = h.task_uuid and p.step_no = d.step_no
-      ) end,
-      case
-        when h.state = 'enqueued' then null
-        when v_now >= h.started_at + ts.timeout_ms * interval '1 ms' then 'timeout'
-        else 'lease_expired'
-      end
-    from held h
-    join message m on m.task_uuid = h.task_uuid and m.step_no = h.step_no
-    join tasker.steps s on s.task_uuid = h.task_uuid and s.step_no = h.step_no
-    join tasker.tasks t on t.task_uuid = h.task_uuid
-    join tasker.templates tp on tp.template_id = t.template_id
-    join tasker.template_steps ts on ts.template_id = t.template_id and ts.step_no = h.step_no;
+    select array_agg(task_uuid) as tasks, array_agg(step_no) as steps, array_agg(msg_id) as msgs,
+      array_agg(state = 'in_progress') as came_back
+    into v_held
+    from held;
+
+    return query
+    select * from tasker.describe_steps(v_held.tasks, v_held.steps, v_held.msgs, v_held.came_back);
 
     -- A step with a timeout shorter than the lease comes back when that is over.
     for v_short in
@@ -124,12 +104,6 @@ begin
       );
     end loop;
 
-    select array_agg(m.msg_id) into v_void
-    from unnest(v_msgs, v_tasks, v_steps) as m(msg_id, task_uuid, step_no)
-    where not exists (
-      select from tasker.steps s
-      where s.task_uuid = m.task_uuid and s.step_no = m.step_no and s.msg_id = m.msg_id
-    );
     if v_void is not null then
       perform pgmq.delete(v_queue, v_void);
     end if;

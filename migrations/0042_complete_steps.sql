@@ -5,6 +5,11 @@
 -- An outcome counts when its attempt is the current one and in progress; any other is stale and
 -- changes nothing. In a cancelled task a result is kept and a failure becomes `cancelled`.
 -- Silent: the caller announces what the answer tells once it has committed.
+--
+-- Continuation: an outcome whose element of p_continue is true may hand its message on to a ready
+-- dependent whose handler is among p_handlers. That step starts in the same transaction, under a
+-- lease of p_lease_ms, in the hands of the same worker; see tasker.free_dependents. The first row
+-- of the answer tells what was brought about, each further row is a step that was started.
 create function tasker.complete_steps(
   p_worker text,
   p_task_uuids uuid[],
@@ -14,9 +19,18 @@ create function tasker.complete_steps(
   p_namespaces text[],
   p_outcomes text[],
   p_payloads jsonb[],
-  p_delays_ms bigint[]
+  p_delays_ms bigint[],
+  p_continue boolean[] default null,
+  p_handlers text[] default null,
+  p_lease_ms bigint default null
 )
-returns tasker.moved
+returns table (
+  stale int[], ready_tasks uuid[], finished_tasks uuid[], cancelled_tasks uuid[],
+  woken_queues text[], timer_set boolean,
+  task_uuid uuid, step_no int, msg_id bigint, namespace text, template text, step_name text,
+  handler text, attempt int, max_attempts int, timeout_ms int, priority int, context jsonb,
+  input jsonb, dependency_results jsonb, expired text
+)
 language plpgsql
 set plan_cache_mode to force_generic_plan
 set enable_seqscan to off
@@ -25,9 +39,11 @@ set enable_mergejoin to off
 set jit to off
 set tasker.announce to 'off'
 as $$
+#variable_conflict use_column
 declare
   v_now timestamptz;
   v_moved tasker.moved;
+  v_freed record;
   v_positions int[];
   v_tasks uuid[];
   v_steps int[];
@@ -95,7 +111,8 @@ begin
   end if;
   if v_positions is null then
     v_moved.timer_set := false;
-    return v_moved;
+    return query select (v_moved).*, (null::tasker.received_step).*;
+    return;
   end if;
 
   if v_moved.timer_set then
@@ -111,20 +128,25 @@ begin
     where m.state = 'waiting_for_retry';
   end if;
 
-  select tasker.free_dependents(
-    array_agg(m.task_uuid), array_agg(m.step_no), array_agg(m.template_id), v_now
-  )
-  into v_moved.ready_tasks
-  from unnest(v_tasks, v_steps, v_templates, v_states)
-    as m(task_uuid, step_no, template_id, state)
-  where m.state = 'complete';
-  v_moved.ready_tasks := coalesce(v_moved.ready_tasks, '{}');
+  select f.* into v_freed
+  from (
+    select array_agg(m.task_uuid) as tasks, array_agg(m.step_no) as steps,
+      array_agg(m.template_id) as templates,
+      array_agg(case when p_continue[m.position] then p_msg_ids[m.position] end) as msgs
+    from unnest(v_positions, v_tasks, v_steps, v_templates, v_states)
+      as m(position, task_uuid, step_no, template_id, state)
+    where m.state = 'complete'
+  ) done,
+  tasker.free_dependents(
+    done.tasks, done.steps, done.templates, v_now, p_worker, done.msgs, p_handlers
+  ) f;
+  v_moved.ready_tasks := v_freed.ready_tasks;
 
+  v_active := v_active || array_fill(
+    1, array[cardinality(v_freed.ready_tasks) + cardinality(v_freed.started_tasks)]
+  );
   v_moved.finished_tasks := tasker.count_active(
-    v_tasks || v_moved.ready_tasks,
-    v_active || array_fill(1, array[cardinality(v_moved.ready_tasks)]),
-    v_failed || array_fill(0, array[cardinality(v_moved.ready_tasks)]),
-    p_worker, v_now
+    v_tasks || v_freed.ready_tasks || v_freed.started_tasks, v_active, v_failed, p_worker, v_now
   );
 
   for v_queue in
@@ -132,11 +154,47 @@ begin
     from unnest(v_positions) as p(position),
       lateral (select p_namespaces[p.position] as namespace, p_msg_ids[p.position] as msg_id) as r
     join tasker.namespaces n on n.namespace = r.namespace
+    where v_freed.started_msgs = '{}' or (p_task_uuids[p.position], p_step_nos[p.position]) not in (
+      select * from unnest(v_freed.started_tasks, v_freed.followed_steps)
+    )
     group by n.queue_name
     order by n.queue_name
   loop
     perform pgmq.delete(v_queue.name, v_queue.msg_ids);
   end loop;
-  return v_moved;
+
+  return query select (v_moved).*, (null::tasker.received_step).*;
+  if v_freed.started_tasks = '{}' then
+    return;
+  end if;
+
+  -- The message keeps the lease it has, unless that could end before the new step's would.
+  for v_queue in
+    select n.queue_name as name, least(p_lease_ms, c.timeout_ms + tasker.timeout_grace_ms()) as ms,
+      array_agg(f.msg_id order by f.msg_id) as msg_ids
+    from unnest(
+      v_freed.started_tasks, v_freed.started_steps, v_freed.started_msgs, v_freed.followed_steps
+    ) as f(task_uuid, step_no, msg_id, parent_no)
+    join tasker.steps s on s.task_uuid = f.task_uuid and s.step_no = f.parent_no
+    join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = f.parent_no
+    join tasker.template_steps c on c.template_id = s.template_id and c.step_no = f.step_no
+    join tasker.templates t on t.template_id = s.template_id
+    join tasker.namespaces n on n.namespace = t.namespace
+    where c.timeout_ms + tasker.timeout_grace_ms() < p_lease_ms
+      or s.started_at + (ts.timeout_ms + tasker.timeout_grace_ms()) * interval '1 ms'
+        < v_now + p_lease_ms * interval '0.667 ms'
+    group by 1, 2
+    order by 1, 2
+  loop
+    perform pgmq.set_vt(
+      v_queue.name, v_queue.msg_ids, clock_timestamp() + v_queue.ms * interval '1 ms'
+    );
+  end loop;
+
+  return query
+  select (null::tasker.moved).*, d.*
+  from tasker.describe_steps(
+    v_freed.started_tasks, v_freed.started_steps, v_freed.started_msgs, null
+  ) d;
 end
 $$;

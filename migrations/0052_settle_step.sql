@@ -47,9 +47,9 @@ begin
     for update skip locked
   ));
 
-  v_ready := cardinality(tasker.free_dependents(
+  v_ready := cardinality((tasker.free_dependents(
     array[p_task_uuid], array[v_step.step_no], array[v_step.template_id], v_now
-  ));
+  )).ready_tasks);
   v_active := v_task.active_steps + v_ready - case
     when v_step.state in ('enqueued', 'waiting_for_retry') then 1
     when v_step.state = 'pending' and v_step.waiting_on = 0 then 1

@@ -79,7 +79,7 @@ begin
   left join tasker.ready_steps r on r.task_uuid = s.task_uuid and r.step_no = s.step_no
   left join tasker.timers w on w.task_uuid = s.task_uuid and w.step_no = s.step_no
   left join unnest(v_messages) m
-    on m.task_uuid = s.task_uuid and m.step_no = s.step_no and m.msg_id = s.msg_id
+    on m.task_uuid = s.task_uuid and m.msg_id = s.msg_id
   where s.state = 'pending' and s.waiting_on = 0 and r.ready_no is null
     or s.state = 'waiting_for_retry' and r.ready_no is null and w.due_at is null
     or s.state in ('enqueued', 'in_progress') and m.msg_id is null;
@@ -97,7 +97,7 @@ begin
       m.msg_id, m.queue_name, m.step_no)
   from unnest(v_messages) m
   left join tasker.steps s
-    on s.task_uuid = m.task_uuid and s.step_no = m.step_no and s.msg_id = m.msg_id
+    on s.task_uuid = m.task_uuid and s.msg_id = m.msg_id
   where s.task_uuid is null;
 
   return query

@@ -1,0 +1,59 @@
+-- A step in a worker's hands, with all its handler may want to know. expired tells that the message
+-- came back because an earlier holder's lease ran out.
+create type tasker.received_step as (
+  task_uuid uuid,
+  step_no int,
+  msg_id bigint,
+  namespace text,
+  template text,
+  step_name text,
+  handler text,
+  attempt int,
+  max_attempts int,
+  timeout_ms int,
+  priority int,
+  context jsonb,
+  input jsonb,
+  dependency_results jsonb,
+  expired text
+);
+
+-- Time beyond a step's timeout that its worker has to report it, before the message comes back.
+create function tasker.timeout_grace_ms() returns int language sql immutable as $$ select 1000 $$;
+
+-- What a worker needs to know of the steps it holds, each with its message. p_came_back tells which
+-- of them were in progress when their message was received; null for none.
+create function tasker.describe_steps(
+  p_task_uuids uuid[], p_step_nos int[], p_msg_ids bigint[], p_came_back boolean[]
+)
+returns setof tasker.received_step
+language plpgsql
+stable
+as $$
+declare
+  v_now timestamptz := tasker.now();
+begin
+  return query
+  select
+    h.task_uuid, h.step_no, h.msg_id, tp.namespace,
+    tp.namespace || '/' || tp.name || '@' || tp.version, ts.name, ts.handler,
+    s.attempt, s.max_attempts, ts.timeout_ms, t.priority, t.context, ts.input,
+    case when ts.depends_on = '{}' then '{}' else (
+      select coalesce(jsonb_object_agg(ps.name, coalesce(p.result, 'null')), '{}')
+      from unnest(ts.depends_on) as d(step_no)
+      join tasker.template_steps ps on ps.template_id = ts.template_id and ps.step_no = d.step_no
+      join tasker.steps p on p.task_uuid = h.task_uuid and p.step_no = d.step_no
+    ) end,
+    case
+      when h.came_back is not true then null
+      when v_now >= s.started_at + ts.timeout_ms * interval '1 ms' then 'timeout'
+      else 'lease_expired'
+    end
+  from unnest(p_task_uuids, p_step_nos, p_msg_ids, p_came_back)
+    as h(task_uuid, step_no, msg_id, came_back)
+  join tasker.steps s on s.task_uuid = h.task_uuid and s.step_no = h.step_no
+  join tasker.tasks t on t.task_uuid = h.task_uuid
+  join tasker.templates tp on tp.template_id = t.template_id
+  join tasker.template_steps ts on ts.template_id = t.template_id and ts.step_no = h.step_no;
+end
+$$;
