@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::types::Json;
-use sqlx::{PgConnection, Row};
+use sqlx::{FromRow, PgConnection, Row};
 use uuid::Uuid;
 
 use crate::announcer::Announcements;
@@ -204,6 +204,9 @@ pub struct Reported {
     pub stale: Vec<usize>,
     /// What other processes should hear about.
     pub announcements: Announcements,
+    /// Dependents that were started in the worker's hands, each with the message of a step that
+    /// was reported.
+    pub continued: Vec<ReceivedStep>,
 }
 
 /// The arrays that a batch of reports is sent as.
@@ -233,38 +236,97 @@ pub async fn complete_steps(
     worker: &str,
     reports: &[StepReport],
 ) -> Result<Reported, Error> {
-    let mut columns = ReportColumns::default();
-    for report in reports {
-        columns.tasks.push(report.id.task_uuid.0);
-        columns.numbers.push(report.id.step_no);
-        columns.attempts.push(report.attempt);
-        columns.messages.push(report.msg_id);
-        columns.namespaces.push(&report.namespace);
-        let (outcome, payload, delay) = match &report.outcome {
-            StepOutcome::Complete(result) => ("complete", Payload::Result(result), None),
-            StepOutcome::Retry { error, after } => {
-                ("retry", Payload::Error(error), after.map(milliseconds))
-            }
-            StepOutcome::Fail(error) => ("fail", Payload::Error(error), None),
-        };
-        columns.outcomes.push(outcome);
-        columns.payloads.push(Json(payload));
-        columns.delays.push(delay);
+    record(connection, worker, reports, None).await
+}
+
+/// What a worker is ready to go on with when it reports.
+#[derive(Debug, Clone)]
+pub struct Continuation<'a> {
+    /// For each report, whether its place may go to a dependent of its step.
+    pub may_continue: Vec<bool>,
+    /// The handlers that the worker knows.
+    pub handlers: &'a [String],
+    /// Lease of what it is handed.
+    pub lease: Duration,
+}
+
+/// Records outcomes like [`complete_steps`], and starts, in the same transaction, up to one ready
+/// dependent of each step whose report may continue, without a trip through queue and orchestrator.
+/// Where something more urgent is ready, that goes first and nothing is handed on.
+pub async fn complete_and_continue(
+    connection: &mut PgConnection,
+    worker: &str,
+    reports: &[StepReport],
+    continuation: &Continuation<'_>,
+) -> Result<Reported, Error> {
+    record(connection, worker, reports, Some(continuation)).await
+}
+
+/// The first row tells what was brought about, each further one is a step that was started.
+const COMPLETE: &str = "\
+    select stale, ready_tasks, finished_tasks, cancelled_tasks, woken_queues, timer_set, \
+      task_uuid, step_no, msg_id, namespace, template, step_name, handler, attempt, \
+      max_attempts, timeout_ms, priority, context::text, input::text, dependency_results::text, \
+      expired \
+    from tasker.complete_steps($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+
+async fn record(
+    connection: &mut PgConnection,
+    worker: &str,
+    reports: &[StepReport],
+    continuation: Option<&Continuation<'_>>,
+) -> Result<Reported, Error> {
+    let columns = ReportColumns::from(reports);
+    let rows = sqlx::query(COMPLETE)
+        .bind(worker)
+        .bind(columns.tasks)
+        .bind(columns.numbers)
+        .bind(columns.attempts)
+        .bind(columns.messages)
+        .bind(columns.namespaces)
+        .bind(columns.outcomes)
+        .bind(columns.payloads)
+        .bind(columns.delays)
+        .bind(continuation.map(|continuation| &continuation.may_continue))
+        .bind(continuation.map(|continuation| continuation.handlers))
+        .bind(continuation.map(|continuation| milliseconds(continuation.lease)))
+        .fetch_all(connection)
+        .await?;
+    let Some((first, started)) = rows.split_first() else {
+        return Err(Error::Corrupt(
+            "tasker.complete_steps gave no row".to_owned(),
+        ));
+    };
+    let mut reported = reported(first)?;
+    reported.continued = started
+        .iter()
+        .map(|row| Ok(ReceivedRow::from_row(row)?.into()))
+        .collect::<Result<_, Error>>()?;
+    Ok(reported)
+}
+
+impl<'a> From<&'a [StepReport]> for ReportColumns<'a> {
+    fn from(reports: &'a [StepReport]) -> Self {
+        let mut columns = Self::default();
+        for report in reports {
+            columns.tasks.push(report.id.task_uuid.0);
+            columns.numbers.push(report.id.step_no);
+            columns.attempts.push(report.attempt);
+            columns.messages.push(report.msg_id);
+            columns.namespaces.push(&report.namespace);
+            let (outcome, payload, delay) = match &report.outcome {
+                StepOutcome::Complete(result) => ("complete", Payload::Result(result), None),
+                StepOutcome::Retry { error, after } => {
+                    ("retry", Payload::Error(error), after.map(milliseconds))
+                }
+                StepOutcome::Fail(error) => ("fail", Payload::Error(error), None),
+            };
+            columns.outcomes.push(outcome);
+            columns.payloads.push(Json(payload));
+            columns.delays.push(delay);
+        }
+        columns
     }
-    let row =
-        sqlx::query("select * from tasker.complete_steps($1, $2, $3, $4, $5, $6, $7, $8, $9)")
-            .bind(worker)
-            .bind(columns.tasks)
-            .bind(columns.numbers)
-            .bind(columns.attempts)
-            .bind(columns.messages)
-            .bind(columns.namespaces)
-            .bind(columns.outcomes)
-            .bind(columns.payloads)
-            .bind(columns.delays)
-            .fetch_one(connection)
-            .await?;
-    reported(&row)
 }
 
 /// A received step that is given back unstarted.
@@ -369,6 +431,7 @@ fn reported(row: &sqlx::postgres::PgRow) -> Result<Reported, Error> {
     Ok(Reported {
         stale: stale.into_iter().map(index_of).collect::<Result<_, _>>()?,
         announcements: Announcements::from_row(row)?,
+        continued: Vec::new(),
     })
 }
 
