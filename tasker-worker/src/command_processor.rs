@@ -143,7 +143,7 @@ impl CommandProcessor {
         let pause_until = self.pause_until.unwrap_or_else(Instant::now);
         tokio::select! {
             () = self.shutdown.cancelled() => return false,
-            count = self.completions.recv_many(&mut completed, BURST) => self.completed(count),
+            _ = self.completions.recv_many(&mut completed, BURST) => self.completed(&completed),
             _ = self.commands.recv_many(&mut commands, BURST) => {
                 if commands.is_empty() {
                     return false;
@@ -160,11 +160,16 @@ impl CommandProcessor {
         true
     }
 
-    fn completed(&mut self, count: usize) {
-        self.running = self.running.saturating_sub(count);
+    fn completed(&mut self, completed: &[Completed]) {
+        self.free_up(completed);
         if self.wanted.is_some() {
             self.wanted = Some(WakeReason::Capacity);
         }
+    }
+
+    fn free_up(&mut self, completed: &[Completed]) {
+        let count = completed.iter().map(|Completed(count)| count).sum();
+        self.running = self.running.saturating_sub(count);
     }
 
     fn take_note(&mut self, command: WorkerCommand) {
@@ -191,7 +196,7 @@ impl CommandProcessor {
         while let Some(completed) = self.completions.try_recv() {
             more.push(completed);
         }
-        self.running = self.running.saturating_sub(more.len());
+        self.free_up(&more);
         if self.pause_until.is_some() || self.free() == 0 {
             return;
         }

@@ -1,9 +1,14 @@
-//! Keeps the leases of running steps, and hears here that a step is no longer wanted.
+//! Keeps the leases of running steps, and hears that a step is no longer wanted.
+//!
+//! It has a thread, a runtime and a connection of its own: a handler that blocks its thread can
+//! stall the runtime it runs in, and must not lose the leases of all others by that.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
-use tasker_shared::database::Database;
+use tasker_shared::config::SupervisorConfig;
+use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
 use tasker_shared::ids::StepId;
 use tasker_shared::steps::{LeaseLost, extend_leases};
@@ -14,7 +19,7 @@ use tracing::info;
 
 use crate::backoff::Backoff;
 use crate::held_steps::HeldSteps;
-use crate::supervisor::Supervised;
+use crate::supervisor::{Supervised, keep_running};
 
 /// How often a lease is extended while it lasts: two heartbeats may be missed.
 const HEARTBEATS_PER_LEASE: u32 = 3;
@@ -25,7 +30,7 @@ const BATCH: usize = 5000;
 /// The loop that extends leases.
 pub(crate) struct Heartbeat {
     worker: String,
-    database: Database,
+    connection: DedicatedConnection,
     held: Arc<HeldSteps>,
     lease: Duration,
     shutdown: CancellationToken,
@@ -33,17 +38,32 @@ pub(crate) struct Heartbeat {
     backoff: Backoff,
 }
 
+/// Starts the loop on a thread of its own.
+///
+/// # Panics
+/// When the operating system has no thread or no file descriptor left.
+pub(crate) fn start(heartbeat: Heartbeat, config: SupervisorConfig) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the operating system gives a runtime for heartbeats");
+    thread::Builder::new()
+        .name("heartbeat".to_owned())
+        .spawn(move || runtime.block_on(keep_running(heartbeat, config)))
+        .expect("the operating system gives a thread for heartbeats");
+}
+
 impl Heartbeat {
     pub(crate) fn new(
         worker: String,
-        database: Database,
+        connection: DedicatedConnection,
         held: Arc<HeldSteps>,
         lease: Duration,
         shutdown: CancellationToken,
     ) -> Self {
         Self {
             worker,
-            database,
+            connection,
             held,
             lease,
             shutdown,
@@ -53,12 +73,13 @@ impl Heartbeat {
     }
 
     /// Extends these leases and acts on those that are lost.
-    async fn extend(&self, steps: &[(StepId, i32)]) -> Result<(), Error> {
+    async fn extend(&mut self, steps: &[(StepId, i32)]) -> Result<(), Error> {
         for steps in steps.chunks(BATCH) {
+            let (worker, lease) = (&self.worker, self.lease);
             let lost = self
-                .database
+                .connection
                 .call("extend_leases", async |connection| {
-                    extend_leases(connection, &self.worker, steps, self.lease).await
+                    extend_leases(connection, worker, steps, lease).await
                 })
                 .await?;
             for LeaseLost { index, reason } in lost {
@@ -104,6 +125,7 @@ impl Supervised for Heartbeat {
             match self.extend(&steps).await {
                 Ok(()) => self.backoff.succeeded(),
                 Err(error) => {
+                    // A repeated call finds out what the failed one did.
                     let soon = Instant::now() + self.backoff.failed(&error);
                     self.next = self.next.min(soon);
                 }

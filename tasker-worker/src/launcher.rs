@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tasker_shared::channel::Sender;
+use tasker_shared::channel::{Closed, Sender};
 use tasker_shared::steps::{ReceivedStep, ReleasedStep, StepOutcome, StepReport};
 use tasker_shared::telemetry::metrics;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info, info_span, warn};
 
@@ -24,25 +25,38 @@ const LEASE_EXPIRED: &str = "lease_expired";
 /// How many unknown handlers are warned of by name; the metric counts all.
 const UNKNOWN_HANDLERS_NAMED: usize = 1000;
 
-/// A handler ended and its outcome was handed over: its place is free.
+/// So many places are free again.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Completed;
+pub(crate) struct Completed(pub(crate) usize);
 
 /// Starts steps.
 pub(crate) struct Launcher {
-    handlers: Handlers,
     running: Running,
-    tasks: TaskTracker,
     unknown_handlers: HashSet<String>,
 }
 
-/// What every running step needs to come to its end.
+/// What every running step needs to come to its end, and to be followed by another.
 #[derive(Clone)]
 pub(crate) struct Running {
+    pub(crate) handlers: Arc<Handlers>,
     pub(crate) held: Arc<HeldSteps>,
     pub(crate) reports: Sender<Report>,
     pub(crate) completions: Sender<Completed>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) shutdown: CancellationToken,
     pub(crate) max_result_bytes: usize,
+    /// How many steps may follow one another without a trip through the queue.
+    pub(crate) continuation_limit: u32,
+}
+
+/// One of the worker's places, in which steps run one after the other. Where continuation is on it
+/// goes with the outcome to the reporter, who gives it to the next step or frees it.
+pub(crate) struct Place {
+    running: Running,
+    /// Steps that followed the one that came from the queue.
+    followed: u32,
+    /// Whether the outcome it goes with may be followed by a dependent.
+    pub(crate) may_continue: bool,
 }
 
 /// What a received step comes to.
@@ -56,11 +70,9 @@ enum Fate {
 }
 
 impl Launcher {
-    pub(crate) fn new(handlers: Handlers, running: Running, tasks: TaskTracker) -> Self {
+    pub(crate) fn new(running: Running) -> Self {
         Self {
-            handlers,
             running,
-            tasks,
             unknown_handlers: HashSet::new(),
         }
     }
@@ -84,8 +96,8 @@ impl Launcher {
         let names = started.iter().map(|(_, step)| (step.id, step.attempt));
         let holds = self.running.held.hold(names);
         for ((handler, step), hold) in started.into_iter().zip(holds) {
-            let running = self.running.clone();
-            self.tasks.spawn(run(handler, step, hold, running));
+            let place = Place::new(self.running.clone());
+            self.running.tasks.spawn(run(handler, step, hold, place));
         }
         self.tell(told).await;
         count
@@ -108,12 +120,10 @@ impl Launcher {
             }
             return Fate::Tell(expired(step));
         }
-        if let Some(problem) = &step.unreadable {
-            let message = format!("it cannot be read: {problem}");
-            let error = step_error("invalid_input", message, None);
-            return Fate::Tell(outcome(step, StepOutcome::Fail(error)));
+        if let Some(report) = unreadable(&step) {
+            return Fate::Tell(report);
         }
-        if let Some(handler) = self.handlers.get(&step.handler) {
+        if let Some(handler) = self.running.handlers.get(&step.handler) {
             return Fate::Start(handler.clone(), step);
         }
         self.warn_of(&step);
@@ -141,8 +151,63 @@ impl Launcher {
     }
 }
 
+impl Place {
+    fn new(running: Running) -> Self {
+        Self {
+            running,
+            followed: 0,
+            may_continue: false,
+        }
+    }
+
+    /// Runs in this place the step that follows the one that ran here. Where it cannot be started
+    /// the place is free, and there is something to report.
+    pub(crate) fn follow(mut self, step: ReceivedStep) -> Option<Report> {
+        let running = &self.running;
+        if running.shutdown.is_cancelled() {
+            return Some(release(step, false));
+        }
+        let unreadable = unreadable(&step);
+        if unreadable.is_some() {
+            return unreadable;
+        }
+        let Some(handler) = running.handlers.get(&step.handler).cloned() else {
+            return Some(release(step, true));
+        };
+        let Some(hold) = running.held.hold([(step.id, step.attempt)]).pop() else {
+            return Some(release(step, false));
+        };
+        metrics().steps_received(1);
+        self.followed += 1;
+        let tasks = running.tasks.clone();
+        tasks.spawn(run(handler, step, hold, self));
+        None
+    }
+
+    /// The step that ran here ended: hands its outcome over, and the place with it where the
+    /// outcome's recording may bring a step to follow.
+    async fn ended(mut self, report: StepReport) {
+        let running = self.running.clone();
+        if running.continuation_limit == 0 {
+            let _ = running.reports.send(Report::Outcome(report, None)).await;
+            return self.free().await;
+        }
+        self.may_continue = matches!(report.outcome, StepOutcome::Complete(_))
+            && self.followed < running.continuation_limit
+            && !running.shutdown.is_cancelled();
+        let report = Report::Outcome(report, Some(self));
+        if let Err(Closed(Report::Outcome(_, Some(place)))) = running.reports.send(report).await {
+            place.free().await;
+        }
+    }
+
+    async fn free(self) {
+        let _ = self.running.completions.send(Completed(1)).await;
+    }
+}
+
 /// Runs one step and hands its outcome over.
-async fn run(handler: AnyHandler, received: ReceivedStep, hold: Hold, running: Running) {
+async fn run(handler: AnyHandler, received: ReceivedStep, hold: Hold, place: Place) {
     let span = info_span!(
         "step",
         task_uuid = %received.id.task_uuid,
@@ -156,24 +221,23 @@ async fn run(handler: AnyHandler, received: ReceivedStep, hold: Hold, running: R
         let name = received.handler.clone();
         metrics().running_steps_changed(1);
         let step = Step::new(received, hold.cancellation);
-        let outcome = step_runner::run(&handler, step, hold.abort, running.max_result_bytes).await;
+        let max_result_bytes = place.running.max_result_bytes;
+        let outcome = step_runner::run(&handler, step, hold.abort, max_result_bytes).await;
         metrics().running_steps_changed(-1);
         metrics().step_ran(&name, started.elapsed());
-        match outcome {
-            Some(outcome) => {
-                log(&name, &outcome);
-                let report = StepReport {
-                    id,
-                    attempt,
-                    msg_id,
-                    namespace,
-                    outcome,
-                };
-                let _ = running.reports.send(Report::Outcome(report)).await;
-            }
-            None => running.held.release([(id, attempt)]),
-        }
-        let _ = running.completions.send(Completed).await;
+        let Some(outcome) = outcome else {
+            place.running.held.release([(id, attempt)]);
+            return place.free().await;
+        };
+        log(&name, &outcome);
+        let report = StepReport {
+            id,
+            attempt,
+            msg_id,
+            namespace,
+            outcome,
+        };
+        place.ended(report).await;
     }
     .instrument(span)
     .await;
@@ -201,6 +265,14 @@ fn log(handler: &str, outcome: &StepOutcome) {
     }
 }
 
+/// The failure of a step whose JSON cannot be read, where it is one.
+fn unreadable(step: &ReceivedStep) -> Option<Report> {
+    let problem = step.unreadable.as_ref()?;
+    let message = format!("it cannot be read: {problem}");
+    let error = step_error("invalid_input", message, None);
+    Some(outcome(step.clone(), StepOutcome::Fail(error)))
+}
+
 /// The outcome of an attempt whose lease ran out in other hands.
 fn expired(step: ReceivedStep) -> Report {
     let kind = step.expired.clone();
@@ -219,13 +291,14 @@ fn expired(step: ReceivedStep) -> Report {
 }
 
 fn outcome(step: ReceivedStep, outcome: StepOutcome) -> Report {
-    Report::Outcome(StepReport {
+    let report = StepReport {
         id: step.id,
         attempt: step.attempt,
         msg_id: step.msg_id,
         namespace: step.namespace,
         outcome,
-    })
+    };
+    Report::Outcome(report, None)
 }
 
 fn release(step: ReceivedStep, refused: bool) -> Report {

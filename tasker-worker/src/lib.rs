@@ -39,6 +39,9 @@
 //! before the outcome is recorded, but the step completes once: pass [`Step::step_uuid`] to the
 //! systems you call as an idempotency key.
 //!
+//! Handlers share the threads of the runtime with everything else: work that blocks or computes for
+//! long belongs into `tokio::task::spawn_blocking`.
+//!
 //! Inside, notifications become events, events become commands, and the command processor receives
 //! steps under a lease. Running steps are kept by heartbeats, outcomes are reported in batches.
 

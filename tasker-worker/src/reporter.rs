@@ -5,16 +5,17 @@
 //! as stale and change nothing. A batch that the database refuses is taken apart, so that one
 //! outcome which cannot be stored does not hold up the others.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tasker_shared::announcer::{Announcements, Announcer};
-use tasker_shared::channel::Receiver;
+use tasker_shared::channel::{Receiver, Sender};
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
 use tasker_shared::steps::{
-    ReleasedStep, Reported, StepOutcome, StepReport, complete_steps, release_steps,
+    Continuation, ReceivedStep, ReleasedStep, Reported, StepOutcome, StepReport,
+    complete_and_continue, complete_steps, release_steps,
 };
 use tasker_shared::telemetry::metrics;
 use tokio::time::sleep;
@@ -23,14 +24,14 @@ use tracing::{debug, error};
 
 use crate::backoff::Backoff;
 use crate::held_steps::HeldSteps;
+use crate::launcher::{Completed, Place};
 use crate::outcome::step_error;
 use crate::supervisor::Supervised;
 
 /// What the database is told about a received step.
-#[derive(Debug)]
 pub(crate) enum Report {
-    /// How its attempt ended.
-    Outcome(StepReport),
+    /// How its attempt ended, and the place in which a dependent may follow.
+    Outcome(StepReport, Option<Place>),
     /// That it goes back unstarted.
     Release(ReleasedStep),
 }
@@ -41,6 +42,9 @@ pub(crate) struct Reporting {
     pub(crate) batch_size: usize,
     pub(crate) refusal_delay: Duration,
     pub(crate) max_refusals: i32,
+    /// The handlers whose steps may follow; none where continuation is off.
+    pub(crate) continues_with: Vec<String>,
+    pub(crate) lease: Duration,
 }
 
 /// The loop that records.
@@ -49,6 +53,7 @@ pub(crate) struct Reporter {
     database: Database,
     connection: DedicatedConnection,
     reports: Receiver<Report>,
+    completions: Sender<Completed>,
     held: Arc<HeldSteps>,
     announcer: Announcer,
     /// Fires when there is no time left to wait for the database.
@@ -62,6 +67,8 @@ pub(crate) struct Reporter {
 /// Outcomes that are recorded by one call.
 struct Part {
     reports: Vec<StepReport>,
+    /// The place of each report.
+    places: Vec<Option<Place>>,
     /// Whether a call failed in a way that leaves open what it did.
     is_uncertain: bool,
     /// Whether it is a single outcome that already stands for a refused one.
@@ -72,7 +79,7 @@ impl Reporter {
     pub(crate) fn new(
         settings: Reporting,
         database: Database,
-        reports: Receiver<Report>,
+        (reports, completions): (Receiver<Report>, Sender<Completed>),
         (held, announcer): (Arc<HeldSteps>, Announcer),
         give_up: CancellationToken,
     ) -> Self {
@@ -81,6 +88,7 @@ impl Reporter {
             connection: database.dedicated(),
             database,
             reports,
+            completions,
             held,
             announcer,
             give_up,
@@ -97,32 +105,59 @@ impl Reporter {
         if self.reports.recv_many(&mut batch, limit).await == 0 {
             return false;
         }
-        let mut reports = Vec::with_capacity(batch.len());
+        self.take(batch);
+        true
+    }
+
+    /// Makes a part of the outcomes.
+    fn take(&mut self, batch: Vec<Report>) {
+        let mut part = Part {
+            reports: Vec::with_capacity(batch.len()),
+            places: Vec::with_capacity(batch.len()),
+            is_uncertain: false,
+            is_substitute: false,
+        };
         for report in batch {
             match report {
-                Report::Outcome(report) => reports.push(report),
+                Report::Outcome(report, place) => {
+                    part.reports.push(report);
+                    part.places.push(place);
+                }
                 Report::Release(step) => self.releases.push(step),
             }
         }
-        if !reports.is_empty() {
-            self.outcomes.push(Part {
-                reports,
-                is_uncertain: false,
-                is_substitute: false,
-            });
+        if !part.reports.is_empty() {
+            self.outcomes.push(part);
         }
-        true
     }
 
     /// Records what there is; false when there was no time left to.
     async fn record(&mut self) -> bool {
         while let Some(part) = self.outcomes.last_mut() {
-            let Reporting { worker, .. } = &self.settings;
+            let Reporting {
+                worker,
+                continues_with,
+                lease,
+                ..
+            } = &self.settings;
             let reports = &part.reports;
+            let may_continue = part.places.iter().map(|place| {
+                let place = place.as_ref();
+                place.is_some_and(|place| place.may_continue)
+            });
+            let continuation = Continuation {
+                may_continue: may_continue.collect(),
+                handlers: continues_with,
+                lease: *lease,
+            };
             let call = self
                 .connection
                 .call("complete_steps", async |connection| {
-                    complete_steps(connection, worker, reports).await
+                    if continuation.may_continue.contains(&true) {
+                        complete_and_continue(connection, worker, reports, &continuation).await
+                    } else {
+                        complete_steps(connection, worker, reports).await
+                    }
                 })
                 .await;
             match call {
@@ -133,7 +168,7 @@ impl Reporter {
                         return false;
                     }
                 }
-                Err(error) => self.take_apart(&error),
+                Err(error) => self.take_apart(&error).await,
             }
         }
         self.record_releases().await
@@ -207,6 +242,8 @@ impl Reporter {
         if !part.is_uncertain {
             metrics().stale_outcomes(stale.len() as u64);
         }
+        self.go_on(&part.reports, part.places, reported.continued)
+            .await;
         let ended = part
             .reports
             .iter()
@@ -215,8 +252,41 @@ impl Reporter {
         self.announcer.announce(announcements).await;
     }
 
+    /// Gives each place to the step that follows in it, or frees it.
+    async fn go_on(
+        &mut self,
+        reports: &[StepReport],
+        places: Vec<Option<Place>>,
+        continued: Vec<ReceivedStep>,
+    ) {
+        // A step follows the one whose message it was handed.
+        let mut following = continued
+            .into_iter()
+            .map(|step| ((step.namespace.clone(), step.msg_id), step))
+            .collect::<HashMap<_, _>>();
+        let mut free = 0;
+        let mut not_started = Vec::new();
+        for (report, place) in reports.iter().zip(places) {
+            let Some(place) = place else { continue };
+            let message = (report.namespace.clone(), report.msg_id);
+            let Some(step) = following.remove(&message) else {
+                free += 1;
+                continue;
+            };
+            if let Some(report) = place.follow(step) {
+                not_started.push(report);
+                free += 1;
+            }
+        }
+        self.take(not_started);
+        if free > 0 {
+            // Never waits for long: the channel holds one message for each place.
+            let _ = self.completions.send(Completed(free)).await;
+        }
+    }
+
     /// The last part was refused for good: halves it, or lets a failure stand for a single outcome.
-    fn take_apart(&mut self, error: &Error) {
+    async fn take_apart(&mut self, error: &Error) {
         // The connection may be at fault: a prepared statement that no longer fits, for example.
         self.connection = self.database.dedicated();
         let Some(mut part) = self.outcomes.pop() else {
@@ -226,21 +296,30 @@ impl Reporter {
         if middle > 0 {
             let rest = Part {
                 reports: part.reports.split_off(middle),
+                places: part.places.split_off(middle),
                 ..part
             };
             self.outcomes.extend([rest, part]);
             return;
         }
+        if part.is_substitute {
+            error!(%error, "could not report an outcome; its lease will run out");
+            self.go_on(&part.reports, part.places, Vec::new()).await;
+            let given_up = part
+                .reports
+                .iter()
+                .map(|report| (report.id, report.attempt));
+            self.held.release(given_up);
+            return;
+        }
         for report in &mut part.reports {
             let (step, attempt) = (report.id, report.attempt);
-            if part.is_substitute {
-                error!(%error, %step, attempt, "could not report an outcome; its lease will run out");
-                self.held.release([(step, attempt)]);
-                return;
-            }
             error!(%error, %step, attempt, "the database refuses an outcome; the step fails");
             let message = format!("the outcome could not be stored: {error}");
             report.outcome = StepOutcome::Fail(step_error("report_refused", message, None));
+        }
+        for place in part.places.iter_mut().flatten() {
+            place.may_continue = false;
         }
         part.is_substitute = true;
         self.outcomes.push(part);

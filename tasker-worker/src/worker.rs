@@ -23,7 +23,7 @@ use crate::command_processor::{CommandProcessor, Receiving};
 use crate::event_listener::{self, WorkerEventClassifier, WorkerListener};
 use crate::event_system::{Poller, WorkerEvent, WorkerEventSystem};
 use crate::handlers::Handlers;
-use crate::heartbeat::Heartbeat;
+use crate::heartbeat::{self, Heartbeat};
 use crate::held_steps::HeldSteps;
 use crate::launcher::{Launcher, Running};
 use crate::namespaces::Namespaces;
@@ -73,6 +73,9 @@ impl Worker {
     /// once.
     ///
     /// A database that does not answer, now or later, is tried again until it does.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, and when the operating system has no thread left.
     pub fn start(
         database: &Database,
         config: &WorkerConfig,
@@ -137,17 +140,23 @@ impl Start<'_> {
                 batch_size: config.report_batch_size,
                 refusal_delay: config.refusal_delay(),
                 max_refusals: config.max_refusals,
+                continues_with: handlers.names().map(str::to_owned).collect(),
+                lease: config.lease(),
             },
             self.database.clone(),
-            outcomes,
+            (outcomes, completions.clone()),
             (Arc::clone(&self.held), announcer.clone()),
             give_up.clone(),
         );
         let running = Running {
+            handlers: Arc::new(handlers),
             held: Arc::clone(&self.held),
             reports,
             completions,
+            tasks: self.tasks.clone(),
+            shutdown: self.shutdown.clone(),
             max_result_bytes: config.max_result_bytes,
+            continuation_limit: config.continuation_limit,
         };
         let subscriptions = event_listener::subscriptions();
         let processor = CommandProcessor::new(
@@ -160,7 +169,7 @@ impl Start<'_> {
             self.database.dedicated(),
             (received, completed),
             (
-                Launcher::new(handlers, running, self.tasks.clone()),
+                Launcher::new(running),
                 Namespaces::new(config.namespaces.clone()),
                 subscriptions.clone(),
             ),
@@ -168,17 +177,17 @@ impl Start<'_> {
         );
         let heartbeat = Heartbeat::new(
             name.clone(),
-            self.database.clone(),
+            self.database.dedicated(),
             Arc::clone(&self.held),
             config.lease(),
             rest.clone(),
         );
+        heartbeat::start(heartbeat, self.supervisor.clone());
         let processor = self.spawn(processor);
         let reporter = self.spawn(reporter);
         let mut loops = vec![
             processor.abort_handle(),
             reporter.abort_handle(),
-            self.spawn(heartbeat).abort_handle(),
             self.spawn(WorkerEventSystem {
                 events: happened,
                 commands,

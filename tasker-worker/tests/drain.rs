@@ -1,6 +1,9 @@
 //! How a worker stops: what runs may end, what does not end is tried again, nothing is lost.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 mod world;
 
@@ -8,7 +11,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tasker_shared::state::{StepState, TaskState};
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{FaultProxy, PATIENCE, TestDatabase, wait_until};
 use tasker_worker::{HandlerError, Handlers, Step};
 use tokio::sync::Semaphore;
 use world::{World, error_of};
@@ -96,6 +99,34 @@ async fn a_worker_without_work_drains_at_once() {
     let drained = worker.drain().await;
 
     assert_eq!((drained.interrupted, drained.is_complete), (0, true));
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_report_stops_all_the_same_and_says_so() {
+    let db = TestDatabase::create().await;
+    let proxy = FaultProxy::to(db.url()).await;
+    let url = proxy.url().to_owned();
+    let world = World::at(db, &url).await;
+    world
+        .template("one", "  - { name: only, handler: gate }")
+        .await;
+    let task = world.submit("one", json!({})).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let worker = world.start(gated(&gate));
+    wait_for_running(&world, 1).await;
+
+    proxy.cut();
+    gate.add_permits(2);
+    let drained = worker.drain().await;
+
+    assert_eq!((drained.interrupted, drained.is_complete), (0, false));
+    proxy.resume();
+    world.expire_leases().await;
+    let heir = world.start_named("heir", gated(&gate));
+    let detail = world.run_to(task, TaskState::Complete).await;
+    assert_eq!(detail.steps[0].attempts, 2);
+    heir.drain().await;
+    world.assert_sound().await;
 }
 
 #[tokio::test]

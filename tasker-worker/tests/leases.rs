@@ -1,12 +1,16 @@
 //! Leases: kept while handlers run, lost and found again, and outcomes that come too late.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 mod world;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tasker_shared::operator::cancel_task;
 use tasker_shared::state::{StepState, TaskState};
@@ -79,6 +83,21 @@ async fn a_running_handler_is_told_that_its_task_was_cancelled_and_its_result_is
     world.assert_sound().await;
 }
 
+/// Waits until the lease of a message lasts longer than the one it was received under.
+async fn wait_for_extension(world: &World) {
+    let lease_end = async || -> DateTime<Utc> {
+        sqlx::query_scalar("select vt from pgmq.q_worker_shop_queue")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap()
+    };
+    let first = lease_end().await;
+    wait_until("the lease goes on after its end", PATIENCE, async || {
+        lease_end().await > first + TimeDelta::seconds(1)
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_handler_that_outlives_its_lease_keeps_it_by_heartbeats() {
     let world = World::create().await.with_lease(1.0);
@@ -89,21 +108,7 @@ async fn a_handler_that_outlives_its_lease_keeps_it_by_heartbeats() {
     world.orchestrate().await;
     gate.wait_for_start().await;
 
-    // The message's lease is extended three times as often as it would run out.
-    let lease_end = "select vt from pgmq.q_worker_shop_queue";
-    let read = async || -> chrono::DateTime<chrono::Utc> {
-        sqlx::query_scalar(lease_end)
-            .fetch_one(&world.pool)
-            .await
-            .unwrap()
-    };
-    let first = read().await;
-    wait_until(
-        "the lease was extended past its first end",
-        PATIENCE,
-        async || read().await > first + chrono::TimeDelta::seconds(1),
-    )
-    .await;
+    wait_for_extension(&world).await;
 
     gate.open();
     let detail = world.run_to(task, TaskState::Complete).await;
@@ -113,8 +118,45 @@ async fn a_handler_that_outlives_its_lease_keeps_it_by_heartbeats() {
 }
 
 #[tokio::test]
+async fn a_handler_that_blocks_the_runtime_keeps_its_lease() {
+    let world = World::create().await.with_lease(1.0);
+    world
+        .template("one", "  - { name: only, handler: blocks }")
+        .await;
+    let task = world.submit("one", json!({})).await;
+    let (go, wait) = std::sync::mpsc::sync_channel::<()>(1);
+    let wait = Arc::new(Mutex::new(wait));
+    let handlers = Handlers::new().register("blocks", move |_: Step| {
+        let wait = Arc::clone(&wait);
+        async move { Ok::<_, HandlerError>(wait.lock().unwrap().recv()?) }
+    });
+    // The worker's runtime has one thread, which the handler blocks.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let worker = {
+        let _inside = runtime.enter();
+        world.start(handlers)
+    };
+    world.run_attempt(task, 1).await;
+
+    wait_for_extension(&world).await;
+
+    go.send(()).unwrap();
+    let detail = world.run_to(task, TaskState::Complete).await;
+    assert_eq!(detail.steps[0].attempts, 1);
+    runtime.spawn(worker.drain()).await.unwrap();
+    runtime.shutdown_background();
+    world.assert_sound().await;
+}
+
+#[tokio::test]
 async fn a_step_whose_worker_died_is_tried_again_by_another() {
-    let world = World::create().await.with_lease(3600.0);
+    let mut world = World::create().await.with_lease(3600.0);
+    // With its one place taken, the dying worker does not receive its own message again.
+    world.config.worker.concurrency = 1;
     world.template("one", GATE).await;
     let task = world.submit("one", json!({})).await;
     let (lost, found) = (Gate::new(), Gate::new());
