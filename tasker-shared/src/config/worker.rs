@@ -44,6 +44,9 @@ pub struct WorkerConfig {
     /// Largest result of a step, as JSON.
     #[garde(range(min = 1, max = 268_435_456))]
     pub max_result_bytes: usize,
+    /// Steps that may follow one another without a trip through the queue; 0: none.
+    #[garde(range(max = 100_000))]
+    pub continuation_limit: u32,
     /// How the worker finds steps.
     #[garde(dive)]
     pub deployment: DeploymentConfig,
