@@ -1,0 +1,84 @@
+//! What an idle process costs the server: statements are counted in its log.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tasker_testing::{Durability, PATIENCE, wait_until};
+
+use super::templates::LINEAR;
+use super::world::{Role, World};
+
+/// How long the statements of an idle process are counted.
+const OBSERVATION: Duration = Duration::from_secs(8);
+/// Statements that the observation may catch of whatever is done less than once a second.
+const RARE: usize = 4;
+
+#[tokio::test]
+async fn an_idle_orchestrator_and_an_idle_worker_ask_at_most_once_a_second() {
+    let world = World::with_server(Durability::Disposable).await;
+    world.apply(LINEAR).await;
+    world.run("alter system set log_statement = 'all'").await;
+    world.run("select pg_reload_conf()").await;
+    let log = server_log(&world).await;
+
+    let orchestrator = world.orchestrator(&[]).await;
+    has_settled(&orchestrator, "claim_ready_tasks").await;
+    assert_quiet("orchestrator", &log).await;
+    orchestrator.stop().await;
+
+    let worker = world.worker(&[]).await;
+    has_settled(&worker, "receive_steps").await;
+    assert_quiet("worker", &log).await;
+    world.end([worker]).await;
+}
+
+async fn server_log(world: &World) -> PathBuf {
+    let data: String = world
+        .value("select current_setting('data_directory')")
+        .await;
+    let log = Path::new(&data).parent().unwrap().join("server.log");
+    assert!(log.is_file(), "{}", log.display());
+    log
+}
+
+/// Waits until a process has done its first looks.
+async fn has_settled(role: &Role, call: &str) {
+    wait_until("the process has settled", PATIENCE, async || {
+        let looks = role.metric("tasker_database_calls_total", call).await;
+        looks >= 1
+    })
+    .await;
+}
+
+/// Counts statements for a while. Heartbeats of listeners are left out, and counted too.
+async fn assert_quiet(name: &str, log: &Path) {
+    let before = fs::read_to_string(log).unwrap().len();
+    let started = Instant::now();
+    wait_until("the observation is over", PATIENCE, async || {
+        started.elapsed() >= OBSERVATION
+    })
+    .await;
+    let text = fs::read_to_string(log).unwrap().split_off(before);
+    let statements = text
+        .lines()
+        .filter(|line| line.contains("LOG:  execute ") || line.contains("LOG:  statement: "));
+    let (heartbeats, others): (Vec<&str>, Vec<&str>) =
+        statements.partition(|line| line.ends_with("select pg_notify($1, '')"));
+    println!(
+        "an idle {name}: {} statements and {} heartbeats in {OBSERVATION:?}",
+        others.len(),
+        heartbeats.len()
+    );
+    let most = usize::try_from(OBSERVATION.as_secs()).unwrap() + RARE;
+    assert!(
+        others.len() <= most,
+        "{} statements:\n{}",
+        others.len(),
+        others.join("\n")
+    );
+    assert!(
+        !heartbeats.is_empty(),
+        "the log shows no statements:\n{text}"
+    );
+}

@@ -1,0 +1,22 @@
+//! The whole system as it runs in production: processes of the built binary on a PostgreSQL, under
+//! load, under faults and in the hands of operators.
+//!
+//! Every test ends with a clean stop of all processes, a healthy `tasker doctor` and no session
+//! left on the server. They run one at a time, because each wants the machine.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod connections;
+mod drain;
+mod graphs;
+mod handlers;
+mod idle;
+mod modes;
+mod operators;
+mod orchestrator_crashes;
+mod server_crashes;
+mod templates;
+mod worker_crashes;
+mod world;
