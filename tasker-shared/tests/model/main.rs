@@ -53,7 +53,7 @@ fn calls() -> impl Strategy<Value = Call> {
         8 => (0..2_u8, 1..6).prop_map(|(worker, limit)| Call::Receive { worker, limit }),
         12 => (prop::collection::vec((picks(), outcomes()), 1..4), any::<bool>())
             .prop_map(|(picks, continuing)| Call::Report { picks, continuing }),
-        6 => (picks(), any::<bool>(), another.clone())
+        6 => (picks(), any::<bool>(), another)
             .prop_map(|(pick, refused, by_another)| Call::Release { pick, refused, by_another }),
         2 => (picks(), another)
             .prop_map(|(pick, by_another)| Call::Extend { pick, by_another }),
