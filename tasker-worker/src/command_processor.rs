@@ -210,7 +210,7 @@ impl CommandProcessor {
                 if steps.len() >= limit && limit > 0 {
                     self.wanted = Some(WakeReason::Backlog);
                 }
-                self.start(steps).await;
+                self.start(steps);
             }
             Err(error) => {
                 let pause = self.backoff.failed(&error);
@@ -256,11 +256,11 @@ impl CommandProcessor {
         Ok(())
     }
 
-    async fn start(&mut self, steps: Vec<ReceivedStep>) {
+    fn start(&mut self, steps: Vec<ReceivedStep>) {
         if self.shutdown.is_cancelled() {
-            self.launcher.give_back(steps).await;
+            self.launcher.give_back(steps);
         } else {
-            self.running += self.launcher.launch(steps).await;
+            self.running += self.launcher.launch(steps);
         }
     }
 }

@@ -82,7 +82,7 @@ impl Launcher {
     }
 
     /// Starts what can be started, and returns how many that is; reports or gives back the rest.
-    pub(crate) async fn launch(&mut self, received: Vec<ReceivedStep>) -> usize {
+    pub(crate) fn launch(&mut self, received: Vec<ReceivedStep>) -> usize {
         let mut started = Vec::with_capacity(received.len());
         let mut told = Vec::new();
         for step in received {
@@ -99,17 +99,17 @@ impl Launcher {
             let place = Place::new(self.running.clone());
             self.running.tasks.spawn(run(handler, step, hold, place));
         }
-        self.tell(told).await;
+        self.tell(told);
         count
     }
 
     /// Gives steps back that were received and will not be started.
-    pub(crate) async fn give_back(&self, received: Vec<ReceivedStep>) {
+    pub(crate) fn give_back(&self, received: Vec<ReceivedStep>) {
         let reports = received.into_iter().map(|step| match step.expired {
             Some(_) => expired(step),
             None => release(step, false),
         });
-        self.tell(reports.collect()).await;
+        self.tell(reports.collect());
     }
 
     fn decide(&mut self, step: ReceivedStep) -> Fate {
@@ -143,11 +143,18 @@ impl Launcher {
         }
     }
 
-    async fn tell(&self, reports: Vec<Report>) {
-        for report in reports {
-            // The reporter outlives whoever reports, unless the worker is aborted.
-            let _ = self.running.reports.send(report).await;
+    /// Hands reports over without waiting: the reporter may be waiting to hand places to the caller.
+    fn tell(&self, reports: Vec<Report>) {
+        if reports.is_empty() {
+            return;
         }
+        let sender = self.running.reports.clone();
+        self.running.tasks.spawn(async move {
+            for report in reports {
+                // The reporter outlives whoever reports, unless the worker is aborted.
+                let _ = sender.send(report).await;
+            }
+        });
     }
 }
 
