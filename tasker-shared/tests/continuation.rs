@@ -14,6 +14,7 @@ use tasker_shared::steps::{self, Continuation, Reported, StepReport};
 const LINEAR: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a"]), ("c", &["b"])];
 const DIAMOND: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"])];
 
+#[expect(clippy::unwrap_used, reason = "a helper of tests")]
 async fn report(world: &mut World, reports: &[StepReport]) -> Reported {
     let continuation = Continuation {
         may_continue: vec![true; reports.len()],
