@@ -2,8 +2,10 @@
 -- result, `retry` or `fail` with an error. States, retries, dependents, the tasks' ends and the
 -- deletion of the messages are one transaction.
 --
--- An outcome counts when its attempt is the current one and in progress; any other is stale and
--- changes nothing. In a cancelled task a result is kept and a failure becomes `cancelled`.
+-- An outcome counts when its attempt is the current one, in progress and under this message; any
+-- other is stale and changes nothing. The message matters because a crash of the server may undo
+-- a claim and give its number to another step. In a cancelled task a result is kept and a failure
+-- becomes `cancelled`.
 -- Silent: the caller announces what the answer tells once it has committed.
 --
 -- Continuation: an outcome whose element of p_continue is true may hand its message on to a ready
@@ -62,8 +64,8 @@ begin
 
   with report as (
     select *
-    from unnest(p_task_uuids, p_step_nos, p_attempts, p_outcomes, p_payloads) with ordinality
-      as r(task_uuid, step_no, attempt, outcome, payload, position)
+    from unnest(p_task_uuids, p_step_nos, p_attempts, p_msg_ids, p_outcomes, p_payloads)
+      with ordinality as r(task_uuid, step_no, attempt, msg_id, outcome, payload, position)
   ), moved as (
     update tasker.steps s
     set state = case
@@ -82,7 +84,7 @@ begin
     from report r
     join tasker.tasks t on t.task_uuid = r.task_uuid
     where s.task_uuid = r.task_uuid and s.step_no = r.step_no
-      and s.attempt = r.attempt and s.state = 'in_progress'
+      and s.attempt = r.attempt and s.msg_id = r.msg_id and s.state = 'in_progress'
     returning r.position::int, s.task_uuid, s.step_no, s.template_id, s.state, s.attempt, s.error
   ), logged as (
     insert into tasker.step_transitions

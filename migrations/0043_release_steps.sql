@@ -36,8 +36,8 @@ begin
 
   with release as (
     select *
-    from unnest(p_task_uuids, p_step_nos, p_attempts, p_refused) with ordinality
-      as r(task_uuid, step_no, attempt, refused, position)
+    from unnest(p_task_uuids, p_step_nos, p_attempts, p_msg_ids, p_refused) with ordinality
+      as r(task_uuid, step_no, attempt, msg_id, refused, position)
   ), judged as (
     select r.position::int, r.refused, s.task_uuid, s.step_no, s.attempt, s.msg_id,
       case
@@ -54,7 +54,8 @@ begin
       ) end as error
     from release r
     join tasker.steps s on s.task_uuid = r.task_uuid and s.step_no = r.step_no
-      and s.attempt = r.attempt and s.state = 'in_progress' and s.worker = p_worker
+      and s.attempt = r.attempt and s.msg_id = r.msg_id
+      and s.state = 'in_progress' and s.worker = p_worker
     join tasker.tasks t on t.task_uuid = s.task_uuid
     join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
   ), moved as (

@@ -7,11 +7,11 @@ mod support;
 use std::time::Duration;
 
 use serde_json::json;
-use support::{World, complete, fail, new_task, report, retry};
+use support::{SINGLE, WORKER, World, complete, fail, new_task, report, retry};
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::readiness;
 use tasker_shared::state::{StepState, TaskState};
-use tasker_shared::steps::{self, ReleasedStep, StepOutcome};
+use tasker_shared::steps::{self, ReceivedStep, ReleasedStep, StepOutcome};
 use tasker_shared::tasks;
 
 const DIAMOND: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"])];
@@ -252,6 +252,45 @@ async fn an_expired_lease_gives_the_step_back_and_fences_its_old_holder() {
         .unwrap();
     assert_eq!(world.start_one().await.attempt, 2);
     assert_eq!(world.task_state(task).await, TaskState::InProgress);
+    world.assert_healthy().await;
+}
+
+/// A crash of the server may undo claims, which are not durable, and give their message numbers
+/// away again. Whoever still works under such a claim must not touch what has its number now.
+#[tokio::test]
+async fn a_report_that_names_the_message_of_another_step_is_stale() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    world.submit("single").await;
+    world.submit("single").await;
+    world.claim().await;
+    let [first, second] = world.receive().await.try_into().unwrap();
+    let undone = ReceivedStep {
+        msg_id: second.msg_id,
+        ..first.clone()
+    };
+
+    assert_eq!(world.report(&[complete(&undone)]).await.stale, [0]);
+    let released = ReleasedStep {
+        id: undone.id,
+        attempt: undone.attempt,
+        msg_id: undone.msg_id,
+        namespace: undone.namespace,
+        refused: false,
+    };
+    let released = steps::release_steps(
+        &mut world.connection,
+        WORKER,
+        &[released],
+        Duration::ZERO,
+        1,
+    )
+    .await
+    .unwrap();
+    assert_eq!(released.stale, [0]);
+
+    let both = [complete(&first), complete(&second)];
+    assert_eq!(world.report(&both).await.stale, Vec::<usize>::new());
     world.assert_healthy().await;
 }
 
