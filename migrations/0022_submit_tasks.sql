@@ -103,7 +103,8 @@ begin
   insert into tasker.tasks
     (task_uuid, created_at, template_id, priority, active_steps, context, idempotency_key)
   select
-    v_uuids[ordinality], v_now, v_templates[ordinality], coalesce((task ->> 'priority')::int, 0),
+    v_uuids[ordinality], v_now, v_templates[ordinality],
+    coalesce((task ->> 'priority')::numeric::int, 0),
     (select count(*) from tasker.template_steps s
       where s.template_id = v_templates[ordinality] and s.depends_on = '{}'),
     coalesce(nullif(task -> 'context', 'null'), '{}'), task ->> 'idempotency_key'
@@ -118,7 +119,8 @@ begin
 
   insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
   select
-    v_uuids[ordinality], s.step_no, s.template_id, coalesce((task ->> 'priority')::int, 0), v_now
+    v_uuids[ordinality], s.step_no, s.template_id,
+    coalesce((task ->> 'priority')::numeric::int, 0), v_now
   from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
   join tasker.template_steps s on s.template_id = v_templates[ordinality]
   where v_new[ordinality] and s.depends_on = '{}'
