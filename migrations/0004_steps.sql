@@ -32,6 +32,9 @@ create table tasker.steps (
 )
 with (fillfactor = 70);
 
+-- What made a step ready.
+create type tasker.ready_cause as enum ('task_start', 'step_transition', 'retry');
+
 -- Exactly the steps that an orchestrator may claim now: what a claim takes, it takes from here.
 -- A row whose step was cancelled or settled meanwhile is void and dropped by the next claim.
 create table tasker.ready_steps (
@@ -40,11 +43,15 @@ create table tasker.ready_steps (
   ready_at timestamptz not null,
   step_no int not null,
   template_id int not null,
-  priority int not null
+  priority int not null,
+  cause tasker.ready_cause not null default 'step_transition'
 );
 
 -- The order of claims: the most urgent first, then the oldest.
 create index ready_steps_in_order on tasker.ready_steps (priority desc, ready_no);
+
+-- The same of each template, for orchestrators that serve some namespaces only.
+create index ready_steps_of_template on tasker.ready_steps (template_id, priority desc, ready_no);
 
 -- Retries that wait for their time.
 create table tasker.timers (

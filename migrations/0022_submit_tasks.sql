@@ -117,10 +117,10 @@ begin
   join tasker.template_steps s on s.template_id = n.template_id
   where n.is_new;
 
-  insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
+  insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at, cause)
   select
     v_uuids[ordinality], s.step_no, s.template_id,
-    coalesce((task ->> 'priority')::numeric::int, 0), v_now
+    coalesce((task ->> 'priority')::numeric::int, 0), v_now, 'task_start'
   from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
   join tasker.template_steps s on s.template_id = v_templates[ordinality]
   where v_new[ordinality] and s.depends_on = '{}'

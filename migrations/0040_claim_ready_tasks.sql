@@ -1,14 +1,19 @@
 -- Claims up to p_limit ready steps, the most urgent first and then the oldest: puts each into its
 -- namespace's queue, wakes the queue's workers and answers the tasks concerned. Claims fewer only
--- when no more are ready, or those that are, are held by somebody else.
+-- when no more are ready, or those that are, are held by somebody else. With p_namespaces it claims
+-- in those alone. ready_for_ms is the time since the oldest of a task's steps became ready;
+-- successor_after_ms is null unless some became so by the end of another step, and then the longest
+-- time since that end.
 --
 -- Never waits for ready rows or steps that another transaction holds: what is being claimed
 -- elsewhere is left out. Not durable by itself: a crash of the server undoes state, message and
 -- claim together.
-create function tasker.claim_ready_tasks(p_processor text, p_limit int)
+create function tasker.claim_ready_tasks(
+  p_processor text, p_limit int, p_namespaces text[] default null
+)
 returns table (
   task_uuid uuid, namespace text, queue_name text, priority int, ready_steps int,
-  ready_for_ms double precision
+  ready_for_ms double precision, successor_after_ms double precision
 )
 language plpgsql
 set plan_cache_mode to force_generic_plan
@@ -35,15 +40,44 @@ begin
   perform set_config('synchronous_commit', 'off', true);
 
   loop
-    select array_agg(r.ctid), array_agg(r.task_uuid), array_agg(r.step_no), count(*)
-    into v_rows, v_tasks, v_steps, v_taken
-    from (
-      select ctid, task_uuid, step_no
-      from tasker.ready_steps
-      order by priority desc, ready_no
-      limit v_left
-      for update skip locked
-    ) r;
+    if p_namespaces is null then
+      select array_agg(r.ctid), array_agg(r.task_uuid), array_agg(r.step_no), count(*)
+      into v_rows, v_tasks, v_steps, v_taken
+      from (
+        select ctid, task_uuid, step_no
+        from tasker.ready_steps
+        order by priority desc, ready_no
+        limit v_left
+        for update skip locked
+      ) r;
+    else
+      -- Chosen before they are locked, from each template's first rows; twice as many as wanted, for
+      -- the sake of a second orchestrator that does the same.
+      select array_agg(r.ctid), array_agg(r.task_uuid), array_agg(r.step_no), count(*)
+      into v_rows, v_tasks, v_steps, v_taken
+      from (
+        select r.ctid, r.task_uuid, r.step_no
+        from unnest(array(
+          select c.row_id
+          from unnest(tasker.ready_templates(p_namespaces)) as t(template_id)
+          cross join lateral (
+            select f.ctid as row_id, f.priority, f.ready_no
+            from tasker.ready_steps f
+            where f.template_id = t.template_id
+            order by f.priority desc, f.ready_no
+            limit 2 * v_left
+          ) c
+          order by c.priority desc, c.ready_no
+          limit 2 * v_left
+        )) as few(row_id)
+        cross join lateral (
+          select f.ctid, f.task_uuid, f.step_no from tasker.ready_steps f
+          where f.ctid = few.row_id
+          for update skip locked
+        ) r
+        limit v_left
+      ) r;
+    end if;
     exit when v_taken = 0;
     -- Read after the rows, so that no step is enqueued before its parents ended.
     v_now := tasker.now();
@@ -126,14 +160,18 @@ begin
     with claimed as (
       delete from tasker.ready_steps r
       where r.ctid = any(v_claimed_rows)
-      returning r.task_uuid, r.template_id, r.priority, r.ready_at
+      returning r.task_uuid, r.template_id, r.priority, r.ready_at, r.cause, r.ready_no
     )
     select c.task_uuid, min(n.namespace), min(n.queue_name), max(c.priority), count(*)::int,
-      extract(epoch from v_now - min(c.ready_at))::double precision * 1000
+      extract(epoch from v_now - min(c.ready_at))::double precision * 1000,
+      extract(epoch from v_now - min(c.ready_at) filter (
+        where c.cause = 'step_transition'
+      ))::double precision * 1000
     from claimed c
     join tasker.templates t on t.template_id = c.template_id
     join tasker.namespaces n on n.namespace = t.namespace
-    group by c.task_uuid;
+    group by c.task_uuid
+    order by max(c.priority) desc, min(c.ready_no);
 
     -- Void rows must not stand in the way of what is ready behind them.
     v_left := v_left - cardinality(v_claimed_rows);

@@ -2,9 +2,12 @@
 -- which could be received: one whose lease ran out, or one whose wake-up was lost. Answers also in
 -- how many milliseconds the next retry or lease is due, null when nothing waits.
 --
--- Any number of orchestrators may call it at once; each retry becomes ready once.
+-- Any number of orchestrators may call it at once; each retry becomes ready once. The caller looks
+-- for ready tasks afterwards; one that serves some namespaces only has the others told with
+-- p_announce.
 create function tasker.fire_due_timers(
-  p_limit int, out fired int, out woken_queues text[], out next_due_ms bigint
+  p_limit int, p_announce boolean default false,
+  out fired int, out woken_queues text[], out next_due_ms bigint
 )
 language plpgsql
 set plan_cache_mode to force_generic_plan
@@ -23,6 +26,9 @@ declare
   v_clock timestamptz;
 begin
   perform set_config('synchronous_commit', 'off', true);
+  if p_announce then
+    perform set_config('tasker.announce', 'on', true);
+  end if;
 
   with due as (
     select ctid from tasker.timers
@@ -34,8 +40,8 @@ begin
     delete from tasker.timers t using due d where t.ctid = d.ctid
     returning t.task_uuid, t.step_no, t.due_at
   ), made_ready as (
-    insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
-    select g.task_uuid, g.step_no, t.template_id, t.priority, v_now
+    insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at, cause)
+    select g.task_uuid, g.step_no, t.template_id, t.priority, v_now, 'retry'
     from gone g
     join tasker.tasks t on t.task_uuid = g.task_uuid
     order by g.due_at

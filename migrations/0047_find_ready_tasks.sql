@@ -1,7 +1,10 @@
 -- Looks at the p_limit most urgent ready steps and answers the tasks of those that have been ready
 -- for longer than p_age_ms, the most urgent first. Reads no more rows than that, however many are
 -- ready: while the most urgent are young, claims keep up, and what is behind them gets its turn.
-create function tasker.find_ready_tasks(p_age_ms bigint, p_limit int)
+-- With p_namespaces it looks in those alone.
+create function tasker.find_ready_tasks(
+  p_age_ms bigint, p_limit int, p_namespaces text[] default null
+)
 returns table (
   task_uuid uuid, namespace text, priority int, ready_steps int, ready_for_ms double precision
 )
@@ -20,9 +23,26 @@ begin
   select r.task_uuid, t.namespace, r.priority, count(*)::int,
     extract(epoch from v_now - min(r.ready_at))::double precision * 1000
   from (
-    select * from tasker.ready_steps
-    order by priority desc, ready_no
-    limit p_limit
+    select * from (
+      select f.* from tasker.ready_steps f
+      where p_namespaces is null
+      order by f.priority desc, f.ready_no
+      limit p_limit
+    ) everywhere
+    union all
+    select * from (
+      select f.*
+      from unnest(tasker.ready_templates(p_namespaces)) as w(template_id)
+      cross join lateral (
+        select * from tasker.ready_steps r
+        where r.template_id = w.template_id
+        order by r.priority desc, r.ready_no
+        limit p_limit
+      ) f
+      where p_namespaces is not null
+      order by f.priority desc, f.ready_no
+      limit p_limit
+    ) there
   ) r
   join tasker.templates t on t.template_id = r.template_id
   where r.ready_at <= v_now - p_age_ms * interval '1 ms'

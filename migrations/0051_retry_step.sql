@@ -49,7 +49,10 @@ begin
     end if;
   end if;
 
-  insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
-  values (p_task_uuid, v_step.step_no, v_step.template_id, v_task.priority, v_now);
+  perform set_config(
+    'tasker.moved_step', tasker.step_uuid(p_task_uuid, v_step.step_no) || ' pending', true
+  );
+  insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at, cause)
+  values (p_task_uuid, v_step.step_no, v_step.template_id, v_task.priority, v_now, 'retry');
 end
 $$;

@@ -47,6 +47,9 @@ begin
     for update skip locked
   ));
 
+  perform set_config(
+    'tasker.moved_step', tasker.step_uuid(p_task_uuid, v_step.step_no) || ' ' || p_state, true
+  );
   v_ready := cardinality((tasker.free_dependents(
     array[p_task_uuid], array[v_step.step_no], array[v_step.template_id], v_now
   )).ready_tasks);

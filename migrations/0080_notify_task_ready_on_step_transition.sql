@@ -7,32 +7,32 @@ returns trigger
 language plpgsql
 as $$
 declare
-  v_count bigint;
+  -- The step that an operator has just moved in this transaction: its UUID and its state.
+  v_moved text[] := string_to_array(nullif(current_setting('tasker.moved_step', true), ''), ' ');
+  v_step_uuid uuid := v_moved[1];
 begin
   if current_setting('tasker.announce', true) = 'off' then
     return null;
   end if;
-  select count(*) into v_count from new_rows;
-  if v_count = 0 then
-    return null;
-  end if;
-  perform pg_notify('tasker_task_ready', jsonb_build_object(
-    'namespace', (
-      select case when count(distinct t.namespace) = 1 then min(t.namespace) end
-      from (select distinct template_id from new_rows) r
-      join tasker.templates t on t.template_id = r.template_id
-    ),
-    'task_uuids', (
-      select jsonb_agg(task_uuid)
-      from (select distinct task_uuid from new_rows limit 100) few
-    ),
-    'count', v_count,
-    'triggered_by', (
-      select case t.state when 'pending' then 'task_start' else 'step_transition' end
-      from new_rows r join tasker.tasks t on t.task_uuid = r.task_uuid
-      limit 1
+  perform pg_notify(
+    tasker.channel('task_ready', case when grouping(t.namespace) = 0 then t.namespace end),
+    tasker.readiness_payload(
+      count(distinct r.task_uuid), min(r.task_uuid::text)::uuid,
+      case when count(distinct t.namespace) = 1 then min(t.namespace) end,
+      max(r.priority), count(*),
+      case when bool_and(r.cause = 'task_start') then 'task_start' else 'step_transition' end,
+      case when tasker.step_uuid(min(r.task_uuid::text)::uuid, 0)
+        = tasker.step_uuid(v_step_uuid, 0) then v_step_uuid end,
+      v_moved[2],
+      case when count(distinct r.task_uuid) = 1 then (
+        select k.state::text from tasker.tasks k where k.task_uuid = min(r.task_uuid::text)::uuid
+      ) end
     )
-  )::text);
+  )
+  from new_rows r
+  join tasker.templates t on t.template_id = r.template_id
+  group by grouping sets ((), (t.namespace))
+  having count(*) > 0;
   return null;
 end
 $$;

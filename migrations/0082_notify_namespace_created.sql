@@ -4,7 +4,9 @@ returns trigger
 language plpgsql
 as $$
 begin
-  perform pg_notify('tasker_namespace_created', jsonb_build_object('namespace', namespace)::text)
+  perform pg_notify(
+    tasker.channel('namespace_created'), jsonb_build_object('namespace', namespace)::text
+  )
   from new_rows;
   return null;
 end

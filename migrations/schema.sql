@@ -25,6 +25,14 @@ CREATE TYPE tasker.queued_message AS (
 	step_no integer
 );
 
+-- Name: ready_cause; Type: TYPE; Schema: tasker
+
+CREATE TYPE tasker.ready_cause AS ENUM (
+    'task_start',
+    'step_transition',
+    'retry'
+);
+
 -- Name: received_step; Type: TYPE; Schema: tasker
 
 CREATE TYPE tasker.received_step AS (
@@ -70,15 +78,75 @@ CREATE TYPE tasker.task_state AS ENUM (
     'resolved_manually'
 );
 
--- Name: announce(text[], text[]); Type: FUNCTION; Schema: tasker
+-- Name: announce(uuid[], uuid[], text[], boolean, uuid); Type: FUNCTION; Schema: tasker
 
-CREATE FUNCTION tasker.announce(p_channels text[], p_payloads text[]) RETURNS void
+CREATE FUNCTION tasker.announce(p_ready_tasks uuid[], p_ended_tasks uuid[], p_queues text[], p_timer_set boolean, p_step_uuid uuid DEFAULT NULL::uuid) RETURNS void
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   -- A lost wake-up costs a polling interval, a durable commit would cost more.
   perform set_config('synchronous_commit', 'off', true);
-  perform pg_notify(channel, payload) from unnest(p_channels, p_payloads) as n(channel, payload);
+
+  if p_ready_tasks <> '{}' then
+    perform pg_notify(
+      tasker.channel('task_ready', case when grouping(tp.namespace) = 0 then tp.namespace end),
+      tasker.readiness_payload(
+        count(*), min(r.task_uuid::text)::uuid,
+        case when count(distinct tp.namespace) = 1 then min(tp.namespace) end,
+        max(t.priority), sum(r.ready_steps)::bigint, 'step_transition', p_step_uuid, 'complete',
+        min(t.state)::text
+      )
+    )
+    from (
+      select u.task_uuid, count(*) as ready_steps
+      from unnest(p_ready_tasks) as u(task_uuid)
+      group by u.task_uuid
+    ) r
+    join tasker.tasks t on t.task_uuid = r.task_uuid
+    join tasker.templates tp on tp.template_id = t.template_id
+    group by grouping sets ((), (tp.namespace))
+    having count(*) > 0;
+  end if;
+  if p_ended_tasks <> '{}' then
+    perform tasker.announce_ended_tasks(p_ended_tasks);
+  end if;
+  perform pg_notify('pgmq.q_' || q.name || '.INSERT', '') from unnest(p_queues) as q(name);
+  if p_timer_set then
+    perform pg_notify(tasker.channel('timer_set'), '{}');
+  end if;
+end
+$$;
+
+-- Name: announce_ended_tasks(uuid[]); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.announce_ended_tasks(p_task_uuids uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform pg_notify(c.channel, jsonb_strip_nulls(jsonb_build_object(
+    'task_state', chunk.state, 'namespace', chunk.namespace,
+    'task_uuid', case cardinality(chunk.task_uuids) when 1 then chunk.task_uuids[1] end,
+    'task_uuids', chunk.task_uuids
+  ))::text)
+  from (
+    select n.namespace, n.state, array_agg(n.task_uuid) as task_uuids
+    from (
+      select e.task_uuid, t.state, tp.namespace,
+        (row_number() over (partition by tp.namespace, t.state) - 1) / 100 as chunk_no
+      from (select distinct u.task_uuid from unnest(p_task_uuids) as u(task_uuid)) e
+      join tasker.tasks t on t.task_uuid = e.task_uuid
+      join tasker.templates tp on tp.template_id = t.template_id
+    ) n
+    group by n.namespace, n.state, n.chunk_no
+  ) chunk
+  cross join lateral (values
+    (tasker.channel('task_state')), (tasker.channel('task_state', chunk.namespace))
+  ) as c(channel);
 end
 $$;
 
@@ -227,9 +295,18 @@ begin
 end
 $$;
 
--- Name: claim_ready_tasks(text, integer); Type: FUNCTION; Schema: tasker
+-- Name: channel(text, text); Type: FUNCTION; Schema: tasker
 
-CREATE FUNCTION tasker.claim_ready_tasks(p_processor text, p_limit integer) RETURNS TABLE(task_uuid uuid, namespace text, queue_name text, priority integer, ready_steps integer, ready_for_ms double precision)
+CREATE FUNCTION tasker.channel(p_event text, p_namespace text DEFAULT NULL::text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+  select coalesce(nullif(current_setting('tasker.channel_prefix', true), ''), 'tasker')
+    || '_' || p_event || coalesce('.' || p_namespace, '')
+$$;
+
+-- Name: claim_ready_tasks(text, integer, text[]); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.claim_ready_tasks(p_processor text, p_limit integer, p_namespaces text[] DEFAULT NULL::text[]) RETURNS TABLE(task_uuid uuid, namespace text, queue_name text, priority integer, ready_steps integer, ready_for_ms double precision, successor_after_ms double precision)
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
@@ -241,7 +318,7 @@ CREATE FUNCTION tasker.claim_ready_tasks(p_processor text, p_limit integer) RETU
     AS $$
 #variable_conflict use_column
 declare
-  v_now timestamptz := tasker.now();
+  v_now timestamptz;
   v_left int := p_limit;
   v_taken int;
   v_void int;
@@ -255,26 +332,59 @@ begin
   perform set_config('synchronous_commit', 'off', true);
 
   loop
-    select array_agg(r.ctid), array_agg(r.task_uuid), array_agg(r.step_no), count(*)
-    into v_rows, v_tasks, v_steps, v_taken
-    from (
-      select ctid, task_uuid, step_no
-      from tasker.ready_steps
-      order by priority desc, ready_no
-      limit v_left
-      for update skip locked
-    ) r;
+    if p_namespaces is null then
+      select array_agg(r.ctid), array_agg(r.task_uuid), array_agg(r.step_no), count(*)
+      into v_rows, v_tasks, v_steps, v_taken
+      from (
+        select ctid, task_uuid, step_no
+        from tasker.ready_steps
+        order by priority desc, ready_no
+        limit v_left
+        for update skip locked
+      ) r;
+    else
+      -- Chosen before they are locked, from each template's first rows; twice as many as wanted, for
+      -- the sake of a second orchestrator that does the same.
+      select array_agg(r.ctid), array_agg(r.task_uuid), array_agg(r.step_no), count(*)
+      into v_rows, v_tasks, v_steps, v_taken
+      from (
+        select r.ctid, r.task_uuid, r.step_no
+        from unnest(array(
+          select c.row_id
+          from unnest(tasker.ready_templates(p_namespaces)) as t(template_id)
+          cross join lateral (
+            select f.ctid as row_id, f.priority, f.ready_no
+            from tasker.ready_steps f
+            where f.template_id = t.template_id
+            order by f.priority desc, f.ready_no
+            limit 2 * v_left
+          ) c
+          order by c.priority desc, c.ready_no
+          limit 2 * v_left
+        )) as few(row_id)
+        cross join lateral (
+          select f.ctid, f.task_uuid, f.step_no from tasker.ready_steps f
+          where f.ctid = few.row_id
+          for update skip locked
+        ) r
+        limit v_left
+      ) r;
+    end if;
     exit when v_taken = 0;
+    -- Read after the rows, so that no step is enqueued before its parents ended.
+    v_now := tasker.now();
 
+    -- The state is compared as text, so that no plan reads all pending tasks by the index on
+    -- states: statistics that know of no pending task make that look cheap.
     with pending as (
       select t.task_uuid from tasker.tasks t
-      where t.task_uuid = any(v_tasks) and t.state = 'pending'
+      where t.task_uuid = any(v_tasks) and t.state::text = 'pending'
       order by t.task_uuid
       for no key update
     ), started as (
       update tasker.tasks t set state = 'in_progress', started_at = v_now
       from pending p
-      where t.task_uuid = p.task_uuid and t.state = 'pending'
+      where t.task_uuid = p.task_uuid
       returning t.task_uuid
     )
     insert into tasker.task_transitions (task_uuid, at, from_state, to_state, actor)
@@ -342,14 +452,18 @@ begin
     with claimed as (
       delete from tasker.ready_steps r
       where r.ctid = any(v_claimed_rows)
-      returning r.task_uuid, r.template_id, r.priority, r.ready_at
+      returning r.task_uuid, r.template_id, r.priority, r.ready_at, r.cause, r.ready_no
     )
     select c.task_uuid, min(n.namespace), min(n.queue_name), max(c.priority), count(*)::int,
-      extract(epoch from v_now - min(c.ready_at))::double precision * 1000
+      extract(epoch from v_now - min(c.ready_at))::double precision * 1000,
+      extract(epoch from v_now - min(c.ready_at) filter (
+        where c.cause = 'step_transition'
+      ))::double precision * 1000
     from claimed c
     join tasker.templates t on t.template_id = c.template_id
     join tasker.namespaces n on n.namespace = t.namespace
-    group by c.task_uuid;
+    group by c.task_uuid
+    order by max(c.priority) desc, min(c.ready_no);
 
     -- Void rows must not stand in the way of what is ready behind them.
     v_left := v_left - cardinality(v_claimed_rows);
@@ -358,9 +472,66 @@ begin
 end
 $$;
 
--- Name: complete_steps(text, uuid[], integer[], integer[], bigint[], text[], text[], jsonb[], bigint[]); Type: FUNCTION; Schema: tasker
+-- Name: claim_task_for_finalization(uuid, text); Type: FUNCTION; Schema: tasker
 
-CREATE FUNCTION tasker.complete_steps(p_worker text, p_task_uuids uuid[], p_step_nos integer[], p_attempts integer[], p_msg_ids bigint[], p_namespaces text[], p_outcomes text[], p_payloads jsonb[], p_delays_ms bigint[]) RETURNS tasker.moved
+CREATE FUNCTION tasker.claim_task_for_finalization(p_task_uuid uuid, p_processor text, OUT finalized boolean, OUT state tasker.task_state) RETURNS record
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_task tasker.tasks := tasker.lock_task(p_task_uuid);
+  v_now timestamptz := tasker.now();
+  v_active int;
+  v_failed int;
+  v_waiting int;
+begin
+  finalized := false;
+  state := v_task.state;
+  if v_task.state not in ('pending', 'in_progress') then
+    return;
+  end if;
+
+  select
+    count(*) filter (
+      where s.state in ('enqueued', 'in_progress', 'waiting_for_retry')
+        or s.state = 'pending' and s.waiting_on = 0
+    ),
+    count(*) filter (where s.state = 'error'),
+    count(*) filter (where s.state = 'pending' and s.waiting_on > 0)
+  into v_active, v_failed, v_waiting
+  from tasker.steps s
+  where s.task_uuid = p_task_uuid;
+  if v_active > 0 then
+    update tasker.tasks t set active_steps = v_active, failed_steps = v_failed
+    where t.task_uuid = p_task_uuid
+      and (t.active_steps, t.failed_steps) is distinct from (v_active, v_failed);
+    return;
+  end if;
+  if v_failed = 0 and v_waiting > 0 then
+    raise exception using
+      errcode = 'TK409',
+      message = format('task %s cannot be ended: %s of its steps wait for others, but none of '
+        'those can move and none failed', p_task_uuid, v_waiting),
+      hint = '`tasker doctor` names what is wrong with them';
+  end if;
+
+  finalized := true;
+  state := case when v_failed > 0 then 'error' else 'complete' end;
+  update tasker.tasks t
+  set state = claim_task_for_finalization.state, active_steps = 0, failed_steps = v_failed,
+    started_at = coalesce(t.started_at, v_now), finished_at = v_now
+  where t.task_uuid = p_task_uuid;
+  if v_task.state = 'pending' then
+    insert into tasker.task_transitions (task_uuid, at, from_state, to_state, actor)
+    values (p_task_uuid, v_now, 'pending', 'in_progress', p_processor);
+  end if;
+  insert into tasker.task_transitions (task_uuid, at, from_state, to_state, actor, reason)
+  values (p_task_uuid, v_now, 'in_progress', state, p_processor, 'nothing of it could move');
+end
+$$;
+
+-- Name: complete_steps(text, uuid[], integer[], integer[], bigint[], text[], text[], jsonb[], bigint[], boolean[], text[], bigint); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.complete_steps(p_worker text, p_task_uuids uuid[], p_step_nos integer[], p_attempts integer[], p_msg_ids bigint[], p_namespaces text[], p_outcomes text[], p_payloads jsonb[], p_delays_ms bigint[], p_continue boolean[] DEFAULT NULL::boolean[], p_handlers text[] DEFAULT NULL::text[], p_lease_ms bigint DEFAULT NULL::bigint) RETURNS TABLE(stale integer[], ready_tasks uuid[], finished_tasks uuid[], cancelled_tasks uuid[], woken_queues text[], timer_set boolean, task_uuid uuid, step_no integer, msg_id bigint, namespace text, template text, step_name text, handler text, attempt integer, max_attempts integer, timeout_ms integer, priority integer, context jsonb, input jsonb, dependency_results jsonb, expired text)
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
@@ -369,9 +540,11 @@ CREATE FUNCTION tasker.complete_steps(p_worker text, p_task_uuids uuid[], p_step
     SET jit TO 'off'
     SET "tasker.announce" TO 'off'
     AS $$
+#variable_conflict use_column
 declare
   v_now timestamptz;
   v_moved tasker.moved;
+  v_freed record;
   v_positions int[];
   v_tasks uuid[];
   v_steps int[];
@@ -390,8 +563,8 @@ begin
 
   with report as (
     select *
-    from unnest(p_task_uuids, p_step_nos, p_attempts, p_outcomes, p_payloads) with ordinality
-      as r(task_uuid, step_no, attempt, outcome, payload, position)
+    from unnest(p_task_uuids, p_step_nos, p_attempts, p_msg_ids, p_outcomes, p_payloads)
+      with ordinality as r(task_uuid, step_no, attempt, msg_id, outcome, payload, position)
   ), moved as (
     update tasker.steps s
     set state = case
@@ -410,7 +583,7 @@ begin
     from report r
     join tasker.tasks t on t.task_uuid = r.task_uuid
     where s.task_uuid = r.task_uuid and s.step_no = r.step_no
-      and s.attempt = r.attempt and s.state = 'in_progress'
+      and s.attempt = r.attempt and s.msg_id = r.msg_id and s.state = 'in_progress'
     returning r.position::int, s.task_uuid, s.step_no, s.template_id, s.state, s.attempt, s.error
   ), logged as (
     insert into tasker.step_transitions
@@ -439,7 +612,8 @@ begin
   end if;
   if v_positions is null then
     v_moved.timer_set := false;
-    return v_moved;
+    return query select (v_moved).*, (null::tasker.received_step).*;
+    return;
   end if;
 
   if v_moved.timer_set then
@@ -455,20 +629,25 @@ begin
     where m.state = 'waiting_for_retry';
   end if;
 
-  select tasker.free_dependents(
-    array_agg(m.task_uuid), array_agg(m.step_no), array_agg(m.template_id), v_now
-  )
-  into v_moved.ready_tasks
-  from unnest(v_tasks, v_steps, v_templates, v_states)
-    as m(task_uuid, step_no, template_id, state)
-  where m.state = 'complete';
-  v_moved.ready_tasks := coalesce(v_moved.ready_tasks, '{}');
+  select f.* into v_freed
+  from (
+    select array_agg(m.task_uuid) as tasks, array_agg(m.step_no) as steps,
+      array_agg(m.template_id) as templates,
+      array_agg(case when p_continue[m.position] then p_msg_ids[m.position] end) as msgs
+    from unnest(v_positions, v_tasks, v_steps, v_templates, v_states)
+      as m(position, task_uuid, step_no, template_id, state)
+    where m.state = 'complete'
+  ) done,
+  tasker.free_dependents(
+    done.tasks, done.steps, done.templates, v_now, p_worker, done.msgs, p_handlers
+  ) f;
+  v_moved.ready_tasks := v_freed.ready_tasks;
 
+  v_active := v_active || array_fill(
+    1, array[cardinality(v_freed.ready_tasks) + cardinality(v_freed.started_tasks)]
+  );
   v_moved.finished_tasks := tasker.count_active(
-    v_tasks || v_moved.ready_tasks,
-    v_active || array_fill(1, array[cardinality(v_moved.ready_tasks)]),
-    v_failed || array_fill(0, array[cardinality(v_moved.ready_tasks)]),
-    p_worker, v_now
+    v_tasks || v_freed.ready_tasks || v_freed.started_tasks, v_active, v_failed, p_worker, v_now
   );
 
   for v_queue in
@@ -476,12 +655,48 @@ begin
     from unnest(v_positions) as p(position),
       lateral (select p_namespaces[p.position] as namespace, p_msg_ids[p.position] as msg_id) as r
     join tasker.namespaces n on n.namespace = r.namespace
+    where v_freed.started_msgs = '{}' or (p_task_uuids[p.position], p_step_nos[p.position]) not in (
+      select * from unnest(v_freed.started_tasks, v_freed.followed_steps)
+    )
     group by n.queue_name
     order by n.queue_name
   loop
     perform pgmq.delete(v_queue.name, v_queue.msg_ids);
   end loop;
-  return v_moved;
+
+  return query select (v_moved).*, (null::tasker.received_step).*;
+  if v_freed.started_tasks = '{}' then
+    return;
+  end if;
+
+  -- The message keeps the lease it has, unless that could end before the new step's would.
+  for v_queue in
+    select n.queue_name as name, least(p_lease_ms, c.timeout_ms + tasker.timeout_grace_ms()) as ms,
+      array_agg(f.msg_id order by f.msg_id) as msg_ids
+    from unnest(
+      v_freed.started_tasks, v_freed.started_steps, v_freed.started_msgs, v_freed.followed_steps
+    ) as f(task_uuid, step_no, msg_id, parent_no)
+    join tasker.steps s on s.task_uuid = f.task_uuid and s.step_no = f.parent_no
+    join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = f.parent_no
+    join tasker.template_steps c on c.template_id = s.template_id and c.step_no = f.step_no
+    join tasker.templates t on t.template_id = s.template_id
+    join tasker.namespaces n on n.namespace = t.namespace
+    where c.timeout_ms + tasker.timeout_grace_ms() < p_lease_ms
+      or s.started_at + (ts.timeout_ms + tasker.timeout_grace_ms()) * interval '1 ms'
+        < v_now + p_lease_ms * interval '0.667 ms'
+    group by 1, 2
+    order by 1, 2
+  loop
+    perform pgmq.set_vt(
+      v_queue.name, v_queue.msg_ids, clock_timestamp() + v_queue.ms * interval '1 ms'
+    );
+  end loop;
+
+  return query
+  select (null::tasker.moved).*, d.*
+  from tasker.describe_steps(
+    v_freed.started_tasks, v_freed.started_steps, v_freed.started_msgs, null
+  ) d;
 end
 $$;
 
@@ -494,7 +709,7 @@ declare
   v_task_uuids uuid[];
 begin
   with change as (
-    select c.task_uuid, sum(c.active)::int as active, sum(c.failed)::int as failed
+    select c.task_uuid, sum(c.active)::int as active, coalesce(sum(c.failed), 0)::int as failed
     from unnest(p_task_uuids, p_active, p_failed) as c(task_uuid, active, failed)
     group by c.task_uuid
     having sum(c.active) <> 0 or sum(c.failed) <> 0
@@ -523,6 +738,39 @@ begin
   )
   select coalesce(array_agg(task_uuid), '{}') into v_task_uuids from ended;
   return v_task_uuids;
+end
+$$;
+
+-- Name: describe_steps(uuid[], integer[], bigint[], boolean[]); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.describe_steps(p_task_uuids uuid[], p_step_nos integer[], p_msg_ids bigint[], p_came_back boolean[]) RETURNS SETOF tasker.received_step
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  v_now timestamptz := tasker.now();
+begin
+  return query
+  select
+    h.task_uuid, h.step_no, h.msg_id, tp.namespace,
+    tp.namespace || '/' || tp.name || '@' || tp.version, ts.name, ts.handler,
+    s.attempt, s.max_attempts, ts.timeout_ms, t.priority, t.context, ts.input,
+    case when ts.depends_on = '{}' then '{}' else (
+      select coalesce(jsonb_object_agg(ps.name, coalesce(p.result, 'null')), '{}')
+      from unnest(ts.depends_on) as d(step_no)
+      join tasker.template_steps ps on ps.template_id = ts.template_id and ps.step_no = d.step_no
+      join tasker.steps p on p.task_uuid = h.task_uuid and p.step_no = d.step_no
+    ) end,
+    case
+      when h.came_back is not true then null
+      when v_now >= s.started_at + ts.timeout_ms * interval '1 ms' then 'timeout'
+      else 'lease_expired'
+    end
+  from unnest(p_task_uuids, p_step_nos, p_msg_ids, p_came_back)
+    as h(task_uuid, step_no, msg_id, came_back)
+  join tasker.steps s on s.task_uuid = h.task_uuid and s.step_no = h.step_no
+  join tasker.tasks t on t.task_uuid = h.task_uuid
+  join tasker.templates tp on tp.template_id = t.template_id
+  join tasker.template_steps ts on ts.template_id = t.template_id and ts.step_no = h.step_no;
 end
 $$;
 
@@ -605,7 +853,7 @@ begin
   left join tasker.ready_steps r on r.task_uuid = s.task_uuid and r.step_no = s.step_no
   left join tasker.timers w on w.task_uuid = s.task_uuid and w.step_no = s.step_no
   left join unnest(v_messages) m
-    on m.task_uuid = s.task_uuid and m.step_no = s.step_no and m.msg_id = s.msg_id
+    on m.task_uuid = s.task_uuid and m.msg_id = s.msg_id
   where s.state = 'pending' and s.waiting_on = 0 and r.ready_no is null
     or s.state = 'waiting_for_retry' and r.ready_no is null and w.due_at is null
     or s.state in ('enqueued', 'in_progress') and m.msg_id is null;
@@ -623,7 +871,7 @@ begin
       m.msg_id, m.queue_name, m.step_no)
   from unnest(v_messages) m
   left join tasker.steps s
-    on s.task_uuid = m.task_uuid and s.step_no = m.step_no and s.msg_id = m.msg_id
+    on s.task_uuid = m.task_uuid and s.msg_id = m.msg_id
   where s.task_uuid is null;
 
   return query
@@ -686,9 +934,11 @@ $$;
 
 CREATE FUNCTION tasker.extend_leases(p_worker text, p_task_uuids uuid[], p_step_nos integer[], p_attempts integer[], p_lease_ms bigint) RETURNS TABLE("position" integer, reason text)
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_material TO 'off'
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
@@ -699,26 +949,29 @@ begin
   perform set_config('synchronous_commit', 'off', true);
 
   for v_group in
-    with held as (
-      select n.queue_name, s.msg_id,
-        least(
-          p_lease_ms,
-          extract(epoch from
-            s.started_at + (ts.timeout_ms + tasker.timeout_grace_ms()) * interval '1 ms' - v_now
-          ) * 1000
-        )::bigint as extension_ms
+    with held as materialized (
+      select s.step_no, s.template_id, s.msg_id, s.started_at
       from unnest(p_task_uuids, p_step_nos, p_attempts) as l(task_uuid, step_no, attempt)
       join tasker.steps s on s.task_uuid = l.task_uuid and s.step_no = l.step_no
         and s.attempt = l.attempt and s.state = 'in_progress' and s.worker = p_worker
-      join tasker.templates t on t.template_id = s.template_id
+      for no key update of s skip locked
+    ), extended as (
+      select n.queue_name, h.msg_id,
+        least(
+          p_lease_ms,
+          extract(epoch from
+            h.started_at + (ts.timeout_ms + tasker.timeout_grace_ms()) * interval '1 ms' - v_now
+          ) * 1000
+        )::bigint as extension_ms
+      from held h
+      join tasker.templates t on t.template_id = h.template_id
       join tasker.namespaces n on n.namespace = t.namespace
-      join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
+      join tasker.template_steps ts on ts.template_id = h.template_id and ts.step_no = h.step_no
     )
     select queue_name as name, extension_ms, array_agg(msg_id order by msg_id) as msg_ids
-    from held
+    from extended
     where extension_ms > 0
     group by queue_name, extension_ms
-    order by queue_name
   loop
     perform pgmq.set_vt(
       v_group.name, v_group.msg_ids,
@@ -739,9 +992,9 @@ begin
 end
 $$;
 
--- Name: find_ready_tasks(bigint, integer); Type: FUNCTION; Schema: tasker
+-- Name: find_ready_tasks(bigint, integer, text[]); Type: FUNCTION; Schema: tasker
 
-CREATE FUNCTION tasker.find_ready_tasks(p_age_ms bigint, p_limit integer) RETURNS TABLE(task_uuid uuid, namespace text, priority integer, ready_steps integer, ready_for_ms double precision)
+CREATE FUNCTION tasker.find_ready_tasks(p_age_ms bigint, p_limit integer, p_namespaces text[] DEFAULT NULL::text[]) RETURNS TABLE(task_uuid uuid, namespace text, priority integer, ready_steps integer, ready_for_ms double precision)
     LANGUAGE plpgsql STABLE
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
@@ -756,12 +1009,29 @@ begin
   select r.task_uuid, t.namespace, r.priority, count(*)::int,
     extract(epoch from v_now - min(r.ready_at))::double precision * 1000
   from (
-    select * from tasker.ready_steps
-    where ready_at <= v_now - p_age_ms * interval '1 ms'
-    order by priority desc, ready_no
-    limit p_limit
+    select * from (
+      select f.* from tasker.ready_steps f
+      where p_namespaces is null
+      order by f.priority desc, f.ready_no
+      limit p_limit
+    ) everywhere
+    union all
+    select * from (
+      select f.*
+      from unnest(tasker.ready_templates(p_namespaces)) as w(template_id)
+      cross join lateral (
+        select * from tasker.ready_steps r
+        where r.template_id = w.template_id
+        order by r.priority desc, r.ready_no
+        limit p_limit
+      ) f
+      where p_namespaces is not null
+      order by f.priority desc, f.ready_no
+      limit p_limit
+    ) there
   ) r
   join tasker.templates t on t.template_id = r.template_id
+  where r.ready_at <= v_now - p_age_ms * interval '1 ms'
   group by r.task_uuid, t.namespace, r.priority
   order by r.priority desc, min(r.ready_no);
 end
@@ -875,9 +1145,9 @@ begin
 end
 $$;
 
--- Name: fire_due_timers(integer); Type: FUNCTION; Schema: tasker
+-- Name: fire_due_timers(integer, boolean); Type: FUNCTION; Schema: tasker
 
-CREATE FUNCTION tasker.fire_due_timers(p_limit integer, OUT fired integer, OUT woken_queues text[], OUT next_due_ms bigint) RETURNS record
+CREATE FUNCTION tasker.fire_due_timers(p_limit integer, p_announce boolean DEFAULT false, OUT fired integer, OUT woken_queues text[], OUT next_due_ms bigint) RETURNS record
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
@@ -892,8 +1162,12 @@ declare
   v_due timestamptz;
   v_due_ms bigint;
   v_visible boolean;
+  v_clock timestamptz;
 begin
   perform set_config('synchronous_commit', 'off', true);
+  if p_announce then
+    perform set_config('tasker.announce', 'on', true);
+  end if;
 
   with due as (
     select ctid from tasker.timers
@@ -905,8 +1179,8 @@ begin
     delete from tasker.timers t using due d where t.ctid = d.ctid
     returning t.task_uuid, t.step_no, t.due_at
   ), made_ready as (
-    insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
-    select g.task_uuid, g.step_no, t.template_id, t.priority, v_now
+    insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at, cause)
+    select g.task_uuid, g.step_no, t.template_id, t.priority, v_now, 'retry'
     from gone g
     join tasker.tasks t on t.task_uuid = g.task_uuid
     order by g.due_at
@@ -914,56 +1188,111 @@ begin
   )
   select count(*) into fired from made_ready;
 
-  select extract(epoch from min(due_at) - v_now) * 1000 into next_due_ms from tasker.timers;
+  select ceil(extract(epoch from min(due_at) - v_now) * 1000) into next_due_ms from tasker.timers;
 
   woken_queues := '{}';
+  v_clock := clock_timestamp();
   for v_queue in select queue_name from tasker.namespaces order by queue_name loop
+    -- A parameter, because a plan that calls clock_timestamp() for each row reads the whole queue.
     execute format(
       'select
-        exists (select from pgmq.%1$I where vt <= clock_timestamp()),
-        (select min(vt) from pgmq.%1$I where vt > clock_timestamp())', 'q_' || v_queue
-    ) into v_visible, v_due;
+        exists (select from pgmq.%1$I where vt <= $1),
+        (select min(vt) from pgmq.%1$I where vt > $1)', 'q_' || v_queue
+    ) into v_visible, v_due using v_clock;
     if v_visible then
       woken_queues := woken_queues || v_queue;
       perform pg_notify('pgmq.q_' || v_queue || '.INSERT', '');
     end if;
-    v_due_ms := ceil(extract(epoch from v_due - clock_timestamp()) * 1000);
+    v_due_ms := ceil(extract(epoch from v_due - v_clock) * 1000);
     next_due_ms := least(next_due_ms, v_due_ms);
   end loop;
-  next_due_ms := greatest(next_due_ms, 0);
+  -- Not greatest(), which would turn "nothing waits" into "due now".
+  if next_due_ms < 0 then
+    next_due_ms := 0;
+  end if;
 end
 $_$;
 
--- Name: free_dependents(uuid[], integer[], integer[], timestamp with time zone); Type: FUNCTION; Schema: tasker
+-- Name: free_dependents(uuid[], integer[], integer[], timestamp with time zone, text, bigint[], text[]); Type: FUNCTION; Schema: tasker
 
-CREATE FUNCTION tasker.free_dependents(p_task_uuids uuid[], p_step_nos integer[], p_template_ids integer[], p_now timestamp with time zone) RETURNS uuid[]
+CREATE FUNCTION tasker.free_dependents(p_task_uuids uuid[], p_step_nos integer[], p_template_ids integer[], p_now timestamp with time zone, p_worker text DEFAULT NULL::text, p_msg_ids bigint[] DEFAULT NULL::bigint[], p_handlers text[] DEFAULT NULL::text[], OUT ready_tasks uuid[], OUT started_tasks uuid[], OUT started_steps integer[], OUT started_msgs bigint[], OUT followed_steps integer[]) RETURNS record
     LANGUAGE plpgsql
     AS $$
 declare
-  v_task_uuids uuid[];
+  v_urgent int;
 begin
+  if p_handlers is not null then
+    select r.priority into v_urgent
+    from tasker.ready_steps r
+    order by r.priority desc, r.ready_no
+    limit 1;
+  end if;
+
   with freed as (
-    select d.task_uuid, e.step_no, count(*)::int as parents
-    from unnest(p_task_uuids, p_step_nos, p_template_ids) as d(task_uuid, step_no, template_id)
+    select d.task_uuid, e.step_no, count(*)::int as parents,
+      min(d.step_no) filter (where d.msg_id is not null) as parent_no,
+      (array_agg(d.msg_id order by d.step_no) filter (where d.msg_id is not null))[1] as msg_id
+    from unnest(p_task_uuids, p_step_nos, p_template_ids, p_msg_ids)
+      as d(task_uuid, step_no, template_id, msg_id)
     join tasker.template_steps ts on ts.template_id = d.template_id and ts.step_no = d.step_no
     cross join unnest(ts.dependents) as e(step_no)
     group by d.task_uuid, e.step_no
+  ), child as (
+    select s.task_uuid, s.step_no, s.template_id, f.parents, f.msg_id, f.parent_no, t.priority,
+      s.waiting_on = f.parents and s.state = 'pending' as is_ready,
+      f.msg_id is not null and t.state = 'in_progress'
+        and (v_urgent is null or t.priority >= v_urgent)
+        and s.waiting_on = f.parents and s.state = 'pending'
+        and ts.handler = any(p_handlers) as may_start
+    from freed f
+    join tasker.steps s on s.task_uuid = f.task_uuid and s.step_no = f.step_no
+    join tasker.tasks t on t.task_uuid = f.task_uuid
+    join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
+  ), chosen as (
+    select c.*,
+      c.may_start and row_number() over (
+        partition by c.task_uuid, c.parent_no, c.may_start order by c.step_no
+      ) = 1 as starts
+    from child c
   ), counted as (
     update tasker.steps s
-    set waiting_on = s.waiting_on - f.parents
-    from freed f
-    where s.task_uuid = f.task_uuid and s.step_no = f.step_no
-    returning s.task_uuid, s.step_no, s.template_id, s.waiting_on, s.state
+    set waiting_on = s.waiting_on - c.parents,
+      state = case when c.starts then 'in_progress' else s.state end,
+      attempt = s.attempt + coalesce(c.starts, false)::int,
+      msg_id = case when c.starts then c.msg_id else s.msg_id end,
+      worker = case when c.starts then p_worker else s.worker end,
+      enqueued_at = case when c.starts then p_now else s.enqueued_at end,
+      started_at = case when c.starts then p_now else s.started_at end
+    from chosen c
+    where s.task_uuid = c.task_uuid and s.step_no = c.step_no
+    returning s.task_uuid, s.step_no, s.template_id, s.attempt, s.msg_id, c.parent_no, c.priority,
+      c.is_ready, coalesce(c.starts, false) as starts
+  ), logged as (
+    insert into tasker.step_transitions
+      (task_uuid, at, step_no, attempt, from_state, to_state, actor)
+    select c.task_uuid, p_now, c.step_no, c.attempt - 1 + m.started, m.from_state, m.to_state,
+      p_worker
+    from counted c
+    cross join (values
+      (0, 'pending'::tasker.step_state, 'enqueued'::tasker.step_state),
+      (1, 'enqueued', 'in_progress')
+    ) as m(started, from_state, to_state)
+    where c.starts
+    order by m.started
   ), made_ready as (
     insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
-    select c.task_uuid, c.step_no, c.template_id, t.priority, p_now
+    select c.task_uuid, c.step_no, c.template_id, c.priority, p_now
     from counted c
-    join tasker.tasks t on t.task_uuid = c.task_uuid
-    where c.waiting_on = 0 and c.state = 'pending'
-    returning task_uuid
+    where c.is_ready and not c.starts
   )
-  select coalesce(array_agg(task_uuid), '{}') into v_task_uuids from made_ready;
-  return v_task_uuids;
+  select
+    coalesce(array_agg(c.task_uuid) filter (where c.is_ready and not c.starts), '{}'),
+    coalesce(array_agg(c.task_uuid) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.step_no) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.msg_id) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.parent_no) filter (where c.starts), '{}')
+  into ready_tasks, started_tasks, started_steps, started_msgs, followed_steps
+  from counted c;
 end
 $$;
 
@@ -1593,9 +1922,15 @@ $$;
 
 CREATE FUNCTION tasker.list_tasks(p_namespace text, p_name text, p_state tasker.task_state, p_before uuid, p_limit integer) RETURNS SETOF jsonb
     LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
+    SET jit TO 'off'
     AS $_$
 declare
   v_templates int[];
+  v_state text;
+  v_before text;
 begin
   if p_namespace is not null or p_name is not null then
     v_templates := array(
@@ -1603,20 +1938,38 @@ begin
       where (p_namespace is null or namespace = p_namespace) and (p_name is null or name = p_name)
     );
   end if;
-  -- The restrictions are spelled out so that each combination is planned by itself.
+  -- The restrictions are spelled out so that each combination is planned by itself. Of each
+  -- template the latest are taken before all are merged: nothing else finds those of a template
+  -- that was last used long ago. Pages continue by comparing rows, which only the index that is
+  -- meant can do.
+  v_state := case
+    when p_state is not null then ' and t.state = ' || quote_literal(p_state)
+    else ''
+  end;
+  v_before := case
+    when p_before is null then ''
+    when p_state <> 'complete' then ' and (t.state, t.task_uuid) < ('
+      || quote_literal(p_state) || ', $2)'
+    when v_templates is null then ' and t.task_uuid < $2'
+    else ' and (t.template_id, t.task_uuid) < (w.template_id, $2)'
+  end;
   return query execute
     'select jsonb_build_object(
       ''task_uuid'', t.task_uuid, ''namespace'', tp.namespace, ''name'', tp.name,
       ''version'', tp.version, ''state'', t.state, ''priority'', t.priority,
       ''created_at'', t.created_at, ''started_at'', t.started_at, ''finished_at'', t.finished_at
     )
-    from tasker.tasks t
+    from '
+    || case when v_templates is null then '(
+      select * from tasker.tasks t where true' || v_state || v_before || '
+      order by t.task_uuid desc limit $3
+    ) t' else 'unnest($1) as w(template_id)
+    cross join lateral (
+      select * from tasker.tasks t where t.template_id = w.template_id' || v_state || v_before || '
+      order by t.task_uuid desc limit $3
+    ) t' end || '
     join tasker.templates tp on tp.template_id = t.template_id
-    where true'
-    || case when v_templates is not null then ' and t.template_id = any($1)' else '' end
-    || case when p_state is not null then ' and t.state = ' || quote_literal(p_state) else '' end
-    || case when p_before is not null then ' and t.task_uuid < $2' else '' end
-    || ' order by t.task_uuid desc limit $3'
+    order by t.task_uuid desc limit $3'
     using v_templates, p_before, p_limit;
 end
 $_$;
@@ -1661,7 +2014,9 @@ CREATE FUNCTION tasker.notify_namespace_created() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
-  perform pg_notify('tasker_namespace_created', jsonb_build_object('namespace', namespace)::text)
+  perform pg_notify(
+    tasker.channel('namespace_created'), jsonb_build_object('namespace', namespace)::text
+  )
   from new_rows;
   return null;
 end
@@ -1673,32 +2028,32 @@ CREATE FUNCTION tasker.notify_task_ready_on_step_transition() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 declare
-  v_count bigint;
+  -- The step that an operator has just moved in this transaction: its UUID and its state.
+  v_moved text[] := string_to_array(nullif(current_setting('tasker.moved_step', true), ''), ' ');
+  v_step_uuid uuid := v_moved[1];
 begin
   if current_setting('tasker.announce', true) = 'off' then
     return null;
   end if;
-  select count(*) into v_count from new_rows;
-  if v_count = 0 then
-    return null;
-  end if;
-  perform pg_notify('tasker_task_ready', jsonb_build_object(
-    'namespace', (
-      select case when count(distinct t.namespace) = 1 then min(t.namespace) end
-      from (select distinct template_id from new_rows) r
-      join tasker.templates t on t.template_id = r.template_id
-    ),
-    'task_uuids', (
-      select jsonb_agg(task_uuid)
-      from (select distinct task_uuid from new_rows limit 100) few
-    ),
-    'count', v_count,
-    'triggered_by', (
-      select case t.state when 'pending' then 'task_start' else 'step_transition' end
-      from new_rows r join tasker.tasks t on t.task_uuid = r.task_uuid
-      limit 1
+  perform pg_notify(
+    tasker.channel('task_ready', case when grouping(t.namespace) = 0 then t.namespace end),
+    tasker.readiness_payload(
+      count(distinct r.task_uuid), min(r.task_uuid::text)::uuid,
+      case when count(distinct t.namespace) = 1 then min(t.namespace) end,
+      max(r.priority), count(*),
+      case when bool_and(r.cause = 'task_start') then 'task_start' else 'step_transition' end,
+      case when tasker.step_uuid(min(r.task_uuid::text)::uuid, 0)
+        = tasker.step_uuid(v_step_uuid, 0) then v_step_uuid end,
+      v_moved[2],
+      case when count(distinct r.task_uuid) = 1 then (
+        select k.state::text from tasker.tasks k where k.task_uuid = min(r.task_uuid::text)::uuid
+      ) end
     )
-  )::text);
+  )
+  from new_rows r
+  join tasker.templates t on t.template_id = r.template_id
+  group by grouping sets ((), (t.namespace))
+  having count(*) > 0;
   return null;
 end
 $$;
@@ -1712,20 +2067,9 @@ begin
   if current_setting('tasker.announce', true) = 'off' then
     return null;
   end if;
-  perform pg_notify('tasker_task_state', jsonb_build_object(
-    'state', chunk.state, 'task_uuids', chunk.task_uuids
-  )::text)
-  from (
-    select state, jsonb_agg(task_uuid) as task_uuids
-    from (
-      select task_uuid,
-        case to_state when 'cancelled' then 'cancelled' else 'finished' end as state,
-        (row_number() over () - 1) / 100 as chunk_no
-      from new_rows
-      where to_state not in ('pending', 'in_progress')
-    ) ended
-    group by state, chunk_no
-  ) chunk;
+  perform tasker.announce_ended_tasks(array(
+    select task_uuid from new_rows where to_state not in ('pending', 'in_progress')
+  ));
   return null;
 end
 $$;
@@ -1764,6 +2108,51 @@ begin
 end
 $$;
 
+-- Name: readiness_payload(bigint, uuid, text, integer, bigint, text, uuid, text, text); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.readiness_payload(p_tasks bigint, p_task_uuid uuid, p_namespace text, p_priority integer, p_ready_steps bigint, p_triggered_by text, p_step_uuid uuid, p_step_state text, p_task_state text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select jsonb_strip_nulls(jsonb_build_object(
+    'task_count', p_tasks,
+    'task_uuid', case p_tasks when 1 then p_task_uuid end,
+    'namespace', p_namespace,
+    'priority', p_priority,
+    'ready_steps', p_ready_steps,
+    'triggered_by', p_triggered_by,
+    'step_uuid', case p_tasks when 1 then p_step_uuid end,
+    'step_state', case when p_tasks = 1 and p_step_uuid is not null then p_step_state end,
+    'task_state', case p_tasks when 1 then p_task_state end
+  ))::text
+$$;
+
+-- Name: ready_templates(text[]); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.ready_templates(p_namespaces text[]) RETURNS integer[]
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return array(
+    with recursive present as (
+      (select r.template_id from tasker.ready_steps r order by r.template_id limit 1)
+      union all
+      select (
+        select r.template_id from tasker.ready_steps r
+        where r.template_id > p.template_id
+        order by r.template_id
+        limit 1
+      )
+      from present p
+      where p.template_id is not null
+    )
+    select t.template_id
+    from present p
+    join tasker.templates t on t.template_id = p.template_id
+    where t.namespace = any(p_namespaces)
+  );
+end
+$$;
+
 -- Name: receive_steps(text[], text, integer, bigint); Type: FUNCTION; Schema: tasker
 
 CREATE FUNCTION tasker.receive_steps(p_namespaces text[], p_worker text, p_limit integer, p_lease_ms bigint) RETURNS SETOF tasker.received_step
@@ -1775,7 +2164,7 @@ CREATE FUNCTION tasker.receive_steps(p_namespaces text[], p_worker text, p_limit
     SET jit TO 'off'
     AS $$
 declare
-  v_now timestamptz := tasker.now();
+  v_now timestamptz;
   v_namespace text;
   v_queue text;
   v_left int := p_limit;
@@ -1783,6 +2172,7 @@ declare
   v_tasks uuid[];
   v_steps int[];
   v_void bigint[];
+  v_held record;
   v_short record;
 begin
   perform set_config('synchronous_commit', 'off', true);
@@ -1797,15 +2187,34 @@ begin
     into v_msgs, v_tasks, v_steps
     from pgmq.read(v_queue, ceil(p_lease_ms / 1000.0)::int, v_left) m;
     continue when v_msgs is null;
+    -- Read after the messages, so that no step starts before it was enqueued.
+    v_now := tasker.now();
     v_left := v_left - cardinality(v_msgs);
 
-    return query
-    with message as (
-      select msg_id, task_uuid, step_no
+    -- A message whose step has ended may have been handed on to a dependent; one that stands for no
+    -- step at all is void.
+    v_void := null;
+    if exists (
+      select from unnest(v_msgs, v_tasks, v_steps) as m(msg_id, task_uuid, step_no)
+      where not exists (
+        select from tasker.steps s
+        where s.task_uuid = m.task_uuid and s.step_no = m.step_no and s.msg_id = m.msg_id
+      )
+    ) then
+      select array_agg(o.step_no order by m.position),
+        array_agg(m.msg_id) filter (where o.step_no is null)
+      into v_steps, v_void
+      from unnest(v_msgs, v_tasks) with ordinality as m(msg_id, task_uuid, position)
+      left join lateral (
+        select s.step_no from tasker.steps s
+        where s.task_uuid = m.task_uuid and s.msg_id = m.msg_id
+        limit 1
+      ) o on true;
+    end if;
+
+    with held as materialized (
+      select s.task_uuid, s.step_no, s.msg_id, s.state
       from unnest(v_msgs, v_tasks, v_steps) as m(msg_id, task_uuid, step_no)
-    ), held as materialized (
-      select s.task_uuid, s.step_no, s.state, s.attempt, s.started_at
-      from message m
       join tasker.steps s
         on s.task_uuid = m.task_uuid and s.step_no = m.step_no and s.msg_id = m.msg_id
       for no key update of s skip locked
@@ -1821,28 +2230,13 @@ begin
       select task_uuid, v_now, step_no, attempt, 'enqueued', 'in_progress', p_worker
       from started
     )
-    select
-      h.task_uuid, h.step_no, m.msg_id, v_namespace,
-      tp.namespace || '/' || tp.name || '@' || tp.version, ts.name, ts.handler,
-      h.attempt + (h.state = 'enqueued')::int, s.max_attempts, ts.timeout_ms, t.priority,
-      t.context, ts.input,
-      case when ts.depends_on = '{}' then '{}' else (
-        select coalesce(jsonb_object_agg(ps.name, coalesce(p.result, 'null')), '{}')
-        from unnest(ts.depends_on) as d(step_no)
-        join tasker.template_steps ps on ps.template_id = ts.template_id and ps.step_no = d.step_no
-        join tasker.steps p on p.task_uuid = h.task_uuid and p.step_no = d.step_no
-      ) end,
-      case
-        when h.state = 'enqueued' then null
-        when v_now >= h.started_at + ts.timeout_ms * interval '1 ms' then 'timeout'
-        else 'lease_expired'
-      end
-    from held h
-    join message m on m.task_uuid = h.task_uuid and m.step_no = h.step_no
-    join tasker.steps s on s.task_uuid = h.task_uuid and s.step_no = h.step_no
-    join tasker.tasks t on t.task_uuid = h.task_uuid
-    join tasker.templates tp on tp.template_id = t.template_id
-    join tasker.template_steps ts on ts.template_id = t.template_id and ts.step_no = h.step_no;
+    select array_agg(task_uuid) as tasks, array_agg(step_no) as steps, array_agg(msg_id) as msgs,
+      array_agg(state = 'in_progress') as came_back
+    into v_held
+    from held;
+
+    return query
+    select * from tasker.describe_steps(v_held.tasks, v_held.steps, v_held.msgs, v_held.came_back);
 
     -- A step with a timeout shorter than the lease comes back when that is over.
     for v_short in
@@ -1859,12 +2253,6 @@ begin
       );
     end loop;
 
-    select array_agg(m.msg_id) into v_void
-    from unnest(v_msgs, v_tasks, v_steps) as m(msg_id, task_uuid, step_no)
-    where not exists (
-      select from tasker.steps s
-      where s.task_uuid = m.task_uuid and s.step_no = m.step_no and s.msg_id = m.msg_id
-    );
     if v_void is not null then
       perform pgmq.delete(v_queue, v_void);
     end if;
@@ -1876,6 +2264,11 @@ $$;
 
 CREATE FUNCTION tasker.release_steps(p_worker text, p_task_uuids uuid[], p_step_nos integer[], p_attempts integer[], p_msg_ids bigint[], p_namespaces text[], p_refused boolean[], p_delay_ms bigint, p_max_refusals integer) RETURNS tasker.moved
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     SET "tasker.announce" TO 'off'
     AS $$
 declare
@@ -1892,8 +2285,8 @@ begin
 
   with release as (
     select *
-    from unnest(p_task_uuids, p_step_nos, p_attempts, p_refused) with ordinality
-      as r(task_uuid, step_no, attempt, refused, position)
+    from unnest(p_task_uuids, p_step_nos, p_attempts, p_msg_ids, p_refused) with ordinality
+      as r(task_uuid, step_no, attempt, msg_id, refused, position)
   ), judged as (
     select r.position::int, r.refused, s.task_uuid, s.step_no, s.attempt, s.msg_id,
       case
@@ -1910,7 +2303,8 @@ begin
       ) end as error
     from release r
     join tasker.steps s on s.task_uuid = r.task_uuid and s.step_no = r.step_no
-      and s.attempt = r.attempt and s.state = 'in_progress' and s.worker = p_worker
+      and s.attempt = r.attempt and s.msg_id = r.msg_id
+      and s.state = 'in_progress' and s.worker = p_worker
     join tasker.tasks t on t.task_uuid = s.task_uuid
     join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
   ), moved as (
@@ -2061,8 +2455,11 @@ begin
     end if;
   end if;
 
-  insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
-  values (p_task_uuid, v_step.step_no, v_step.template_id, v_task.priority, v_now);
+  perform set_config(
+    'tasker.moved_step', tasker.step_uuid(p_task_uuid, v_step.step_no) || ' pending', true
+  );
+  insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at, cause)
+  values (p_task_uuid, v_step.step_no, v_step.template_id, v_task.priority, v_now, 'retry');
 end
 $$;
 
@@ -2110,9 +2507,12 @@ begin
     for update skip locked
   ));
 
-  v_ready := cardinality(tasker.free_dependents(
+  perform set_config(
+    'tasker.moved_step', tasker.step_uuid(p_task_uuid, v_step.step_no) || ' ' || p_state, true
+  );
+  v_ready := cardinality((tasker.free_dependents(
     array[p_task_uuid], array[v_step.step_no], array[v_step.template_id], v_now
-  ));
+  )).ready_tasks);
   v_active := v_task.active_steps + v_ready - case
     when v_step.state in ('enqueued', 'waiting_for_retry') then 1
     when v_step.state = 'pending' and v_step.waiting_on = 0 then 1
@@ -2282,7 +2682,8 @@ begin
   insert into tasker.tasks
     (task_uuid, created_at, template_id, priority, active_steps, context, idempotency_key)
   select
-    v_uuids[ordinality], v_now, v_templates[ordinality], coalesce((task ->> 'priority')::int, 0),
+    v_uuids[ordinality], v_now, v_templates[ordinality],
+    coalesce((task ->> 'priority')::numeric::int, 0),
     (select count(*) from tasker.template_steps s
       where s.template_id = v_templates[ordinality] and s.depends_on = '{}'),
     coalesce(nullif(task -> 'context', 'null'), '{}'), task ->> 'idempotency_key'
@@ -2295,9 +2696,10 @@ begin
   join tasker.template_steps s on s.template_id = n.template_id
   where n.is_new;
 
-  insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
+  insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at, cause)
   select
-    v_uuids[ordinality], s.step_no, s.template_id, coalesce((task ->> 'priority')::int, 0), v_now
+    v_uuids[ordinality], s.step_no, s.template_id,
+    coalesce((task ->> 'priority')::numeric::int, 0), v_now, 'task_start'
   from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
   join tasker.template_steps s on s.template_id = v_templates[ordinality]
   where v_new[ordinality] and s.depends_on = '{}'
@@ -2422,7 +2824,8 @@ CREATE TABLE tasker.ready_steps (
     ready_at timestamp with time zone NOT NULL,
     step_no integer NOT NULL,
     template_id integer NOT NULL,
-    priority integer NOT NULL
+    priority integer NOT NULL,
+    cause tasker.ready_cause DEFAULT 'step_transition'::tasker.ready_cause NOT NULL
 );
 
 -- Name: ready_steps_ready_no_seq; Type: SEQUENCE; Schema: tasker
@@ -2611,6 +3014,10 @@ ALTER TABLE ONLY tasker.timers
 -- Name: ready_steps_in_order; Type: INDEX; Schema: tasker
 
 CREATE INDEX ready_steps_in_order ON tasker.ready_steps USING btree (priority DESC, ready_no);
+
+-- Name: ready_steps_of_template; Type: INDEX; Schema: tasker
+
+CREATE INDEX ready_steps_of_template ON tasker.ready_steps USING btree (template_id, priority DESC, ready_no);
 
 -- Name: step_transitions_of_task; Type: INDEX; Schema: tasker
 

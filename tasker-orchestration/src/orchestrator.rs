@@ -18,8 +18,8 @@ use crate::event_systems::task_readiness_event_system::TaskReadinessEventSystem;
 use crate::health::{OrchestratorHealth, Vitals};
 use crate::inbox::Inbox;
 use crate::signals::Signals;
-use crate::task_claim_step_enqueuer::TaskClaimStepEnqueuer;
-use crate::task_readiness::classifier::{self, Routes};
+use crate::task_claim_step_enqueuer::{Claiming, TaskClaimStepEnqueuer};
+use crate::task_readiness::classifier::{self, ReadinessEventClassifier, Routes};
 use crate::task_readiness::fallback_poller::ReadinessFallbackPoller;
 use crate::task_readiness::listener::TaskReadinessListener;
 use crate::timers::{self, TimerSettings};
@@ -49,9 +49,11 @@ impl Orchestrator {
         shutdown: CancellationToken,
     ) -> RunningOrchestrator {
         let mode = config.orchestration.deployment.mode;
-        let listener = mode.listens().then(|| {
-            TaskReadinessListener::new(database.listen_options(), &config.event_systems.listener)
-        });
+        let classifier =
+            ReadinessEventClassifier::new(database.channels(), &config.orchestration.namespaces);
+        let listener = mode
+            .listens()
+            .then(|| TaskReadinessListener::new(database, config, &classifier));
         let reconnect = &config.event_systems.listener;
         let engine = Engine {
             database: database.clone(),
@@ -62,13 +64,18 @@ impl Orchestrator {
         engine.signals.look_at_everything();
         let restart = &config.event_systems.supervisor;
         let coordinator = Arc::new(UnifiedEventCoordinator::start(
-            components(&engine, config, listener.as_ref()),
+            components(
+                &engine,
+                config,
+                listener.as_ref().map(|it| (it, &classifier)),
+            ),
             Backoff::new(restart.restart_min(), restart.restart_max()),
             &engine.signals,
         ));
         info!(
             instance = config.orchestration.instance_name(),
             mode = mode.as_str(),
+            namespaces = ?config.orchestration.namespaces,
             "the orchestrator runs"
         );
         let ended = tokio::spawn({
@@ -123,7 +130,7 @@ impl RunningOrchestrator {
 fn components(
     engine: &Engine,
     config: &TaskerConfig,
-    listener: Option<&TaskReadinessListener>,
+    listener: Option<(&TaskReadinessListener, &ReadinessEventClassifier)>,
 ) -> Vec<Component> {
     let orchestration = &config.orchestration;
     let (commands, inbox) = channel::bounded(ChannelSpec {
@@ -147,6 +154,7 @@ fn components(
             Stage::Discovery,
             move |stop| {
                 let (engine, commands) = (engine.clone(), commands.clone());
+                let poller = poller.clone();
                 async move { poller.run(&engine, &commands, stop).await }
             },
         ));
@@ -155,17 +163,21 @@ fn components(
     let timer_engine = engine.clone();
     components.push(component("timers", Stage::Discovery, move |stop| {
         let (engine, commands) = (timer_engine.clone(), commands.clone());
-        async move { timers::run(settings, &engine, &commands, stop).await }
+        let settings = settings.clone();
+        async move { timers::run(&settings, &engine, &commands, stop).await }
     }));
     let inbox = Inbox::new(inbox);
     let processor = orchestration.instance_name().to_owned();
-    let batch_size = orchestration.claims.batch_size;
+    let claims = Claiming {
+        batch_size: orchestration.claims.batch_size,
+        namespaces: orchestration.namespaces.clone(),
+    };
     let engine = engine.clone();
     components.push(component(
         "command_processor",
         Stage::Commands,
         move |stop| {
-            let enqueuer = TaskClaimStepEnqueuer::new(&engine.database, &processor, batch_size);
+            let enqueuer = TaskClaimStepEnqueuer::new(&engine.database, &processor, &claims);
             let (inbox, engine) = (inbox.clone(), engine.clone());
             async move { command_processor::run(inbox, &engine, enqueuer, stop).await }
         },
@@ -177,7 +189,7 @@ fn components(
 fn listening(
     engine: &Engine,
     config: &TaskerConfig,
-    listener: &TaskReadinessListener,
+    (listener, classifier): (&TaskReadinessListener, &ReadinessEventClassifier),
     commands: &Sender<OrchestrationCommand>,
 ) -> [Component; 4] {
     let MpscChannelsConfig {
@@ -203,6 +215,7 @@ fn listening(
         task_readiness.event_channel.buffer_size,
     ));
     let routes = Arc::new(Routes {
+        classifier: classifier.clone(),
         readiness,
         orchestration: events,
         send_timeout: task_readiness.event_channel.send_timeout(),

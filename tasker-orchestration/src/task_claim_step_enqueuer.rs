@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
-use tasker_shared::readiness::{ClaimedTask, claim_ready_tasks};
+use tasker_shared::readiness::{ClaimedTask, claim_ready_tasks_of};
 use tasker_shared::telemetry::metrics;
 use tracing::debug;
 
@@ -14,7 +14,16 @@ use tracing::debug;
 pub(crate) struct TaskClaimStepEnqueuer {
     connection: DedicatedConnection,
     processor: String,
-    batch_size: i32,
+    claims: Claiming,
+}
+
+/// What is claimed.
+#[derive(Debug, Clone)]
+pub(crate) struct Claiming {
+    /// Most steps of one call.
+    pub(crate) batch_size: i32,
+    /// Namespaces they are claimed in; all, where none is named.
+    pub(crate) namespaces: Vec<String>,
 }
 
 /// Whether a claim took all it could.
@@ -27,12 +36,12 @@ pub(crate) enum Claimed {
 }
 
 impl TaskClaimStepEnqueuer {
-    /// Claims as `processor`, up to `batch_size` steps a call.
-    pub(crate) fn new(database: &Database, processor: &str, batch_size: i32) -> Self {
+    /// Claims as `processor`.
+    pub(crate) fn new(database: &Database, processor: &str, claims: &Claiming) -> Self {
         Self {
             connection: database.dedicated(),
             processor: processor.to_owned(),
-            batch_size,
+            claims: claims.clone(),
         }
     }
 
@@ -43,16 +52,22 @@ impl TaskClaimStepEnqueuer {
         let tasks = self
             .connection
             .call("claim_ready_tasks", async |connection| {
-                claim_ready_tasks(connection, &self.processor, self.batch_size).await
+                let Claiming {
+                    batch_size,
+                    namespaces,
+                } = &self.claims;
+                claim_ready_tasks_of(connection, &self.processor, *batch_size, namespaces).await
             })
             .await?;
         let steps = record(&tasks, started.elapsed());
         debug!(tasks = tasks.len(), steps, "claimed");
-        Ok(if steps < u64::from(self.batch_size.unsigned_abs()) {
-            Claimed::All
-        } else {
-            Claimed::Full
-        })
+        Ok(
+            if steps < u64::from(self.claims.batch_size.unsigned_abs()) {
+                Claimed::All
+            } else {
+                Claimed::Full
+            },
+        )
     }
 }
 
@@ -62,9 +77,10 @@ fn record(tasks: &[ClaimedTask], duration: Duration) -> u64 {
     for task in tasks {
         let steps = u64::try_from(task.ready_steps).unwrap_or(0);
         *by_namespace.entry(&task.namespace).or_default() += steps;
-        let waited = Duration::try_from_secs_f64(task.ready_for_ms / 1000.0);
-        // A negative time means that a clock was set back; it says nothing.
-        metrics().ready_to_claimed(waited.unwrap_or_default());
+        metrics().ready_to_claimed(time(task.ready_for_ms));
+        if let Some(after) = task.successor_after_ms {
+            metrics().successor_enqueued(time(after));
+        }
     }
     for (namespace, steps) in &by_namespace {
         metrics().steps_claimed(namespace, *steps);
@@ -72,4 +88,9 @@ fn record(tasks: &[ClaimedTask], duration: Duration) -> u64 {
     let steps = by_namespace.values().sum();
     metrics().claimed(steps, duration);
     steps
+}
+
+/// A time on the database's clock. A negative one means that the clock was set back; it says nothing.
+fn time(milliseconds: f64) -> Duration {
+    Duration::try_from_secs_f64(milliseconds / 1000.0).unwrap_or_default()
 }

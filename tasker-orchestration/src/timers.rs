@@ -13,7 +13,9 @@ use tasker_shared::channel::Sender;
 use tasker_shared::config::{DeploymentMode, OrchestrationConfig};
 use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
-use tasker_shared::readiness::{TimersFired, find_ready_tasks, fire_due_timers};
+use tasker_shared::readiness::{
+    TimersFired, find_ready_tasks_of, fire_and_announce_due_timers, fire_due_timers,
+};
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -31,9 +33,11 @@ const RESOLUTION: Duration = Duration::from_millis(5);
 const OVERDUE_PAUSE: Duration = Duration::from_millis(100);
 
 /// How the timers look.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct TimerSettings {
     batch_size: i32,
+    /// Namespaces that this orchestrator serves; all, where none is named.
+    namespaces: Vec<String>,
     max_sleep: Duration,
     /// Where nothing polls: how long a task must have been ready to count as overlooked.
     overlooked_after: Option<Duration>,
@@ -53,13 +57,14 @@ impl TimerSettings {
         };
         Self {
             batch_size: config.timers.batch_size,
+            namespaces: config.namespaces.clone(),
             max_sleep,
             overlooked_after,
         }
     }
 
     /// How long to sleep after a look that had this result.
-    fn sleep_after(self, fired: &TimersFired) -> Duration {
+    fn sleep_after(&self, fired: &TimersFired) -> Duration {
         if fired.fired >= self.batch_size {
             return Duration::ZERO;
         }
@@ -74,7 +79,7 @@ impl TimerSettings {
 
 /// Fires timers until `stop`.
 pub(crate) async fn run(
-    settings: TimerSettings,
+    settings: &TimerSettings,
     engine: &Engine,
     commands: &Sender<OrchestrationCommand>,
     stop: CancellationToken,
@@ -98,7 +103,7 @@ pub(crate) async fn run(
                 && next_search <= Instant::now()
             {
                 next_search = Instant::now() + jittered(settings.max_sleep);
-                search(age, &mut connection, commands).await?;
+                search(age, &settings.namespaces, &mut connection, commands).await?;
             }
             Ok::<_, Error>(settings.sleep_after(&fired))
         };
@@ -122,13 +127,18 @@ async fn told_to_look(engine: &Engine, not_before: Instant) {
 }
 
 async fn fire(
-    settings: TimerSettings,
+    settings: &TimerSettings,
     connection: &mut DedicatedConnection,
     commands: &Sender<OrchestrationCommand>,
 ) -> Result<TimersFired, Error> {
     let fired = connection
         .call("fire_due_timers", async |connection| {
-            fire_due_timers(connection, settings.batch_size).await
+            if settings.namespaces.is_empty() {
+                fire_due_timers(connection, settings.batch_size).await
+            } else {
+                // What becomes ready may be for others.
+                fire_and_announce_due_timers(connection, settings.batch_size).await
+            }
         })
         .await?;
     if fired.fired > 0 {
@@ -142,12 +152,13 @@ async fn fire(
 /// whatever is ready.
 async fn search(
     age: Duration,
+    namespaces: &[String],
     connection: &mut DedicatedConnection,
     commands: &Sender<OrchestrationCommand>,
 ) -> Result<(), Error> {
     let overlooked = connection
         .call("find_ready_tasks", async |connection| {
-            find_ready_tasks(connection, age, 1).await
+            find_ready_tasks_of(connection, age, 1, namespaces).await
         })
         .await?;
     if !overlooked.is_empty() {

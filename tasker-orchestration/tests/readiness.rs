@@ -162,7 +162,7 @@ async fn notifications_that_make_no_sense_change_nothing() {
     let world = World::create().await;
     let orchestrator = world.start(&world.config(EventDrivenOnly)).await;
 
-    for payload in ["", "{}", "[", r#"{"task_uuids": 1}"#, &"x".repeat(7999)] {
+    for payload in ["", "{}", "[", r#"{"task_uuid": 1}"#, &"x".repeat(7999)] {
         for channel in [
             "tasker_task_ready",
             "tasker_timer_set",

@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
 use sqlx::{PgConnection, Row};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,19 +17,42 @@ use crate::channel::{self, ChannelSpec, Receiver, Sender};
 use crate::config::MpscChannelsConfig;
 use crate::database::{Database, DedicatedConnection};
 use crate::error::Error;
+use crate::ids::StepId;
 use crate::telemetry::metrics;
 
-/// Tasks got ready steps; listened to by orchestrators.
-pub const TASK_READY: &str = "tasker_task_ready";
-/// Tasks ended or were cancelled; listened to by workers and by those who wait for a task.
-pub const TASK_STATE: &str = "tasker_task_state";
-/// A retry was scheduled; listened to by the orchestrators' timers.
-pub const TIMER_SET: &str = "tasker_timer_set";
-/// A namespace was created; listened to by orchestrators and workers.
-pub const NAMESPACE_CREATED: &str = "tasker_namespace_created";
+/// The PostgreSQL channels on which Tasker announces, named as `tasker.channel` names them.
+///
+/// Readiness and ends of tasks are announced on a global channel and on one of the namespace, which
+/// the function [`Self::of_namespace`] gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotifyChannels {
+    /// Tasks got ready steps; listened to by orchestrators.
+    pub task_ready: String,
+    /// Tasks ended or were cancelled; listened to by workers and by those who wait for a task.
+    pub task_state: String,
+    /// A retry was scheduled; listened to by the orchestrators' timers.
+    pub timer_set: String,
+    /// A namespace was created; listened to by orchestrators and workers.
+    pub namespace_created: String,
+}
 
-/// UUIDs in one payload: 100 of them stay well under PostgreSQL's limit of 8,000 bytes.
-const UUIDS_PER_PAYLOAD: usize = 100;
+impl NotifyChannels {
+    /// The channels whose names begin with `prefix`.
+    pub fn with_prefix(prefix: &str) -> Self {
+        let name = |event: &str| format!("{prefix}_{event}");
+        Self {
+            task_ready: name("task_ready"),
+            task_state: name("task_state"),
+            timer_set: name("timer_set"),
+            namespace_created: name("namespace_created"),
+        }
+    }
+
+    /// The channel of one namespace that belongs to a global one.
+    pub fn of_namespace(channel: &str, namespace: &str) -> String {
+        format!("{channel}.{namespace}")
+    }
+}
 
 /// How many announcements one statement may gather.
 const ANNOUNCEMENTS_PER_CALL: usize = 1000;
@@ -48,6 +70,8 @@ pub struct Announcements {
     pub queues: Vec<String>,
     /// Whether a retry was scheduled.
     pub timer_set: bool,
+    /// The step whose completion made a task ready; told where one task is announced.
+    pub readied_by: Option<StepId>,
 }
 
 impl Announcements {
@@ -68,7 +92,15 @@ impl Announcements {
             cancelled: row.try_get("cancelled_tasks")?,
             queues: row.try_get("woken_queues")?,
             timer_set: row.try_get("timer_set")?,
+            readied_by: None,
         })
+    }
+
+    /// Notes which of the completed steps it was that made a task ready.
+    pub(crate) fn readied_by(&mut self, mut completed: impl Iterator<Item = StepId>) {
+        if let Some(task_uuid) = self.ready.first() {
+            self.readied_by = completed.find(|step| step.task_uuid.0 == *task_uuid);
+        }
     }
 
     fn merge(&mut self, other: Self) {
@@ -77,48 +109,7 @@ impl Announcements {
         self.cancelled.extend(other.cancelled);
         self.queues.extend(other.queues);
         self.timer_set |= other.timer_set;
-    }
-
-    /// The notifications that say all of it: channels, and a payload for each.
-    fn notifications(mut self) -> (Vec<String>, Vec<String>) {
-        let mut channels = Vec::new();
-        let mut payloads = Vec::new();
-        let mut add = |channel: &str, payload: String| {
-            channels.push(channel.to_owned());
-            payloads.push(payload);
-        };
-        for uuids in [&mut self.ready, &mut self.finished, &mut self.cancelled] {
-            uuids.sort_unstable();
-            uuids.dedup();
-        }
-        // Readiness is a hint to look at all that is ready, so one payload serves any number.
-        if let Some(count) = Some(self.ready.len()).filter(|count| *count > 0) {
-            self.ready.truncate(UUIDS_PER_PAYLOAD);
-            let payload = json!({
-                "namespace": null,
-                "task_uuids": self.ready,
-                "count": count,
-                "triggered_by": "step_transition",
-            });
-            add(TASK_READY, payload.to_string());
-        }
-        for (state, uuids) in [("finished", &self.finished), ("cancelled", &self.cancelled)] {
-            for uuids in uuids.chunks(UUIDS_PER_PAYLOAD) {
-                add(
-                    TASK_STATE,
-                    json!({ "state": state, "task_uuids": uuids }).to_string(),
-                );
-            }
-        }
-        self.queues.sort_unstable();
-        self.queues.dedup();
-        for queue in &self.queues {
-            add(&pgmq_notify::insert_channel(queue), String::new());
-        }
-        if self.timer_set {
-            add(TIMER_SET, json!({}).to_string());
-        }
-        (channels, payloads)
+        self.readied_by = self.readied_by.or(other.readied_by);
     }
 }
 
@@ -206,10 +197,11 @@ async fn run(
         for announcements in batch.drain(..) {
             merged.merge(announcements);
         }
-        let (channels, payloads) = merged.notifications();
+        merged.queues.sort_unstable();
+        merged.queues.dedup();
         let sent = connection
             .call("announce", async |connection| {
-                notify(connection, &channels, &payloads).await
+                notify(connection, &merged).await
             })
             .await;
         if let Err(error) = sent {
@@ -219,14 +211,18 @@ async fn run(
     }
 }
 
-async fn notify(
+/// Sends the announcements in one transaction; what each says is made of them in the database.
+pub async fn notify(
     connection: &mut PgConnection,
-    channels: &[String],
-    payloads: &[String],
+    announcements: &Announcements,
 ) -> Result<(), Error> {
-    sqlx::query("select tasker.announce($1, $2)")
-        .bind(channels)
-        .bind(payloads)
+    let ended = [&announcements.finished, &announcements.cancelled];
+    sqlx::query("select tasker.announce($1, $2, $3, $4, $5)")
+        .bind(&announcements.ready)
+        .bind(ended.into_iter().flatten().copied().collect::<Vec<_>>())
+        .bind(&announcements.queues)
+        .bind(announcements.timer_set)
+        .bind(announcements.readied_by.map(StepId::step_uuid))
         .execute(connection)
         .await?;
     Ok(())
@@ -237,17 +233,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_batch_is_announced_in_payloads_that_postgresql_takes() {
-        let finished = (0..10_000).map(|_| Uuid::new_v4()).collect::<Vec<_>>();
-        let announcements = Announcements {
-            ready: finished.clone(),
-            finished,
-            ..Announcements::default()
-        };
-
-        let (channels, payloads) = announcements.notifications();
-
-        assert_eq!(channels.len(), 101);
-        assert!(payloads.iter().all(|payload| payload.len() < 8000));
+    fn every_channel_of_the_longest_namespace_has_a_name_that_postgresql_takes() {
+        let channels = NotifyChannels::with_prefix(&"p".repeat(20));
+        for channel in [channels.task_ready, channels.task_state] {
+            let name = NotifyChannels::of_namespace(&channel, &"n".repeat(29));
+            assert!(name.len() < 64, "{name}");
+        }
+        assert!(channels.namespace_created.len() < 64);
     }
 }

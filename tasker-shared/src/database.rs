@@ -3,15 +3,21 @@
 //!
 //! Every call has a name, a deadline and a metric. A call whose connection broke or whose deadline
 //! passed may or may not have taken effect; the functions of the engine are safe to repeat.
+//!
+//! Behind a pooler in transaction mode each call is one transaction, because nothing else keeps the
+//! statements of a call on one server connection. It begins by forgetting the prepared statements
+//! that other clients left there, and sets for itself what a connection of our own is opened with.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
 use tokio::time::timeout;
 
-use crate::config::DatabaseConfig;
+use crate::announcer::NotifyChannels;
+use crate::config::{DatabaseConfig, Pooler};
 use crate::error::Error;
 use crate::telemetry::metrics;
 
@@ -28,8 +34,15 @@ pub struct Database {
     pool: PgPool,
     options: PgConnectOptions,
     listen_options: PgConnectOptions,
+    /// Whether `listen_options` lead past the pooler, if there is one.
+    listens_directly: bool,
+    channels: NotifyChannels,
     call_timeout: Duration,
+    framing: Framing,
 }
+
+/// What is put around the statements of a call: behind a pooler the beginning of a transaction.
+type Framing = Option<Arc<str>>;
 
 impl Database {
     /// Connects once to see that the configuration is right, and opens the pool.
@@ -38,9 +51,20 @@ impl Database {
     /// [`Error::Schema`] for a URL that cannot be read, [`Error::Unavailable`] when nobody answers
     /// there; neither text holds the password.
     pub async fn connect(config: &DatabaseConfig) -> Result<Self, Error> {
-        let options = connect_options(config.url.as_str(), "database.url", config)?;
-        let listen_options =
-            connect_options(config.listen_url().as_str(), "database.listen_url", config)?;
+        let options = connect_options(config.url.as_str(), "database.url", config.pooler, config)?;
+        let listens_directly =
+            config.pooler == Pooler::None || !config.listen_url.as_str().is_empty();
+        let listen_pooler = if listens_directly {
+            Pooler::None
+        } else {
+            config.pooler
+        };
+        let listen_options = connect_options(
+            config.listen_url().as_str(),
+            "database.listen_url",
+            listen_pooler,
+            config,
+        )?;
         let pool = PgPoolOptions::new()
             .max_connections(config.max_connections)
             .acquire_timeout(config.acquire_timeout())
@@ -49,7 +73,10 @@ impl Database {
             pool,
             options,
             listen_options,
+            listens_directly,
+            channels: NotifyChannels::with_prefix(&config.channel_prefix),
             call_timeout: config.call_timeout(),
+            framing: framing(config),
         };
         open(&database.options, config.acquire_timeout())
             .await?
@@ -68,11 +95,17 @@ impl Database {
         self.listen_options.clone()
     }
 
+    /// The channels on which Tasker announces in this database.
+    pub const fn channels(&self) -> &NotifyChannels {
+        &self.channels
+    }
+
     /// A connection of its own for one loop; opened at the first call.
     pub fn dedicated(&self) -> DedicatedConnection {
         DedicatedConnection {
             options: self.options.clone(),
             call_timeout: self.call_timeout,
+            framing: self.framing.clone(),
             connection: None,
         }
     }
@@ -90,7 +123,7 @@ impl Database {
                 .acquire()
                 .await
                 .map_err(|error| self.named(error))?;
-            f(&mut connection).await
+            framed(&mut connection, &self.framing, f).await
         };
         let result = match timeout(self.call_timeout, work).await {
             Ok(result) => result,
@@ -101,6 +134,26 @@ impl Database {
         };
         metrics().database_call(name, started.elapsed(), result.is_ok());
         result
+    }
+
+    /// A pool past the pooler, for what needs a session.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] where no address leads past it.
+    pub(crate) fn direct_pool(&self) -> Result<PgPool, Error> {
+        if self.framing.is_none() {
+            return Ok(self.pool.clone());
+        }
+        if !self.listens_directly {
+            return Err(Error::Schema(
+                "migrations cannot run through a pooler in transaction mode; set \
+                 database.listen_url to an address that leads past it"
+                    .to_owned(),
+            ));
+        }
+        Ok(PgPoolOptions::new()
+            .max_connections(2)
+            .connect_lazy_with(self.listen_options.clone()))
     }
 
     /// Adds to an error of the pool which server it was that did not answer.
@@ -119,6 +172,7 @@ impl Database {
 pub struct DedicatedConnection {
     options: PgConnectOptions,
     call_timeout: Duration,
+    framing: Framing,
     connection: Option<PgConnection>,
 }
 
@@ -139,7 +193,7 @@ impl DedicatedConnection {
                 Some(connection) => connection,
                 None => open(&self.options, deadline).await?,
             };
-            let result = f(&mut connection).await;
+            let result = framed(&mut connection, &self.framing, f).await;
             Ok::<_, Error>((connection, result))
         };
         let result = match timeout(deadline, work).await {
@@ -160,10 +214,61 @@ impl DedicatedConnection {
     }
 }
 
+/// Runs the statements of a call, within a transaction where they would be scattered otherwise.
+async fn framed<T>(
+    connection: &mut PgConnection,
+    framing: &Framing,
+    f: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let Some(begin) = framing else {
+        return f(connection).await;
+    };
+    let mut transaction = connection
+        .begin_with(AssertSqlSafe(begin.to_string()))
+        .await?;
+    match f(&mut transaction).await {
+        Ok(answer) => {
+            transaction.commit().await?;
+            Ok(answer)
+        }
+        Err(error) => {
+            // The first error tells more; a connection that cannot roll back shows at its next use.
+            let _ = transaction.rollback().await;
+            Err(error)
+        }
+    }
+}
+
+/// How calls begin behind the pooler, if there is one.
+fn framing(config: &DatabaseConfig) -> Framing {
+    if config.pooler == Pooler::None {
+        return None;
+    }
+    let settings =
+        session_settings(config).map(|(name, value)| format!("set local {name} = '{value}'"));
+    Some(format!("begin; {}; deallocate all", settings.join("; ")).into())
+}
+
+/// What our sessions, or transactions, are set to.
+fn session_settings(config: &DatabaseConfig) -> [(&'static str, String); 4] {
+    [
+        ("statement_timeout", config.statement_timeout_ms.to_string()),
+        (
+            "idle_in_transaction_session_timeout",
+            config.statement_timeout_ms.to_string(),
+        ),
+        // Statements of an engine are short; compiling them costs more than it gains.
+        ("jit", "off".to_owned()),
+        // Notices such as "already exists, skipping" would be logged.
+        ("client_min_messages", "warning".to_owned()),
+    ]
+}
+
 /// Reads a URL into options that carry our limits to the server.
 fn connect_options(
     url: &str,
     key: &str,
+    pooler: Pooler,
     config: &DatabaseConfig,
 ) -> Result<PgConnectOptions, Error> {
     if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
@@ -178,20 +283,15 @@ fn connect_options(
              expected postgres://USER:PASSWORD@HOST:PORT/DATABASE"
         ))
     })?;
-    Ok(options
+    let options = options
         .application_name(APPLICATION_NAME)
-        .options([
-            ("statement_timeout", config.statement_timeout_ms.to_string()),
-            (
-                "idle_in_transaction_session_timeout",
-                config.statement_timeout_ms.to_string(),
-            ),
-            // Statements of an engine are short; compiling them costs more than it gains.
-            ("jit", "off".to_owned()),
-            // Notices such as "already exists, skipping" would be logged.
-            ("client_min_messages", "warning".to_owned()),
-        ])
-        .disable_statement_logging())
+        .disable_statement_logging();
+    Ok(match pooler {
+        Pooler::None => options.options(session_settings(config)),
+        // A pooler refuses settings that it does not know; statements prepared on one of its
+        // connections are not there on the next.
+        Pooler::Transaction => options.extra_float_digits(None).statement_cache_capacity(0),
+    })
 }
 
 /// Opens one connection and names the server in the error when that fails.
@@ -204,7 +304,14 @@ async fn open(options: &PgConnectOptions, deadline: Duration) -> Result<PgConnec
     };
     match timeout(deadline, PgConnection::connect_with(options)).await {
         Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(sqlx::Error::Database(error))) => Err(refused(error.message().to_owned())),
+        Ok(Err(sqlx::Error::Database(error))) => {
+            let hint = if error.message().contains("startup parameter") {
+                "; a pooler answers there: set database.pooler = \"transaction\""
+            } else {
+                ""
+            };
+            Err(refused(format!("{}{hint}", error.message())))
+        }
         Ok(Err(error)) => Err(refused(error.to_string())),
         Err(_) => Err(refused(format!("no answer within {deadline:?}"))),
     }

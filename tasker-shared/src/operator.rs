@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 
 use crate::error::Error;
 use crate::ids::TaskUuid;
+use crate::state::TaskState;
 
 /// Cancels a task: what is not started never starts, running handlers are told at their next
 /// heartbeat or by the announcement.
@@ -103,4 +104,36 @@ pub async fn settle_step(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// What became of a task that was to be ended because nothing of it can move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finalization {
+    /// Whether this call ended it; false where it has steps that can move, or had ended.
+    pub finalized: bool,
+    /// The state it is in now.
+    pub state: TaskState,
+}
+
+/// Ends a task of which nothing can move though it does not say so, and puts its counters right.
+/// Such a task comes of rows that were changed by hand; of callers at once, one ends it.
+///
+/// # Errors
+/// Not-found, or a conflict when its steps wait for each other for no reason.
+pub async fn claim_task_for_finalization(
+    connection: &mut PgConnection,
+    task_uuid: TaskUuid,
+    processor: &str,
+) -> Result<Finalization, Error> {
+    let finalize =
+        "select finalized, state::text as state from tasker.claim_task_for_finalization($1, $2)";
+    let (finalized, state): (bool, String) = sqlx::query_as(finalize)
+        .bind(task_uuid)
+        .bind(processor)
+        .fetch_one(connection)
+        .await?;
+    let state = state
+        .parse()
+        .map_err(|error| Error::Corrupt(format!("task {task_uuid}: {error}")))?;
+    Ok(Finalization { finalized, state })
 }

@@ -23,6 +23,9 @@ pub struct ClaimedTask {
     pub ready_steps: i32,
     /// How long the oldest of them had been ready, in milliseconds on the database's clock.
     pub ready_for_ms: f64,
+    /// The longest time from the end of a step to the enqueueing of a successor of it, in
+    /// milliseconds on the database's clock; `None` where no step of the task came so.
+    pub successor_after_ms: Option<f64>,
 }
 
 /// Claims up to `limit` ready steps, the most urgent and then the oldest first, puts each into its
@@ -34,13 +37,29 @@ pub async fn claim_ready_tasks(
     processor: &str,
     limit: i32,
 ) -> Result<Vec<ClaimedTask>, Error> {
+    claim_ready_tasks_of(connection, processor, limit, &[]).await
+}
+
+/// Like [`claim_ready_tasks`], in the given namespaces alone; in all where none is given.
+pub async fn claim_ready_tasks_of(
+    connection: &mut PgConnection,
+    processor: &str,
+    limit: i32,
+    namespaces: &[String],
+) -> Result<Vec<ClaimedTask>, Error> {
     Ok(
-        sqlx::query_as("select * from tasker.claim_ready_tasks($1, $2)")
+        sqlx::query_as("select * from tasker.claim_ready_tasks($1, $2, $3)")
             .bind(processor)
             .bind(limit)
+            .bind(some(namespaces))
             .fetch_all(connection)
             .await?,
     )
+}
+
+/// The restriction to namespaces, as SQL takes it: null where there is none.
+fn some(namespaces: &[String]) -> Option<&[String]> {
+    (!namespaces.is_empty()).then_some(namespaces)
 }
 
 /// A task that has ready steps which nobody claimed so far.
@@ -65,10 +84,21 @@ pub async fn find_ready_tasks(
     age: Duration,
     limit: i32,
 ) -> Result<Vec<ReadyTask>, Error> {
+    find_ready_tasks_of(connection, age, limit, &[]).await
+}
+
+/// Like [`find_ready_tasks`], in the given namespaces alone; in all where none is given.
+pub async fn find_ready_tasks_of(
+    connection: &mut PgConnection,
+    age: Duration,
+    limit: i32,
+    namespaces: &[String],
+) -> Result<Vec<ReadyTask>, Error> {
     Ok(
-        sqlx::query_as("select * from tasker.find_ready_tasks($1, $2)")
+        sqlx::query_as("select * from tasker.find_ready_tasks($1, $2, $3)")
             .bind(milliseconds(age))
             .bind(limit)
+            .bind(some(namespaces))
             .fetch_all(connection)
             .await?,
     )
@@ -92,11 +122,29 @@ pub async fn fire_due_timers(
     connection: &mut PgConnection,
     limit: i32,
 ) -> Result<TimersFired, Error> {
-    let (fired, woken_queues, next_due_ms): (i32, Vec<String>, Option<i64>) =
-        sqlx::query_as("select fired, woken_queues, next_due_ms from tasker.fire_due_timers($1)")
-            .bind(limit)
-            .fetch_one(connection)
-            .await?;
+    fire(connection, limit, false).await
+}
+
+/// Like [`fire_due_timers`], and announces what became ready, for a caller that does not serve all
+/// namespaces.
+pub async fn fire_and_announce_due_timers(
+    connection: &mut PgConnection,
+    limit: i32,
+) -> Result<TimersFired, Error> {
+    fire(connection, limit, true).await
+}
+
+async fn fire(
+    connection: &mut PgConnection,
+    limit: i32,
+    announce: bool,
+) -> Result<TimersFired, Error> {
+    let fire = "select fired, woken_queues, next_due_ms from tasker.fire_due_timers($1, $2)";
+    let (fired, woken_queues, next_due_ms): (i32, Vec<String>, Option<i64>) = sqlx::query_as(fire)
+        .bind(limit)
+        .bind(announce)
+        .fetch_one(connection)
+        .await?;
     let next_due_in = next_due_ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
     Ok(TimersFired {
         fired,

@@ -298,6 +298,12 @@ async fn record(
         ));
     };
     let mut reported = reported(first)?;
+    let completed = reports
+        .iter()
+        .filter(|report| matches!(report.outcome, StepOutcome::Complete(_)));
+    reported
+        .announcements
+        .readied_by(completed.map(|report| report.id));
     reported.continued = started
         .iter()
         .map(|row| Ok(ReceivedRow::from_row(row)?.into()))

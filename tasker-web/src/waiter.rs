@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener};
 use serde::Deserialize;
-use tasker_shared::announcer::TASK_STATE;
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::tasks::ended_tasks;
@@ -246,7 +245,7 @@ async fn listen(database: Database, settings: ListenerSettings, interests: Arc<I
         hear(&interests, event);
         ready(())
     };
-    let subscriptions = Subscriptions::new([TASK_STATE.to_owned()]);
+    let subscriptions = Subscriptions::new([database.channels().task_state.clone()]);
     listener::run(
         database.listen_options(),
         subscriptions,

@@ -3,7 +3,7 @@
 use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener, queue_of_channel};
 use serde::Deserialize;
 use sqlx::postgres::PgConnectOptions;
-use tasker_shared::announcer::{NAMESPACE_CREATED, TASK_STATE};
+use tasker_shared::announcer::NotifyChannels;
 use tasker_shared::channel::{Receiver, Sender};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::telemetry::metrics;
@@ -17,9 +17,18 @@ use crate::supervisor::Supervised;
 /// How many notifications are read at once: what a burst brings is looked at as one.
 const BURST: usize = 1000;
 
-/// The channels that every worker listens to, besides those of its queues.
-pub(crate) fn subscriptions() -> Subscriptions {
-    Subscriptions::new([TASK_STATE.to_owned(), NAMESPACE_CREATED.to_owned()])
+/// The channels that every worker listens to, besides those of its queues: what becomes of tasks in
+/// its namespaces, or in all where none is named, and new namespaces.
+pub(crate) fn subscriptions(channels: &NotifyChannels, namespaces: &[String]) -> Subscriptions {
+    let mut names = vec![channels.namespace_created.clone()];
+    if namespaces.is_empty() {
+        names.push(channels.task_state.clone());
+    }
+    let states = namespaces
+        .iter()
+        .map(|namespace| NotifyChannels::of_namespace(&channels.task_state, namespace));
+    names.extend(states);
+    Subscriptions::new(names)
 }
 
 /// The connection that listens.
@@ -57,6 +66,7 @@ impl Supervised for WorkerListener {
 
 /// Turns notifications into events, one for a burst of the same.
 pub(crate) struct WorkerEventClassifier {
+    pub(crate) channels: NotifyChannels,
     pub(crate) notifications: Receiver<ListenEvent>,
     pub(crate) events: Sender<WorkerEvent>,
 }
@@ -68,7 +78,10 @@ impl Supervised for WorkerEventClassifier {
         let mut burst = Vec::new();
         while self.notifications.recv_many(&mut burst, BURST).await > 0 {
             let mut events = Vec::new();
-            for event in burst.drain(..).filter_map(classify) {
+            for event in burst
+                .drain(..)
+                .filter_map(|event| classify(event, &self.channels))
+            {
                 if !events.contains(&event) {
                     events.push(event);
                 }
@@ -83,26 +96,34 @@ impl Supervised for WorkerEventClassifier {
 }
 
 /// What a notification means for a worker; `None` where it means nothing.
-fn classify(event: ListenEvent) -> Option<WorkerEvent> {
+fn classify(event: ListenEvent, channels: &NotifyChannels) -> Option<WorkerEvent> {
     let ListenEvent::Notification { channel, payload } = event else {
         return Some(WorkerEvent::ListenerConnected);
     };
-    match channel.as_str() {
-        NAMESPACE_CREATED => Some(WorkerEvent::NamespaceCreated),
-        TASK_STATE => cancelled_tasks(&payload).map(WorkerEvent::TasksCancelled),
-        channel => queue_of_channel(channel).map(|_| WorkerEvent::StepsEnqueued),
+    if channel == channels.namespace_created {
+        return Some(WorkerEvent::NamespaceCreated);
     }
+    if is_of(&channel, &channels.task_state) {
+        return cancelled_tasks(&payload).map(WorkerEvent::TasksCancelled);
+    }
+    queue_of_channel(&channel).map(|_| WorkerEvent::StepsEnqueued)
+}
+
+/// Whether the channel is this one, or this one's of a namespace.
+fn is_of(channel: &str, global: &str) -> bool {
+    let rest = channel.strip_prefix(global);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 #[derive(Deserialize)]
 struct TaskState {
-    state: String,
+    task_state: String,
     task_uuids: Vec<TaskUuid>,
 }
 
 fn cancelled_tasks(payload: &str) -> Option<Vec<TaskUuid>> {
     match serde_json::from_str::<TaskState>(payload) {
-        Ok(change) if change.state == "cancelled" => Some(change.task_uuids),
+        Ok(change) if change.task_state == "cancelled" => Some(change.task_uuids),
         Ok(_) => None,
         Err(error) => {
             debug!(%error, "a notification about tasks was not understood");
@@ -125,10 +146,17 @@ mod tests {
         }
     }
 
+    const NAMESPACE_CREATED: &str = "tasker_namespace_created";
+    const TASK_STATE: &str = "tasker_task_state";
+
+    fn channels() -> NotifyChannels {
+        NotifyChannels::with_prefix("tasker")
+    }
+
     #[test]
     fn a_notification_means_what_its_channel_and_payload_say() {
         let task = TaskUuid(Uuid::nil());
-        let state = |state| format!(r#"{{"state": "{state}", "task_uuids": ["{task}"]}}"#);
+        let state = |state| format!(r#"{{"task_state": "{state}", "task_uuids": ["{task}"]}}"#);
         for (event, meaning) in [
             (ListenEvent::Connected, Some(WorkerEvent::ListenerConnected)),
             (
@@ -143,11 +171,15 @@ mod tests {
                 notification(TASK_STATE, &state("cancelled")),
                 Some(WorkerEvent::TasksCancelled(vec![task])),
             ),
-            (notification(TASK_STATE, &state("finished")), None),
+            (
+                notification("tasker_task_state.shop", &state("cancelled")),
+                Some(WorkerEvent::TasksCancelled(vec![task])),
+            ),
+            (notification(TASK_STATE, &state("complete")), None),
             (notification(TASK_STATE, "not json"), None),
             (notification("somebody_elses", ""), None),
         ] {
-            assert_eq!(classify(event.clone()), meaning, "{event:?}");
+            assert_eq!(classify(event.clone(), &channels()), meaning, "{event:?}");
         }
     }
 
@@ -167,6 +199,7 @@ mod tests {
         drop(notify);
 
         let mut classifier = WorkerEventClassifier {
+            channels: channels(),
             notifications,
             events,
         };

@@ -158,7 +158,8 @@ impl Start<'_> {
             max_result_bytes: config.max_result_bytes,
             continuation_limit: config.continuation_limit,
         };
-        let subscriptions = event_listener::subscriptions();
+        let subscriptions =
+            event_listener::subscriptions(self.database.channels(), &config.namespaces);
         let processor = CommandProcessor::new(
             Receiving {
                 worker: name.clone(),
@@ -245,6 +246,7 @@ impl Start<'_> {
                 shutdown: self.shutdown.clone(),
             };
             let classifier = WorkerEventClassifier {
+                channels: self.database.channels().clone(),
                 notifications: heard,
                 events,
             };

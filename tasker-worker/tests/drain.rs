@@ -146,5 +146,5 @@ async fn the_announcements_of_the_last_outcomes_are_sent_before_the_worker_ends(
 
     let told = tokio::time::timeout(PATIENCE, listener.recv()).await;
     let told = told.expect("an announcement comes").unwrap();
-    assert!(told.payload().contains("finished"), "{}", told.payload());
+    assert!(told.payload().contains("complete"), "{}", told.payload());
 }

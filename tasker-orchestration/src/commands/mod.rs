@@ -62,7 +62,7 @@ pub enum OrchestrationCommand {
     ///
     /// Fields are absent where the announcement did not say them, as when it stands for many tasks.
     ProcessTaskReadiness {
-        /// The task; the first of them where several were announced together.
+        /// The task, unless several were announced together.
         task_uuid: Option<TaskUuid>,
         /// Namespace of the task.
         namespace: Option<String>,

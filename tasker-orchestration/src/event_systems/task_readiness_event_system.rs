@@ -66,7 +66,8 @@ mod tests {
 
     fn announced(triggered_by: TriggeredBy) -> OrchestrationCommand {
         let event = TaskReadyEvent {
-            task_uuids: vec![TASK],
+            task_count: Some(1),
+            task_uuid: Some(TASK),
             triggered_by,
             namespace: Some("fulfillment".to_owned()),
             priority: Some(3),
@@ -94,7 +95,8 @@ mod tests {
     fn a_command_keeps_what_its_event_says() {
         let step_uuid = Uuid::from_u128((9 << 16) + 1);
         let event = TaskReadyEvent {
-            task_uuids: vec![TASK],
+            task_count: Some(1),
+            task_uuid: Some(TASK),
             triggered_by: TriggeredBy::StepTransition,
             namespace: Some("fulfillment".to_owned()),
             priority: Some(3),

@@ -4,11 +4,13 @@
 //! cannot be read is counted and dropped. A full channel of readiness events never holds the others
 //! up for long and loses nothing: the processor is told to look for itself instead.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pgmq_notify::ListenEvent;
 use serde::de::DeserializeOwned;
-use tasker_shared::announcer::{NAMESPACE_CREATED, TASK_READY, TIMER_SET};
+use tasker_shared::announcer::NotifyChannels;
 use tasker_shared::channel::{NotSent, Receiver, Sender};
 use tasker_shared::config::TaskReadinessEventChannelRetryConfig;
 use tasker_shared::telemetry::metrics;
@@ -20,9 +22,6 @@ use crate::backoff::jittered;
 use crate::inbox::Inbox;
 use crate::signals::Signals;
 use crate::task_readiness::events::{OrchestrationEvent, Received, TaskReadinessEvent};
-
-/// The channels that are listened to.
-pub const CHANNELS: [&str; 3] = [TASK_READY, TIMER_SET, NAMESPACE_CREATED];
 
 /// No notification of PostgreSQL is longer; a payload that is came from elsewhere.
 const MAX_PAYLOAD_BYTES: usize = 8000;
@@ -76,26 +75,62 @@ impl Ignored {
     }
 }
 
-/// Knows which event a notification is.
-#[derive(Debug, Clone, Copy)]
-pub struct ReadinessEventClassifier;
+/// What a channel carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carries {
+    TaskReady,
+    NamespaceCreated,
+    TimerSet,
+}
+
+/// Knows which event a notification is, by the configured names of channels.
+#[derive(Debug, Clone)]
+pub struct ReadinessEventClassifier {
+    channels: Arc<BTreeMap<String, Carries>>,
+}
 
 impl ReadinessEventClassifier {
+    /// Knows the channels of an orchestrator that serves `namespaces`: readiness in each of them, or
+    /// in all where none is named.
+    pub fn new(names: &NotifyChannels, namespaces: &[String]) -> Self {
+        let mut channels = BTreeMap::from([
+            (names.timer_set.clone(), Carries::TimerSet),
+            (names.namespace_created.clone(), Carries::NamespaceCreated),
+        ]);
+        if namespaces.is_empty() {
+            channels.insert(names.task_ready.clone(), Carries::TaskReady);
+        }
+        for namespace in namespaces {
+            let channel = NotifyChannels::of_namespace(&names.task_ready, namespace);
+            channels.insert(channel, Carries::TaskReady);
+        }
+        Self {
+            channels: Arc::new(channels),
+        }
+    }
+
+    /// The channels that are to be listened to.
+    pub fn channels(&self) -> impl Iterator<Item = &str> {
+        self.channels.keys().map(String::as_str)
+    }
+
     /// The event that a notification on `channel` tells of.
     ///
     /// # Errors
     /// Why it tells of none.
-    pub fn classify(channel: &str, payload: &str) -> Result<Classified, Ignored> {
+    pub fn classify(&self, channel: &str, payload: &str) -> Result<Classified, Ignored> {
         if payload.len() > MAX_PAYLOAD_BYTES {
             return Err(Ignored::Oversized(payload.len()));
         }
-        Ok(match channel {
-            TASK_READY => Classified::Readiness(TaskReadinessEvent::TaskReady(read(payload)?)),
-            NAMESPACE_CREATED => {
+        let carries = self.channels.get(channel).ok_or(Ignored::Foreign)?;
+        Ok(match carries {
+            Carries::TaskReady => {
+                Classified::Readiness(TaskReadinessEvent::TaskReady(read(payload)?))
+            }
+            Carries::NamespaceCreated => {
                 Classified::Readiness(TaskReadinessEvent::NamespaceCreated(read(payload)?))
             }
-            TIMER_SET => Classified::Orchestration(OrchestrationEvent::TimerSet),
-            _ => return Err(Ignored::Foreign),
+            Carries::TimerSet => Classified::Orchestration(OrchestrationEvent::TimerSet),
         })
     }
 }
@@ -106,6 +141,7 @@ fn read<T: DeserializeOwned>(payload: &str) -> Result<T, Ignored> {
 
 /// Where classified events go.
 pub(crate) struct Routes {
+    pub(crate) classifier: ReadinessEventClassifier,
     pub(crate) readiness: Sender<Received<TaskReadinessEvent>>,
     pub(crate) orchestration: Sender<OrchestrationEvent>,
     /// How long a send to the channel of readiness events waits for a place.
@@ -124,7 +160,7 @@ pub(crate) async fn run(
     let mut notifications = notifications.open().await;
     let mut batch = Vec::new();
     while look(&mut notifications, &mut batch, &stop).await {
-        let (orchestration, readiness) = sort(&mut batch);
+        let (orchestration, readiness) = sort(&mut batch, &routes.classifier);
         // The others first: they must not wait behind a full channel of readiness events.
         for event in orchestration {
             if routes.orchestration.send(event).await.is_err() {
@@ -154,10 +190,11 @@ async fn look(
 /// Takes a batch apart by the channels its events go to.
 fn sort(
     batch: &mut Vec<Received<ListenEvent>>,
+    classifier: &ReadinessEventClassifier,
 ) -> (Vec<OrchestrationEvent>, Vec<Received<TaskReadinessEvent>>) {
     let (mut orchestration, mut readiness) = (Vec::new(), Vec::new());
     for Received { what, at } in batch.drain(..) {
-        match understand(&what) {
+        match understand(&what, classifier) {
             Some(Classified::Orchestration(event)) => orchestration.push(event),
             Some(Classified::Readiness(what)) => readiness.push(Received { what, at }),
             None => {}
@@ -166,18 +203,19 @@ fn sort(
     (orchestration, readiness)
 }
 
-fn understand(event: &ListenEvent) -> Option<Classified> {
-    let classified = match event {
+fn understand(event: &ListenEvent, classifier: &ReadinessEventClassifier) -> Option<Classified> {
+    let understood = match event {
         ListenEvent::Connected => Ok(Classified::Orchestration(
             OrchestrationEvent::ListenerConnected,
         )),
         ListenEvent::Notification { channel, payload } => {
             metrics().notification(channel);
-            ReadinessEventClassifier::classify(channel, payload)
+            classifier
+                .classify(channel, payload)
                 .inspect_err(|error| debug!(%error, channel, "ignored a notification"))
         }
     };
-    match classified {
+    match understood {
         Ok(event) => {
             metrics().readiness_event_received(event.event_type());
             Some(event)

@@ -17,18 +17,22 @@ pub enum TaskReadinessEvent {
     NamespaceCreated(NamespaceCreatedEvent),
 }
 
-/// Tasks got ready steps: one task, or many that one statement readied.
+/// A task got ready steps, or several that one statement readied: then only what they have in common
+/// is told, and how many they are.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct TaskReadyEvent {
-    /// The tasks, or the first of them where they are too many for a payload.
+    /// How many tasks they are.
     #[serde(default)]
-    pub task_uuids: Vec<TaskUuid>,
+    pub task_count: Option<i64>,
+    /// The task, where it is one.
+    #[serde(default)]
+    pub task_uuid: Option<TaskUuid>,
     /// What made them ready.
     pub triggered_by: TriggeredBy,
     /// Their namespace, where they have one in common.
     #[serde(default)]
     pub namespace: Option<String>,
-    /// Priority of the task, where it is one.
+    /// The highest of their priorities.
     #[serde(default)]
     pub priority: Option<i32>,
     /// How many steps are ready.
@@ -48,7 +52,7 @@ pub struct TaskReadyEvent {
 impl From<TaskReadyEvent> for OrchestrationCommand {
     fn from(event: TaskReadyEvent) -> Self {
         Self::ProcessTaskReadiness {
-            task_uuid: event.task_uuids.first().copied(),
+            task_uuid: event.task_uuid,
             namespace: event.namespace,
             priority: event.priority,
             ready_steps: event.ready_steps,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tasker_shared::channel::Sender;
 use tasker_shared::config::{DeploymentMode, OrchestrationConfig};
 use tasker_shared::error::Error;
-use tasker_shared::readiness::{ReadyTask, find_ready_tasks};
+use tasker_shared::readiness::{ReadyTask, find_ready_tasks_of};
 use tasker_shared::telemetry::metrics;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -19,11 +19,12 @@ use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
 
 /// How the poller looks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct ReadinessFallbackPoller {
     interval: Duration,
     age_threshold: Duration,
     batch_size: i32,
+    namespaces: Vec<String>,
 }
 
 impl ReadinessFallbackPoller {
@@ -37,6 +38,7 @@ impl ReadinessFallbackPoller {
             interval: readiness.fallback_polling_interval(),
             age_threshold,
             batch_size: readiness.batch_size,
+            namespaces: config.namespaces.clone(),
         }
     }
 
@@ -68,11 +70,12 @@ impl ReadinessFallbackPoller {
     }
 
     /// One look suffices however much is ready: one command makes the processor claim all of it.
-    async fn look(self, engine: &Engine) -> Result<Vec<ReadyTask>, Error> {
+    async fn look(&self, engine: &Engine) -> Result<Vec<ReadyTask>, Error> {
         let found = engine
             .database
             .call("find_ready_tasks", async |connection| {
-                find_ready_tasks(connection, self.age_threshold, self.batch_size).await
+                let (age, limit) = (self.age_threshold, self.batch_size);
+                find_ready_tasks_of(connection, age, limit, &self.namespaces).await
             })
             .await?;
         engine.vitals.database_answered();

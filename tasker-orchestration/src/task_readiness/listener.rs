@@ -3,12 +3,13 @@
 use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener};
 use sqlx::postgres::PgConnectOptions;
 use tasker_shared::channel::Sender;
-use tasker_shared::config::ListenerConfig;
+use tasker_shared::config::TaskerConfig;
+use tasker_shared::database::Database;
 use tasker_shared::telemetry::metrics;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::task_readiness::classifier::CHANNELS;
+use crate::task_readiness::classifier::ReadinessEventClassifier;
 use crate::task_readiness::events::Received;
 
 /// The name of this listener in metrics.
@@ -23,15 +24,21 @@ pub(crate) struct TaskReadinessListener {
 }
 
 impl TaskReadinessListener {
-    pub(crate) fn new(options: PgConnectOptions, config: &ListenerConfig) -> Self {
+    /// Listens for what the classifier knows.
+    pub(crate) fn new(
+        database: &Database,
+        config: &TaskerConfig,
+        classifier: &ReadinessEventClassifier,
+    ) -> Self {
+        let listener = &config.event_systems.listener;
         Self {
-            options,
+            options: database.listen_options(),
             settings: ListenerSettings {
-                heartbeat_interval: config.heartbeat_interval(),
-                reconnect_min: config.reconnect_min(),
-                reconnect_max: config.reconnect_max(),
+                heartbeat_interval: listener.heartbeat_interval(),
+                reconnect_min: listener.reconnect_min(),
+                reconnect_max: listener.reconnect_max(),
             },
-            subscriptions: Subscriptions::new(CHANNELS.map(str::to_owned)),
+            subscriptions: Subscriptions::new(classifier.channels().map(str::to_owned)),
         }
     }
 

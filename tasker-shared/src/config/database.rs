@@ -15,6 +15,12 @@ pub struct DatabaseConfig {
     /// Another address for LISTEN, past a pooler; empty: the same.
     #[garde(custom(is_empty_or_postgres_url))]
     pub listen_url: DatabaseUrl,
+    /// What stands between `url` and PostgreSQL.
+    #[garde(skip)]
+    pub pooler: Pooler,
+    /// How the names of notification channels begin.
+    #[garde(custom(is_channel_prefix))]
+    pub channel_prefix: String,
     /// Most connections in the pool of a process.
     #[garde(range(min = 1, max = 10_000))]
     pub max_connections: u32,
@@ -53,6 +59,16 @@ impl DatabaseConfig {
     pub fn call_timeout(&self) -> Duration {
         Duration::from_millis(self.call_timeout_ms)
     }
+}
+
+/// What stands between a process and PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooler {
+    /// Nothing, or a pooler that gives each client a session of its own.
+    None,
+    /// A pooler that gives a client a session for one transaction.
+    Transaction,
 }
 
 /// A database address. It prints with its password masked; `as_str` gives the whole.
@@ -147,6 +163,20 @@ fn is_empty_or_postgres_url(url: &DatabaseUrl, context: &()) -> garde::Result {
     } else {
         is_postgres_url(url, context)
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "garde passes the context by reference"
+)]
+fn is_channel_prefix(prefix: &str, (): &()) -> garde::Result {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if !prefix.is_empty() && prefix.len() <= 20 && prefix.chars().all(fits) {
+        return Ok(());
+    }
+    Err(garde::Error::new(
+        "expected 1 to 20 lower-case letters, digits or underscores",
+    ))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use std::{fmt, sync::LazyLock};
 use garde::Validate;
 use serde::Deserialize;
 
-pub use database::{DatabaseConfig, DatabaseUrl};
+pub use database::{DatabaseConfig, DatabaseUrl, Pooler};
 pub use deployment::{DeploymentConfig, DeploymentMode, UnknownDeploymentMode};
 pub use error::{ConfigError, ConfigProblem};
 pub use event_systems::{
@@ -82,6 +82,8 @@ impl TaskerConfig {
             database,
             web,
             event_systems,
+            orchestration,
+            worker,
             ..
         } = self;
         let (listener, supervisor) = (&event_systems.listener, &event_systems.supervisor);
@@ -117,10 +119,38 @@ impl TaskerConfig {
                 ("web.max_page_size", web.max_page_size),
                 ("web.default_page_size", web.default_page_size),
             ),
+            unable_to_listen(
+                database,
+                [
+                    ("orchestration.deployment.mode", &orchestration.deployment),
+                    ("worker.deployment.mode", &worker.deployment),
+                ],
+            ),
         ]
         .into_iter()
         .flatten()
     }
+}
+
+/// The explanation, if a mode listens but nothing leads past the pooler.
+fn unable_to_listen(
+    database: &DatabaseConfig,
+    deployments: [(&'static str, &DeploymentConfig); 2],
+) -> Option<(&'static str, String)> {
+    if database.pooler == Pooler::None || !database.listen_url.as_str().is_empty() {
+        return None;
+    }
+    let (key, deployment) = deployments
+        .into_iter()
+        .find(|(_, deployment)| deployment.mode.listens())?;
+    Some((
+        "database.listen_url",
+        format!(
+            "is needed: LISTEN does not work through a pooler in transaction mode \
+             (database.pooler), and {key} is {}; set a direct address, or DEPLOYMENT_MODE=PollingOnly",
+            deployment.mode
+        ),
+    ))
 }
 
 /// The explanation, if the first value is below the second.

@@ -14,6 +14,9 @@ pub struct OrchestrationConfig {
     /// Name of the orchestrator; empty: generated.
     #[garde(length(max = 200))]
     pub instance_id: String,
+    /// Namespaces that are served; empty: all.
+    #[garde(custom(check::namespaces))]
+    pub namespaces: Vec<String>,
     /// How ready tasks are found.
     #[garde(dive)]
     pub deployment: DeploymentConfig,

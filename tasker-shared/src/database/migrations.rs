@@ -26,10 +26,11 @@ fn migrator() -> Migrator {
 /// program, or holds a `pgmq` schema of unknown origin.
 pub async fn migrate(database: &Database) -> Result<(), Error> {
     refuse_old_server(database).await?;
-    pgmq_notify::install(database.pool())
+    let pool = database.direct_pool()?;
+    pgmq_notify::install(&pool)
         .await
         .map_err(|error| Error::Schema(format!("could not install the PGMQ functions: {error}")))?;
-    migrator().run(database.pool()).await.map_err(schema_error)
+    migrator().run(&pool).await.map_err(schema_error)
 }
 
 /// Whether every migration of this program, and nothing unknown to it, is applied.

@@ -28,6 +28,7 @@ pub(super) struct Instruments {
     pub(super) claim_duration: Histogram<f64>,
     pub(super) claim_batch_steps: Histogram<f64>,
     pub(super) ready_to_claimed: Histogram<f64>,
+    pub(super) completion_to_enqueued: Histogram<f64>,
     pub(super) timers_fired: Counter<u64>,
     pub(super) readiness_events_received: Counter<u64>,
     pub(super) readiness_command_sent: Counter<u64>,
@@ -73,6 +74,10 @@ impl Instruments {
             ready_to_claimed: make.seconds(
                 "tasker_ready_to_claimed_seconds",
                 "Time from ready to claimed",
+            ),
+            completion_to_enqueued: make.seconds(
+                "tasker_completion_to_enqueued_seconds",
+                "Time from the end of a step to the enqueueing of its successors",
             ),
             timers_fired: make.counter("tasker_timers_fired_total", "Due retries made ready"),
             readiness_events_received: make.labelled(

@@ -48,6 +48,14 @@ impl Metrics {
         self.0.ready_to_claimed.record(waited.as_secs_f64(), &[]);
     }
 
+    /// A step was enqueued this long after the end of the last step it depends on, on the database's
+    /// clock.
+    pub fn successor_enqueued(&self, after: Duration) {
+        self.0
+            .completion_to_enqueued
+            .record(after.as_secs_f64(), &[]);
+    }
+
     /// Retries that were due became ready.
     pub fn timers_fired(&self, count: u64) {
         self.0.timers_fired.add(count, &[]);

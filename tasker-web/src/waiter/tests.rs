@@ -27,6 +27,8 @@ fn register(interests: &Arc<Interests>, task_uuid: TaskUuid) -> Interest {
     }
 }
 
+const TASK_STATE: &str = "tasker_task_state";
+
 fn a_task() -> TaskUuid {
     TaskUuid(Uuid::new_v4())
 }
@@ -41,7 +43,7 @@ fn an_end_between_registering_and_waiting_is_not_missed() {
         &interests,
         ListenEvent::Notification {
             channel: TASK_STATE.to_owned(),
-            payload: format!(r#"{{"state":"finished","task_uuids":["{task}"]}}"#),
+            payload: format!(r#"{{"task_state":"complete","task_uuids":["{task}"]}}"#),
         },
     );
 
@@ -140,7 +142,7 @@ async fn a_notification_alone_wakes_those_who_wait() {
 
     sqlx::query("select pg_notify($1, $2)")
         .bind(TASK_STATE)
-        .bind(json!({"state": "finished", "task_uuids": [task]}).to_string())
+        .bind(json!({"task_state": "complete", "task_uuids": [task]}).to_string())
         .execute(database.pool())
         .await
         .unwrap();

@@ -2,7 +2,6 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use tasker_shared::announcer::TASK_STATE;
 use tasker_shared::channel::{self, ChannelSpec};
 use tasker_shared::ids::TaskUuid;
 use uuid::Uuid;
@@ -11,21 +10,37 @@ use super::*;
 use crate::commands::TriggeredBy;
 use crate::task_readiness::events::TaskReadyEvent;
 
+const TASK_READY: &str = "tasker_task_ready";
+const TIMER_SET: &str = "tasker_timer_set";
+const NAMESPACE_CREATED: &str = "tasker_namespace_created";
+
+/// The classifier of an orchestrator that serves these namespaces.
+fn serving(namespaces: &[&str]) -> ReadinessEventClassifier {
+    let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
+    ReadinessEventClassifier::new(&NotifyChannels::with_prefix("tasker"), &namespaces)
+}
+
+fn classify(channel: &str, payload: &str) -> Result<Classified, Ignored> {
+    serving(&[]).classify(channel, payload)
+}
+
 fn task_ready(payload: &str) -> TaskReadyEvent {
-    match ReadinessEventClassifier::classify(TASK_READY, payload) {
+    match classify(TASK_READY, payload) {
         Ok(Classified::Readiness(TaskReadinessEvent::TaskReady(event))) => event,
         other => panic!("{payload} is {other:?}"),
     }
 }
 
 fn event(task_uuid: TaskUuid) -> TaskReadyEvent {
-    task_ready(&json!({"task_uuids": [task_uuid], "triggered_by": "task_start"}).to_string())
+    task_ready(&json!({"task_uuid": task_uuid, "triggered_by": "task_start"}).to_string())
 }
 
 proptest! {
     #[test]
     fn what_is_announced_of_ready_tasks_is_read(
-        uuids in prop::collection::vec(any::<u128>(), 0..100),
+        uuid in prop::option::of(any::<u128>()),
+        task_count in 1_i64..1_000_000,
+        priority in any::<i32>(),
         namespace in prop::option::of("[a-z][a-z0-9_]{0,28}"),
         by_start in any::<bool>(),
     ) {
@@ -34,17 +49,20 @@ proptest! {
         } else {
             TriggeredBy::StepTransition
         };
-        let task_uuids: Vec<_> = uuids.into_iter().map(Uuid::from_u128).map(TaskUuid).collect();
+        let task_uuid = uuid.map(|uuid| TaskUuid(Uuid::from_u128(uuid)));
         let payload = json!({
             "namespace": namespace,
-            "task_uuids": task_uuids,
-            "count": task_uuids.len(),
+            "task_uuid": task_uuid,
+            "task_count": task_count,
+            "priority": priority,
             "triggered_by": triggered_by,
         });
 
         let event = task_ready(&payload.to_string());
 
-        prop_assert_eq!(event.task_uuids, task_uuids);
+        prop_assert_eq!(event.task_uuid, task_uuid);
+        prop_assert_eq!(event.task_count, Some(task_count));
+        prop_assert_eq!(event.priority, Some(priority));
         prop_assert_eq!(event.namespace, namespace);
         prop_assert_eq!(event.triggered_by, triggered_by);
     }
@@ -59,8 +77,8 @@ proptest! {
         ],
         payload in prop_oneof![".{0,200}", "\\{\"[a-z_]{1,12}\": .{0,40}\\}"],
     ) {
-        let known = CHANNELS.contains(&channel.as_str());
-        let classified = ReadinessEventClassifier::classify(&channel, &payload);
+        let known = serving(&[]).channels().any(|known| known == channel);
+        let classified = classify(&channel, &payload);
         prop_assert_eq!(known, !matches!(classified, Err(Ignored::Foreign)));
     }
 }
@@ -72,16 +90,13 @@ fn a_payload_without_what_it_must_have_is_malformed() {
         (TASK_READY, "{}"),
         (
             TASK_READY,
-            r#"{"task_uuids": ["x"], "triggered_by": "task_start"}"#,
+            r#"{"task_uuid": "x", "triggered_by": "task_start"}"#,
         ),
-        (
-            TASK_READY,
-            r#"{"task_uuids": [], "triggered_by": "a_wish"}"#,
-        ),
+        (TASK_READY, r#"{"task_count": 2, "triggered_by": "a_wish"}"#),
         (NAMESPACE_CREATED, "{}"),
         (NAMESPACE_CREATED, r#"{"namespace": 1}"#),
     ] {
-        let classified = ReadinessEventClassifier::classify(channel, payload);
+        let classified = classify(channel, payload);
         assert!(
             matches!(classified, Err(Ignored::Malformed(_))),
             "{payload}: {classified:?}"
@@ -93,19 +108,47 @@ fn a_payload_without_what_it_must_have_is_malformed() {
 fn a_payload_longer_than_postgresql_sends_is_not_even_read() {
     let payload = json!({"triggered_by": "task_start", "padding": "x".repeat(8000)});
     assert!(matches!(
-        ReadinessEventClassifier::classify(TASK_READY, &payload.to_string()),
+        classify(TASK_READY, &payload.to_string()),
         Err(Ignored::Oversized(_))
     ));
 }
 
 #[test]
 fn a_channel_that_is_not_listened_to_is_foreign() {
-    for channel in [TASK_STATE, "pgmq.q_worker_a_queue.INSERT", ""] {
-        assert!(matches!(
-            ReadinessEventClassifier::classify(channel, "{}"),
-            Err(Ignored::Foreign)
-        ));
+    for channel in [
+        "tasker_task_state",
+        "tasker_task_ready.shop",
+        "pgmq.q_worker_a_queue.INSERT",
+        "",
+    ] {
+        assert!(matches!(classify(channel, "{}"), Err(Ignored::Foreign)));
     }
+}
+
+#[test]
+fn an_orchestrator_of_some_namespaces_hears_of_readiness_in_those_alone() {
+    let classifier = serving(&["shop", "bank"]);
+    let payload = json!({"triggered_by": "task_start"}).to_string();
+    for (channel, known) in [
+        ("tasker_task_ready.shop", true),
+        ("tasker_task_ready.bank", true),
+        ("tasker_task_ready.other", false),
+        (TASK_READY, false),
+        (TIMER_SET, true),
+    ] {
+        let understood = classifier.classify(channel, &payload);
+        assert_eq!(known, understood.is_ok(), "{channel}: {understood:?}");
+        assert_eq!(known, classifier.channels().any(|name| name == channel));
+    }
+}
+
+#[test]
+fn channels_are_known_by_their_configured_names() {
+    let names = NotifyChannels::with_prefix("staging");
+    let classifier = ReadinessEventClassifier::new(&names, &[]);
+    let payload = json!({"triggered_by": "task_start"}).to_string();
+    assert!(classifier.classify("staging_task_ready", &payload).is_ok());
+    assert!(classifier.classify(TASK_READY, &payload).is_err());
 }
 
 #[test]
@@ -129,6 +172,7 @@ async fn a_channel_that_stays_full_turns_events_into_a_look() {
         capacity: 10,
     });
     let routes = Routes {
+        classifier: serving(&[]),
         readiness,
         orchestration,
         send_timeout: Duration::from_secs(1),

@@ -1,0 +1,274 @@
+//! What is announced, on which channels, and how large it gets.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use sqlx::postgres::PgListener;
+use support::{DIAMOND, SINGLE, World, complete};
+use tasker_shared::announcer::{self, Announcements};
+use tasker_shared::ids::{StepId, TaskUuid};
+use tasker_shared::operator::{self, Settlement};
+use tasker_shared::steps::StepReport;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use tasker_testing::PATIENCE;
+
+const READY: &str = "tasker_task_ready";
+const READY_OF_TEST: &str = "tasker_task_ready.test";
+const STATE: &str = "tasker_task_state";
+const STATE_OF_TEST: &str = "tasker_task_state.test";
+
+/// The longest a namespace may be called.
+fn longest(first: char) -> String {
+    format!("{first}{}", "x".repeat(28))
+}
+
+async fn listen(world: &World) -> PgListener {
+    let mut listener = PgListener::connect(world.db.url()).await.unwrap();
+    let long = ["y", "z"].map(|first| format!("{READY}.{}", longest(first.parse().unwrap())));
+    let channels = [
+        READY,
+        READY_OF_TEST,
+        STATE,
+        STATE_OF_TEST,
+        &long[0],
+        &long[1],
+        "end",
+    ];
+    listener.listen_all(channels).await.unwrap();
+    listener
+}
+
+/// All notifications so far, by channel, each small enough.
+async fn heard(world: &mut World, listener: &mut PgListener) -> BTreeMap<String, Vec<Value>> {
+    world.execute("select pg_notify('end', '')").await;
+    let mut heard = BTreeMap::<_, Vec<_>>::new();
+    loop {
+        let next = timeout(PATIENCE, listener.recv()).await.unwrap().unwrap();
+        if next.channel() == "end" {
+            return heard;
+        }
+        assert!(next.payload().len() < 8000);
+        let payload = serde_json::from_str(next.payload()).unwrap();
+        heard
+            .entry(next.channel().to_owned())
+            .or_default()
+            .push(payload);
+    }
+}
+
+fn only(heard: &BTreeMap<String, Vec<Value>>, channel: &str) -> Value {
+    match heard.get(channel).map(Vec::as_slice) {
+        Some([payload]) => payload.clone(),
+        other => panic!("{channel}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_submitted_task_is_announced_with_every_field_globally_and_in_its_namespace() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    let mut listener = listen(&world).await;
+
+    let task = world.submit_with("single", |task| task.priority = 7).await;
+
+    let heard = heard(&mut world, &mut listener).await;
+    let expected = json!({
+        "task_count": 1, "task_uuid": task, "namespace": "test", "priority": 7, "ready_steps": 1,
+        "triggered_by": "task_start", "task_state": "pending",
+    });
+    assert_eq!(only(&heard, READY), expected);
+    assert_eq!(only(&heard, READY_OF_TEST), expected);
+}
+
+#[tokio::test]
+async fn a_completed_step_is_announced_as_what_readied_its_dependents() {
+    let mut world = World::new().await;
+    world.template("diamond", DIAMOND).await;
+    let task = world.submit("diamond").await;
+    let a = world.start_one().await;
+    let mut listener = listen(&world).await;
+
+    let reported = world.report(&[complete(&a)]).await;
+    assert_eq!(
+        heard(&mut world, &mut listener).await,
+        BTreeMap::new(),
+        "the engine's own calls are silent"
+    );
+    announcer::notify(&mut world.connection, &reported.announcements)
+        .await
+        .unwrap();
+
+    let heard = heard(&mut world, &mut listener).await;
+    let expected = json!({
+        "task_count": 1, "task_uuid": task, "namespace": "test", "priority": 0, "ready_steps": 2,
+        "triggered_by": "step_transition", "step_uuid": a.id.step_uuid(), "step_state": "complete",
+        "task_state": "in_progress",
+    });
+    assert_eq!(only(&heard, READY), expected);
+    assert_eq!(only(&heard, READY_OF_TEST), expected);
+}
+
+#[tokio::test]
+async fn an_operators_move_is_announced_with_the_step_that_moved() {
+    let mut world = World::new().await;
+    world.template("diamond", DIAMOND).await;
+    let task = world.submit("diamond").await;
+    let mut listener = listen(&world).await;
+
+    let skip = Settlement::Skip(Value::Null);
+    operator::settle_step(&mut world.connection, task, "a", &skip, "op", None)
+        .await
+        .unwrap();
+
+    let payload = only(&heard(&mut world, &mut listener).await, READY);
+    let step = StepId {
+        task_uuid: task,
+        step_no: 1,
+    };
+    assert_eq!(payload["step_uuid"], json!(step.step_uuid()));
+    assert_eq!(payload["step_state"], "skipped");
+    assert_eq!(payload["ready_steps"], 2);
+    assert_eq!(payload["triggered_by"], "step_transition");
+}
+
+#[tokio::test]
+async fn a_large_batch_of_several_namespaces_is_one_small_payload_a_channel() {
+    let mut world = World::new().await;
+    for namespace in ['y', 'z'].map(longest) {
+        world
+            .apply(json!({
+                "namespace": namespace, "name": "n".repeat(64), "version": "1.0.0",
+                "steps": [{ "name": "s".repeat(50), "handler": "builtin.noop" }],
+            }))
+            .await;
+    }
+    let mut listener = listen(&world).await;
+
+    world
+        .run(
+            "select count(*) from tasker.submit_tasks((
+               select jsonb_agg(jsonb_build_object(
+                 'namespace', t.namespace, 'name', t.name, 'priority', n % 9))
+               from tasker.templates t, generate_series(1, 3000) n
+             ))",
+        )
+        .await;
+
+    let heard = heard(&mut world, &mut listener).await;
+    assert_eq!(
+        only(&heard, READY),
+        json!({ "task_count": 6000, "priority": 8, "ready_steps": 6000, "triggered_by": "task_start" })
+    );
+    for namespace in ['y', 'z'].map(longest) {
+        assert_eq!(
+            only(&heard, &format!("{READY}.{namespace}")),
+            json!({
+                "task_count": 3000, "namespace": namespace, "priority": 8, "ready_steps": 3000,
+                "triggered_by": "task_start",
+            })
+        );
+    }
+}
+
+#[tokio::test]
+async fn many_ends_are_announced_each_in_payloads_that_postgresql_takes() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    let mut tasks = Vec::new();
+    for _ in 0..250 {
+        tasks.push(world.submit("single").await);
+    }
+    let mut reports: Vec<StepReport> = Vec::new();
+    world.claim().await;
+    for step in world.receive().await {
+        reports.push(complete(&step));
+    }
+    let reported = world.report(&reports).await;
+    let mut listener = listen(&world).await;
+
+    announcer::notify(&mut world.connection, &reported.announcements)
+        .await
+        .unwrap();
+
+    let heard = heard(&mut world, &mut listener).await;
+    for channel in [STATE, STATE_OF_TEST] {
+        let payloads = &heard[channel];
+        assert_eq!(payloads.len(), 3, "{channel}");
+        assert!(
+            payloads
+                .iter()
+                .all(|payload| payload["task_state"] == "complete")
+        );
+        let told = payloads
+            .iter()
+            .flat_map(|payload| payload["task_uuids"].as_array().unwrap().clone());
+        let mut told: Vec<TaskUuid> = told
+            .map(|uuid| serde_json::from_value(uuid).unwrap())
+            .collect();
+        told.sort_unstable();
+        tasks.sort_unstable();
+        assert_eq!(told, tasks);
+    }
+}
+
+#[tokio::test]
+async fn a_cancellation_is_announced_with_its_state() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    let task = world.submit("single").await;
+    let mut listener = listen(&world).await;
+
+    operator::cancel_task(&mut world.connection, task, "op", None)
+        .await
+        .unwrap();
+
+    let heard = heard(&mut world, &mut listener).await;
+    for channel in [STATE, STATE_OF_TEST] {
+        assert_eq!(
+            only(&heard, channel),
+            json!({
+                "task_state": "cancelled", "namespace": "test", "task_uuid": task,
+                "task_uuids": [task],
+            })
+        );
+    }
+}
+
+#[tokio::test]
+async fn channels_are_named_by_the_prefix_of_the_database() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    let mut listener = PgListener::connect(world.db.url()).await.unwrap();
+    listener
+        .listen_all(["staging_task_ready", "end"])
+        .await
+        .unwrap();
+
+    world.execute("set tasker.channel_prefix = 'staging'").await;
+    world.submit("single").await;
+
+    let heard = heard(&mut world, &mut listener).await;
+    assert_eq!(only(&heard, "staging_task_ready")["task_count"], 1);
+}
+
+#[tokio::test]
+async fn what_is_gone_is_not_announced_and_breaks_nothing() {
+    let mut world = World::new().await;
+    let mut listener = listen(&world).await;
+    let announcements = Announcements {
+        ready: vec![Uuid::from_u128(1)],
+        finished: vec![Uuid::from_u128(2)],
+        ..Announcements::default()
+    };
+
+    announcer::notify(&mut world.connection, &announcements)
+        .await
+        .unwrap();
+
+    assert_eq!(heard(&mut world, &mut listener).await, BTreeMap::new());
+}
