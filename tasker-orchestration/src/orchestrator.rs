@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tasker_shared::channel::{self, ChannelSpec, Sender};
+use tasker_shared::channel::{self, ChannelSpec, SendRetry, Sender};
 use tasker_shared::config::{DeploymentMode, MpscChannelsConfig, TaskerConfig};
 use tasker_shared::database::Database;
 use tokio::task::JoinHandle;
@@ -202,10 +202,11 @@ fn listening(
         component: "orchestration",
         capacity,
     };
-    let (notifications, notification_inbox) = channel::bounded(bounded(
-        "notifications",
-        orchestration.event_listeners.pgmq_event_buffer_size,
-    ));
+    let listeners = &orchestration.event_listeners;
+    let (notifications, notification_inbox) = channel::bounded_by_bytes(
+        bounded("notifications", listeners.pgmq_event_buffer_size),
+        listeners.pgmq_event_buffer_bytes,
+    );
     let (events, event_inbox) = channel::bounded(bounded(
         "orchestration_events",
         orchestration.event_systems.event_channel_buffer_size,
@@ -214,12 +215,16 @@ fn listening(
         "task_readiness_events",
         task_readiness.event_channel.buffer_size,
     ));
+    let retry = &config.event_systems.task_readiness.event_channel;
     let routes = Arc::new(Routes {
         classifier: classifier.clone(),
         readiness,
         orchestration: events,
-        send_timeout: task_readiness.event_channel.send_timeout(),
-        retry: config.event_systems.task_readiness.event_channel.clone(),
+        retry: SendRetry {
+            max_retries: retry.max_retries,
+            backoff: retry.backoff(),
+            attempt_timeout: task_readiness.event_channel.send_timeout(),
+        },
     });
     let readiness_system = TaskReadinessEventSystem {
         events: Inbox::new(readiness_inbox),

@@ -7,6 +7,7 @@ pub mod dag;
 pub mod database;
 pub mod doctor;
 pub mod error;
+pub mod events;
 pub mod ids;
 pub mod operator;
 pub mod queues;

@@ -47,7 +47,7 @@ pub(crate) struct Readiness {
 /// One thing that has to be in order.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Check {
-    /// `database`, `schema`, or the name of a component.
+    /// `database`, `schema`, `channels`, or the name of a component.
     #[schema(example = "database")]
     name: String,
     /// Whether it is in order.
@@ -97,6 +97,7 @@ pub(crate) async fn live() -> Json<Live> {
 pub(crate) async fn ready(State(probes): State<Probes>) -> (StatusCode, Json<Readiness>) {
     let mut checks = check_database(&probes.database).await;
     checks.extend((probes.components)().into_iter().map(Check::from));
+    checks.push(check_channels(probes.channel_warning_threshold));
     if checks.iter().all(|check| check.healthy) {
         let status = "ready";
         return (StatusCode::OK, Json(Readiness { status, checks }));
@@ -113,6 +114,22 @@ impl From<ComponentHealth> for Check {
             healthy: component.healthy,
             detail: component.detail,
         }
+    }
+}
+
+/// Tells of channels that are filling up. They drain by themselves while the process goes on, so
+/// they are no reason to send requests elsewhere.
+fn check_channels(threshold: f64) -> Check {
+    let detail = match registry::check_channel_health(threshold) {
+        ChannelHealthStatus::Healthy => None,
+        ChannelHealthStatus::Degraded { warnings } => {
+            Some(format!("degraded: {}", warnings.join("; ")))
+        }
+    };
+    Check {
+        name: "channels".to_owned(),
+        healthy: true,
+        detail,
     }
 }
 

@@ -285,8 +285,15 @@ pub(crate) struct Channel {
     capacity: usize,
     /// Messages waiting.
     len: usize,
-    /// Messages waiting, in percent of the capacity.
+    /// Most bytes that wait in it; null where only messages count.
+    #[schema(required)]
+    max_bytes: Option<usize>,
+    /// Bytes waiting, where they count.
+    bytes: usize,
+    /// The nearer of both bounds, in percent of it.
     usage_percent: f64,
+    /// The highest usage of late, from 0 to 1.
+    saturation: f64,
     /// Most messages that ever waited.
     high_water: usize,
     /// Messages sent.
@@ -297,4 +304,6 @@ pub(crate) struct Channel {
     blocked_total: u64,
     /// Sends that found the channel full and got the message back.
     refused_total: u64,
+    /// Messages that the channel's policy dropped.
+    dropped_total: u64,
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasker_shared::announcer::{Announcements, Announcer};
-use tasker_shared::channel::{Receiver, Sender};
+use tasker_shared::channel::{Receiver, Sender, Weighed};
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
 use tasker_shared::steps::{
@@ -34,6 +34,15 @@ pub(crate) enum Report {
     Outcome(StepReport, Option<Place>),
     /// That it goes back unstarted.
     Release(ReleasedStep),
+}
+
+impl Weighed for Report {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Outcome(report, _) => report.weight(),
+            Self::Release(_) => size_of::<Self>(),
+        }
+    }
 }
 
 /// What the loop is configured to do.

@@ -125,7 +125,10 @@ impl Start<'_> {
             self.channels,
             CancellationToken::new(),
         );
-        let (reports, outcomes) = channel("results", worker.event_subscribers.result_buffer_size);
+        let (reports, outcomes) = channel::bounded_by_bytes(
+            spec("results", worker.event_subscribers.result_buffer_size),
+            worker.event_subscribers.result_buffer_bytes,
+        );
         let (completions, completed) = channel(
             "completions",
             worker.event_subscribers.completion_buffer_size,
@@ -231,8 +234,11 @@ impl Start<'_> {
             loops.push(self.spawn(poller).abort_handle());
         }
         if mode.listens() {
-            let buffer_size = self.channels.worker.event_listeners.pgmq_event_buffer_size;
-            let (notifications, heard) = channel("pgmq_events", buffer_size);
+            let listeners = &self.channels.worker.event_listeners;
+            let (notifications, heard) = channel::bounded_by_bytes(
+                spec("pgmq_events", listeners.pgmq_event_buffer_size),
+                listeners.pgmq_event_buffer_bytes,
+            );
             let settings = &self.event_systems.listener;
             let listener = WorkerListener {
                 options: self.database.listen_options(),
@@ -261,12 +267,16 @@ impl Start<'_> {
     }
 }
 
-fn channel<T>(name: &'static str, capacity: usize) -> (Sender<T>, Receiver<T>) {
-    channel::bounded(ChannelSpec {
+fn channel<T: Send + 'static>(name: &'static str, capacity: usize) -> (Sender<T>, Receiver<T>) {
+    channel::bounded(spec(name, capacity))
+}
+
+fn spec(name: &'static str, capacity: usize) -> ChannelSpec {
+    ChannelSpec {
         name,
         component: COMPONENT,
         capacity,
-    })
+    }
 }
 
 impl RunningWorker {

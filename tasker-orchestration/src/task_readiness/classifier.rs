@@ -6,19 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pgmq_notify::ListenEvent;
 use serde::de::DeserializeOwned;
 use tasker_shared::announcer::NotifyChannels;
-use tasker_shared::channel::{NotSent, Receiver, Sender};
-use tasker_shared::config::TaskReadinessEventChannelRetryConfig;
+use tasker_shared::channel::{NotSent, Receiver, SendRetry, Sender};
 use tasker_shared::telemetry::metrics;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::backoff::jittered;
 use crate::inbox::Inbox;
 use crate::signals::Signals;
 use crate::task_readiness::events::{OrchestrationEvent, Received, TaskReadinessEvent};
@@ -144,10 +140,8 @@ pub(crate) struct Routes {
     pub(crate) classifier: ReadinessEventClassifier,
     pub(crate) readiness: Sender<Received<TaskReadinessEvent>>,
     pub(crate) orchestration: Sender<OrchestrationEvent>,
-    /// How long a send to the channel of readiness events waits for a place.
-    pub(crate) send_timeout: Duration,
-    /// How often, and after which pauses, such a send is tried again.
-    pub(crate) retry: TaskReadinessEventChannelRetryConfig,
+    /// How long a send to the channel of readiness events waits, and how often it is tried again.
+    pub(crate) retry: SendRetry,
 }
 
 /// Classifies and routes until `stop`.
@@ -239,28 +233,14 @@ async fn hand_over(events: Vec<Received<TaskReadinessEvent>>, routes: &Routes, s
 }
 
 async fn sent(event: Received<TaskReadinessEvent>, routes: &Routes) -> bool {
-    let mut event = event;
-    let mut pause = routes.retry.backoff();
-    for attempt in 0..=routes.retry.max_retries {
-        if attempt > 0 {
-            sleep(jittered(pause)).await;
-            pause *= 2;
-        }
-        event = match routes
-            .readiness
-            .send_timeout(event, routes.send_timeout)
-            .await
-        {
-            Ok(()) => return true,
-            Err(NotSent::Closed(_)) => return false,
-            Err(NotSent::Full(event)) => event,
-        };
+    let sent = routes.readiness.send_retry(event, routes.retry).await;
+    if let Err(NotSent::RetriesExceeded(_)) = &sent {
+        warn!(
+            retries = routes.retry.max_retries,
+            "the channel of readiness events stayed full; looking for ready tasks instead"
+        );
     }
-    warn!(
-        retries = routes.retry.max_retries,
-        "the channel of readiness events stayed full; looking for ready tasks instead"
-    );
-    false
+    sent.is_ok()
 }
 
 #[cfg(test)]

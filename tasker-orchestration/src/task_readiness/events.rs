@@ -1,6 +1,7 @@
 //! What happened, as notifications tell it.
 
 use serde::Deserialize;
+use tasker_shared::channel::Weighed;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::state::{StepState, TaskState};
 use tokio::time::Instant;
@@ -87,4 +88,10 @@ pub struct Received<T> {
     pub what: T,
     /// When.
     pub at: Instant,
+}
+
+impl<T: Weighed> Weighed for Received<T> {
+    fn weight(&self) -> usize {
+        size_of::<Instant>() + self.what.weight()
+    }
 }

@@ -1,36 +1,38 @@
 //! All channels of the process, for metrics and health checks.
 //!
-//! A channel is listed from its making until its receiver is gone. What passed through channels
+//! A channel is listed from its making until its receiving end is gone. What passed through channels
 //! that are gone stays in the totals, so that counters do not fall when a loop is restarted.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use super::monitor::{ChannelMonitor, ChannelStatus};
+use super::{
+    counters::Counters,
+    monitor::{ChannelMonitor, ChannelStatus},
+    spec::ChannelSpec,
+};
 
 static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
-    open: Vec::new(),
+    open: BTreeMap::new(),
     closed: BTreeMap::new(),
 });
 
 struct Registry {
-    open: Vec<Arc<ChannelMonitor>>,
-    closed: BTreeMap<ChannelKey, ChannelTotals>,
+    open: BTreeMap<ChannelId, ChannelMonitor>,
+    closed: BTreeMap<ChannelKey, Counters>,
 }
+
+/// Tells the channels of a process apart, in the order they were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ChannelId(u64);
 
 /// Component and name: what channels are told apart by in metrics.
 type ChannelKey = (&'static str, &'static str);
-
-/// Sums over all channels of one name, gone ones included.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct ChannelTotals {
-    pub(crate) sent: u64,
-    pub(crate) received: u64,
-    pub(crate) blocked: u64,
-    pub(crate) refused: u64,
-}
 
 /// The channels' health, for `/health/channels`.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,28 +46,19 @@ pub enum ChannelHealthStatus {
     },
 }
 
-/// The state of every channel whose receiver exists, by component and name.
+/// The state of every channel whose receiving end exists, by component and name.
 pub fn snapshot() -> Vec<ChannelStatus> {
-    let mut all: Vec<_> = lock().open.iter().map(|monitor| monitor.status()).collect();
+    let mut all: Vec<_> = lock().open.values().map(ChannelMonitor::status).collect();
     all.sort_by_key(|status| (status.component, status.name));
     all
 }
 
-/// Whether any channel uses at least `threshold`, from 0 to 1, of its capacity.
+/// Whether any channel uses at least `threshold`, from 0 to 1, of a bound.
 pub fn check_channel_health(threshold: f64) -> ChannelHealthStatus {
     let warnings: Vec<_> = snapshot()
-        .into_iter()
-        .filter(|status| status.usage_percent >= threshold * 100.0)
-        .map(|status| {
-            let ChannelStatus {
-                name,
-                component,
-                len,
-                capacity,
-                ..
-            } = status;
-            format!("channel {component}/{name} holds {len} of {capacity} messages")
-        })
+        .iter()
+        .filter(|status| status.is_saturated(threshold))
+        .map(warning)
         .collect();
     if warnings.is_empty() {
         return ChannelHealthStatus::Healthy;
@@ -73,39 +66,64 @@ pub fn check_channel_health(threshold: f64) -> ChannelHealthStatus {
     ChannelHealthStatus::Degraded { warnings }
 }
 
+fn warning(status: &ChannelStatus) -> String {
+    let ChannelStatus {
+        name,
+        component,
+        len,
+        capacity,
+        bytes,
+        ..
+    } = status;
+    let holds = format!("channel {component}/{name} holds {len} of {capacity} messages");
+    match status.max_bytes {
+        Some(max_bytes) => format!("{holds}, {bytes} of {max_bytes} bytes"),
+        None => holds,
+    }
+}
+
 /// Sums by component and name that never fall.
-pub(crate) fn totals() -> BTreeMap<ChannelKey, ChannelTotals> {
+pub(crate) fn totals() -> BTreeMap<ChannelKey, Counters> {
     let registry = lock();
     let mut totals = registry.closed.clone();
-    for monitor in &registry.open {
+    for monitor in registry.open.values() {
         add_to(&mut totals, monitor);
     }
     totals
 }
 
-pub(super) fn add(monitor: &Arc<ChannelMonitor>) {
-    lock().open.push(Arc::clone(monitor));
+pub(super) fn new_id() -> ChannelId {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    ChannelId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-pub(super) fn remove(monitor: &Arc<ChannelMonitor>) {
+pub(super) fn add(id: ChannelId, monitor: ChannelMonitor) {
+    lock().open.insert(id, monitor);
+}
+
+pub(super) fn remove(id: ChannelId) {
     let mut registry = lock();
-    if let Some(at) = registry
-        .open
-        .iter()
-        .position(|open| Arc::ptr_eq(open, monitor))
-    {
-        registry.open.swap_remove(at);
+    let removed = registry.open.remove(&id);
+    if let Some(monitor) = &removed {
         add_to(&mut registry.closed, monitor);
     }
 }
 
-fn add_to(totals: &mut BTreeMap<ChannelKey, ChannelTotals>, monitor: &ChannelMonitor) {
+/// Counts a send to a receiver that is gone.
+pub(super) fn count_closed(spec: ChannelSpec) {
+    let mut registry = lock();
+    let totals = registry.closed.entry((spec.component, spec.name));
+    totals.or_default().failures.closed += 1;
+}
+
+/// Every channel whose receiving end exists.
+pub(super) fn monitors() -> Vec<ChannelMonitor> {
+    lock().open.values().cloned().collect()
+}
+
+fn add_to(totals: &mut BTreeMap<ChannelKey, Counters>, monitor: &ChannelMonitor) {
     let status = monitor.status();
-    let total = totals.entry((status.component, status.name)).or_default();
-    total.sent += status.sent_total;
-    total.received += status.received_total;
-    total.blocked += status.blocked_total;
-    total.refused += status.refused_total;
+    *totals.entry((status.component, status.name)).or_default() += monitor.counters();
 }
 
 fn lock() -> MutexGuard<'static, Registry> {

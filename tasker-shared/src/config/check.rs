@@ -37,6 +37,22 @@ pub(super) fn log_filter(filter: &str, (): &()) -> garde::Result {
     })
 }
 
+/// Nothing, or an address that requests can be sent to.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "garde passes the context by reference"
+)]
+pub(super) fn otlp_endpoint(address: &str, (): &()) -> garde::Result {
+    let is_usable = reqwest::Url::parse(address)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    if address.is_empty() || is_usable {
+        return Ok(());
+    }
+    Err(garde::Error::new(
+        "expected the address of a collector, such as http://localhost:4318, or nothing",
+    ))
+}
+
 /// Names that a namespace can have.
 #[expect(
     clippy::trivially_copy_pass_by_ref,

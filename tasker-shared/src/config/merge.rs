@@ -11,6 +11,7 @@ use toml::{
 };
 
 use super::{error::ConfigProblem, layers::LayerFile, source::Source};
+use crate::channel::policy;
 
 /// Values whose text may hold a password.
 const SECRETS: [&str; 2] = ["database.url", "database.listen_url"];
@@ -154,6 +155,9 @@ impl Merged {
             return format!(
                 "unknown key; sizes of channels need the full prefix: [mpsc_channels.{key}]"
             );
+        }
+        if let Some(reason) = policy::why_not_declared(key) {
+            return format!("unknown key; {reason}");
         }
         let known = match key.rsplit_once('.') {
             Some((around, _)) => lookup(&self.values, around).and_then(Value::as_table),

@@ -26,6 +26,8 @@ use std::{fmt, sync::LazyLock};
 use garde::Validate;
 use serde::Deserialize;
 
+use crate::channel::policy;
+
 pub use database::{DatabaseConfig, DatabaseUrl, Pooler};
 pub use deployment::{DeploymentConfig, DeploymentMode, UnknownDeploymentMode};
 pub use error::{ConfigError, ConfigProblem};
@@ -35,11 +37,13 @@ pub use event_systems::{
 };
 pub use load::{ConfigInputs, LoadedConfig, Setting, load};
 pub use mpsc_channels::{
-    MpscChannelsConfig, OrchestrationChannelsConfig, OrchestrationCommandProcessorConfig,
-    OrchestrationEventListenersConfig, OrchestrationEventSystemsConfig, OverflowPolicyConfig,
-    SharedAnnouncerConfig, SharedChannelsConfig, TaskReadinessChannelsConfig,
-    TaskReadinessEventChannelConfig, WorkerChannelsConfig, WorkerCommandProcessorConfig,
-    WorkerEventListenersConfig, WorkerEventSubscribersConfig, WorkerEventSystemsConfig,
+    DropPolicy, MpscChannelsConfig, OrchestrationChannelsConfig,
+    OrchestrationCommandProcessorConfig, OrchestrationEventListenersConfig,
+    OrchestrationEventSystemsConfig, OverflowMetricsConfig, OverflowPolicyConfig,
+    SharedAnnouncerConfig, SharedChannelsConfig, SharedEventPublisherConfig, SharedFfiConfig,
+    TaskReadinessChannelsConfig, TaskReadinessEventChannelConfig, WorkerChannelsConfig,
+    WorkerCommandProcessorConfig, WorkerEventListenersConfig, WorkerEventSubscribersConfig,
+    WorkerEventSystemsConfig, WorkerInProcessEventsConfig,
 };
 pub use orchestration::{ClaimsConfig, OrchestrationConfig, TaskReadinessConfig, TimersConfig};
 pub use source::Source;
@@ -67,7 +71,7 @@ pub struct TaskerConfig {
     /// Listening connections, readiness events, restarts.
     #[garde(dive)]
     pub event_systems: EventSystemsConfig,
-    /// Logs.
+    /// Logs, and where metrics are sent.
     #[garde(dive)]
     pub telemetry: TelemetryConfig,
     /// Capacities of channels.
@@ -84,6 +88,7 @@ impl TaskerConfig {
             event_systems,
             orchestration,
             worker,
+            mpsc_channels,
             ..
         } = self;
         let (listener, supervisor) = (&event_systems.listener, &event_systems.supervisor);
@@ -126,6 +131,7 @@ impl TaskerConfig {
                     ("worker.deployment.mode", &worker.deployment),
                 ],
             ),
+            policy::refusal(&mpsc_channels.overflow_policy),
         ]
         .into_iter()
         .flatten()
@@ -198,6 +204,12 @@ default_from_base! {
     event_systems: EventSystemsConfig,
     telemetry: TelemetryConfig,
     mpsc_channels: MpscChannelsConfig,
+}
+
+impl Default for OverflowPolicyConfig {
+    fn default() -> Self {
+        BASE.mpsc_channels.overflow_policy.clone()
+    }
 }
 
 #[cfg(test)]

@@ -1,11 +1,17 @@
-//! Capacities of channels. Every channel of the product has its capacity here.
+//! Capacities of channels, and what happens when one is full. Every channel of the product has its
+//! capacity here.
 
 use std::time::Duration;
 
 use garde::Validate;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::check;
+
+/// Smallest bound of bytes. Below it nearly every message would pass alone.
+const MIN_BYTES: usize = 1024;
+/// Largest bound of bytes: 4 GiB.
+const MAX_BYTES: usize = u32::MAX as usize;
 
 /// Capacities of the channels between the tasks of a process.
 #[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
@@ -68,6 +74,9 @@ pub struct OrchestrationEventListenersConfig {
     /// Notifications that wait.
     #[garde(range(min = 1, max = 1_000_000))]
     pub pgmq_event_buffer_size: usize,
+    /// Bytes of their payloads.
+    #[garde(range(min = MIN_BYTES, max = MAX_BYTES))]
+    pub pgmq_event_buffer_bytes: usize,
 }
 
 /// Channels of task readiness.
@@ -111,6 +120,9 @@ pub struct WorkerChannelsConfig {
     /// What follows a handler.
     #[garde(dive)]
     pub event_subscribers: WorkerEventSubscribersConfig,
+    /// Events for code in its process.
+    #[garde(dive)]
+    pub in_process_events: WorkerInProcessEventsConfig,
     /// Its listeners.
     #[garde(dive)]
     pub event_listeners: WorkerEventListenersConfig,
@@ -144,6 +156,18 @@ pub struct WorkerEventSubscribersConfig {
     /// Outcomes that wait to be reported.
     #[garde(range(min = 1, max = 1_000_000))]
     pub result_buffer_size: usize,
+    /// Bytes of those outcomes.
+    #[garde(range(min = MIN_BYTES, max = MAX_BYTES))]
+    pub result_buffer_bytes: usize,
+}
+
+/// Events for code in the worker's process.
+#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerInProcessEventsConfig {
+    /// Events by which a subscriber may be behind.
+    #[garde(range(min = 1, max = 1_000_000))]
+    pub broadcast_buffer_size: usize,
 }
 
 /// The worker's listeners.
@@ -153,6 +177,9 @@ pub struct WorkerEventListenersConfig {
     /// Notifications that wait.
     #[garde(range(min = 1, max = 1_000_000))]
     pub pgmq_event_buffer_size: usize,
+    /// Bytes of their payloads.
+    #[garde(range(min = MIN_BYTES, max = MAX_BYTES))]
+    pub pgmq_event_buffer_bytes: usize,
 }
 
 /// Channels that every role has.
@@ -162,6 +189,12 @@ pub struct SharedChannelsConfig {
     /// Announcements after a commit.
     #[garde(dive)]
     pub announcer: SharedAnnouncerConfig,
+    /// Life-cycle events.
+    #[garde(dive)]
+    pub event_publisher: SharedEventPublisherConfig,
+    /// Events for other languages.
+    #[garde(dive)]
+    pub ffi: SharedFfiConfig,
 }
 
 /// Announcements after a commit.
@@ -173,6 +206,30 @@ pub struct SharedAnnouncerConfig {
     pub announcement_buffer_size: usize,
 }
 
+/// Life-cycle events of tasks and steps.
+#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct SharedEventPublisherConfig {
+    /// Events that wait to be handed to subscribers.
+    #[garde(range(min = 1, max = 1_000_000))]
+    pub event_queue_buffer_size: usize,
+    /// What becomes of events when that many wait.
+    #[garde(skip)]
+    pub drop_policy: DropPolicy,
+}
+
+/// Events for other languages in the process.
+#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct SharedFfiConfig {
+    /// Events that wait to be taken over.
+    #[garde(range(min = 1, max = 1_000_000))]
+    pub ruby_event_buffer_size: usize,
+    /// Bytes of those events.
+    #[garde(range(min = MIN_BYTES, max = MAX_BYTES))]
+    pub ruby_event_buffer_bytes: usize,
+}
+
 /// What happens when a channel fills.
 #[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
@@ -180,4 +237,38 @@ pub struct OverflowPolicyConfig {
     /// Usage, from 0 to 1, at which one warning is logged.
     #[garde(custom(check::fraction))]
     pub log_warning_threshold: f64,
+    /// What a full channel does unless its section says otherwise.
+    #[garde(skip)]
+    pub drop_policy: DropPolicy,
+    /// What is measured.
+    #[garde(dive)]
+    pub metrics: OverflowMetricsConfig,
+}
+
+/// What is measured of channels that fill.
+#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct OverflowMetricsConfig {
+    /// Time between two looks at how full channels got.
+    #[garde(range(min = 1, max = 3600))]
+    pub saturation_check_interval_seconds: u64,
+}
+
+impl OverflowMetricsConfig {
+    /// Time between two looks at how full channels got.
+    pub fn saturation_check_interval(&self) -> Duration {
+        Duration::from_secs(self.saturation_check_interval_seconds)
+    }
+}
+
+/// What happens to a message that finds a channel full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DropPolicy {
+    /// Its sender waits.
+    Block,
+    /// The oldest message is dropped for it.
+    DropOldest,
+    /// It is dropped.
+    DropNewest,
 }

@@ -45,7 +45,7 @@ fn all_problems_are_reported_together_with_their_places() {
     let expected = [
         "base/broken.toml:2: not valid TOML: ",
         "base/worker.toml:2: key worker.concurency: unknown key; expected one of concurrency, \
-         deployment, ",
+         continuation_limit, deployment, ",
         "base/worker.toml:3: key worker.lease_seconds: expected a number, found \"long\"",
         "environment variable DEPLOYMENT_MODE: unknown deployment mode \"Polling\": expected \
          EventDrivenOnly, Hybrid or PollingOnly",

@@ -1,4 +1,4 @@
-//! Logs.
+//! Logs, and where metrics are sent.
 
 use garde::Validate;
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use super::check;
 
-/// Logs.
+/// Logs, and where metrics are sent.
 #[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct TelemetryConfig {
@@ -16,6 +16,16 @@ pub struct TelemetryConfig {
     /// A level, or levels per target.
     #[garde(custom(check::log_filter))]
     pub log_filter: String,
+    /// The address of an OpenTelemetry collector, or nothing.
+    #[garde(custom(check::otlp_endpoint))]
+    pub otlp_endpoint: String,
+}
+
+impl TelemetryConfig {
+    /// The address of an OpenTelemetry collector, if metrics are to be sent there.
+    pub fn otlp_endpoint(&self) -> Option<&str> {
+        Some(self.otlp_endpoint.as_str()).filter(|endpoint| !endpoint.is_empty())
+    }
 }
 
 /// The form of log lines.

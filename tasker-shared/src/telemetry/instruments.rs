@@ -44,6 +44,8 @@ pub(super) struct Instruments {
     pub(super) steps_refused: Counter<u64>,
     pub(super) steps_released: Counter<u64>,
     pub(super) leases_lost: Counter<u64>,
+    pub(super) events_published: Counter<u64>,
+    pub(super) events_dropped: Counter<u64>,
     pub(super) wakeups: Counter<u64>,
     pub(super) supervised_restarts: Counter<u64>,
     pub(super) database_calls: Counter<u64>,
@@ -122,6 +124,12 @@ impl Instruments {
             leases_lost: make.labelled(
                 "tasker_leases_lost_total",
                 "Running steps whose lease was lost",
+            ),
+            events_published: make
+                .labelled("events_published_total", "Life-cycle events published"),
+            events_dropped: make.labelled(
+                "events_dropped_total",
+                "Life-cycle events that were dropped, or missed by a subscriber",
             ),
             wakeups: make.labelled("tasker_wakeups_total", "Wake-ups of loops, by reason"),
             supervised_restarts: make.labelled(

@@ -146,6 +146,18 @@ impl Metrics {
         self.0.wakeups.add(1, &labels);
     }
 
+    /// Life-cycle events entered a channel.
+    pub fn events_published(&self, channel: &'static str, component: &'static str, count: u64) {
+        let labels = of_channel(channel, component);
+        self.0.events_published.add(count, &labels);
+    }
+
+    /// Life-cycle events were dropped by a channel, or missed by one of its subscribers.
+    pub fn events_dropped(&self, channel: &'static str, component: &'static str, count: u64) {
+        let labels = of_channel(channel, component);
+        self.0.events_dropped.add(count, &labels);
+    }
+
     /// A background loop ended unexpectedly and was started again.
     pub fn supervised_restart(&self, name: &'static str) {
         self.0
@@ -192,6 +204,13 @@ impl Metrics {
             .http_request_duration
             .record(duration.as_secs_f64(), &labels[..2]);
     }
+}
+
+fn of_channel(channel: &'static str, component: &'static str) -> [KeyValue; 2] {
+    [
+        KeyValue::new("channel", channel),
+        KeyValue::new("component", component),
+    ]
 }
 
 fn owned(label: &'static str, value: &str) -> KeyValue {

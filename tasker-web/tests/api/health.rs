@@ -19,7 +19,7 @@ async fn a_process_that_runs_is_live_and_ready() {
     assert_eq!(ready["status"], "ready");
     let checks = ready["checks"].as_array().unwrap();
     let names: Vec<_> = checks.iter().map(|check| &check["name"]).collect();
-    assert_eq!(names, ["database", "schema", "task_waiter"]);
+    assert_eq!(names, ["database", "schema", "task_waiter", "channels"]);
 }
 
 #[tokio::test]
@@ -94,6 +94,11 @@ async fn channels_are_shown_with_what_they_hold() {
     for _ in 0..3 {
         sender.try_send(()).unwrap();
     }
+    let ready = api.get("/health/ready").await.expect(200);
+    let checks = ready["checks"].as_array().unwrap();
+    let told = checks.iter().find(|check| check["name"] == "channels");
+    let detail = told.unwrap()["detail"].as_str().unwrap();
+    assert!(detail.contains("channel health_test/shown holds 4 of 4"));
     let health = api.get("/health/channels").await.expect(200);
     assert_eq!(health["status"], "Degraded");
     let warning = "channel health_test/shown holds 4 of 4 messages";

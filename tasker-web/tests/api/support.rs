@@ -84,7 +84,7 @@ impl Api {
         let server = tokio::spawn(tasker_web::serve(listener, state, shutdown.clone()));
         Self {
             database,
-            client: Client::builder().no_proxy().build().unwrap(),
+            client: client(),
             base,
             shutdown,
             _server: AbortOnDropHandle::new(server),
@@ -245,4 +245,11 @@ impl Answer {
         assert_eq!(self.status, status, "{self:?}");
         self.json()
     }
+}
+
+/// A client for plain HTTP. Where another crate of the same build has TLS, it asks for a provider of
+/// cryptography all the same.
+fn client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().no_proxy().build().unwrap()
 }

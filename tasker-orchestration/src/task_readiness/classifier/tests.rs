@@ -1,8 +1,10 @@
 //! What is understood of notifications, and what happens to it when a channel is full.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use serde_json::json;
-use tasker_shared::channel::{self, ChannelSpec};
+use tasker_shared::channel::{self, ChannelSpec, SendRetry};
 use tasker_shared::ids::TaskUuid;
 use uuid::Uuid;
 
@@ -175,10 +177,11 @@ async fn a_channel_that_stays_full_turns_events_into_a_look() {
         classifier: serving(&[]),
         readiness,
         orchestration,
-        send_timeout: Duration::from_secs(1),
-        retry: tasker_shared::config::EventSystemsConfig::default()
-            .task_readiness
-            .event_channel,
+        retry: SendRetry {
+            max_retries: 3,
+            backoff: Duration::from_millis(50),
+            attempt_timeout: Duration::from_secs(1),
+        },
     };
     let signals = Signals::default();
     let received = |channel: &str, payload: &str| Received {

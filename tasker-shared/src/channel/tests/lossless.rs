@@ -1,41 +1,6 @@
-//! Channels, seen from outside: order, back-pressure, closing, counting.
-
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
-
-use futures::FutureExt;
-use tokio::pin;
+//! What every channel that loses nothing promises: order, turns, closing, counting.
 
 use super::*;
-
-const LONG: Duration = Duration::from_hours(1);
-
-fn spec(name: &'static str, capacity: usize) -> ChannelSpec {
-    ChannelSpec {
-        name,
-        component: "channel_tests",
-        capacity,
-    }
-}
-
-fn full_of<T>(
-    name: &'static str,
-    messages: impl ExactSizeIterator<Item = T>,
-) -> (Sender<T>, Receiver<T>) {
-    let (sender, receiver) = bounded(spec(name, messages.len()));
-    for message in messages {
-        sender.try_send(message).unwrap();
-    }
-    (sender, receiver)
-}
-
-fn status(name: &str) -> Option<ChannelStatus> {
-    registry::snapshot()
-        .into_iter()
-        .find(|status| status.name == name)
-}
 
 #[tokio::test]
 async fn messages_arrive_in_the_order_they_were_sent() {
@@ -101,22 +66,6 @@ async fn a_full_channel_hands_the_message_back() {
     assert_eq!(sender.try_send(1).unwrap_err().into_message(), 1);
     assert_eq!(sender.monitor().status().refused_total, 1);
     assert_eq!(sender.len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_send_that_runs_out_of_time_hands_the_message_back() {
-    let (sender, mut receiver) = full_of("runs_out", 0..1);
-    let error = sender.send_timeout(1, LONG).await.unwrap_err();
-    assert!(matches!(error, NotSent::Full(1)));
-    let status = sender.monitor().status();
-    assert_eq!((status.blocked_total, status.refused_total), (1, 1));
-
-    let waiting = sender.send_timeout(2, LONG);
-    pin!(waiting);
-    assert!((&mut waiting).now_or_never().is_none());
-    assert_eq!(receiver.recv().await, Some(0));
-    waiting.await.unwrap();
-    assert_eq!(receiver.recv().await, Some(2));
 }
 
 #[tokio::test]
@@ -251,6 +200,22 @@ async fn nothing_is_lost_or_doubled_between_threads() {
     assert!(status.high_water <= 7);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_send_that_runs_out_of_time_hands_the_message_back() {
+    let (sender, mut receiver) = full_of("runs_out", 0..1);
+    let error = sender.send_timeout(1, LONG).await.unwrap_err();
+    assert!(matches!(error, NotSent::TimedOut(1)));
+    let counters = sender.monitor().counters();
+    assert_eq!((counters.blocked, counters.failures.timed_out), (1, 1));
+
+    let waiting = sender.send_timeout(2, LONG);
+    pin!(waiting);
+    assert!((&mut waiting).now_or_never().is_none());
+    assert_eq!(receiver.recv().await, Some(0));
+    waiting.await.unwrap();
+    assert_eq!(receiver.recv().await, Some(2));
+}
+
 #[tokio::test]
 async fn a_channel_is_listed_until_its_receiver_is_gone() {
     let (sender, mut receiver) = full_of("listed", 0..4);
@@ -262,12 +227,16 @@ async fn a_channel_is_listed_until_its_receiver_is_gone() {
         component: "channel_tests",
         capacity: 4,
         len: 3,
+        max_bytes: None,
+        bytes: 0,
         usage_percent: 75.0,
+        saturation: 1.0,
         high_water: 4,
         sent_total: 5,
         received_total: 2,
         blocked_total: 0,
         refused_total: 0,
+        dropped_total: 0,
     };
     assert_eq!(status("listed"), Some(expected));
     drop(receiver);
@@ -284,55 +253,39 @@ async fn totals_of_a_name_go_on_when_its_channel_is_made_anew() {
 }
 
 #[tokio::test]
-async fn a_full_channel_makes_health_degraded() {
-    let warns = |threshold| match registry::check_channel_health(threshold) {
-        ChannelHealthStatus::Healthy => false,
-        ChannelHealthStatus::Degraded { warnings } => warnings
-            .iter()
-            .any(|text| text == "channel channel_tests/health holds 3 of 4 messages"),
-    };
-    let (_sender, mut receiver) = full_of("health", 0..4);
-    receiver.recv().await.unwrap();
-    assert!(warns(0.75));
-    assert!(!warns(0.76));
+async fn sends_to_a_receiver_that_is_gone_are_counted() {
+    let (sender, receiver) = bounded(spec("count_closed", 1));
+    drop(receiver);
+    assert!(matches!(sender.try_send(1), Err(NotSent::Closed(1))));
+    assert!(matches!(sender.send(2).await, Err(Closed(2))));
+    let totals = registry::totals()[&("channel_tests", "count_closed")];
+    assert_eq!(totals.failures.closed, 2);
+    assert_eq!(totals.sent, 0);
 }
 
-#[test]
-fn each_episode_of_saturation_is_warned_of_once() {
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let writer = Arc::clone(&log);
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || Shared(Arc::clone(&writer)))
-        .finish();
-    let warnings = || {
-        String::from_utf8(log.lock().unwrap().clone())
-            .unwrap()
-            .matches("WARN")
-            .count()
-    };
-    tracing::subscriber::with_default(subscriber, || {
-        let (sender, mut receiver) = full_of("episodes", 0..7);
-        assert_eq!(warnings(), 1, "7 of 7 pass the threshold of 0.8 once");
-        receiver.try_recv().unwrap();
-        sender.try_send(7).unwrap();
-        assert_eq!(warnings(), 1, "a level that swings is the same episode");
-        while receiver.len() > 2 {
-            receiver.try_recv().unwrap();
-        }
-        while sender.try_send(8).is_ok() {}
-        assert_eq!(warnings(), 2);
-    });
-}
-
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+/// Every reading is of one moment: what was sent is waiting or was received.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn usage_is_exact_at_every_moment() {
+    const EACH: u64 = 20_000;
+    let (sender, mut receiver) = bounded(spec("exact", 5));
+    let monitor = sender.monitor();
+    for _ in 0..4 {
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            for message in 0..EACH {
+                sender.send(message).await.unwrap();
+            }
+        });
     }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+    drop(sender);
+    let reader = tokio::spawn(async move { while receiver.recv().await.is_some() {} });
+    while !reader.is_finished() {
+        let status = monitor.status();
+        assert_eq!(status.sent_total, status.received_total + status.len as u64);
+        assert!(status.len <= 5);
+        tokio::task::yield_now().await;
     }
+    let counters = monitor.counters();
+    assert_eq!((counters.sent, counters.received), (4 * EACH, 4 * EACH));
+    assert_eq!(counters.waits.count(), counters.blocked);
 }
