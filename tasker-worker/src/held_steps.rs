@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tasker_shared::ids::{StepId, TaskUuid};
+use tasker_shared::steps::{ReceivedStep, StepReport};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,35 @@ pub(crate) enum Abort {
     Stale,
     /// The worker stops and its patience is over.
     WorkerStopped,
+}
+
+/// One receipt of one step. The number of an attempt alone is not enough: a crash of the server can
+/// undo a receipt, and the next one has the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    pub(crate) id: StepId,
+    pub(crate) number: i32,
+    pub(crate) msg_id: i64,
+}
+
+impl From<&ReceivedStep> for Attempt {
+    fn from(step: &ReceivedStep) -> Self {
+        Self {
+            id: step.id,
+            number: step.attempt,
+            msg_id: step.msg_id,
+        }
+    }
+}
+
+impl From<&StepReport> for Attempt {
+    fn from(report: &StepReport) -> Self {
+        Self {
+            id: report.id,
+            number: report.attempt,
+            msg_id: report.msg_id,
+        }
+    }
 }
 
 /// The runner's end of a held step.
@@ -38,7 +68,7 @@ pub(crate) struct HeldSteps {
 }
 
 struct Held {
-    attempt: i32,
+    attempt: Attempt,
     cancellation: CancellationToken,
     abort: Option<oneshot::Sender<Abort>>,
 }
@@ -46,15 +76,15 @@ struct Held {
 impl HeldSteps {
     /// Takes up steps that were received, all under one lock. An older attempt of the same step,
     /// which lost its lease unnoticed, is ended.
-    pub(crate) fn hold(&self, steps: impl IntoIterator<Item = (StepId, i32)>) -> Vec<Hold> {
+    pub(crate) fn hold(&self, attempts: impl IntoIterator<Item = Attempt>) -> Vec<Hold> {
         let mut held = self.lock();
-        steps
+        attempts
             .into_iter()
-            .map(|(id, attempt)| {
+            .map(|attempt| {
                 let (abort, aborted) = oneshot::channel();
                 let cancellation = CancellationToken::new();
                 let earlier = held.insert(
-                    id,
+                    attempt.id,
                     Held {
                         attempt,
                         cancellation: cancellation.clone(),
@@ -73,18 +103,19 @@ impl HeldSteps {
     }
 
     /// Whether this very attempt is held.
-    pub(crate) fn holds(&self, id: StepId, attempt: i32) -> bool {
+    pub(crate) fn holds(&self, attempt: Attempt) -> bool {
         self.lock()
-            .get(&id)
+            .get(&attempt.id)
             .is_some_and(|held| held.attempt == attempt)
     }
 
     /// Lets go of attempts that ended.
-    pub(crate) fn release(&self, steps: impl IntoIterator<Item = (StepId, i32)>) {
+    pub(crate) fn release(&self, attempts: impl IntoIterator<Item = Attempt>) {
         let mut held = self.lock();
-        for (id, attempt) in steps {
-            if held.get(&id).is_some_and(|held| held.attempt == attempt) {
-                held.remove(&id);
+        for attempt in attempts {
+            let current = held.get(&attempt.id);
+            if current.is_some_and(|held| held.attempt == attempt) {
+                held.remove(&attempt.id);
             }
         }
     }
@@ -107,7 +138,7 @@ impl HeldSteps {
         self.lock()
             .iter()
             .filter(|(id, _)| wanted(**id))
-            .map(|(id, held)| (*id, held.attempt))
+            .map(|(id, held)| (*id, held.attempt.number))
             .collect()
     }
 
@@ -144,7 +175,7 @@ impl HeldSteps {
 
     fn running(steps: &mut HashMap<StepId, Held>, id: StepId, attempt: i32) -> Option<&mut Held> {
         let held = steps.get_mut(&id)?;
-        (held.attempt == attempt && held.is_running()).then_some(held)
+        (held.attempt.number == attempt && held.is_running()).then_some(held)
     }
 
     /// Ends every handler that still runs, because the worker stops; returns how many.
@@ -185,8 +216,16 @@ mod tests {
         }
     }
 
-    fn hold_one(held: &HeldSteps, id: StepId, attempt: i32) -> Hold {
-        held.hold([(id, attempt)]).remove(0)
+    fn attempt(id: StepId, number: i32) -> Attempt {
+        Attempt {
+            id,
+            number,
+            msg_id: 1,
+        }
+    }
+
+    fn hold_one(held: &HeldSteps, id: StepId, number: i32) -> Hold {
+        held.hold([attempt(id, number)]).remove(0)
     }
 
     #[test]
@@ -195,7 +234,7 @@ mod tests {
         let _hold = hold_one(&held, step(1, 1), 1);
 
         assert_eq!(held.to_extend(), [(step(1, 1), 1)]);
-        held.release([(step(1, 1), 1)]);
+        held.release([attempt(step(1, 1), 1)]);
         assert!(held.to_extend().is_empty());
     }
 
@@ -206,8 +245,25 @@ mod tests {
         let _second = hold_one(&held, step(1, 1), 2);
 
         assert_eq!(first.abort.try_recv(), Ok(Abort::Stale));
-        held.release([(step(1, 1), 1)]);
-        assert!(held.holds(step(1, 1), 2));
+        held.release([attempt(step(1, 1), 1)]);
+        assert!(held.holds(attempt(step(1, 1), 2)));
+    }
+
+    #[test]
+    fn a_receipt_that_a_crash_gave_the_number_of_an_earlier_one_takes_its_place() {
+        let held = HeldSteps::default();
+        let mut undone = hold_one(&held, step(1, 1), 1);
+        let again = Attempt {
+            msg_id: 2,
+            ..attempt(step(1, 1), 1)
+        };
+
+        assert!(!held.holds(again));
+        let _hold = held.hold([again]);
+
+        assert_eq!(undone.abort.try_recv(), Ok(Abort::Stale));
+        held.release([attempt(step(1, 1), 1)]);
+        assert!(held.holds(again));
     }
 
     #[test]
@@ -229,13 +285,16 @@ mod tests {
         assert!(!held.abort(step(1, 1), 1));
         assert!(!held.cancel(step(1, 1), 1));
         assert_eq!(held.stop_all(), 0);
-        assert!(held.holds(step(1, 1), 1), "its outcome is not recorded yet");
+        assert!(
+            held.holds(attempt(step(1, 1), 1)),
+            "its outcome is not recorded yet"
+        );
     }
 
     #[tokio::test]
     async fn a_requested_check_is_about_the_named_tasks_and_made_once() {
         let held = HeldSteps::default();
-        let _holds = held.hold([(step(1, 1), 1), (step(2, 1), 1), (step(2, 2), 1)]);
+        let _holds = held.hold([step(1, 1), step(2, 1), step(2, 2)].map(|id| attempt(id, 1)));
 
         held.request_check([step(2, 1).task_uuid]);
         held.check_requested().await;

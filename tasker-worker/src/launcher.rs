@@ -13,7 +13,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::handler::AnyHandler;
 use crate::handlers::Handlers;
-use crate::held_steps::{HeldSteps, Hold};
+use crate::held_steps::{Attempt, HeldSteps, Hold};
 use crate::outcome::step_error;
 use crate::reporter::Report;
 use crate::step::Step;
@@ -93,8 +93,8 @@ impl Launcher {
             }
         }
         let count = started.len();
-        let names = started.iter().map(|(_, step)| (step.id, step.attempt));
-        let holds = self.running.held.hold(names);
+        let attempts = started.iter().map(|(_, step)| Attempt::from(step));
+        let holds = self.running.held.hold(attempts);
         for ((handler, step), hold) in started.into_iter().zip(holds) {
             let place = Place::new(self.running.clone());
             self.running.tasks.spawn(run(handler, step, hold, place));
@@ -113,11 +113,13 @@ impl Launcher {
     }
 
     fn decide(&mut self, step: ReceivedStep) -> Fate {
-        if let Some(kind) = &step.expired {
-            // The receipt renewed the lease, so what lost it during an outage can go on.
-            if kind == LEASE_EXPIRED && self.running.held.holds(step.id, step.attempt) {
-                return Fate::GoOn;
-            }
+        // The receipt renewed the lease, so what lost it during an outage can go on; and so can what
+        // was received before the server crashed and forgot about it.
+        let expired_as = step.expired.as_deref().unwrap_or(LEASE_EXPIRED);
+        if expired_as == LEASE_EXPIRED && self.running.held.holds(Attempt::from(&step)) {
+            return Fate::GoOn;
+        }
+        if step.expired.is_some() {
             return Fate::Tell(expired(step));
         }
         if let Some(report) = unreadable(&step) {
@@ -181,7 +183,7 @@ impl Place {
         let Some(handler) = running.handlers.get(&step.handler).cloned() else {
             return Some(release(step, true));
         };
-        let Some(hold) = running.held.hold([(step.id, step.attempt)]).pop() else {
+        let Some(hold) = running.held.hold([Attempt::from(&step)]).pop() else {
             return Some(release(step, false));
         };
         metrics().steps_received(1);
@@ -223,7 +225,7 @@ async fn run(handler: AnyHandler, received: ReceivedStep, hold: Hold, place: Pla
     );
     async move {
         let started = Instant::now();
-        let (id, attempt, msg_id) = (received.id, received.attempt, received.msg_id);
+        let attempt = Attempt::from(&received);
         let namespace = received.namespace.clone();
         let name = received.handler.clone();
         metrics().running_steps_changed(1);
@@ -233,14 +235,14 @@ async fn run(handler: AnyHandler, received: ReceivedStep, hold: Hold, place: Pla
         metrics().running_steps_changed(-1);
         metrics().step_ran(&name, started.elapsed());
         let Some(outcome) = outcome else {
-            place.running.held.release([(id, attempt)]);
+            place.running.held.release([attempt]);
             return place.free().await;
         };
         log(&name, &outcome);
         let report = StepReport {
-            id,
-            attempt,
-            msg_id,
+            id: attempt.id,
+            attempt: attempt.number,
+            msg_id: attempt.msg_id,
             namespace,
             outcome,
         };

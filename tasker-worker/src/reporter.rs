@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
 use crate::backoff::Backoff;
-use crate::held_steps::HeldSteps;
+use crate::held_steps::{Attempt, HeldSteps};
 use crate::launcher::{Completed, Place};
 use crate::outcome::step_error;
 use crate::supervisor::Supervised;
@@ -253,11 +253,7 @@ impl Reporter {
         }
         self.go_on(&part.reports, part.places, reported.continued)
             .await;
-        let ended = part
-            .reports
-            .iter()
-            .map(|report| (report.id, report.attempt));
-        self.held.release(ended);
+        self.held.release(part.reports.iter().map(Attempt::from));
         self.announcer.announce(announcements).await;
     }
 
@@ -314,11 +310,7 @@ impl Reporter {
         if part.is_substitute {
             error!(%error, "could not report an outcome; its lease will run out");
             self.go_on(&part.reports, part.places, Vec::new()).await;
-            let given_up = part
-                .reports
-                .iter()
-                .map(|report| (report.id, report.attempt));
-            self.held.release(given_up);
+            self.held.release(part.reports.iter().map(Attempt::from));
             return;
         }
         for report in &mut part.reports {

@@ -1,4 +1,4 @@
-//! What a worker tells of itself: metrics that are really fed, channels that are seen.
+//! The channels of a worker: sized by their keys, and safe at any size.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,49 +9,9 @@ mod world;
 
 use serde_json::json;
 use tasker_shared::channel::registry;
-use tasker_shared::state::TaskState;
-use tasker_shared::telemetry::render_prometheus;
 use tasker_testing::{PATIENCE, wait_until};
 use tasker_worker::Handlers;
 use world::World;
-
-#[tokio::test]
-async fn the_metrics_of_a_worker_are_fed_by_a_run() {
-    let mut world = World::create().await;
-    world.config.worker.max_refusals = 1;
-    world
-        .template(
-            "all",
-            "  - { name: good, handler: builtin.noop }
-  - { name: again, handler: builtin.fail, input: { times: 1 } }
-  - { name: bad, handler: builtin.fail, input: { retryable: false } }
-  - { name: unknown, handler: nobodys }",
-        )
-        .await;
-    let task = world.submit("all", json!({})).await;
-    let worker = world.start(Handlers::new());
-    world.run_to(task, TaskState::Error).await;
-    worker.drain().await;
-
-    let scraped = render_prometheus();
-    for sample in [
-        "tasker_steps_received_total 5",
-        "tasker_step_outcomes_total{outcome=\"complete\"} 2",
-        "tasker_step_outcomes_total{outcome=\"fail\"} 1",
-        "tasker_step_outcomes_total{outcome=\"retry\"} 1",
-        "tasker_step_duration_seconds_count{handler=\"builtin.noop\"} 1",
-        "tasker_steps_refused_total 1",
-        "tasker_worker_running_steps 0",
-        "tasker_worker_concurrency 0",
-        "tasker_wakeups_total{loop=\"worker_receive\",reason=\"start\"} 1",
-        "tasker_listener_connections_total{listener=\"worker\"} 1",
-    ] {
-        assert!(
-            scraped.lines().any(|line| line == sample),
-            "{sample}\n{scraped}"
-        );
-    }
-}
 
 #[tokio::test]
 async fn each_channel_of_a_worker_has_the_capacity_of_its_key() {

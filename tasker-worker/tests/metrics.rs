@@ -1,0 +1,52 @@
+//! The metrics of a worker. They belong to the process, so this test has one to itself.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod world;
+
+use serde_json::json;
+use tasker_shared::state::TaskState;
+use tasker_shared::telemetry::render_prometheus;
+use tasker_worker::Handlers;
+use world::World;
+
+#[tokio::test]
+async fn the_metrics_of_a_worker_are_fed_by_a_run() {
+    let mut world = World::create().await;
+    world.config.worker.max_refusals = 1;
+    world
+        .template(
+            "all",
+            "  - { name: good, handler: builtin.noop }
+  - { name: again, handler: builtin.fail, input: { times: 1 } }
+  - { name: bad, handler: builtin.fail, input: { retryable: false } }
+  - { name: unknown, handler: nobodys }",
+        )
+        .await;
+    let task = world.submit("all", json!({})).await;
+    let worker = world.start(Handlers::new());
+    world.run_to(task, TaskState::Error).await;
+    worker.drain().await;
+
+    let scraped = render_prometheus();
+    for sample in [
+        "tasker_steps_received_total 5",
+        "tasker_step_outcomes_total{outcome=\"complete\"} 2",
+        "tasker_step_outcomes_total{outcome=\"fail\"} 1",
+        "tasker_step_outcomes_total{outcome=\"retry\"} 1",
+        "tasker_step_duration_seconds_count{handler=\"builtin.noop\"} 1",
+        "tasker_steps_refused_total 1",
+        "tasker_worker_running_steps 0",
+        "tasker_worker_concurrency 0",
+        "tasker_wakeups_total{loop=\"worker_receive\",reason=\"start\"} 1",
+        "tasker_listener_connections_total{listener=\"worker\"} 1",
+    ] {
+        assert!(
+            scraped.lines().any(|line| line == sample),
+            "{sample}\n{scraped}"
+        );
+    }
+}
