@@ -21,6 +21,21 @@ as $$
     || '_' || p_event || coalesce('.' || p_namespace, '')
 $$;
 
+-- Keeps the triggers from announcing until tasker.announce is set back to what this answers. A
+-- clause of the functions would do the same, but only a superuser may write one for a setting of
+-- ours.
+create function tasker.be_silent()
+returns text
+language plpgsql
+as $$
+declare
+  v_before text := coalesce(current_setting('tasker.announce', true), '');
+begin
+  perform set_config('tasker.announce', 'off', true);
+  return v_before;
+end
+$$;
+
 -- What the announcement of ready tasks says: of one task all there is, of several only what they
 -- have in common and how many they are. Its length depends on no name or number but the
 -- namespace's, which has at most 29 characters, so it is far from the 8,000 bytes of a payload.

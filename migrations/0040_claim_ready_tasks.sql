@@ -22,10 +22,10 @@ set enable_hashjoin to off
 set enable_mergejoin to off
 set enable_sort to off
 set jit to off
-set tasker.announce to 'off'
 as $$
 #variable_conflict use_column
 declare
+  v_announce text := tasker.be_silent();
   v_now timestamptz;
   v_left int := p_limit;
   v_taken int;
@@ -177,5 +177,6 @@ begin
     v_left := v_left - cardinality(v_claimed_rows);
     exit when v_void = 0 or v_left = 0;
   end loop;
+  perform set_config('tasker.announce', v_announce, true);
 end
 $$;

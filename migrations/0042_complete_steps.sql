@@ -39,12 +39,12 @@ set enable_seqscan to off
 set enable_hashjoin to off
 set enable_mergejoin to off
 set jit to off
-set tasker.announce to 'off'
 as $$
 #variable_conflict use_column
 declare
   v_now timestamptz;
   v_moved tasker.moved;
+  v_announce text;
   v_freed record;
   v_positions int[];
   v_tasks uuid[];
@@ -130,6 +130,7 @@ begin
     where m.state = 'waiting_for_retry';
   end if;
 
+  v_announce := tasker.be_silent();
   select f.* into v_freed
   from (
     select array_agg(m.task_uuid) as tasks, array_agg(m.step_no) as steps,
@@ -150,6 +151,7 @@ begin
   v_moved.finished_tasks := tasker.count_active(
     v_tasks || v_freed.ready_tasks || v_freed.started_tasks, v_active, v_failed, p_worker, v_now
   );
+  perform set_config('tasker.announce', v_announce, true);
 
   for v_queue in
     select n.queue_name as name, array_agg(r.msg_id order by r.msg_id) as msg_ids

@@ -20,11 +20,11 @@ set enable_seqscan to off
 set enable_hashjoin to off
 set enable_mergejoin to off
 set jit to off
-set tasker.announce to 'off'
 as $$
 declare
   v_now timestamptz;
   v_moved tasker.moved;
+  v_announce text := tasker.be_silent();
   v_released record;
   v_group record;
 begin
@@ -96,6 +96,7 @@ begin
     v_released.ended, array_fill(-1, array[cardinality(v_released.ended)]), v_released.failed,
     p_worker, v_now
   );
+  perform set_config('tasker.announce', v_announce, true);
 
   v_moved.woken_queues := '{}';
   for v_group in

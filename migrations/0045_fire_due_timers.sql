@@ -15,7 +15,6 @@ set enable_seqscan to off
 set enable_hashjoin to off
 set enable_mergejoin to off
 set jit to off
-set tasker.announce to 'off'
 as $$
 declare
   v_now timestamptz := tasker.now();
@@ -24,10 +23,11 @@ declare
   v_due_ms bigint;
   v_visible boolean;
   v_clock timestamptz;
+  v_announce text;
 begin
   perform set_config('synchronous_commit', 'off', true);
-  if p_announce then
-    perform set_config('tasker.announce', 'on', true);
+  if not p_announce then
+    v_announce := tasker.be_silent();
   end if;
 
   with due as (
@@ -48,6 +48,9 @@ begin
     returning 1
   )
   select count(*) into fired from made_ready;
+  if v_announce is not null then
+    perform set_config('tasker.announce', v_announce, true);
+  end if;
 
   select ceil(extract(epoch from min(due_at) - v_now) * 1000) into next_due_ms from tasker.timers;
 

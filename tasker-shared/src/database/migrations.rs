@@ -4,6 +4,7 @@
 //! processes may do this at once: each step takes a lock and finds the work already done.
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::postgres::PgPoolOptions;
 
 use crate::database::Database;
 use crate::error::Error;
@@ -30,7 +31,14 @@ pub async fn migrate(database: &Database) -> Result<(), Error> {
     pgmq_notify::install(&pool)
         .await
         .map_err(|error| Error::Schema(format!("could not install the PGMQ functions: {error}")))?;
-    migrator().run(&pool).await.map_err(schema_error)
+    // A connection of its own: one on which a migration failed still holds the lock that keeps
+    // others out, and would go on to hold it in the pool.
+    let own = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(pool.connect_options().as_ref().clone());
+    let migrated = migrator().run(&own).await;
+    own.close().await;
+    migrated.map_err(schema_error)
 }
 
 /// Whether every migration of this program, and nothing unknown to it, is applied.
