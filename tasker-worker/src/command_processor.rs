@@ -20,11 +20,14 @@ use tracing::debug;
 
 use crate::backoff::Backoff;
 use crate::launcher::{Completed, Launcher};
-use crate::namespaces::{Namespaces, queue_name};
+use crate::namespaces::{Namespaces, Turn, queue_name};
 use crate::supervisor::Supervised;
 
 /// How many commands or completions are looked at as one.
 const BURST: usize = 1000;
+
+/// How much later a worker looks where others may know handlers that it lacks.
+const COURTESY: Duration = Duration::from_millis(100);
 
 /// What the worker is told to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub(crate) enum WakeReason {
     Capacity,
     /// The last look failed.
     Retry,
+    /// Others had time to look first.
+    Courtesy,
 }
 
 impl WakeReason {
@@ -69,6 +74,19 @@ impl WakeReason {
             Self::Backlog => "backlog",
             Self::Capacity => "capacity",
             Self::Retry => "retry",
+            Self::Courtesy => "courtesy",
+        }
+    }
+
+    /// Whose turn it is: what is announced or known to wait is for those who know the handlers.
+    const fn turn(self) -> Turn {
+        match self {
+            Self::Start | Self::Poll | Self::Retry | Self::Courtesy => Turn::Everybody,
+            Self::Connected
+            | Self::Notification
+            | Self::Namespace
+            | Self::Backlog
+            | Self::Capacity => Turn::Informed,
         }
     }
 }
@@ -99,6 +117,8 @@ pub(crate) struct CommandProcessor {
     refresh: bool,
     /// Until when nothing is tried, after a failure.
     pause_until: Option<Instant>,
+    /// When to look where others looked first.
+    courtesy_until: Option<Instant>,
     backoff: Backoff,
 }
 
@@ -123,6 +143,7 @@ impl CommandProcessor {
             wanted: Some(WakeReason::Start),
             refresh: true,
             pause_until: None,
+            courtesy_until: None,
             backoff: Backoff::new("receive steps"),
         }
     }
@@ -141,6 +162,8 @@ impl CommandProcessor {
         let mut commands = Vec::new();
         let mut completed = Vec::new();
         let pause_until = self.pause_until.unwrap_or_else(Instant::now);
+        let courteous = self.courtesy_until.is_some();
+        let courtesy_until = self.courtesy_until.unwrap_or_else(Instant::now);
         tokio::select! {
             () = self.shutdown.cancelled() => return false,
             _ = self.completions.recv_many(&mut completed, BURST) => self.completed(&completed),
@@ -153,6 +176,10 @@ impl CommandProcessor {
                 self.pause_until = None;
                 self.wanted = Some(WakeReason::Retry);
             }
+            () = sleep_until(courtesy_until), if courteous => {
+                self.courtesy_until = None;
+                self.wanted = Some(WakeReason::Courtesy);
+            }
         }
         for command in commands {
             self.take_note(command);
@@ -162,7 +189,10 @@ impl CommandProcessor {
 
     fn completed(&mut self, completed: &[Completed]) {
         self.free_up(completed);
-        if self.wanted.is_some() {
+        if self
+            .wanted
+            .is_some_and(|reason| reason.turn() == Turn::Informed)
+        {
             self.wanted = Some(WakeReason::Capacity);
         }
     }
@@ -204,7 +234,7 @@ impl CommandProcessor {
             return;
         };
         metrics().woke("worker_receive", reason.as_str());
-        match self.receive().await {
+        match self.receive(reason.turn()).await {
             Ok((limit, steps)) => {
                 self.backoff.succeeded();
                 if steps.len() >= limit && limit > 0 {
@@ -221,21 +251,25 @@ impl CommandProcessor {
     }
 
     /// Receives up to as many steps as there are places; returns that limit too.
-    async fn receive(&mut self) -> Result<(usize, Vec<ReceivedStep>), Error> {
+    async fn receive(&mut self, turn: Turn) -> Result<(usize, Vec<ReceivedStep>), Error> {
         if self.refresh || self.namespaces.is_empty() {
             self.refresh_namespaces().await?;
         }
-        if self.namespaces.is_empty() {
+        let now = Instant::now();
+        if turn == Turn::Informed && self.namespaces.yields(now) {
+            self.courtesy_until.get_or_insert(now + COURTESY);
+        }
+        let namespaces = self.namespaces.next_order(turn, now);
+        if namespaces.is_empty() {
             return Ok((0, Vec::new()));
         }
         let free = i32::try_from(self.free()).unwrap_or(i32::MAX);
         let limit = free.min(self.settings.batch_size);
-        let namespaces = self.namespaces.next_order();
         let Receiving { worker, lease, .. } = &self.settings;
         let steps = self
             .connection
             .call("receive_steps", async |connection| {
-                receive_steps(connection, namespaces, worker, limit, *lease).await
+                receive_steps(connection, &namespaces, worker, limit, *lease).await
             })
             .await?;
         metrics().steps_received(steps.len() as u64);
@@ -260,7 +294,11 @@ impl CommandProcessor {
         if self.shutdown.is_cancelled() {
             self.launcher.give_back(steps);
         } else {
-            self.running += self.launcher.launch(steps);
+            let launched = self.launcher.launch(steps);
+            self.running += launched.started;
+            for namespace in launched.refused_in {
+                self.namespaces.yield_in(namespace, Instant::now());
+            }
         }
     }
 }

@@ -65,8 +65,19 @@ enum Fate {
     Start(AnyHandler, ReceivedStep),
     /// It runs already, in this very worker.
     GoOn,
+    /// It goes back, for a worker that knows its handler.
+    Refuse(ReceivedStep),
     /// There is something to tell the database.
     Tell(Report),
+}
+
+/// What became of received steps.
+#[derive(Debug, Default)]
+pub(crate) struct Launched {
+    /// How many run.
+    pub(crate) started: usize,
+    /// The namespaces of those that had to be refused.
+    pub(crate) refused_in: HashSet<String>,
 }
 
 impl Launcher {
@@ -81,14 +92,19 @@ impl Launcher {
         &self.running.held
     }
 
-    /// Starts what can be started, and returns how many that is; reports or gives back the rest.
-    pub(crate) fn launch(&mut self, received: Vec<ReceivedStep>) -> usize {
+    /// Starts what can be started; reports or gives back the rest.
+    pub(crate) fn launch(&mut self, received: Vec<ReceivedStep>) -> Launched {
         let mut started = Vec::with_capacity(received.len());
         let mut told = Vec::new();
+        let mut refused_in = HashSet::new();
         for step in received {
             match self.decide(step) {
                 Fate::Start(handler, step) => started.push((handler, step)),
                 Fate::GoOn => {}
+                Fate::Refuse(step) => {
+                    refused_in.insert(step.namespace.clone());
+                    told.push(release(step, true));
+                }
                 Fate::Tell(report) => told.push(report),
             }
         }
@@ -100,7 +116,10 @@ impl Launcher {
             self.running.tasks.spawn(run(handler, step, hold, place));
         }
         self.tell(told);
-        count
+        Launched {
+            started: count,
+            refused_in,
+        }
     }
 
     /// Gives steps back that were received and will not be started.
@@ -129,7 +148,7 @@ impl Launcher {
             return Fate::Start(handler.clone(), step);
         }
         self.warn_of(&step);
-        Fate::Tell(release(step, true))
+        Fate::Refuse(step)
     }
 
     fn warn_of(&mut self, step: &ReceivedStep) {
