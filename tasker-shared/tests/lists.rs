@@ -1,0 +1,606 @@
+//! What operators and clients see: a task with its steps, lists, histories, queues.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use support::{DIAMOND, LEASE, SINGLE, WORKER, World, complete, fail, new_task, report, retry};
+use tasker_shared::ids::{StepId, TaskUuid};
+use tasker_shared::operator::{self, Settlement};
+use tasker_shared::queues::{self, QueueSummary};
+use tasker_shared::readiness;
+use tasker_shared::state::{StepState, TaskState};
+use tasker_shared::steps::{self, ReleasedStep, StepOutcome};
+use tasker_shared::tasks::{self, TaskFilter, TaskSummary};
+
+const LINEAR: &[(&str, &[&str])] = &[("first", &[]), ("second", &["first"])];
+
+async fn status(world: &mut World, task: TaskUuid) -> String {
+    world.task(task).await.execution_status
+}
+
+/// What the execution context counts, by name.
+async fn context(world: &mut World, task: TaskUuid) -> Value {
+    let mut counts: Value = world
+        .value(format!(
+            "select to_jsonb(c) from tasker.get_task_execution_context('{task}') c"
+        ))
+        .await;
+    let counts = counts.as_object_mut().unwrap();
+    assert_eq!(counts.remove("task_uuid"), Some(json!(task)));
+    counts.retain(|_, count| *count != json!(0));
+    Value::Object(counts.clone())
+}
+
+fn filter() -> TaskFilter {
+    TaskFilter {
+        limit: 100,
+        ..TaskFilter::default()
+    }
+}
+
+async fn list(world: &mut World, filter: &TaskFilter) -> Vec<TaskSummary> {
+    tasks::list_tasks(&mut world.connection, filter)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_execution_status_follows_a_task_through_all_it_can_go_through() {
+    let mut world = World::new().await;
+    world.template("t", DIAMOND).await;
+    let task = world.submit("t").await;
+    assert_eq!(
+        context(&mut world, task).await,
+        json!({
+            "total_steps": 4, "pending_steps": 4, "ready_steps": 1,
+            "execution_status": "has_ready_steps",
+        })
+    );
+
+    world.claim().await;
+    assert_eq!(status(&mut world, task).await, "processing");
+    let first = world.receive().await.remove(0);
+    assert_eq!(
+        context(&mut world, task).await,
+        json!({
+            "total_steps": 4, "pending_steps": 3, "in_progress_steps": 1,
+            "execution_status": "processing",
+        })
+    );
+
+    world.report(&[retry(&first)]).await;
+    assert_eq!(
+        context(&mut world, task).await,
+        json!({
+            "total_steps": 4, "pending_steps": 3, "waiting_for_retry_steps": 1,
+            "execution_status": "waiting",
+        })
+    );
+
+    operator::retry_step(&mut world.connection, task, "a", "me", None)
+        .await
+        .unwrap();
+    let first = world.start_one().await;
+    world.report(&[complete(&first)]).await;
+    world.claim().await;
+    let branches = world.receive().await;
+    world
+        .report(&[fail(&branches[0]), complete(&branches[1])])
+        .await;
+    assert_eq!(
+        context(&mut world, task).await,
+        json!({
+            "total_steps": 4, "pending_steps": 1, "completed_steps": 2, "failed_steps": 1,
+            "execution_status": "blocked_by_failures",
+        })
+    );
+
+    let skip = Settlement::Skip(json!(null));
+    operator::settle_step(&mut world.connection, task, "b", &skip, "me", None)
+        .await
+        .unwrap();
+    assert_eq!(status(&mut world, task).await, "has_ready_steps");
+    world.run_all().await;
+    assert_eq!(
+        context(&mut world, task).await,
+        json!({ "total_steps": 4, "completed_steps": 4, "execution_status": "all_complete" })
+    );
+}
+
+#[tokio::test]
+async fn the_execution_status_of_a_cancelled_task_tells_whether_something_still_runs() {
+    let mut world = World::new().await;
+    world.template("t", LINEAR).await;
+    let task = world.submit("t").await;
+    let step = world.start_one().await;
+    operator::cancel_task(&mut world.connection, task, "me", None)
+        .await
+        .unwrap();
+
+    assert_eq!(status(&mut world, task).await, "processing");
+    world.report(&[complete(&step)]).await;
+
+    assert_eq!(
+        context(&mut world, task).await,
+        json!({
+            "total_steps": 2, "completed_steps": 1, "cancelled_steps": 1,
+            "execution_status": "cancelled",
+        })
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_task_is_nothing_everywhere() {
+    let mut world = World::new().await;
+    let unknown = TaskUuid("01890a5d-ac96-774b-bcce-b302099a0000".parse().unwrap());
+
+    let connection = &mut world.connection;
+    assert!(
+        tasks::get_task(connection, unknown)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(
+        tasks::task_is_terminal(connection, unknown).await.unwrap(),
+        None
+    );
+    assert!(
+        tasks::task_history(connection, unknown)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        tasks::ended_tasks(connection, &[unknown])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let contexts: i64 = world
+        .value(format!(
+            "select count(*) from tasker.get_task_execution_context('{unknown}')"
+        ))
+        .await;
+    assert_eq!(contexts, 0);
+}
+
+#[tokio::test]
+async fn a_task_is_shown_with_everything_that_is_known_of_it() {
+    let mut world = World::new().await;
+    world.template("t", DIAMOND).await;
+    let task = world
+        .submit_with("t", |task| {
+            task.context = json!({ "order_id": 7 });
+            task.priority = 3;
+            task.idempotency_key = Some("k".to_owned());
+        })
+        .await;
+    let first = world.start_one().await;
+    world.report(&[complete(&first)]).await;
+    world.claim().await;
+    let branches = world.receive().await;
+    world.report(&[retry(&branches[0])]).await;
+
+    let shown: Value = world
+        .value(format!("select tasker.get_task('{task}')"))
+        .await;
+
+    let keys = shown.as_object().unwrap().keys().map(String::as_str);
+    assert_eq!(
+        keys.collect::<BTreeSet<_>>(),
+        BTreeSet::from([
+            "task_uuid",
+            "namespace",
+            "name",
+            "version",
+            "state",
+            "priority",
+            "context",
+            "idempotency_key",
+            "reason",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "execution_status",
+            "steps",
+        ])
+    );
+    let keys = shown["steps"][0]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str);
+    assert_eq!(
+        keys.collect::<BTreeSet<_>>(),
+        BTreeSet::from([
+            "name",
+            "step_uuid",
+            "state",
+            "handler",
+            "depends_on",
+            "attempts",
+            "max_attempts",
+            "result",
+            "error",
+            "worker",
+            "enqueued_at",
+            "started_at",
+            "finished_at",
+            "retry_at",
+        ])
+    );
+
+    let shown = world.task(task).await;
+    assert_eq!(shown.summary.state, TaskState::InProgress);
+    assert_eq!(
+        (shown.summary.priority, shown.context),
+        (3, json!({ "order_id": 7 }))
+    );
+    assert_eq!(shown.idempotency_key.as_deref(), Some("k"));
+    assert!(shown.summary.started_at.is_some() && shown.summary.finished_at.is_none());
+    let names = shown.steps.iter().map(|step| step.name.as_str());
+    assert_eq!(names.collect::<Vec<_>>(), ["a", "b", "c", "d"]);
+    for (step, step_no) in shown.steps.iter().zip(1..) {
+        let id = StepId {
+            task_uuid: task,
+            step_no,
+        };
+        assert_eq!(step.step_uuid, id.step_uuid());
+    }
+    let [a, b, c, d] = shown.steps.as_slice() else {
+        panic!("four steps");
+    };
+    assert_eq!(a.state, StepState::Complete);
+    assert_eq!(a.result, Some(json!({ "done": "a" })));
+    assert_eq!((a.attempts, a.worker.as_deref()), (1, Some(WORKER)));
+    assert!(a.enqueued_at <= a.started_at && a.started_at <= a.finished_at);
+    assert_eq!(b.state, StepState::WaitingForRetry);
+    assert_eq!(b.error.as_ref().unwrap()["kind"], "handler_failed");
+    assert!(b.retry_at > b.started_at && b.finished_at.is_none());
+    assert_eq!((c.state, c.max_attempts), (StepState::InProgress, 3));
+    assert!(c.finished_at.is_none() && c.result.is_none() && c.retry_at.is_none());
+    assert_eq!((d.state, d.attempts), (StepState::Pending, 0));
+    assert_eq!(d.depends_on, ["b", "c"]);
+    assert!(d.enqueued_at.is_none() && d.worker.is_none());
+}
+
+#[tokio::test]
+async fn a_null_result_is_shown_as_a_result() {
+    let mut world = World::new().await;
+    world.template("t", SINGLE).await;
+    let task = world.submit("t").await;
+    let step = world.start_one().await;
+    world
+        .report(&[report(&step, StepOutcome::Complete(json!(null)))])
+        .await;
+
+    let stored: String = world.value("select result::text from tasker.steps").await;
+
+    assert_eq!(stored, "null");
+    assert_eq!(world.step_state(task, "only").await, StepState::Complete);
+}
+
+#[tokio::test]
+async fn the_reason_of_an_operator_is_shown_on_the_task() {
+    let mut world = World::new().await;
+    world.template("t", SINGLE).await;
+    let cancelled = world.submit("t").await;
+    operator::cancel_task(&mut world.connection, cancelled, "me", Some("stop"))
+        .await
+        .unwrap();
+    let resolved = world.submit("t").await;
+    let step = world.start_one().await;
+    world.report(&[fail(&step)]).await;
+    operator::resolve_task(&mut world.connection, resolved, "me", Some("paid by hand"))
+        .await
+        .unwrap();
+
+    assert_eq!(world.task(cancelled).await.reason.as_deref(), Some("stop"));
+    let resolved = world.task(resolved).await;
+    assert_eq!(resolved.reason.as_deref(), Some("paid by hand"));
+    assert_eq!(resolved.summary.state, TaskState::ResolvedManually);
+}
+
+#[tokio::test]
+async fn pages_show_every_task_once_the_latest_first() {
+    let mut world = World::new().await;
+    world.template("t", SINGLE).await;
+    let submitted = tasks::submit_tasks(&mut world.connection, &vec![new_task("t"); 25])
+        .await
+        .unwrap();
+    let mut expected = submitted
+        .iter()
+        .map(|submitted| submitted.task_uuid)
+        .collect::<Vec<_>>();
+    expected.sort_unstable_by(|a, b| b.cmp(a));
+
+    let mut shown = Vec::new();
+    let mut pages = 0;
+    let mut page = TaskFilter {
+        limit: 10,
+        ..TaskFilter::default()
+    };
+    loop {
+        let tasks = list(&mut world, &page).await;
+        let Some(last) = tasks.last() else { break };
+        pages += 1;
+        page.before = Some(last.task_uuid);
+        shown.extend(tasks.iter().map(|task| task.task_uuid));
+        // What is submitted meanwhile does not shift the pages.
+        world.submit("t").await;
+    }
+
+    assert_eq!(shown, expected);
+    assert_eq!(pages, 3);
+}
+
+/// One task in each of several states, in two namespaces.
+async fn with_tasks_of_every_sort(world: &mut World) -> [TaskUuid; 5] {
+    world.template("one", SINGLE).await;
+    world.template("two", SINGLE).await;
+    world
+        .apply(json!({
+            "namespace": "other", "name": "one", "version": "1.0.0",
+            "steps": [{ "name": "only", "handler": "h" }],
+        }))
+        .await;
+    let complete_one = world.submit("one").await;
+    let step = world.start_one().await;
+    world.report(&[complete(&step)]).await;
+    let failed_one = world.submit("one").await;
+    let step = world.start_one().await;
+    world.report(&[fail(&step)]).await;
+    let running_two = world.submit("two").await;
+    world.start_one().await;
+    let cancelled_other = world
+        .submit_with("one", |task| task.namespace = "other".into())
+        .await;
+    operator::cancel_task(&mut world.connection, cancelled_other, "me", None)
+        .await
+        .unwrap();
+    let pending_two = world.submit("two").await;
+    [
+        complete_one,
+        failed_one,
+        running_two,
+        cancelled_other,
+        pending_two,
+    ]
+}
+
+#[tokio::test]
+async fn lists_are_restricted_by_namespace_name_and_state_in_any_combination() {
+    let mut world = World::new().await;
+    let all = with_tasks_of_every_sort(&mut world).await;
+    let sorts = [
+        ("test", "one", TaskState::Complete),
+        ("test", "one", TaskState::Error),
+        ("test", "two", TaskState::InProgress),
+        ("other", "one", TaskState::Cancelled),
+        ("test", "two", TaskState::Pending),
+    ];
+    let states = TaskState::ALL.iter().copied().map(Some);
+    let states = states.chain([None]).collect::<Vec<_>>();
+
+    for namespace in [None, Some("test"), Some("other"), Some("absent")] {
+        for name in [None, Some("one"), Some("two"), Some("absent")] {
+            for state in &states {
+                let found = list(
+                    &mut world,
+                    &TaskFilter {
+                        namespace: namespace.map(str::to_owned),
+                        name: name.map(str::to_owned),
+                        state: *state,
+                        ..filter()
+                    },
+                )
+                .await;
+                let found = found.iter().map(|task| task.task_uuid);
+                let expected = all.iter().zip(sorts).rev().filter(|(_, sort)| {
+                    namespace.is_none_or(|namespace| namespace == sort.0)
+                        && name.is_none_or(|name| name == sort.1)
+                        && state.is_none_or(|state| state == sort.2)
+                });
+                assert_eq!(
+                    found.collect::<Vec<_>>(),
+                    expected.map(|(task, _)| *task).collect::<Vec<_>>(),
+                    "{namespace:?} {name:?} {state:?}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_goes_on_after_a_task_whatever_it_is_restricted_by() {
+    let mut world = World::new().await;
+    world.template("t", SINGLE).await;
+    let mut failed = Vec::new();
+    for _ in 0..4 {
+        failed.push(world.submit("t").await);
+        let step = world.start_one().await;
+        world.report(&[fail(&step)]).await;
+    }
+    for (name, state) in [
+        (None, None),
+        (Some("t"), None),
+        (None, Some(TaskState::Error)),
+        (Some("t"), Some(TaskState::Error)),
+    ] {
+        let found = list(
+            &mut world,
+            &TaskFilter {
+                name: name.map(str::to_owned),
+                state,
+                before: Some(failed[2]),
+                ..filter()
+            },
+        )
+        .await;
+        let found = found.iter().map(|task| task.task_uuid);
+        assert_eq!(found.collect::<Vec<_>>(), [failed[1], failed[0]]);
+    }
+}
+
+#[tokio::test]
+async fn a_history_tells_every_move_in_order_with_who_and_why() {
+    let mut world = World::new().await;
+    world.template("t", SINGLE).await;
+    let task = world.submit("t").await;
+    let step = world.start_one().await;
+    world.report(&[fail(&step)]).await;
+    operator::retry_step(&mut world.connection, task, "only", "ann", Some("fixed"))
+        .await
+        .unwrap();
+    world.run_all().await;
+
+    let history = tasks::task_history(&mut world.connection, task)
+        .await
+        .unwrap();
+
+    let told = history
+        .iter()
+        .map(|move_| {
+            let step = move_.step_name.as_deref().unwrap_or("task");
+            let attempt = move_
+                .attempt
+                .map_or(String::new(), |attempt| format!(" {attempt}"));
+            let actor = move_.actor.as_deref().unwrap();
+            let reason = move_.reason.as_deref().unwrap_or("");
+            format!("{step}{attempt}: {} by {actor} {reason}", move_.to_state)
+        })
+        .collect::<Vec<_>>();
+    let orchestrator = "orchestrator-1";
+    assert_eq!(
+        told,
+        [
+            format!("task: in_progress by {orchestrator} "),
+            format!("only 0: enqueued by {orchestrator} "),
+            format!("only 1: in_progress by {WORKER} "),
+            format!("only 1: error by {WORKER} no"),
+            format!("task: error by {WORKER} "),
+            "task: in_progress by ann fixed".to_owned(),
+            "only 1: pending by ann fixed".to_owned(),
+            format!("only 1: enqueued by {orchestrator} "),
+            format!("only 2: in_progress by {WORKER} "),
+            format!("only 2: complete by {WORKER} "),
+            format!("task: complete by {WORKER} "),
+        ]
+    );
+    assert!(history.is_sorted_by_key(|move_| move_.at));
+}
+
+#[tokio::test]
+async fn queues_tell_what_lies_in_them() {
+    let mut world = World::new().await;
+    world.template("t", SINGLE).await;
+    world
+        .apply(json!({
+            "namespace": "idle", "name": "t", "version": "1.0.0",
+            "steps": [{ "name": "only", "handler": "h" }],
+        }))
+        .await;
+    for _ in 0..3 {
+        world.submit("t").await;
+    }
+    world.claim().await;
+    let namespaces = ["test".to_owned()];
+    let connection = &mut world.connection;
+    let received = steps::receive_steps(connection, &namespaces, WORKER, 2, LEASE)
+        .await
+        .unwrap();
+    let refused = ReleasedStep {
+        id: received[0].id,
+        attempt: received[0].attempt,
+        msg_id: received[0].msg_id,
+        namespace: "test".to_owned(),
+        refused: true,
+    };
+    steps::release_steps(connection, WORKER, &[refused], Duration::ZERO, 9)
+        .await
+        .unwrap();
+
+    let listed = queues::list_queues(connection).await.unwrap();
+    let names = queues::list_namespaces(connection).await.unwrap();
+
+    assert_eq!(names, ["idle", "test"]);
+    let told = listed.iter().map(|queue| {
+        let QueueSummary {
+            namespace,
+            queue_name,
+            length,
+            visible,
+            refusals,
+            ..
+        } = queue;
+        (
+            namespace.as_str(),
+            queue_name.as_str(),
+            *length,
+            *visible,
+            *refusals,
+        )
+    });
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            ("idle", "worker_idle_queue", 0, 0, 0),
+            ("test", "worker_test_queue", 3, 2, 1),
+        ]
+    );
+    assert_eq!(listed[0].oldest_message_age_seconds, None);
+    assert!(listed[1].oldest_message_age_seconds.unwrap() >= 0.0);
+}
+
+#[tokio::test]
+async fn tasks_that_ended_are_told_from_those_that_run() {
+    let mut world = World::new().await;
+    let all = with_tasks_of_every_sort(&mut world).await;
+
+    let mut ended = tasks::ended_tasks(&mut world.connection, &all)
+        .await
+        .unwrap();
+
+    ended.sort_unstable();
+    assert_eq!(ended, [all[0], all[1], all[3]]);
+    for task in all {
+        let terminal = tasks::task_is_terminal(&mut world.connection, task).await;
+        assert_eq!(terminal.unwrap(), Some(ended.contains(&task)));
+    }
+}
+
+#[tokio::test]
+async fn ready_tasks_are_found_by_urgency_and_age() {
+    let mut world = World::new().await;
+    world.template("t", &[("a", &[]), ("b", &[])]).await;
+    let low = world.submit("t").await;
+    let high = world.submit_with("t", |task| task.priority = 9).await;
+    world.advance(Duration::from_secs(10)).await;
+
+    let found = readiness::find_ready_tasks(&mut world.connection, Duration::from_secs(5), 10)
+        .await
+        .unwrap();
+    let older = readiness::find_ready_tasks(&mut world.connection, Duration::from_mins(1), 10)
+        .await
+        .unwrap();
+
+    let told = found
+        .iter()
+        .map(|task| (task.task_uuid, task.ready_steps, task.namespace.as_str()));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [(high, 2, "test"), (low, 2, "test")]
+    );
+    assert!(found.iter().all(|task| task.ready_for_ms >= 9_000.0));
+    assert!(older.is_empty());
+    let in_view: i64 = world
+        .value("select count(*) from tasker.tasker_ready_tasks")
+        .await;
+    assert_eq!(in_view, 2);
+}
