@@ -3,16 +3,18 @@
 --
 -- Where p_handlers is given, a satisfied step with a message in p_msg_ids hands that message on to
 -- one of its ready dependents whose handler is among them: that one starts at once, in the hands of
--- p_worker, as if it had gone through the queue. Not so where something more urgent is ready.
+-- p_worker, as if it had gone through the queue. Not so where something more urgent is ready. The
+-- message keeps its lease; where a timeout is shorter than p_lease_ms, lease_ms tells its new length.
 --
 -- Answers the task of each step that became ready, and the steps that were started, each with the
 -- step that it followed. In plpgsql because that keeps its plans for the session.
 create function tasker.free_dependents(
   p_task_uuids uuid[], p_step_nos int[], p_template_ids int[], p_now timestamptz,
   p_worker text default null, p_msg_ids bigint[] default null, p_handlers text[] default null,
+  p_lease_ms bigint default null,
   out ready_tasks uuid[],
   out started_tasks uuid[], out started_steps int[], out started_msgs bigint[],
-  out followed_steps int[]
+  out followed_steps int[], out lease_ms bigint[]
 )
 language plpgsql
 as $$
@@ -29,7 +31,8 @@ begin
   with freed as (
     select d.task_uuid, e.step_no, count(*)::int as parents,
       min(d.step_no) filter (where d.msg_id is not null) as parent_no,
-      (array_agg(d.msg_id order by d.step_no) filter (where d.msg_id is not null))[1] as msg_id
+      (array_agg(d.msg_id order by d.step_no) filter (where d.msg_id is not null))[1] as msg_id,
+      min(ts.timeout_ms) as timeout_ms
     from unnest(p_task_uuids, p_step_nos, p_template_ids, p_msg_ids)
       as d(task_uuid, step_no, template_id, msg_id)
     join tasker.template_steps ts on ts.template_id = d.template_id and ts.step_no = d.step_no
@@ -41,7 +44,9 @@ begin
       f.msg_id is not null and t.state = 'in_progress'
         and (v_urgent is null or t.priority >= v_urgent)
         and s.waiting_on = f.parents and s.state = 'pending'
-        and ts.handler = any(p_handlers) as may_start
+        and ts.handler = any(p_handlers) as may_start,
+      case when least(f.timeout_ms, ts.timeout_ms) + tasker.timeout_grace_ms() < p_lease_ms
+        then least(ts.timeout_ms + tasker.timeout_grace_ms(), p_lease_ms) end as lease_ms
     from freed f
     join tasker.steps s on s.task_uuid = f.task_uuid and s.step_no = f.step_no
     join tasker.tasks t on t.task_uuid = f.task_uuid
@@ -64,7 +69,7 @@ begin
     from chosen c
     where s.task_uuid = c.task_uuid and s.step_no = c.step_no
     returning s.task_uuid, s.step_no, s.template_id, s.attempt, s.msg_id, c.parent_no, c.priority,
-      c.is_ready, coalesce(c.starts, false) as starts
+      c.lease_ms, c.is_ready, coalesce(c.starts, false) as starts
   ), logged as (
     insert into tasker.step_transitions
       (task_uuid, at, step_no, attempt, from_state, to_state, actor)
@@ -88,8 +93,9 @@ begin
     coalesce(array_agg(c.task_uuid) filter (where c.starts), '{}'),
     coalesce(array_agg(c.step_no) filter (where c.starts), '{}'),
     coalesce(array_agg(c.msg_id) filter (where c.starts), '{}'),
-    coalesce(array_agg(c.parent_no) filter (where c.starts), '{}')
-  into ready_tasks, started_tasks, started_steps, started_msgs, followed_steps
+    coalesce(array_agg(c.parent_no) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.lease_ms) filter (where c.starts), '{}')
+  into ready_tasks, started_tasks, started_steps, started_msgs, followed_steps, lease_ms
   from counted c;
 end
 $$;

@@ -9,8 +9,9 @@
 -- Silent: the caller announces what the answer tells once it has committed.
 --
 -- Continuation: an outcome whose element of p_continue is true may hand its message on to a ready
--- dependent whose handler is among p_handlers. That step starts in the same transaction, under a
--- lease of p_lease_ms, in the hands of the same worker; see tasker.free_dependents. The first row
+-- dependent whose handler is among p_handlers. That step starts in the same transaction, on the
+-- lease of that message, in the hands of the same worker, whose leases are p_lease_ms long; see
+-- tasker.free_dependents. The caller continues only while most of the lease is left. The first row
 -- of the answer tells what was brought about, each further row is a step that was started.
 create function tasker.complete_steps(
   p_worker text,
@@ -141,7 +142,7 @@ begin
     where m.state = 'complete'
   ) done,
   tasker.free_dependents(
-    done.tasks, done.steps, done.templates, v_now, p_worker, done.msgs, p_handlers
+    done.tasks, done.steps, done.templates, v_now, p_worker, done.msgs, p_handlers, p_lease_ms
   ) f;
   v_moved.ready_tasks := v_freed.ready_tasks;
 
@@ -172,26 +173,19 @@ begin
     return;
   end if;
 
-  -- The message keeps the lease it has, unless that could end before the new step's would.
   for v_queue in
-    select n.queue_name as name, least(p_lease_ms, c.timeout_ms + tasker.timeout_grace_ms()) as ms,
-      array_agg(f.msg_id order by f.msg_id) as msg_ids
-    from unnest(
-      v_freed.started_tasks, v_freed.started_steps, v_freed.started_msgs, v_freed.followed_steps
-    ) as f(task_uuid, step_no, msg_id, parent_no)
-    join tasker.steps s on s.task_uuid = f.task_uuid and s.step_no = f.parent_no
-    join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = f.parent_no
-    join tasker.template_steps c on c.template_id = s.template_id and c.step_no = f.step_no
-    join tasker.templates t on t.template_id = s.template_id
+    select n.queue_name as name, f.lease_ms, array_agg(f.msg_id order by f.msg_id) as msg_ids
+    from unnest(v_freed.started_tasks, v_freed.started_msgs, v_freed.lease_ms)
+      as f(task_uuid, msg_id, lease_ms)
+    join tasker.tasks k on k.task_uuid = f.task_uuid
+    join tasker.templates t on t.template_id = k.template_id
     join tasker.namespaces n on n.namespace = t.namespace
-    where c.timeout_ms + tasker.timeout_grace_ms() < p_lease_ms
-      or s.started_at + (ts.timeout_ms + tasker.timeout_grace_ms()) * interval '1 ms'
-        < v_now + p_lease_ms * interval '0.667 ms'
+    where f.lease_ms is not null
     group by 1, 2
     order by 1, 2
   loop
     perform pgmq.set_vt(
-      v_queue.name, v_queue.msg_ids, clock_timestamp() + v_queue.ms * interval '1 ms'
+      v_queue.name, v_queue.msg_ids, clock_timestamp() + v_queue.lease_ms * interval '1 ms'
     );
   end loop;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tasker_shared::channel::{Closed, Sender};
 use tasker_shared::steps::{ReceivedStep, ReleasedStep, StepOutcome, StepReport};
@@ -21,6 +21,9 @@ use crate::step_runner;
 
 /// Kind of a failure because the lease ran out while the attempt may still have been alive.
 const LEASE_EXPIRED: &str = "lease_expired";
+
+/// A step follows another on the same message while no more than one part of its lease is over.
+const LEASE_PARTS: u32 = 3;
 
 /// How many unknown handlers are warned of by name; the metric counts all.
 const UNKNOWN_HANDLERS_NAMED: usize = 1000;
@@ -45,6 +48,7 @@ pub(crate) struct Running {
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
     pub(crate) max_result_bytes: usize,
+    pub(crate) lease: Duration,
     /// How many steps may follow one another without a trip through the queue.
     pub(crate) continuation_limit: u32,
 }
@@ -53,6 +57,8 @@ pub(crate) struct Running {
 /// goes with the outcome to the reporter, who gives it to the next step or frees it.
 pub(crate) struct Place {
     running: Running,
+    /// When the message was received that the steps in this place run on.
+    since: Instant,
     /// Steps that followed the one that came from the queue.
     followed: u32,
     /// Whether the outcome it goes with may be followed by a dependent.
@@ -183,6 +189,7 @@ impl Place {
     fn new(running: Running) -> Self {
         Self {
             running,
+            since: Instant::now(),
             followed: 0,
             may_continue: false,
         }
@@ -222,6 +229,7 @@ impl Place {
         }
         self.may_continue = matches!(report.outcome, StepOutcome::Complete(_))
             && self.followed < running.continuation_limit
+            && self.since.elapsed() < running.lease / LEASE_PARTS
             && !running.shutdown.is_cancelled();
         let report = Report::Outcome(report, Some(self));
         if let Err(Closed(Report::Outcome(_, Some(place)))) = running.reports.send(report).await {

@@ -159,6 +159,7 @@ impl Start<'_> {
             tasks: self.tasks.clone(),
             shutdown: self.shutdown.clone(),
             max_result_bytes: config.max_result_bytes,
+            lease: config.lease(),
             continuation_limit: config.continuation_limit,
         };
         let subscriptions =
