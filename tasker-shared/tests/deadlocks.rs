@@ -17,7 +17,7 @@ use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::readiness;
 use tasker_shared::state::TaskState;
-use tasker_shared::steps::{self, ReceivedStep, ReleasedStep, StepOutcome};
+use tasker_shared::steps::{self, Continuation, ReceivedStep, ReleasedStep, StepOutcome};
 use tasker_shared::tasks;
 
 fn release(step: &ReceivedStep, refused: bool) -> ReleasedStep {
@@ -401,10 +401,17 @@ impl Actor {
                 report(step, outcome)
             })
             .collect::<Vec<_>>();
-        let reported = steps::complete_steps(&mut self.connection, &self.name, &reports)
-            .await
-            .unwrap();
+        let continuation = Continuation {
+            may_continue: reports.iter().map(|_| self.random.bool()).collect(),
+            handlers: &["builtin.noop".to_owned()],
+            lease: LEASE,
+        };
+        let reported =
+            steps::complete_and_continue(&mut self.connection, &self.name, &reports, &continuation)
+                .await
+                .unwrap();
         assert_eq!(reported.stale, Vec::<usize>::new(), "no lease ran out");
+        self.held.extend(reported.continued);
     }
 
     async fn operate(&mut self, tasks: &[TaskUuid]) {
