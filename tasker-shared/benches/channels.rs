@@ -17,7 +17,7 @@ use tasker_shared::{
 use tokio::runtime::{Builder, Runtime};
 
 /// Messages of one measurement: some tens of milliseconds.
-const MESSAGES: u64 = 300_000;
+const MESSAGES: u32 = 300_000;
 const ROUNDS: usize = 31;
 /// How much slower than plain tokio our channels may be.
 const ALLOWED: f64 = 1.10;
@@ -41,7 +41,7 @@ enum Kind {
 macro_rules! measure {
     ($ends:expr, $producers:expr) => {{
         let (sender, mut receiver) = $ends;
-        let each = MESSAGES / $producers;
+        let each = u64::from(MESSAGES) / $producers;
         let start = Instant::now();
         for _ in 0..$producers {
             let sender = sender.clone();
@@ -103,7 +103,7 @@ fn compare(runtime: &Runtime, kind: Kind, producers: u64, rounds: usize) -> Figu
     let nanos = |kind| {
         let run = runtime.spawn(one_run(kind, producers, capacity));
         let time = runtime.block_on(run).expect("a run does not panic");
-        time.as_secs_f64() * 1e9 / MESSAGES as f64
+        time.as_secs_f64() * 1e9 / f64::from(MESSAGES)
     };
     let (mut plain, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=rounds {

@@ -272,3 +272,6 @@ pub enum DropPolicy {
     /// It is dropped.
     DropNewest,
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ mod lossless;
 mod lossy;
 mod retries;
 mod saturation;
+mod sources;
 
 const LONG: Duration = Duration::from_hours(1);
 
