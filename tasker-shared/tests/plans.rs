@@ -16,7 +16,7 @@ use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::readiness;
 use tasker_shared::state::TaskState;
-use tasker_shared::steps::{self, ReceivedStep, ReleasedStep};
+use tasker_shared::steps::{self, Continuation, ReceivedStep, ReleasedStep, StepReport};
 use tasker_shared::tasks::{self, TaskFilter};
 
 /// A connection that called a function more often than this uses its generic plan.
@@ -34,6 +34,7 @@ const PAIR: &[(&str, &[&str])] = &[("first", &[]), ("second", &["first"])];
 struct Meter {
     world: World,
     excesses: Vec<String>,
+    continued: usize,
 }
 
 /// What the connection read of one table since it last handed its counters over.
@@ -68,6 +69,7 @@ impl Meter {
         Self {
             world,
             excesses: Vec::new(),
+            continued: 0,
         }
     }
 
@@ -181,7 +183,8 @@ impl Meter {
             .await;
         assert!(released.stale.is_empty());
         let mut reports = vec![fail(&done[0]), retry(&done[1])];
-        reports.extend(done[2..].iter().map(complete));
+        let (some, rest) = done[2..].split_at(3);
+        reports.extend(some.iter().map(complete));
         let reported = self
             .call("complete_steps", Once, 20 * batch, async |connection| {
                 steps::complete_steps(connection, WORKER, &reports)
@@ -190,6 +193,8 @@ impl Meter {
             })
             .await;
         assert!(reported.stale.is_empty());
+        let rest = rest.iter().map(complete).collect::<Vec<_>>();
+        self.complete_and_continue(&rest).await;
         self.world
             .run("update tasker.timers set due_at = now()")
             .await;
@@ -200,6 +205,33 @@ impl Meter {
             .await;
         assert_eq!(fired.fired, 1);
         self.operate(&done[0], done[1].id.task_uuid).await;
+    }
+
+    /// Steps that are handed on, until nothing follows them.
+    async fn complete_and_continue(&mut self, reports: &[StepReport]) {
+        let continuation = Continuation {
+            may_continue: vec![true; reports.len()],
+            handlers: &["builtin.noop".to_owned()],
+            lease: LEASE,
+        };
+        let reported = self
+            .call("complete_and_continue", Once, 200, async |connection| {
+                steps::complete_and_continue(connection, WORKER, reports, &continuation)
+                    .await
+                    .unwrap()
+            })
+            .await;
+        assert!(reported.stale.is_empty());
+        let next = reported.continued.iter().map(complete).collect::<Vec<_>>();
+        let last = self
+            .call("complete_steps", Once, 200, async |connection| {
+                steps::complete_steps(connection, WORKER, &next)
+                    .await
+                    .unwrap()
+            })
+            .await;
+        assert!(last.stale.is_empty());
+        self.continued += next.len();
     }
 
     /// What people do, now and then.
@@ -294,6 +326,7 @@ async fn calls_on_tables_that_were_never_analyzed_read_what_they_need() {
         meter.round(round).await;
     }
 
+    assert!(meter.continued > ROUNDS);
     meter.assert_frugal();
 }
 
@@ -307,6 +340,7 @@ async fn calls_on_large_tables_read_what_they_need() {
         meter.round(round).await;
     }
 
+    assert!(meter.continued > ROUNDS);
     meter.assert_frugal();
 }
 
