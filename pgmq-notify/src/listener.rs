@@ -3,17 +3,19 @@
 //! A connection that breaks is replaced, with growing and jittered pauses. One that is half open
 //! shows no error, so the loop sends itself a heartbeat and replaces a connection that does not
 //! echo it in time. Every new connection is reported as [`ListenEvent::Connected`]: whatever was
-//! announced before it may have been missed, and the receiver has to look for itself.
+//! announced before it may have been missed, and the receiver has to look for itself. It is so only
+//! once a first heartbeat has come back: behind a pooler that gives a client another session for each
+//! transaction LISTEN succeeds, and nothing is ever heard.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
@@ -112,8 +114,74 @@ enum Lost {
     Closed,
     #[error("a heartbeat was not echoed within {0:?}")]
     Silent(Duration),
+    #[error(
+        "nothing that is announced comes back through it: LISTEN does not work behind a pooler in \
+         transaction mode, and needs an address that leads past it"
+    )]
+    Deaf,
     #[error(transparent)]
     Failed(#[from] sqlx::Error),
+}
+
+impl Lost {
+    /// Whether another attempt at the same address will not help.
+    fn is_for_good(&self) -> bool {
+        match self {
+            Self::Deaf => true,
+            Self::Failed(error) => is_refusal_of_a_pooler(error),
+            Self::Closed | Self::Silent(_) => false,
+        }
+    }
+}
+
+/// Whether a connection made with these options hears what is announced, found out within a
+/// deadline; it does not behind a pooler in transaction mode.
+///
+/// # Errors
+/// Those of a server that does not answer or refuses the connection.
+pub async fn can_listen(
+    options: PgConnectOptions,
+    deadline: Duration,
+) -> Result<bool, sqlx::Error> {
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(deadline)
+        .connect_lazy_with(options.clone());
+    let mut no_one = async |_: ListenEvent| {};
+    let heard = async {
+        let mut listener = PgListener::connect_with(&pool).await?;
+        // A pooler hands the session that was used last to whoever comes next.
+        let session = backend_pid(&mut listener).await?;
+        let mut another = PgConnection::connect_with(&options).await?;
+        sqlx::raw_sql("begin").execute(&mut another).await?;
+        if backend_pid(&mut listener).await? != session {
+            return Err(Lost::Deaf);
+        }
+        another.close().await?;
+        let channel = heartbeat_channel();
+        within(deadline, listener.listen(&channel)).await?;
+        prove(&mut listener, &channel, deadline, &mut no_one).await
+    };
+    let heard = match timeout(deadline * 2, heard).await {
+        Ok(heard) => heard,
+        Err(_) => Err(Lost::Silent(deadline)),
+    };
+    let _ = timeout(CLOSE_TIMEOUT, pool.close()).await;
+    match heard {
+        Ok(()) => Ok(true),
+        Err(Lost::Deaf) => Ok(false),
+        Err(Lost::Failed(error)) if is_refusal_of_a_pooler(&error) => Ok(false),
+        Err(Lost::Failed(error)) => Err(error),
+        Err(Lost::Closed | Lost::Silent(_)) => Err(sqlx::Error::PoolTimedOut),
+    }
+}
+
+/// Poolers refuse what we ask of a session at its start, unless they are told to ignore that, and
+/// forget statements that were prepared.
+fn is_refusal_of_a_pooler(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(|error| error.message().contains("startup parameter"))
 }
 
 /// Listens until `shutdown` and hands every event to `sink`, in order.
@@ -147,8 +215,12 @@ pub async fn run(
         if connected.elapsed() > settings.reconnect_max {
             pause = settings.reconnect_min;
         }
-        // One line tells of an outage, however many attempts it takes to end it.
-        if outage {
+        // One line tells of an outage, however many attempts it takes to end it. What no attempt can
+        // mend is told every time.
+        if ended.is_for_good() {
+            outage = true;
+            warn!(error = %ended, "this connection cannot listen");
+        } else if outage {
             debug!(error = %ended, "could not listen; trying again");
         } else {
             outage = true;
@@ -187,7 +259,7 @@ async fn listen_until_lost(
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
 
-    let heartbeat_channel = format!("pgmq_notify_{}", Uuid::new_v4().simple());
+    let heartbeat_channel = heartbeat_channel();
     let mut wanted = subscriptions.channels.subscribe();
     let mut listening = wanted.borrow_and_update().clone();
     let channels = listening
@@ -195,6 +267,7 @@ async fn listen_until_lost(
         .map(String::as_str)
         .chain([heartbeat_channel.as_str()]);
     within(deadline, listener.listen_all(channels.collect::<Vec<_>>())).await?;
+    prove(&mut listener, &heartbeat_channel, deadline, sink).await?;
     let _connected = Connected::note(&subscriptions.connected);
     if std::mem::take(outage) {
         info!("listening again");
@@ -238,10 +311,53 @@ async fn listen_until_lost(
                     return Err(Lost::Silent(period));
                 }
                 awaiting_echo = true;
-                let beat = sqlx::query("select pg_notify($1, '')").bind(&heartbeat_channel);
-                within(period, beat.execute(&mut listener)).await?;
+                within(period, beat(&mut listener, &heartbeat_channel)).await?;
             }
         }
+    }
+}
+
+/// A channel that nobody else listens to.
+fn heartbeat_channel() -> String {
+    format!("pgmq_notify_{}", Uuid::new_v4().simple())
+}
+
+async fn backend_pid(listener: &mut PgListener) -> Result<i32, sqlx::Error> {
+    let pid = sqlx::query_scalar("select pg_backend_pid()").persistent(false);
+    pid.fetch_one(listener).await
+}
+
+/// Announces to itself; the statement has no name that it could share with one of another client.
+async fn beat(listener: &mut PgListener, channel: &str) -> Result<(), sqlx::Error> {
+    let notify = sqlx::query("select pg_notify($1, '')").persistent(false);
+    notify.bind(channel).execute(listener).await.map(drop)
+}
+
+/// Waits for the first heartbeat to come back; what comes before it is handed on.
+async fn prove(
+    listener: &mut PgListener,
+    heartbeat_channel: &str,
+    deadline: Duration,
+    sink: &mut impl AsyncFnMut(ListenEvent),
+) -> Result<(), Lost> {
+    within(deadline, beat(listener, heartbeat_channel)).await?;
+    let until = Instant::now() + deadline;
+    loop {
+        let received = match timeout_at(until, listener.try_recv()).await {
+            Ok(received) => received?,
+            Err(_) => return Err(Lost::Deaf),
+        };
+        let Some(notification) = received else {
+            return Err(Lost::Closed);
+        };
+        if notification.channel() == heartbeat_channel {
+            return Ok(());
+        }
+        sink(ListenEvent::Notification {
+            channel: notification.channel().to_owned(),
+            payload: notification.payload().to_owned(),
+        })
+        .await;
     }
 }
 

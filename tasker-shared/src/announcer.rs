@@ -211,6 +211,13 @@ async fn run(
     }
 }
 
+/// The channel on which this database's triggers announce ready tasks.
+pub async fn task_ready_channel(connection: &mut PgConnection) -> Result<String, Error> {
+    Ok(sqlx::query_scalar("select tasker.channel('task_ready')")
+        .fetch_one(connection)
+        .await?)
+}
+
 /// Sends the announcements in one transaction; what each says is made of them in the database.
 pub async fn notify(
     connection: &mut PgConnection,

@@ -21,6 +21,7 @@
 
 mod binary;
 mod database;
+mod pgbouncer;
 mod proxy;
 mod server;
 mod shared_server;
@@ -28,6 +29,7 @@ mod wait;
 
 pub use binary::{TaskerBinary, TaskerProcess};
 pub use database::TestDatabase;
+pub use pgbouncer::PgBouncer;
 pub use private_postgres::Durability;
 pub use proxy::FaultProxy;
 pub use server::TestServer;

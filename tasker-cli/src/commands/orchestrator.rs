@@ -33,7 +33,9 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     start::process(&config, "orchestrator")?;
     let stop = stop::on_signal()?;
     let listener = start::listen(config.web.bind)?;
-    let Some(database) = start::database(&config, &stop).await? else {
+    let Some(database) =
+        start::database(&config, config.orchestration.deployment.mode, &stop).await?
+    else {
         return Ok(());
     };
     let address = listener

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use sqlx::Connection;
 use tasker_shared::database::Database;
 use tasker_shared::template::{Template, TemplateErrors};
 use tasker_shared::templates::{Applied, apply_template, list_templates, show_template};
@@ -160,22 +161,22 @@ async fn apply_all(
     database: &Database,
     templates: &[(Source, Template)],
 ) -> Result<Vec<Applied>, Failure> {
-    let mut transaction = database.pool().begin().await.map_err(database_error)?;
-    let mut applied = Vec::with_capacity(templates.len());
-    for (source, template) in templates {
-        let one = apply_template(&mut transaction, template).await;
-        applied.push(one.map_err(|error| {
-            Failure::from(error)
-                .while_doing(&source.name)
-                .hint("nothing was applied")
-        })?);
-    }
-    transaction.commit().await.map_err(database_error)?;
-    Ok(applied)
-}
-
-fn database_error(error: sqlx::Error) -> Failure {
-    Failure::from(tasker_shared::error::Error::from(error))
+    let applied = database.call("apply_templates", async |connection| {
+        let mut transaction = connection.begin().await?;
+        let mut applied = Vec::with_capacity(templates.len());
+        for (source, template) in templates {
+            match apply_template(&mut transaction, template).await {
+                Ok(one) => applied.push(one),
+                Err(error) => {
+                    let failure = Failure::from(error).while_doing(&source.name);
+                    return Ok(Err(failure.hint("nothing was applied")));
+                }
+            }
+        }
+        transaction.commit().await?;
+        Ok(Ok(applied))
+    });
+    applied.await?
 }
 
 fn report_applied(

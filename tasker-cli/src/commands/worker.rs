@@ -42,7 +42,8 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     start::process(&config, "worker")?;
     let stop = stop::on_signal()?;
     let listener = args.bind.map(start::listen).transpose()?;
-    let Some(database) = start::database(&config, &stop).await? else {
+    let Some(database) = start::database(&config, config.worker.deployment.mode, &stop).await?
+    else {
         return Ok(());
     };
     let probes = listener

@@ -4,11 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tasker_shared::channel;
-use tasker_shared::config::TaskerConfig;
+use pgmq_notify::listener::can_listen;
+use tasker_shared::config::{DeploymentMode, TaskerConfig};
 use tasker_shared::database::{Database, schema_is_current};
 use tasker_shared::error::Error;
 use tasker_shared::telemetry::init_logging;
+use tasker_shared::{announcer, channel};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -67,9 +68,12 @@ pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 /// The database, which may come up some time after this process, with the schema of this build.
 ///
+/// Fails where the deployment mode listens and nothing could be heard.
+///
 /// Gives `None` when the process is told to stop before that.
 pub(crate) async fn database(
     config: &TaskerConfig,
+    mode: DeploymentMode,
     stop: &CancellationToken,
 ) -> Result<Option<Database>, Failure> {
     let deadline = Instant::now() + PATIENCE;
@@ -91,11 +95,49 @@ pub(crate) async fn database(
             () = stop.cancelled() => return Ok(None),
         }
     };
-    if schema_is_current(&database).await? {
-        return Ok(Some(database));
+    if !schema_is_current(&database).await? {
+        return Err(
+            Failure::new("the database has not the schema of this version of tasker")
+                .hint("run `tasker migrate` first; it is safe while other processes run"),
+        );
     }
-    Err(
-        Failure::new("the database has not the schema of this version of tasker")
-            .hint("run `tasker migrate` first; it is safe while other processes run"),
-    )
+    if mode.listens() {
+        check_listening(&database, config).await?;
+    }
+    Ok(Some(database))
+}
+
+/// Sees that what is announced can be heard: on the channels that are used, and at all.
+///
+/// A listening address that does not answer at the moment is left to the listener, which tries again.
+async fn check_listening(database: &Database, config: &TaskerConfig) -> Result<(), Failure> {
+    let announced = database
+        .call("task_ready_channel", announcer::task_ready_channel)
+        .await?;
+    let prefix = &config.database.channel_prefix;
+    if announced != database.channels().task_ready {
+        return Err(Failure::new(format!(
+            "database.channel_prefix is {prefix}, but the triggers of the database announce on \
+             {announced}"
+        ))
+        .hint(format!(
+            "make the two agree, as with `alter database … set tasker.channel_prefix = '{prefix}'`"
+        )));
+    }
+    let options = database.listen_options();
+    match can_listen(options, config.database.acquire_timeout()).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::new(
+            "LISTEN does not work where database.listen_url, or database.url, leads: there is a \
+             pooler in transaction mode",
+        )
+        .hint(
+            "set database.listen_url to an address that leads past the pooler, or \
+             DEPLOYMENT_MODE=PollingOnly, which needs no LISTEN",
+        )),
+        Err(error) => {
+            warn!(%error, "the address for LISTEN does not answer yet");
+            Ok(())
+        }
+    }
 }

@@ -1,0 +1,191 @@
+//! The system behind PgBouncer in transaction mode: wholly in `PollingOnly`, with one direct address
+//! for LISTEN in the other modes, and a plain word where that cannot work.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too, of which others use the rest"
+)]
+
+#[path = "system/templates.rs"]
+mod templates;
+#[path = "system/world.rs"]
+mod world;
+
+use std::process::Output;
+
+use tasker_testing::{PATIENCE, PgBouncer, TaskerBinary};
+use templates::MIXED;
+use tokio::time::timeout;
+use world::World;
+
+const TASKS: usize = 200;
+
+/// A pooler as its package configures it.
+async fn pooler(world: &World) -> Option<PgBouncer> {
+    PgBouncer::to(world.url(), &[]).await
+}
+
+fn text(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+#[tokio::test]
+async fn polling_alone_works_wholly_through_the_pooler() {
+    let world = World::start().await;
+    let Some(pooler) = pooler(&world).await else {
+        return;
+    };
+    world.apply(MIXED).await;
+    let environment = [
+        ("DATABASE_URL", pooler.url()),
+        ("TASKER__DATABASE__POOLER", "transaction"),
+        ("DEPLOYMENT_MODE", "PollingOnly"),
+        ("POLL_INTERVAL_MS", "50"),
+    ];
+    let roles = [
+        world.orchestrator(&environment).await,
+        world.orchestrator(&environment).await,
+        world.worker(&environment).await,
+        world.worker(&environment).await,
+    ];
+
+    world.submit("mixed", TASKS).await;
+    world.wait_for_the_end().await;
+
+    world.assert_complete(TASKS).await;
+    for role in &roles {
+        let errors = role.metric("tasker_database_calls_total", "error").await;
+        assert!(
+            errors == 0,
+            "{errors} calls failed: {}",
+            role.process.output()
+        );
+    }
+    for command in [
+        &["doctor"][..],
+        &["task", "list"],
+        &["template", "list"],
+        &["queue", "list"],
+    ] {
+        let output = TaskerBinary::locate().run(command, &environment).await;
+        assert!(output.status.success(), "{command:?}: {}", text(&output));
+    }
+    for role in roles {
+        role.stop().await;
+    }
+    // The sessions are the pooler's, and stay as long as it does.
+    drop(pooler);
+    world.end([]).await;
+}
+
+#[tokio::test]
+async fn notifications_come_by_the_direct_address_and_all_else_goes_through_the_pooler() {
+    let world = World::start().await;
+    let Some(pooler) = pooler(&world).await else {
+        return;
+    };
+    world.apply(MIXED).await;
+    let environment = [
+        ("DATABASE_URL", pooler.url()),
+        ("TASKER__DATABASE__POOLER", "transaction"),
+        ("TASKER__DATABASE__LISTEN_URL", world.url()),
+        // Nothing polls: what is not heard is not done in time.
+        ("DEPLOYMENT_MODE", "EventDrivenOnly"),
+    ];
+    let migrated = TaskerBinary::locate().run(&["migrate"], &environment).await;
+    assert!(migrated.status.success(), "{}", text(&migrated));
+    let roles = [
+        world.orchestrator(&environment).await,
+        world.worker(&environment).await,
+    ];
+
+    world.submit("mixed", TASKS).await;
+    world.wait_for_the_end().await;
+
+    world.assert_complete(TASKS).await;
+    for role in &roles {
+        let errors = role.metric("tasker_database_calls_total", "error").await;
+        assert!(
+            errors == 0,
+            "{errors} calls failed: {}",
+            role.process.output()
+        );
+    }
+    for role in roles {
+        role.stop().await;
+    }
+    // The sessions are the pooler's, and stay as long as it does.
+    drop(pooler);
+    world.end([]).await;
+}
+
+#[tokio::test]
+async fn a_role_that_is_to_listen_through_the_pooler_says_why_it_cannot() {
+    let world = World::start().await;
+    // One refuses what a session is opened with, the other ignores it, and LISTEN seems to work.
+    for ignored in [&[][..], &["options", "extra_float_digits"]] {
+        let Some(pooler) = PgBouncer::to(world.url(), ignored).await else {
+            return;
+        };
+        let environment = [
+            ("DATABASE_URL", pooler.url()),
+            ("TASKER__DATABASE__POOLER", "transaction"),
+            ("TASKER__DATABASE__LISTEN_URL", pooler.url()),
+            ("TASKER__DATABASE__ACQUIRE_TIMEOUT_MS", "1000"),
+        ];
+        for role in ["orchestrator", "worker"] {
+            let args = [role, "--bind", "127.0.0.1:0"];
+            let locate = TaskerBinary::locate();
+            let output = timeout(PATIENCE, locate.run(&args, &environment)).await;
+            let output = output.expect("it gives up");
+            let text = text(&output);
+            assert!(!output.status.success(), "{text}");
+            assert!(text.contains("LISTEN does not work where"), "{text}");
+            assert!(text.contains("DEPLOYMENT_MODE=PollingOnly"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pooler_that_nobody_told_of_is_named() {
+    let world = World::start().await;
+    let Some(pooler) = pooler(&world).await else {
+        return;
+    };
+    let environment = [("DATABASE_URL", pooler.url())];
+    let output = TaskerBinary::locate().run(&["doctor"], &environment).await;
+    let text = text(&output);
+    assert!(!output.status.success(), "{text}");
+    assert!(
+        text.contains("set database.pooler = \"transaction\""),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_configuration_that_listens_through_a_pooler_is_not_valid() {
+    let listening = [("TASKER__DATABASE__POOLER", "transaction")];
+    let output = TaskerBinary::locate()
+        .run(&["config", "validate"], &listening)
+        .await;
+    let text_of_both = text(&output);
+    assert!(!output.status.success(), "{text_of_both}");
+    assert!(
+        text_of_both.contains("database.listen_url"),
+        "{text_of_both}"
+    );
+    assert!(
+        text_of_both.contains("LISTEN does not work through a pooler"),
+        "{text_of_both}"
+    );
+
+    let polling = [listening[0], ("DEPLOYMENT_MODE", "PollingOnly")];
+    let output = TaskerBinary::locate()
+        .run(&["config", "validate"], &polling)
+        .await;
+    assert!(output.status.success(), "{}", text(&output));
+}
