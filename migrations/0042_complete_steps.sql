@@ -121,9 +121,13 @@ begin
   if v_moved.timer_set then
     insert into tasker.timers (task_uuid, step_no, due_at)
     select m.task_uuid, m.step_no,
-      v_now + interval '1 ms' * coalesce(
-        p_delays_ms[m.position],
-        tasker.retry_delay_ms(ts.backoff, ts.base_ms, ts.max_ms, ts.jitter, m.attempt)
+      -- A century at most: no delay that a handler asks for may leave the range of time.
+      v_now + interval '1 ms' * least(
+        3155760000000,
+        coalesce(
+          p_delays_ms[m.position],
+          tasker.retry_delay_ms(ts.backoff, ts.base_ms, ts.max_ms, ts.jitter, m.attempt)
+        )
       )
     from unnest(v_positions, v_tasks, v_steps, v_templates, v_states, v_attempts)
       as m(position, task_uuid, step_no, template_id, state, attempt)
