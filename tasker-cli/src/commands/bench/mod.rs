@@ -6,6 +6,7 @@
 
 mod baseline;
 mod figures;
+mod stopwatch;
 mod usage;
 mod workload;
 
@@ -53,10 +54,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 2000,
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     tasks: u32,
+
+    /// Be the worker that is measured; it goes on with so many dependents by itself
+    #[arg(long, value_name = "LIMIT", hide = true)]
+    as_worker: Option<u32>,
 }
 
 /// Measures.
 pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
+    if let Some(limit) = args.as_worker {
+        return stopwatch::serve(setup, limit).await;
+    }
     if setup.database_url.is_some() {
         return Err(Failure::Usage(
             "--database-url does not go with bench, which starts a database of its own".to_owned(),
@@ -108,7 +116,7 @@ async fn on_roles(
 ) -> Result<Figures, Failure> {
     let arguments = ["orchestrator", "--bind", "127.0.0.1:0"];
     let mut orchestrator = workplace.start("orchestrator", &arguments)?;
-    let mut worker = workplace.start("worker", &["worker"])?;
+    let mut worker = workplace.start("worker", &["bench", "--as-worker", "16"])?;
     let answer = orchestrator.answer().await?;
     worker.answer().await?;
     let api = answer["api"].as_str().unwrap_or_default().to_owned();

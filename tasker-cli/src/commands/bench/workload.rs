@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use crate::commands::bench::figures::{
     LATENCY_P50, LATENCY_P95, LATENCY_P99, Run, STEP_TO_STEP, THROUGHPUT, quantile,
 };
+use crate::commands::bench::stopwatch::{self, HANDLER};
 use crate::failure::Failure;
 
 /// Namespace of the workload.
@@ -52,11 +53,11 @@ impl Client {
             http: reqwest::Client::new(),
             api: api.to_owned(),
         };
-        let mut steps = vec![json!({ "name": "step_1", "handler": "builtin.noop" })];
+        let mut steps = vec![json!({ "name": "step_1", "handler": HANDLER })];
         steps.extend((2..=STEPS).map(|number| {
             json!({
                 "name": format!("step_{number}"),
-                "handler": "builtin.noop",
+                "handler": HANDLER,
                 "depends_on": [format!("step_{}", number - 1)],
             })
         }));
@@ -80,7 +81,7 @@ impl Client {
             let task = self.run_one().await?;
             if sample >= WARM_UP {
                 times.push(started.elapsed().as_secs_f64() * 1e3);
-                gaps.extend(gaps_of(&task));
+                gaps.extend(stopwatch::gaps(&task.steps));
             }
         }
         run.note(LATENCY_P50, quantile(&mut times, 0.50));
@@ -171,13 +172,4 @@ async fn has_open_tasks(database: &Database) -> Result<bool, Failure> {
         }
     }
     Ok(false)
-}
-
-/// Milliseconds from the end of each step to the start of the next, on the database's clock.
-fn gaps_of(task: &TaskDetail) -> Vec<f64> {
-    let pairs = task.steps.windows(2).filter_map(|pair| {
-        let (ended, started) = (pair[0].finished_at?, pair[1].started_at?);
-        Some((started - ended).as_seconds_f64() * 1e3)
-    });
-    pairs.collect()
 }

@@ -1,0 +1,59 @@
+//! The worker that is measured: the usual one, with one more handler, which tells when it ran.
+//!
+//! What the database notes as the start of a step is not when its handler starts: a step that a
+//! worker goes on with starts in the very transaction that ends the one before. So the handler
+//! itself looks at the clock, which is the same for all processes of a machine.
+
+use std::convert::Infallible;
+use std::process;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tasker_shared::database::Database;
+use tasker_shared::tasks::StepDetail;
+use tasker_worker::{Handlers, Step, Worker};
+
+use crate::failure::Failure;
+use crate::roles::{start, stop};
+use crate::setup::Setup;
+
+/// Name of the handler that tells when it ran.
+pub(crate) const HANDLER: &str = "bench.stopwatch";
+
+/// Runs a worker until it is told to stop. It goes on with at most `continuation_limit` dependents
+/// by itself.
+pub(crate) async fn serve(setup: &Setup, continuation_limit: u32) -> Result<(), Failure> {
+    let mut config = setup.config()?;
+    config.worker.continuation_limit = continuation_limit;
+    start::process(&config, "worker")?;
+    let stop = stop::on_signal()?;
+    let database = Database::connect(&config.database).await?;
+    let worker = Worker::start(
+        &database,
+        &config.worker,
+        &config.event_systems,
+        &config.mpsc_channels,
+        Handlers::default().register(HANDLER, read),
+    );
+    let answer = json!({ "worker": config.worker.instance_name(), "pid": process::id() });
+    setup.output().json_line(&answer)?;
+    stop.cancelled().await;
+    worker.drain().await;
+    database.pool().close().await;
+    Ok(())
+}
+
+/// Returns the time in milliseconds since 1970, to the microsecond.
+async fn read(_step: Step) -> Result<Value, Infallible> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    Ok(json!(now.map_or(0.0, |now| now.as_secs_f64() * 1e3)))
+}
+
+/// Milliseconds from the end of the handler of each step to the start of the next step's handler:
+/// all that recording an outcome and handing on takes.
+pub(crate) fn gaps(steps: &[StepDetail]) -> impl Iterator<Item = f64> {
+    let reading = |step: &StepDetail| step.result.as_ref().and_then(Value::as_f64);
+    steps
+        .windows(2)
+        .filter_map(move |pair| Some(reading(&pair[1])? - reading(&pair[0])?))
+}
