@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::backoff::Backoff;
-use crate::launcher::{Completed, Launcher};
+use crate::launcher::{Launcher, Occupancy};
 use crate::namespaces::{Namespaces, Turn, queue_name};
 use crate::supervisor::Supervised;
 
@@ -104,12 +104,12 @@ pub(crate) struct CommandProcessor {
     settings: Receiving,
     connection: DedicatedConnection,
     commands: Receiver<WorkerCommand>,
-    completions: Receiver<Completed>,
+    completions: Receiver<Occupancy>,
     launcher: Launcher,
     namespaces: Namespaces,
     subscriptions: Subscriptions,
     shutdown: CancellationToken,
-    /// Places taken by handlers.
+    /// Steps that run or are about to.
     running: usize,
     /// A look that is wanted.
     wanted: Option<WakeReason>,
@@ -126,7 +126,7 @@ impl CommandProcessor {
     pub(crate) fn new(
         settings: Receiving,
         connection: DedicatedConnection,
-        (commands, completions): (Receiver<WorkerCommand>, Receiver<Completed>),
+        (commands, completions): (Receiver<WorkerCommand>, Receiver<Occupancy>),
         (launcher, namespaces, subscriptions): (Launcher, Namespaces, Subscriptions),
         shutdown: CancellationToken,
     ) -> Self {
@@ -187,8 +187,8 @@ impl CommandProcessor {
         true
     }
 
-    fn completed(&mut self, completed: &[Completed]) {
-        self.free_up(completed);
+    fn completed(&mut self, changes: &[Occupancy]) {
+        self.count(changes);
         if self
             .wanted
             .is_some_and(|reason| reason.turn() == Turn::Informed)
@@ -197,9 +197,13 @@ impl CommandProcessor {
         }
     }
 
-    fn free_up(&mut self, completed: &[Completed]) {
-        let count = completed.iter().map(|Completed(count)| count).sum();
-        self.running = self.running.saturating_sub(count);
+    fn count(&mut self, changes: &[Occupancy]) {
+        for change in changes {
+            self.running = match change {
+                Occupancy::Taken(count) => self.running.saturating_add(*count),
+                Occupancy::Freed(count) => self.running.saturating_sub(*count),
+            };
+        }
     }
 
     fn take_note(&mut self, command: WorkerCommand) {
@@ -226,7 +230,7 @@ impl CommandProcessor {
         while let Some(completed) = self.completions.try_recv() {
             more.push(completed);
         }
-        self.free_up(&more);
+        self.count(&more);
         if self.pause_until.is_some() || self.free() == 0 {
             return;
         }

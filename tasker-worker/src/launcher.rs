@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tasker_shared::channel::{Closed, Sender};
+use tasker_shared::channel::Sender;
 use tasker_shared::steps::{ReceivedStep, ReleasedStep, StepOutcome, StepReport};
 use tasker_shared::telemetry::metrics;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info, info_span, warn};
@@ -28,9 +29,14 @@ const LEASE_PARTS: u32 = 3;
 /// How many unknown handlers are warned of by name; the metric counts all.
 const UNKNOWN_HANDLERS_NAMED: usize = 1000;
 
-/// So many places are free again.
+/// How the number of steps changed that run or are about to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Completed(pub(crate) usize);
+pub(crate) enum Occupancy {
+    /// So many steps are about to follow others.
+    Taken(usize),
+    /// So many have ended.
+    Freed(usize),
+}
 
 /// Starts steps.
 pub(crate) struct Launcher {
@@ -44,7 +50,9 @@ pub(crate) struct Running {
     pub(crate) handlers: Arc<Handlers>,
     pub(crate) held: Arc<HeldSteps>,
     pub(crate) reports: Sender<Report>,
-    pub(crate) completions: Sender<Completed>,
+    pub(crate) completions: Sender<Occupancy>,
+    /// A permit for each handler that may run: steps that follow others may have to wait for one.
+    pub(crate) permits: Arc<Semaphore>,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
     pub(crate) max_result_bytes: usize,
@@ -53,16 +61,14 @@ pub(crate) struct Running {
     pub(crate) continuation_limit: u32,
 }
 
-/// One of the worker's places, in which steps run one after the other. Where continuation is on it
-/// goes with the outcome to the reporter, who gives it to the next step or frees it.
-pub(crate) struct Place {
+/// Steps that run one after the other on one message. It goes with the outcome of one to the
+/// reporter, who starts the next where the outcome brings one.
+pub(crate) struct Chain {
     running: Running,
-    /// When the message was received that the steps in this place run on.
+    /// When the message was received.
     since: Instant,
     /// Steps that followed the one that came from the queue.
     followed: u32,
-    /// Whether the outcome it goes with may be followed by a dependent.
-    pub(crate) may_continue: bool,
 }
 
 /// What a received step comes to.
@@ -118,8 +124,8 @@ impl Launcher {
         let attempts = started.iter().map(|(_, step)| Attempt::from(step));
         let holds = self.running.held.hold(attempts);
         for ((handler, step), hold) in started.into_iter().zip(holds) {
-            let place = Place::new(self.running.clone());
-            self.running.tasks.spawn(run(handler, step, hold, place));
+            let chain = Chain::new(self.running.clone());
+            self.running.tasks.spawn(run(handler, step, hold, chain));
         }
         self.tell(told);
         Launched {
@@ -185,23 +191,18 @@ impl Launcher {
     }
 }
 
-impl Place {
+impl Chain {
     fn new(running: Running) -> Self {
         Self {
             running,
             since: Instant::now(),
             followed: 0,
-            may_continue: false,
         }
     }
 
-    /// Runs in this place the step that follows the one that ran here. Where it cannot be started
-    /// the place is free, and there is something to report.
+    /// Runs the step that follows; where it cannot be started, there is something to report.
     pub(crate) fn follow(mut self, step: ReceivedStep) -> Option<Report> {
         let running = &self.running;
-        if running.shutdown.is_cancelled() {
-            return Some(release(step, false));
-        }
         let unreadable = unreadable(&step);
         if unreadable.is_some() {
             return unreadable;
@@ -219,64 +220,69 @@ impl Place {
         None
     }
 
-    /// The step that ran here ended: hands its outcome over, and the place with it where the
-    /// outcome's recording may bring a step to follow.
-    async fn ended(mut self, report: StepReport) {
+    /// The step at the end of the chain ended: hands its outcome over, and the chain with it where
+    /// another step may follow.
+    async fn report(self, report: StepReport) {
         let running = self.running.clone();
-        if running.continuation_limit == 0 {
-            let _ = running.reports.send(Report::Outcome(report, None)).await;
-            return self.free().await;
-        }
-        self.may_continue = matches!(report.outcome, StepOutcome::Complete(_))
+        let may_continue = matches!(report.outcome, StepOutcome::Complete(_))
             && self.followed < running.continuation_limit
             && self.since.elapsed() < running.lease / LEASE_PARTS
             && !running.shutdown.is_cancelled();
-        let report = Report::Outcome(report, Some(self));
-        if let Err(Closed(Report::Outcome(_, Some(place)))) = running.reports.send(report).await {
-            place.free().await;
-        }
-    }
-
-    async fn free(self) {
-        let _ = self.running.completions.send(Completed(1)).await;
+        let report = Report::Outcome(report, may_continue.then_some(self));
+        // The reporter outlives whoever reports, unless the worker is aborted.
+        let _ = running.reports.send(report).await;
     }
 }
 
-/// Runs one step and hands its outcome over.
-async fn run(handler: AnyHandler, received: ReceivedStep, hold: Hold, place: Place) {
+/// Runs one step as soon as there is a permit for its handler, and hands its outcome over.
+async fn run(handler: AnyHandler, received: ReceivedStep, hold: Hold, chain: Chain) {
     let span = info_span!(
         "step",
         task_uuid = %received.id.task_uuid,
         name = received.step_name,
         attempt = received.attempt,
     );
-    async move {
-        let started = Instant::now();
-        let attempt = Attempt::from(&received);
-        let namespace = received.namespace.clone();
-        let name = received.handler.clone();
-        metrics().running_steps_changed(1);
-        let step = Step::new(received, hold.cancellation);
-        let max_result_bytes = place.running.max_result_bytes;
-        let outcome = step_runner::run(&handler, step, hold.abort, max_result_bytes).await;
-        metrics().running_steps_changed(-1);
-        metrics().step_ran(&name, started.elapsed());
-        let Some(outcome) = outcome else {
-            place.running.held.release([attempt]);
-            return place.free().await;
-        };
-        log(&name, &outcome);
-        let report = StepReport {
-            id: attempt.id,
-            attempt: attempt.number,
-            msg_id: attempt.msg_id,
-            namespace,
-            outcome,
-        };
-        place.ended(report).await;
-    }
-    .instrument(span)
-    .await;
+    let running = chain.running.clone();
+    run_permitted(handler, received, hold, chain)
+        .instrument(span)
+        .await;
+    let _ = running.completions.send(Occupancy::Freed(1)).await;
+}
+
+async fn run_permitted(handler: AnyHandler, received: ReceivedStep, hold: Hold, chain: Chain) {
+    let running = chain.running.clone();
+    let attempt = Attempt::from(&received);
+    let permit = tokio::select! {
+        biased;
+        permit = running.permits.acquire() => permit,
+        () = running.shutdown.cancelled() => {
+            running.held.release([attempt]);
+            let _ = running.reports.send(release(received, false)).await;
+            return;
+        }
+    };
+    let started = Instant::now();
+    let namespace = received.namespace.clone();
+    let name = received.handler.clone();
+    metrics().running_steps_changed(1);
+    let step = Step::new(received, hold.cancellation);
+    let outcome = step_runner::run(&handler, step, hold.abort, running.max_result_bytes).await;
+    metrics().running_steps_changed(-1);
+    metrics().step_ran(&name, started.elapsed());
+    drop(permit);
+    let Some(outcome) = outcome else {
+        running.held.release([attempt]);
+        return;
+    };
+    log(&name, &outcome);
+    let report = StepReport {
+        id: attempt.id,
+        attempt: attempt.number,
+        msg_id: attempt.msg_id,
+        namespace,
+        outcome,
+    };
+    chain.report(report).await;
 }
 
 fn log(handler: &str, outcome: &StepOutcome) {

@@ -24,14 +24,14 @@ use tracing::{debug, error};
 
 use crate::backoff::Backoff;
 use crate::held_steps::{Attempt, HeldSteps};
-use crate::launcher::{Completed, Place};
+use crate::launcher::{Chain, Occupancy};
 use crate::outcome::step_error;
 use crate::supervisor::Supervised;
 
 /// What the database is told about a received step.
 pub(crate) enum Report {
-    /// How its attempt ended, and the place in which a dependent may follow.
-    Outcome(StepReport, Option<Place>),
+    /// How its attempt ended, and the chain in which a dependent may follow.
+    Outcome(StepReport, Option<Chain>),
     /// That it goes back unstarted.
     Release(ReleasedStep),
 }
@@ -62,7 +62,7 @@ pub(crate) struct Reporter {
     database: Database,
     connection: DedicatedConnection,
     reports: Receiver<Report>,
-    completions: Sender<Completed>,
+    completions: Sender<Occupancy>,
     held: Arc<HeldSteps>,
     announcer: Announcer,
     /// Fires when there is no time left to wait for the database.
@@ -76,8 +76,8 @@ pub(crate) struct Reporter {
 /// Outcomes that are recorded by one call.
 struct Part {
     reports: Vec<StepReport>,
-    /// The place of each report.
-    places: Vec<Option<Place>>,
+    /// For each report, the chain in which a dependent may follow.
+    chains: Vec<Option<Chain>>,
     /// Whether a call failed in a way that leaves open what it did.
     is_uncertain: bool,
     /// Whether it is a single outcome that already stands for a refused one.
@@ -88,7 +88,7 @@ impl Reporter {
     pub(crate) fn new(
         settings: Reporting,
         database: Database,
-        (reports, completions): (Receiver<Report>, Sender<Completed>),
+        (reports, completions): (Receiver<Report>, Sender<Occupancy>),
         (held, announcer): (Arc<HeldSteps>, Announcer),
         give_up: CancellationToken,
     ) -> Self {
@@ -122,15 +122,15 @@ impl Reporter {
     fn take(&mut self, batch: Vec<Report>) {
         let mut part = Part {
             reports: Vec::with_capacity(batch.len()),
-            places: Vec::with_capacity(batch.len()),
+            chains: Vec::with_capacity(batch.len()),
             is_uncertain: false,
             is_substitute: false,
         };
         for report in batch {
             match report {
-                Report::Outcome(report, place) => {
+                Report::Outcome(report, chain) => {
                     part.reports.push(report);
-                    part.places.push(place);
+                    part.chains.push(chain);
                 }
                 Report::Release(step) => self.releases.push(step),
             }
@@ -150,12 +150,8 @@ impl Reporter {
                 ..
             } = &self.settings;
             let reports = &part.reports;
-            let may_continue = part.places.iter().map(|place| {
-                let place = place.as_ref();
-                place.is_some_and(|place| place.may_continue)
-            });
             let continuation = Continuation {
-                may_continue: may_continue.collect(),
+                may_continue: part.chains.iter().map(Option::is_some).collect(),
                 handlers: continues_with,
                 lease: *lease,
             };
@@ -177,7 +173,7 @@ impl Reporter {
                         return false;
                     }
                 }
-                Err(error) => self.take_apart(&error).await,
+                Err(error) => self.take_apart(&error),
             }
         }
         self.record_releases().await
@@ -251,47 +247,47 @@ impl Reporter {
         if !part.is_uncertain {
             metrics().stale_outcomes(stale.len() as u64);
         }
-        self.go_on(&part.reports, part.places, reported.continued)
+        self.go_on(&part.reports, part.chains, reported.continued)
             .await;
         self.held.release(part.reports.iter().map(Attempt::from));
         self.announcer.announce(announcements).await;
     }
 
-    /// Gives each place to the step that follows in it, or frees it.
+    /// Starts the steps that follow, each in the chain of the one whose message it was handed.
     async fn go_on(
         &mut self,
         reports: &[StepReport],
-        places: Vec<Option<Place>>,
+        chains: Vec<Option<Chain>>,
         continued: Vec<ReceivedStep>,
     ) {
-        // A step follows the one whose message it was handed.
+        if continued.is_empty() {
+            return;
+        }
+        // Told before any of them can end.
+        let taken = Occupancy::Taken(continued.len());
+        let _ = self.completions.send(taken).await;
         let mut following = continued
             .into_iter()
             .map(|step| ((step.namespace.clone(), step.msg_id), step))
             .collect::<HashMap<_, _>>();
-        let mut free = 0;
         let mut not_started = Vec::new();
-        for (report, place) in reports.iter().zip(places) {
-            let Some(place) = place else { continue };
+        for (report, chain) in reports.iter().zip(chains) {
             let message = (report.namespace.clone(), report.msg_id);
-            let Some(step) = following.remove(&message) else {
-                free += 1;
-                continue;
-            };
-            if let Some(report) = place.follow(step) {
-                not_started.push(report);
-                free += 1;
+            if let Some(chain) = chain
+                && let Some(step) = following.remove(&message)
+            {
+                not_started.extend(chain.follow(step));
             }
         }
-        self.take(not_started);
-        if free > 0 {
-            // Never waits for long: the channel holds one message for each place.
-            let _ = self.completions.send(Completed(free)).await;
+        if !not_started.is_empty() {
+            let freed = Occupancy::Freed(not_started.len());
+            let _ = self.completions.send(freed).await;
+            self.take(not_started);
         }
     }
 
     /// The last part was refused for good: halves it, or lets a failure stand for a single outcome.
-    async fn take_apart(&mut self, error: &Error) {
+    fn take_apart(&mut self, error: &Error) {
         // The connection may be at fault: a prepared statement that no longer fits, for example.
         self.connection = self.database.dedicated();
         let Some(mut part) = self.outcomes.pop() else {
@@ -301,7 +297,7 @@ impl Reporter {
         if middle > 0 {
             let rest = Part {
                 reports: part.reports.split_off(middle),
-                places: part.places.split_off(middle),
+                chains: part.chains.split_off(middle),
                 ..part
             };
             self.outcomes.extend([rest, part]);
@@ -309,7 +305,6 @@ impl Reporter {
         }
         if part.is_substitute {
             error!(%error, "could not report an outcome; its lease will run out");
-            self.go_on(&part.reports, part.places, Vec::new()).await;
             self.held.release(part.reports.iter().map(Attempt::from));
             return;
         }
@@ -319,9 +314,7 @@ impl Reporter {
             let message = format!("the outcome could not be stored: {error}");
             report.outcome = StepOutcome::Fail(step_error("report_refused", message, None));
         }
-        for place in part.places.iter_mut().flatten() {
-            place.may_continue = false;
-        }
+        part.chains.fill_with(|| None);
         part.is_substitute = true;
         self.outcomes.push(part);
     }

@@ -12,6 +12,7 @@ use tasker_shared::config::{
 };
 use tasker_shared::database::Database;
 use tasker_shared::telemetry::metrics;
+use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -156,6 +157,7 @@ impl Start<'_> {
             held: Arc::clone(&self.held),
             reports,
             completions,
+            permits: Arc::new(Semaphore::new(config.concurrency)),
             tasks: self.tasks.clone(),
             shutdown: self.shutdown.clone(),
             max_result_bytes: config.max_result_bytes,
