@@ -229,6 +229,19 @@ begin
 end
 $$;
 
+-- Name: be_silent(); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.be_silent() RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_before text := coalesce(current_setting('tasker.announce', true), '');
+begin
+  perform set_config('tasker.announce', 'off', true);
+  return v_before;
+end
+$$;
+
 -- Name: cancel_task(uuid, text, text); Type: FUNCTION; Schema: tasker
 
 CREATE FUNCTION tasker.cancel_task(p_task_uuid uuid, p_actor text, p_reason text DEFAULT NULL::text) RETURNS void
@@ -314,10 +327,10 @@ CREATE FUNCTION tasker.claim_ready_tasks(p_processor text, p_limit integer, p_na
     SET enable_mergejoin TO 'off'
     SET enable_sort TO 'off'
     SET jit TO 'off'
-    SET "tasker.announce" TO 'off'
     AS $$
 #variable_conflict use_column
 declare
+  v_announce text := tasker.be_silent();
   v_now timestamptz;
   v_left int := p_limit;
   v_taken int;
@@ -469,6 +482,7 @@ begin
     v_left := v_left - cardinality(v_claimed_rows);
     exit when v_void = 0 or v_left = 0;
   end loop;
+  perform set_config('tasker.announce', v_announce, true);
 end
 $$;
 
@@ -538,12 +552,12 @@ CREATE FUNCTION tasker.complete_steps(p_worker text, p_task_uuids uuid[], p_step
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     SET jit TO 'off'
-    SET "tasker.announce" TO 'off'
     AS $$
 #variable_conflict use_column
 declare
   v_now timestamptz;
   v_moved tasker.moved;
+  v_announce text;
   v_freed record;
   v_positions int[];
   v_tasks uuid[];
@@ -619,9 +633,13 @@ begin
   if v_moved.timer_set then
     insert into tasker.timers (task_uuid, step_no, due_at)
     select m.task_uuid, m.step_no,
-      v_now + interval '1 ms' * coalesce(
-        p_delays_ms[m.position],
-        tasker.retry_delay_ms(ts.backoff, ts.base_ms, ts.max_ms, ts.jitter, m.attempt)
+      -- A century at most: no delay that a handler asks for may leave the range of time.
+      v_now + interval '1 ms' * least(
+        3155760000000,
+        coalesce(
+          p_delays_ms[m.position],
+          tasker.retry_delay_ms(ts.backoff, ts.base_ms, ts.max_ms, ts.jitter, m.attempt)
+        )
       )
     from unnest(v_positions, v_tasks, v_steps, v_templates, v_states, v_attempts)
       as m(position, task_uuid, step_no, template_id, state, attempt)
@@ -629,6 +647,7 @@ begin
     where m.state = 'waiting_for_retry';
   end if;
 
+  v_announce := tasker.be_silent();
   select f.* into v_freed
   from (
     select array_agg(m.task_uuid) as tasks, array_agg(m.step_no) as steps,
@@ -639,7 +658,7 @@ begin
     where m.state = 'complete'
   ) done,
   tasker.free_dependents(
-    done.tasks, done.steps, done.templates, v_now, p_worker, done.msgs, p_handlers
+    done.tasks, done.steps, done.templates, v_now, p_worker, done.msgs, p_handlers, p_lease_ms
   ) f;
   v_moved.ready_tasks := v_freed.ready_tasks;
 
@@ -649,6 +668,7 @@ begin
   v_moved.finished_tasks := tasker.count_active(
     v_tasks || v_freed.ready_tasks || v_freed.started_tasks, v_active, v_failed, p_worker, v_now
   );
+  perform set_config('tasker.announce', v_announce, true);
 
   for v_queue in
     select n.queue_name as name, array_agg(r.msg_id order by r.msg_id) as msg_ids
@@ -669,26 +689,19 @@ begin
     return;
   end if;
 
-  -- The message keeps the lease it has, unless that could end before the new step's would.
   for v_queue in
-    select n.queue_name as name, least(p_lease_ms, c.timeout_ms + tasker.timeout_grace_ms()) as ms,
-      array_agg(f.msg_id order by f.msg_id) as msg_ids
-    from unnest(
-      v_freed.started_tasks, v_freed.started_steps, v_freed.started_msgs, v_freed.followed_steps
-    ) as f(task_uuid, step_no, msg_id, parent_no)
-    join tasker.steps s on s.task_uuid = f.task_uuid and s.step_no = f.parent_no
-    join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = f.parent_no
-    join tasker.template_steps c on c.template_id = s.template_id and c.step_no = f.step_no
-    join tasker.templates t on t.template_id = s.template_id
+    select n.queue_name as name, f.lease_ms, array_agg(f.msg_id order by f.msg_id) as msg_ids
+    from unnest(v_freed.started_tasks, v_freed.started_msgs, v_freed.lease_ms)
+      as f(task_uuid, msg_id, lease_ms)
+    join tasker.tasks k on k.task_uuid = f.task_uuid
+    join tasker.templates t on t.template_id = k.template_id
     join tasker.namespaces n on n.namespace = t.namespace
-    where c.timeout_ms + tasker.timeout_grace_ms() < p_lease_ms
-      or s.started_at + (ts.timeout_ms + tasker.timeout_grace_ms()) * interval '1 ms'
-        < v_now + p_lease_ms * interval '0.667 ms'
+    where f.lease_ms is not null
     group by 1, 2
     order by 1, 2
   loop
     perform pgmq.set_vt(
-      v_queue.name, v_queue.msg_ids, clock_timestamp() + v_queue.ms * interval '1 ms'
+      v_queue.name, v_queue.msg_ids, clock_timestamp() + v_queue.lease_ms * interval '1 ms'
     );
   end loop;
 
@@ -1154,7 +1167,6 @@ CREATE FUNCTION tasker.fire_due_timers(p_limit integer, p_announce boolean DEFAU
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     SET jit TO 'off'
-    SET "tasker.announce" TO 'off'
     AS $_$
 declare
   v_now timestamptz := tasker.now();
@@ -1163,10 +1175,11 @@ declare
   v_due_ms bigint;
   v_visible boolean;
   v_clock timestamptz;
+  v_announce text;
 begin
   perform set_config('synchronous_commit', 'off', true);
-  if p_announce then
-    perform set_config('tasker.announce', 'on', true);
+  if not p_announce then
+    v_announce := tasker.be_silent();
   end if;
 
   with due as (
@@ -1187,6 +1200,9 @@ begin
     returning 1
   )
   select count(*) into fired from made_ready;
+  if v_announce is not null then
+    perform set_config('tasker.announce', v_announce, true);
+  end if;
 
   select ceil(extract(epoch from min(due_at) - v_now) * 1000) into next_due_ms from tasker.timers;
 
@@ -1213,9 +1229,9 @@ begin
 end
 $_$;
 
--- Name: free_dependents(uuid[], integer[], integer[], timestamp with time zone, text, bigint[], text[]); Type: FUNCTION; Schema: tasker
+-- Name: free_dependents(uuid[], integer[], integer[], timestamp with time zone, text, bigint[], text[], bigint); Type: FUNCTION; Schema: tasker
 
-CREATE FUNCTION tasker.free_dependents(p_task_uuids uuid[], p_step_nos integer[], p_template_ids integer[], p_now timestamp with time zone, p_worker text DEFAULT NULL::text, p_msg_ids bigint[] DEFAULT NULL::bigint[], p_handlers text[] DEFAULT NULL::text[], OUT ready_tasks uuid[], OUT started_tasks uuid[], OUT started_steps integer[], OUT started_msgs bigint[], OUT followed_steps integer[]) RETURNS record
+CREATE FUNCTION tasker.free_dependents(p_task_uuids uuid[], p_step_nos integer[], p_template_ids integer[], p_now timestamp with time zone, p_worker text DEFAULT NULL::text, p_msg_ids bigint[] DEFAULT NULL::bigint[], p_handlers text[] DEFAULT NULL::text[], p_lease_ms bigint DEFAULT NULL::bigint, OUT ready_tasks uuid[], OUT started_tasks uuid[], OUT started_steps integer[], OUT started_msgs bigint[], OUT followed_steps integer[], OUT lease_ms bigint[]) RETURNS record
     LANGUAGE plpgsql
     AS $$
 declare
@@ -1231,7 +1247,8 @@ begin
   with freed as (
     select d.task_uuid, e.step_no, count(*)::int as parents,
       min(d.step_no) filter (where d.msg_id is not null) as parent_no,
-      (array_agg(d.msg_id order by d.step_no) filter (where d.msg_id is not null))[1] as msg_id
+      (array_agg(d.msg_id order by d.step_no) filter (where d.msg_id is not null))[1] as msg_id,
+      min(ts.timeout_ms) as timeout_ms
     from unnest(p_task_uuids, p_step_nos, p_template_ids, p_msg_ids)
       as d(task_uuid, step_no, template_id, msg_id)
     join tasker.template_steps ts on ts.template_id = d.template_id and ts.step_no = d.step_no
@@ -1243,7 +1260,9 @@ begin
       f.msg_id is not null and t.state = 'in_progress'
         and (v_urgent is null or t.priority >= v_urgent)
         and s.waiting_on = f.parents and s.state = 'pending'
-        and ts.handler = any(p_handlers) as may_start
+        and ts.handler = any(p_handlers) as may_start,
+      case when least(f.timeout_ms, ts.timeout_ms) + tasker.timeout_grace_ms() < p_lease_ms
+        then least(ts.timeout_ms + tasker.timeout_grace_ms(), p_lease_ms) end as lease_ms
     from freed f
     join tasker.steps s on s.task_uuid = f.task_uuid and s.step_no = f.step_no
     join tasker.tasks t on t.task_uuid = f.task_uuid
@@ -1266,7 +1285,7 @@ begin
     from chosen c
     where s.task_uuid = c.task_uuid and s.step_no = c.step_no
     returning s.task_uuid, s.step_no, s.template_id, s.attempt, s.msg_id, c.parent_no, c.priority,
-      c.is_ready, coalesce(c.starts, false) as starts
+      c.lease_ms, c.is_ready, coalesce(c.starts, false) as starts
   ), logged as (
     insert into tasker.step_transitions
       (task_uuid, at, step_no, attempt, from_state, to_state, actor)
@@ -1290,8 +1309,9 @@ begin
     coalesce(array_agg(c.task_uuid) filter (where c.starts), '{}'),
     coalesce(array_agg(c.step_no) filter (where c.starts), '{}'),
     coalesce(array_agg(c.msg_id) filter (where c.starts), '{}'),
-    coalesce(array_agg(c.parent_no) filter (where c.starts), '{}')
-  into ready_tasks, started_tasks, started_steps, started_msgs, followed_steps
+    coalesce(array_agg(c.parent_no) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.lease_ms) filter (where c.starts), '{}')
+  into ready_tasks, started_tasks, started_steps, started_msgs, followed_steps, lease_ms
   from counted c;
 end
 $$;
@@ -2269,11 +2289,11 @@ CREATE FUNCTION tasker.release_steps(p_worker text, p_task_uuids uuid[], p_step_
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     SET jit TO 'off'
-    SET "tasker.announce" TO 'off'
     AS $$
 declare
   v_now timestamptz;
   v_moved tasker.moved;
+  v_announce text := tasker.be_silent();
   v_released record;
   v_group record;
 begin
@@ -2345,6 +2365,7 @@ begin
     v_released.ended, array_fill(-1, array[cardinality(v_released.ended)]), v_released.failed,
     p_worker, v_now
   );
+  perform set_config('tasker.announce', v_announce, true);
 
   v_moved.woken_queues := '{}';
   for v_group in
@@ -2969,7 +2990,7 @@ ALTER TABLE ONLY tasker._migrations
 -- Name: template_steps a_step_name_is_unique_in_its_template; Type: CONSTRAINT; Schema: tasker
 
 ALTER TABLE ONLY tasker.template_steps
-    ADD CONSTRAINT a_step_name_is_unique_in_its_template UNIQUE (template_id, name);
+    ADD CONSTRAINT a_step_name_is_unique_in_its_template UNIQUE (name, template_id);
 
 -- Name: templates a_version_is_applied_once; Type: CONSTRAINT; Schema: tasker
 
