@@ -3,14 +3,18 @@
 //! A NOTIFY inside a transaction serialises its commit with all others, database-wide, until it is
 //! flushed. The engine's own writes are therefore silent, and each process hands what they brought
 //! about to one announcer, which sends whatever gathered while its last statement ran as the next
-//! one. An announcement that is lost with its process costs a polling interval, never a task.
+//! one. What could not be sent because the database was away is sent when it is back. An
+//! announcement that is lost with its process costs a polling interval, never a task.
 
+use std::future::ready;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::{PgConnection, Row};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::channel::{self, ChannelSpec, Receiver, Sender};
@@ -56,6 +60,20 @@ impl NotifyChannels {
 
 /// How many announcements one statement may gather.
 const ANNOUNCEMENTS_PER_CALL: usize = 1000;
+
+/// How many tasks of a sort are kept while the database is away. They are hints: whoever has to be
+/// told of so many looks at everything.
+const MOST_KEPT: usize = 10_000;
+
+/// Pause before an announcement is sent for the third time; it doubles with every failure. The
+/// second time comes at once, because a connection that broke in idle times is noticed at its use.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Failures after which a loop whose handles are all gone stops trying.
+const LAST_FAILURES: u32 = 4;
 
 /// What a committed call brought about that other processes wait for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -110,6 +128,13 @@ impl Announcements {
         self.queues.extend(other.queues);
         self.timer_set |= other.timer_set;
         self.readied_by = self.readied_by.or(other.readied_by);
+    }
+
+    /// Forgets what is more than [`MOST_KEPT`].
+    fn truncate(&mut self) {
+        for tasks in [&mut self.ready, &mut self.finished, &mut self.cancelled] {
+            tasks.truncate(MOST_KEPT);
+        }
     }
 }
 
@@ -183,31 +208,81 @@ async fn run(
     mut receiver: Receiver<Announcements>,
     shutdown: CancellationToken,
 ) {
+    let mut unsent = Announcements::default();
+    let mut failures = 0;
+    while gather(&mut receiver, &mut unsent, failures, &shutdown).await {
+        let sent = connection
+            .call("announce", async |connection| {
+                notify(connection, &unsent).await
+            })
+            .await;
+        match sent {
+            Err(error) if error.is_transient() => {
+                failures += 1;
+                unsent.truncate();
+                // The first failure is that of a connection which broke some time ago.
+                if failures == 2 {
+                    warn!(%error, "could not announce; trying again until it works");
+                } else {
+                    debug!(%error, failures, "could not announce");
+                }
+                continue;
+            }
+            // Polling finds what was not announced.
+            Err(error) => warn!(%error, "could not announce"),
+            Ok(()) if failures > 1 => info!(failures, "could announce again"),
+            Ok(()) => {}
+        }
+        unsent = Announcements::default();
+        failures = 0;
+    }
+}
+
+/// Waits for announcements, or until it is time to send the unsent again; false when the loop ends.
+async fn gather(
+    receiver: &mut Receiver<Announcements>,
+    unsent: &mut Announcements,
+    failures: u32,
+    shutdown: &CancellationToken,
+) -> bool {
     let mut batch = Vec::new();
-    loop {
+    if failures > 0 {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return false,
+            () = sleep(pause_after(failures)) => {}
+        }
+        let is_closed = tokio::select! {
+            biased;
+            count = receiver.recv_many(&mut batch, ANNOUNCEMENTS_PER_CALL) => count == 0,
+            () = ready(()) => false,
+        };
+        if is_closed && failures >= LAST_FAILURES {
+            warn!("the last announcements were not sent; polling finds what they told of");
+            return false;
+        }
+    } else {
         let gathered = tokio::select! {
             biased;
             count = receiver.recv_many(&mut batch, ANNOUNCEMENTS_PER_CALL) => count,
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => 0,
         };
         if gathered == 0 {
-            return;
+            return false;
         }
-        let mut merged = Announcements::default();
-        for announcements in batch.drain(..) {
-            merged.merge(announcements);
-        }
-        merged.queues.sort_unstable();
-        merged.queues.dedup();
-        let sent = connection
-            .call("announce", async |connection| {
-                notify(connection, &merged).await
-            })
-            .await;
-        if let Err(error) = sent {
-            // Polling finds what was not announced.
-            warn!(%error, "could not announce");
-        }
+    }
+    for announcements in batch {
+        unsent.merge(announcements);
+    }
+    unsent.queues.sort_unstable();
+    unsent.queues.dedup();
+    true
+}
+
+fn pause_after(failures: u32) -> Duration {
+    match failures {
+        0 | 1 => Duration::ZERO,
+        more => (FIRST_PAUSE * 2_u32.saturating_pow(more - 2)).min(LONGEST_PAUSE),
     }
 }
 
@@ -238,6 +313,15 @@ pub async fn notify(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_broken_connection_costs_no_time_and_an_outage_no_more_than_the_longest_pause() {
+        let pauses = (1..60).map(pause_after).collect::<Vec<_>>();
+        assert_eq!(pauses[0], Duration::ZERO);
+        assert_eq!(pauses[1], FIRST_PAUSE);
+        assert!(pauses.is_sorted(), "{pauses:?}");
+        assert_eq!(pauses[58], LONGEST_PAUSE);
+    }
 
     #[test]
     fn every_channel_of_the_longest_namespace_has_a_name_that_postgresql_takes() {

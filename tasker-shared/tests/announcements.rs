@@ -8,14 +8,17 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sqlx::postgres::PgListener;
 use support::{DIAMOND, SINGLE, World, complete};
-use tasker_shared::announcer::{self, Announcements};
+use tasker_shared::announcer::{self, Announcements, Announcer};
+use tasker_shared::config::{DatabaseConfig, TaskerConfig};
+use tasker_shared::database::Database;
 use tasker_shared::ids::{StepId, TaskUuid};
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::steps::StepReport;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use tasker_testing::PATIENCE;
+use tasker_testing::{FaultProxy, PATIENCE};
 
 const READY: &str = "tasker_task_ready";
 const READY_OF_TEST: &str = "tasker_task_ready.test";
@@ -271,4 +274,50 @@ async fn what_is_gone_is_not_announced_and_breaks_nothing() {
         .unwrap();
 
     assert_eq!(heard(&mut world, &mut listener).await, BTreeMap::new());
+}
+
+#[tokio::test]
+async fn an_announcement_outlives_the_connection_it_was_to_be_sent_on() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    let tasks = [world.submit("single").await, world.submit("single").await];
+    let mut listener = listen(&world).await;
+    let proxy = FaultProxy::to(world.db.url()).await;
+    let config = TaskerConfig::default();
+    let database = Database::connect(&DatabaseConfig {
+        url: proxy.url().into(),
+        ..config.database
+    })
+    .await
+    .unwrap();
+    let announcer = Announcer::start(
+        &database,
+        "test",
+        &config.mpsc_channels,
+        CancellationToken::new(),
+    );
+    let ready = |task: TaskUuid| Announcements {
+        ready: vec![task.0],
+        ..Announcements::default()
+    };
+    announcer.announce(ready(tasks[0])).await;
+    assert_eq!(next_ready(&mut listener).await, tasks[0]);
+
+    proxy.cut();
+    announcer.announce(ready(tasks[1])).await;
+    proxy.resume();
+
+    assert_eq!(next_ready(&mut listener).await, tasks[1]);
+    announcer.close().await;
+}
+
+/// The task that the next global announcement of readiness names.
+async fn next_ready(listener: &mut PgListener) -> TaskUuid {
+    loop {
+        let next = timeout(PATIENCE, listener.recv()).await.unwrap().unwrap();
+        if next.channel() == READY {
+            let payload: Value = serde_json::from_str(next.payload()).unwrap();
+            return payload["task_uuid"].as_str().unwrap().parse().unwrap();
+        }
+    }
 }
