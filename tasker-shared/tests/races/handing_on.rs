@@ -1,19 +1,15 @@
 //! Steps that are handed on to their dependents while somebody else does something about them.
-
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use serde_json::json;
 use sqlx::PgConnection;
-use support::{DIAMOND, LEASE, World, complete, retry};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps::{self, Continuation, ReceivedStep, Reported, StepReport};
 
+use crate::OTHER;
+use crate::support::{DIAMOND, LEASE, World, complete, retry};
+
 const LINEAR: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a"]), ("c", &["b"])];
-const OTHER: &str = "worker-2";
 
 async fn go_on(connection: &mut PgConnection, worker: &str, reports: &[StepReport]) -> Reported {
     let continuation = Continuation {

@@ -1,0 +1,150 @@
+//! Two orchestrators at once, and orders that come while a step is claimed.
+use tasker_shared::operator;
+use tasker_shared::readiness;
+use tasker_shared::state::TaskState;
+use tasker_shared::steps;
+
+use crate::support::{SINGLE, WORKER, World, complete};
+use crate::{ready_rows, skip, with_two_branches_running};
+
+#[tokio::test]
+async fn a_claim_leaves_out_what_another_is_claiming() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    for _ in 0..5 {
+        world.submit("single").await;
+    }
+    let mut first = world.begin().await;
+
+    let mut claimed = readiness::claim_ready_tasks(&mut first, "o-1", 2)
+        .await
+        .unwrap();
+    assert_eq!(claimed.len(), 2);
+    let rest = world.claim().await;
+    first.commit().await.unwrap();
+
+    assert_eq!(rest.len(), 3);
+    claimed.extend(rest);
+    claimed.sort_by_key(|task| task.task_uuid);
+    claimed.dedup_by_key(|task| task.task_uuid);
+    assert_eq!(claimed.len(), 5);
+    assert_eq!(world.receive().await.len(), 5);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn what_a_lost_orchestrator_was_claiming_is_claimed_by_another() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    world.submit("single").await;
+    let mut first = world.begin().await;
+    let lost = readiness::claim_ready_tasks(&mut first, "o-1", 10).await;
+    assert_eq!(lost.unwrap().len(), 1);
+    assert!(world.claim().await.is_empty());
+
+    first.rollback().await.unwrap();
+
+    assert_eq!(world.claim().await.len(), 1);
+    assert_eq!(world.receive().await.len(), 1);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn two_roots_of_a_pending_task_can_be_claimed_by_two_at_once() {
+    let mut world = World::new().await;
+    world.template("roots", &[("a", &[]), ("b", &[])]).await;
+    let task = world.submit("roots").await;
+    let mut first = world.begin().await;
+    readiness::claim_ready_tasks(&mut first, "o-1", 1)
+        .await
+        .unwrap();
+
+    let second = world
+        .start_blocked(async |mut connection| {
+            readiness::claim_ready_tasks(&mut connection, "o-2", 10)
+                .await
+                .unwrap()
+        })
+        .await;
+    first.commit().await.unwrap();
+
+    assert_eq!(second.await.unwrap().len(), 1);
+    let starts: i64 = world
+        .value("select count(*) from tasker.task_transitions where to_state = 'in_progress'")
+        .await;
+    assert_eq!(starts, 1);
+    assert_eq!(world.run_all().await.len(), 2);
+    assert_eq!(world.task_state(task).await, TaskState::Complete);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_claim_is_dated_after_the_outcome_that_made_its_step_ready() {
+    let mut world = World::new().await;
+    let (_, branches) = with_two_branches_running(&mut world).await;
+    let mut first = world.begin().await;
+    sqlx::query("lock table tasker.ready_steps in access exclusive mode")
+        .execute(&mut *first)
+        .await
+        .unwrap();
+
+    let claim = world
+        .start_blocked(async |mut connection| {
+            readiness::claim_ready_tasks(&mut connection, "o-2", 10)
+                .await
+                .unwrap()
+        })
+        .await;
+    let reports = branches.iter().map(complete).collect::<Vec<_>>();
+    steps::complete_steps(&mut first, WORKER, &reports)
+        .await
+        .unwrap();
+    first.commit().await.unwrap();
+
+    assert_eq!(claim.await.unwrap().len(), 1);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_step_that_is_being_skipped_is_not_claimed_and_its_row_is_dropped() {
+    let mut world = World::new().await;
+    let (task, branches) = with_two_branches_running(&mut world).await;
+    let reports = branches.iter().map(complete).collect::<Vec<_>>();
+    world.report(&reports).await;
+    let mut first = world.begin().await;
+    operator::settle_step(&mut first, task, "d", &skip(), "me", None)
+        .await
+        .unwrap();
+
+    assert!(world.claim().await.is_empty(), "and it did not wait");
+    assert_eq!(ready_rows(&mut world).await, 1);
+    first.commit().await.unwrap();
+
+    assert!(world.claim().await.is_empty());
+    assert_eq!(ready_rows(&mut world).await, 0);
+    assert_eq!(world.task_state(task).await, TaskState::Complete);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_step_skipped_while_it_is_claimed_takes_its_message_along() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    let task = world.submit("single").await;
+    let mut first = world.begin().await;
+    readiness::claim_ready_tasks(&mut first, "o-1", 10)
+        .await
+        .unwrap();
+
+    let skipping = world
+        .start_blocked(async move |mut connection| {
+            operator::settle_step(&mut connection, task, "only", &skip(), "me", None).await
+        })
+        .await;
+    first.commit().await.unwrap();
+
+    skipping.await.unwrap().unwrap();
+    assert!(world.receive().await.is_empty());
+    assert_eq!(world.task_state(task).await, TaskState::Complete);
+    world.assert_healthy().await;
+}

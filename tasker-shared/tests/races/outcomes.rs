@@ -1,0 +1,203 @@
+//! Outcomes, late outcomes and messages that come back, at once.
+use std::time::Duration;
+
+use tasker_shared::state::{StepState, TaskState};
+use tasker_shared::steps::{self, ReleasedStep};
+
+use crate::support::{LEASE, SINGLE, WORKER, World, complete, retry};
+use crate::{OTHER, ready_rows, with_one_step_running, with_two_branches_running};
+
+#[tokio::test]
+async fn a_join_whose_parents_complete_at_once_is_readied_once() {
+    let mut world = World::new().await;
+    let (task, branches) = with_two_branches_running(&mut world).await;
+    let mut first = world.begin().await;
+    let one = steps::complete_steps(&mut first, WORKER, &[complete(&branches[0])])
+        .await
+        .unwrap();
+
+    let report = complete(&branches[1]);
+    let two = world
+        .start_blocked(async move |mut connection| {
+            steps::complete_steps(&mut connection, OTHER, &[report])
+                .await
+                .unwrap()
+        })
+        .await;
+    first.commit().await.unwrap();
+    let two = two.await.unwrap();
+
+    assert!(one.announcements.ready.is_empty());
+    assert_eq!(two.announcements.ready, [task.0]);
+    assert_eq!(ready_rows(&mut world).await, 1);
+    world.assert_healthy().await;
+    assert_eq!(world.run_all().await, ["d"]);
+    assert_eq!(world.task_state(task).await, TaskState::Complete);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_join_does_not_count_a_parent_whose_outcome_was_rolled_back() {
+    let mut world = World::new().await;
+    let (task, branches) = with_two_branches_running(&mut world).await;
+    let mut first = world.begin().await;
+    steps::complete_steps(&mut first, WORKER, &[complete(&branches[0])])
+        .await
+        .unwrap();
+
+    let report = complete(&branches[1]);
+    let two = world
+        .start_blocked(async move |mut connection| {
+            steps::complete_steps(&mut connection, OTHER, &[report])
+                .await
+                .unwrap()
+        })
+        .await;
+    first.rollback().await.unwrap();
+
+    assert!(two.await.unwrap().announcements.is_empty());
+    assert_eq!(ready_rows(&mut world).await, 0);
+    world.assert_healthy().await;
+    world.report(&[complete(&branches[0])]).await;
+    assert_eq!(world.run_all().await, ["d"]);
+    assert_eq!(world.task_state(task).await, TaskState::Complete);
+}
+
+#[tokio::test]
+async fn of_an_outcome_and_the_report_that_its_lease_ran_out_the_first_counts() {
+    for outcome_first in [true, false] {
+        let mut world = World::new().await;
+        let (task, step) = with_one_step_running(&mut world).await;
+        world.expire_leases().await;
+        let expired = world.receive().await.remove(0);
+        assert!(expired.expired.is_some());
+        let (one, two) = if outcome_first {
+            (complete(&step), retry(&expired))
+        } else {
+            (retry(&expired), complete(&step))
+        };
+        let mut first = world.begin().await;
+        let counted = steps::complete_steps(&mut first, WORKER, &[one])
+            .await
+            .unwrap();
+
+        let late = world
+            .start_blocked(async move |mut connection| {
+                steps::complete_steps(&mut connection, OTHER, &[two])
+                    .await
+                    .unwrap()
+            })
+            .await;
+        first.commit().await.unwrap();
+
+        assert_eq!(counted.stale, Vec::<usize>::new());
+        assert_eq!(late.await.unwrap().stale, [0]);
+        let expected = if outcome_first {
+            StepState::Complete
+        } else {
+            StepState::WaitingForRetry
+        };
+        assert_eq!(world.step_state(task, "only").await, expected);
+        world.assert_healthy().await;
+    }
+}
+
+#[tokio::test]
+async fn a_step_whose_outcome_is_being_recorded_is_not_received_again() {
+    let mut world = World::new().await;
+    let (task, step) = with_one_step_running(&mut world).await;
+    world.expire_leases().await;
+    let mut first = world.begin().await;
+    steps::complete_steps(&mut first, WORKER, &[complete(&step)])
+        .await
+        .unwrap();
+
+    assert!(world.receive().await.is_empty(), "and it did not wait");
+    first.commit().await.unwrap();
+
+    assert!(world.receive().await.is_empty());
+    assert_eq!(world.task_state(task).await, TaskState::Complete);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn an_outcome_that_comes_while_its_expired_step_is_received_still_counts() {
+    let mut world = World::new().await;
+    let (task, step) = with_one_step_running(&mut world).await;
+    world.expire_leases().await;
+    let namespaces = ["test".to_owned()];
+    let mut first = world.begin().await;
+    let expired = steps::receive_steps(&mut first, &namespaces, OTHER, 10, LEASE)
+        .await
+        .unwrap()
+        .remove(0);
+
+    let report = complete(&step);
+    let outcome = world
+        .start_blocked(async move |mut connection| {
+            steps::complete_steps(&mut connection, WORKER, &[report])
+                .await
+                .unwrap()
+        })
+        .await;
+    first.commit().await.unwrap();
+
+    assert_eq!(outcome.await.unwrap().stale, Vec::<usize>::new());
+    assert_eq!(world.report(&[retry(&expired)]).await.stale, [0]);
+    assert_eq!(world.task_state(task).await, TaskState::Complete);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn two_workers_never_receive_the_same_step() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    for _ in 0..4 {
+        world.submit("single").await;
+    }
+    world.claim().await;
+    let namespaces = ["test".to_owned()];
+    let mut first = world.begin().await;
+
+    let some = steps::receive_steps(&mut first, &namespaces, OTHER, 3, LEASE)
+        .await
+        .unwrap();
+    let rest = world.receive().await;
+    first.commit().await.unwrap();
+
+    assert_eq!((some.len(), rest.len()), (3, 1));
+    assert!(some.iter().all(|step| step.id != rest[0].id));
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_step_that_was_given_back_meanwhile_does_not_complete() {
+    let mut world = World::new().await;
+    let (task, step) = with_one_step_running(&mut world).await;
+    let release = ReleasedStep {
+        id: step.id,
+        attempt: step.attempt,
+        msg_id: step.msg_id,
+        namespace: step.namespace.clone(),
+        refused: false,
+    };
+    let mut first = world.begin().await;
+    steps::release_steps(&mut first, WORKER, &[release], Duration::ZERO, 3)
+        .await
+        .unwrap();
+
+    let report = complete(&step);
+    let outcome = world
+        .start_blocked(async move |mut connection| {
+            steps::complete_steps(&mut connection, WORKER, &[report])
+                .await
+                .unwrap()
+        })
+        .await;
+    first.commit().await.unwrap();
+
+    assert_eq!(outcome.await.unwrap().stale, [0]);
+    assert_eq!(world.step_state(task, "only").await, StepState::Enqueued);
+    world.assert_healthy().await;
+    assert_eq!(world.run_all().await, ["only"]);
+}
