@@ -4,7 +4,7 @@
 use tasker_testing::{FaultProxy, PATIENCE, wait_until};
 
 use super::templates::{LINEAR, mixed_of_sleeps};
-use super::world::{Role, SHORT_LEASE, World};
+use super::world::{NO_POLLING, Role, SHORT_LEASE, World};
 
 /// How often the listeners are thrown out.
 const ROUNDS: usize = 10;
@@ -31,11 +31,9 @@ const SHORT_DEADLINES: [(&str, &str); 5] = [
 async fn listeners_that_are_thrown_out_again_and_again_miss_nothing() {
     let world = World::start().await;
     world.apply(LINEAR).await;
-    // Nothing polls: what a listener missed, it has to look for when it is back.
-    let environment = [
-        ("DEPLOYMENT_MODE", "EventDrivenOnly"),
-        ("TASKER__EVENT_SYSTEMS__LISTENER__RECONNECT_MAX_MS", "200"),
-    ];
+    // What a listener missed, it has to look for when it is back.
+    let mut environment = NO_POLLING.to_vec();
+    environment.push(("TASKER__EVENT_SYSTEMS__LISTENER__RECONNECT_MAX_MS", "200"));
     let mut roles = [
         world.orchestrator(&environment).await,
         world.worker(&environment).await,
@@ -94,6 +92,7 @@ async fn outlives(fault: impl Fn(&FaultProxy)) {
     let proxy = FaultProxy::to(world.url()).await;
     let mut environment = vec![("DATABASE_URL", proxy.url())];
     environment.extend(SHORT_DEADLINES);
+    environment.extend(NO_POLLING);
     let roles = [
         world.orchestrator(&environment).await,
         world.worker(&environment).await,

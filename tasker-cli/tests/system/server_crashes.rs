@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::templates::mixed_of_sleeps;
-use super::world::{SHORT_LEASE, World, submit};
+use super::world::{NO_POLLING, SHORT_LEASE, World, submit};
 
 /// Tasks that a client gets acknowledged before the outage, and again after it.
 const TASKS: usize = 50;
@@ -106,11 +106,13 @@ async fn a_crash_of_the_server_loses_nothing_and_needs_no_hand() {
 async fn an_outage_loses_nothing_and_needs_no_hand(outage: impl AsyncFn(&TestServer)) {
     let world = World::with_server(Durability::Production).await;
     world.apply(&mixed_of_sleeps(50)).await;
+    let mut environment = NO_POLLING.to_vec();
+    environment.push(SHORT_LEASE);
     let mut roles = [
-        world.orchestrator(&[]).await,
-        world.orchestrator(&[]).await,
-        world.worker(&[SHORT_LEASE]).await,
-        world.worker(&[SHORT_LEASE]).await,
+        world.orchestrator(&environment).await,
+        world.orchestrator(&environment).await,
+        world.worker(&environment).await,
+        world.worker(&environment).await,
     ];
     let submitter = Submitter::start(world.url());
     submitter.wait_for(TASKS).await;

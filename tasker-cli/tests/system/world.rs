@@ -22,6 +22,17 @@ pub(crate) const NAMESPACE: &str = "graphs";
 /// Configuration under which a lost worker is noticed soon.
 pub(crate) const SHORT_LEASE: (&str, &str) = ("TASKER__WORKER__LEASE_SECONDS", "2");
 
+/// Configuration under which nothing is found by looking now and then: whatever is not announced, and
+/// not looked for when there is a reason to, is never done.
+pub(crate) const NO_POLLING: [(&str, &str); 3] = [
+    (
+        "TASKER__ORCHESTRATION__TASK_READINESS__FALLBACK_POLLING_INTERVAL_SECONDS",
+        "3600",
+    ),
+    ("TASKER__ORCHESTRATION__TIMERS__MAX_SLEEP_SECONDS", "3600"),
+    ("TASKER__WORKER__POLL_INTERVAL_MS", "3600000"),
+];
+
 /// Each test wants both cores.
 static TURN: Mutex<()> = Mutex::const_new(());
 
