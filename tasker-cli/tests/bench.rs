@@ -10,26 +10,38 @@ use serde_json::Value;
 
 use crate::common::tasker;
 
-#[tokio::test]
-async fn every_figure_is_a_line_and_is_really_measured() {
-    let args = [
-        "bench",
-        "--runs",
-        "1",
-        "--samples",
-        "5",
-        "--tasks",
-        "20",
-        "--json",
-    ];
-    let answer = tasker(&args).await.ok();
-    let lines: Vec<Value> = answer
-        .stdout
-        .lines()
+/// What a quick run answers: a line for the environment, then one for each figure.
+async fn bench(arguments: &[&str]) -> Vec<Value> {
+    let quick = ["bench", "--quick", "--runs", "1", "--json"];
+    let answer = tasker(&[&quick, arguments].concat()).await.ok();
+    let lines = answer.stdout.lines();
+    lines
         .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+        .collect()
+}
+
+fn figure<'a>(lines: &'a [Value], name: &str, continuation: Option<bool>) -> &'a Value {
+    lines
+        .iter()
+        .find(|line| line["name"] == name && line["continuation"].as_bool() == continuation)
+        .unwrap_or_else(|| panic!("there is no {name} {continuation:?}"))
+}
+
+fn assert_measured(lines: &[Value], name: &str, continuation: Option<bool>) {
+    let line = figure(lines, name, continuation);
+    assert!(line["median"].as_f64().unwrap() > 0.0, "{line}");
+    assert_eq!(line["runs"].as_array().unwrap().len(), 1, "{line}");
+}
+
+#[tokio::test]
+async fn the_machine_and_each_workload_are_measured_with_and_without_continuation() {
+    let workloads = ["linear4", "diamond", "burst", "step-to-step"];
+    let only = workloads.map(|name| ["--only", name]).concat();
+    let lines = bench(&only).await;
+
     assert_eq!(lines[0]["name"], "environment");
     assert_eq!(lines[0]["fsync"], "on");
+    assert_eq!(lines[0]["synchronous_commit"], "on");
     for name in [
         "machine.durable_commits_1_client",
         "machine.durable_commits_16_clients",
@@ -37,21 +49,44 @@ async fn every_figure_is_a_line_and_is_really_measured() {
         "machine.pgmq_batch_1",
         "machine.pgmq_batch_10",
         "machine.pgmq_batch_100",
-        "linear4.latency_p50",
-        "linear4.latency_p95",
-        "linear4.latency_p99",
-        "linear4.step_to_step_p50",
-        "linear4.throughput",
-        "linear4.wal_per_step",
-        "linear4.write_transactions_per_step",
     ] {
-        let line = lines.iter().find(|line| line["name"] == name).unwrap();
-        assert!(line["median"].as_f64().unwrap() > 0.0, "{line}");
-        assert_eq!(line["runs"].as_array().unwrap().len(), 1, "{line}");
+        assert_measured(&lines, name, None);
     }
-    let throughput = lines
-        .iter()
-        .find(|line| line["name"] == "linear4.throughput")
-        .unwrap();
-    assert!(throughput["ratio"].as_f64().unwrap() > 0.0, "{throughput}");
+    for continuation in [Some(true), Some(false)] {
+        for name in [
+            "linear4.latency_p50",
+            "linear4.latency_p95",
+            "linear4.latency_p99",
+            "linear4.wal_per_step",
+            "linear4.write_transactions_per_step",
+            "linear4.wal_syncs_per_step",
+            "diamond.latency_p50",
+            "burst.throughput",
+            "step-to-step.p50",
+            "step-to-step.p99",
+        ] {
+            assert_measured(&lines, name, continuation);
+        }
+        let throughput = figure(&lines, "burst.throughput", continuation);
+        assert!(throughput["ratio"].as_f64().unwrap() > 0.0, "{throughput}");
+    }
+}
+
+#[tokio::test]
+async fn a_past_can_be_filled_in_and_vacuum_held_back() {
+    let lines = bench(&[
+        "--only",
+        "submit",
+        "wide",
+        "--history",
+        "1000",
+        "--hold-vacuum",
+        "1",
+    ])
+    .await;
+
+    assert_eq!(lines[0]["history"], 1000);
+    assert_measured(&lines, "submit.rest_batch", None);
+    assert_measured(&lines, "submit.sql_single_16_clients", None);
+    assert_measured(&lines, "wide.duration_p50", Some(false));
 }

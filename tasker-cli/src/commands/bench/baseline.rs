@@ -9,11 +9,19 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{PgConnection, PgPool};
 
 use crate::commands::bench::figures::{
-    COMMITS_1, COMMITS_16, NOTIFY, PGMQ_1, PGMQ_10, PGMQ_100, Run, quantile,
+    COMMITS_1, Figure, PGMQ_100, Place, Run, figure, quantile, time,
 };
 use crate::failure::Failure;
 use crate::roles::private_server::PrivateServer;
 
+/// Durable one-row commits a second of sixteen clients.
+const COMMITS_16: Figure = figure("durable_commits_16_clients", "commits/s");
+/// Time from NOTIFY to its arrival at another connection.
+const NOTIFY: Figure = time("notify_round_trip_p50");
+/// Messages a second through PGMQ, one at a time.
+const PGMQ_1: Figure = figure("pgmq_batch_1", "messages/s");
+/// Messages a second through PGMQ, ten at a time.
+const PGMQ_10: Figure = figure("pgmq_batch_10", "messages/s");
 /// Database of the baseline.
 const DATABASE: &str = "baseline";
 /// Connections of the baseline.
@@ -58,11 +66,12 @@ impl Baseline {
 
     /// Measures the machine.
     pub(crate) async fn measure(&self, run: &mut Run) -> Result<(), Failure> {
-        run.note(COMMITS_1, self.commits(1).await.map_err(|e| failed(&e))?);
-        run.note(COMMITS_16, self.commits(16).await.map_err(|e| failed(&e))?);
-        run.note(NOTIFY, self.notify().await.map_err(|e| failed(&e))?);
-        for (batch, measure) in [(1, PGMQ_1), (10, PGMQ_10), (100, PGMQ_100)] {
-            run.note(measure, self.pgmq(batch).await.map_err(|e| failed(&e))?);
+        let mut note = |figure, value| run.note(Place::machine(), figure, value);
+        note(COMMITS_1, self.commits(1).await.map_err(|e| failed(&e))?);
+        note(COMMITS_16, self.commits(16).await.map_err(|e| failed(&e))?);
+        note(NOTIFY, self.notify().await.map_err(|e| failed(&e))?);
+        for (batch, figure) in [(1, PGMQ_1), (10, PGMQ_10), (100, PGMQ_100)] {
+            note(figure, self.pgmq(batch).await.map_err(|e| failed(&e))?);
         }
         Ok(())
     }

@@ -5,22 +5,25 @@ use serde_json::json;
 use crate::drawing::Paint;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::table::{Table, plain};
+use crate::table::{Cell, Table, plain};
+
+/// Workload of the figures that tell what the machine can do.
+pub(crate) const MACHINE: &str = "machine";
 
 /// Something that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Measure {
-    /// Name, with its workload in front.
+pub(crate) struct Figure {
+    /// Name within its workload.
     pub(crate) name: &'static str,
     /// Unit of the value.
     pub(crate) unit: &'static str,
     /// What it is compared with.
-    pub(crate) against: Option<Against>,
+    against: Option<Against>,
 }
 
 /// What a figure is compared with, in the same run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Against {
+enum Against {
     /// As a multiple of the time that one durable commit takes.
     CommitTime,
     /// As a part of the rate at which PGMQ alone handles messages in batches of a hundred.
@@ -28,89 +31,77 @@ pub(crate) enum Against {
 }
 
 /// Durable one-row commits a second of one client.
-pub(crate) const COMMITS_1: Measure = rate("machine.durable_commits_1_client", "commits/s");
-/// Durable one-row commits a second of sixteen clients.
-pub(crate) const COMMITS_16: Measure = rate("machine.durable_commits_16_clients", "commits/s");
-/// Time from NOTIFY to its arrival at another connection.
-pub(crate) const NOTIFY: Measure = Measure {
-    name: "machine.notify_round_trip_p50",
-    unit: "ms",
-    against: Some(Against::CommitTime),
-};
-/// Messages a second through PGMQ, one at a time.
-pub(crate) const PGMQ_1: Measure = rate("machine.pgmq_batch_1", "messages/s");
-/// Messages a second through PGMQ, ten at a time.
-pub(crate) const PGMQ_10: Measure = rate("machine.pgmq_batch_10", "messages/s");
-/// Messages a second through PGMQ, a hundred at a time.
-pub(crate) const PGMQ_100: Measure = rate("machine.pgmq_batch_100", "messages/s");
-/// Time of a task, median.
-pub(crate) const LATENCY_P50: Measure = time("linear4.latency_p50");
-/// Time of a task, 95 of 100 are faster.
-pub(crate) const LATENCY_P95: Measure = time("linear4.latency_p95");
-/// Time of a task, 99 of 100 are faster.
-pub(crate) const LATENCY_P99: Measure = time("linear4.latency_p99");
-/// Time from the end of a step to the start of the next, median.
-pub(crate) const STEP_TO_STEP: Measure = time("linear4.step_to_step_p50");
-/// Steps a second when many tasks come at once.
-pub(crate) const THROUGHPUT: Measure = Measure {
-    name: "linear4.throughput",
-    unit: "steps/s",
-    against: Some(Against::QueueRate),
-};
-/// WAL of a step.
-pub(crate) const WAL: Measure = rate("linear4.wal_per_step", "bytes");
-/// Transactions that write, of a step.
-pub(crate) const TRANSACTIONS: Measure = rate("linear4.write_transactions_per_step", "");
-/// Processor time of the orchestrator for a thousand steps.
-pub(crate) const CPU_ORCHESTRATOR: Measure = rate("linear4.cpu_orchestrator_per_1000_steps", "s");
-/// Processor time of the worker for a thousand steps.
-pub(crate) const CPU_WORKER: Measure = rate("linear4.cpu_worker_per_1000_steps", "s");
-/// Processor time of PostgreSQL for a thousand steps.
-pub(crate) const CPU_POSTGRES: Measure = rate("linear4.cpu_postgres_per_1000_steps", "s");
-/// Most memory of the orchestrator.
-pub(crate) const RSS_ORCHESTRATOR: Measure = rate("linear4.peak_rss_orchestrator", "MiB");
-/// Most memory of the worker.
-pub(crate) const RSS_WORKER: Measure = rate("linear4.peak_rss_worker", "MiB");
+pub(crate) const COMMITS_1: Figure = figure("durable_commits_1_client", "commits/s");
+/// Messages a second through PGMQ alone, a hundred at a time.
+pub(crate) const PGMQ_100: Figure = figure("pgmq_batch_100", "messages/s");
 
-const fn rate(name: &'static str, unit: &'static str) -> Measure {
-    Measure {
+/// A figure that stands for itself.
+pub(crate) const fn figure(name: &'static str, unit: &'static str) -> Figure {
+    Figure {
         name,
         unit,
         against: None,
     }
 }
 
-const fn time(name: &'static str) -> Measure {
-    Measure {
+/// A time in milliseconds, compared with that of a durable commit.
+pub(crate) const fn time(name: &'static str) -> Figure {
+    Figure {
         name,
         unit: "ms",
         against: Some(Against::CommitTime),
     }
 }
 
+/// Steps a second, compared with the rate of PGMQ alone.
+pub(crate) const fn throughput(name: &'static str) -> Figure {
+    Figure {
+        name,
+        unit: "steps/s",
+        against: Some(Against::QueueRate),
+    }
+}
+
+/// Where a figure was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Name of the workload.
+    pub(crate) workload: &'static str,
+    /// Whether the worker went on with dependents by itself; `None` where that makes no difference.
+    pub(crate) continuation: Option<bool>,
+}
+
+impl Place {
+    /// Where the machine itself was measured.
+    pub(crate) const fn machine() -> Self {
+        Self {
+            workload: MACHINE,
+            continuation: None,
+        }
+    }
+}
+
 /// What one run measured, in the order of measuring.
 #[derive(Debug, Default)]
-pub(crate) struct Run(Vec<(Measure, f64)>);
+pub(crate) struct Run(Vec<(Place, Figure, f64)>);
 
 impl Run {
     /// Notes a value.
-    pub(crate) fn note(&mut self, measure: Measure, value: f64) {
-        self.0.push((measure, value));
+    pub(crate) fn note(&mut self, place: Place, figure: Figure, value: f64) {
+        self.0.push((place, figure, value));
     }
 
-    fn value(&self, measure: Measure) -> Option<f64> {
-        self.0
-            .iter()
-            .find(|(noted, _)| *noted == measure)
-            .map(|(_, value)| *value)
+    fn value(&self, place: Place, figure: Figure) -> Option<f64> {
+        let noted = self.0.iter().find(|(p, f, _)| (*p, *f) == (place, figure));
+        noted.map(|(_, _, value)| *value)
     }
 
     /// A figure of this run by the measure of the machine that it is compared with.
-    fn ratio(&self, measure: Measure) -> Option<f64> {
-        let value = self.value(measure)?;
-        match measure.against? {
-            Against::CommitTime => Some(value * self.value(COMMITS_1)? / 1e3),
-            Against::QueueRate => Some(value / self.value(PGMQ_100)?),
+    fn ratio(&self, place: Place, figure: Figure) -> Option<f64> {
+        let value = self.value(place, figure)?;
+        match figure.against? {
+            Against::CommitTime => Some(value * self.value(Place::machine(), COMMITS_1)? / 1e3),
+            Against::QueueRate => Some(value / self.value(Place::machine(), PGMQ_100)?),
         }
     }
 }
@@ -118,6 +109,13 @@ impl Run {
 /// What all runs measured.
 #[derive(Debug, Default)]
 pub(crate) struct Figures(Vec<Run>);
+
+/// A figure over all runs.
+struct Summary {
+    median: f64,
+    runs: Vec<f64>,
+    ratio: Option<f64>,
+}
 
 impl Figures {
     /// Adds a run.
@@ -127,34 +125,89 @@ impl Figures {
 
     /// Prints medians: a table, or a JSON line for each figure.
     pub(crate) fn print(&self, output: Output) -> Result<(), Failure> {
-        let mut table = Table::new(&["FIGURE", "MEDIAN", "UNIT", "COMPARED", "RUNS"]);
-        let measures = self.0.first().map(|run| run.0.iter().map(|(m, _)| *m));
-        for measure in measures.into_iter().flatten() {
-            let runs: Vec<f64> = self.0.iter().filter_map(|run| run.value(measure)).collect();
-            let ratios = self.0.iter().filter_map(|run| run.ratio(measure));
-            let value = quantile(&mut runs.clone(), 0.5);
-            let ratio = measure
-                .against
-                .map(|against| (against, quantile(&mut ratios.collect::<Vec<_>>(), 0.5)));
-            output.json_line(&json!({
-                "name": measure.name,
-                "unit": measure.unit,
-                "median": value,
-                "runs": runs,
-                "ratio": ratio.map(|(_, ratio)| ratio),
-                "ratio_to": ratio.map(|(against, _)| against.name()),
-            }))?;
-            let compared = ratio.map(|(against, ratio)| against.text(ratio));
-            let runs: Vec<String> = runs.iter().map(|&value| number(value)).collect();
+        let heading = ["FIGURE", "WITH", "", "WITHOUT", "", "UNIT"];
+        let mut table = Table::new(&heading);
+        let measured: Vec<(Place, Figure)> = self.0.first().map_or_else(Vec::new, |run| {
+            run.0
+                .iter()
+                .map(|(place, figure, _)| (*place, *figure))
+                .collect()
+        });
+        for &(place, figure) in &measured {
+            output.json_line(&self.line(place, figure))?;
+            let without = Place {
+                continuation: Some(false),
+                ..place
+            };
+            // A figure that was measured with and without continuation has one row for both.
+            if place.continuation == Some(false) && measured.contains(&(with(place), figure)) {
+                continue;
+            }
+            let [value, compared] = self.cells(place, figure);
+            let [other, other_compared] = match place.continuation {
+                Some(true) => self.cells(without, figure),
+                _ => [plain(""), plain("")],
+            };
+            let name = plain(format!("{}.{}", place.workload, figure.name));
             table.row([
-                plain(measure.name),
-                (number(value), Paint::Bold),
-                plain(measure.unit),
-                plain(compared.unwrap_or_default()),
-                (runs.join(" "), Paint::Dim),
+                name,
+                value,
+                compared,
+                other,
+                other_compared,
+                plain(figure.unit),
             ]);
         }
-        output.text(table.lines(output.look(false)).join("\n"))
+        output.text(table.lines(output.look(false)).join("\n"))?;
+        output.text(
+            "\nMedians, with and without continuation. x: times a durable commit; %: of PGMQ alone.",
+        )
+    }
+
+    fn line(&self, place: Place, figure: Figure) -> serde_json::Value {
+        let summary = self.summary(place, figure);
+        json!({
+            "name": format!("{}.{}", place.workload, figure.name),
+            "workload": place.workload,
+            "continuation": place.continuation,
+            "unit": figure.unit,
+            "median": summary.median,
+            "runs": summary.runs,
+            "ratio": summary.ratio,
+            "ratio_to": figure.against.map(Against::name),
+        })
+    }
+
+    fn summary(&self, place: Place, figure: Figure) -> Summary {
+        let runs = self.0.iter().filter_map(|run| run.value(place, figure));
+        let runs: Vec<f64> = runs.collect();
+        let ratios = self.0.iter().filter_map(|run| run.ratio(place, figure));
+        let mut ratios: Vec<f64> = ratios.collect();
+        Summary {
+            median: quantile(&mut runs.clone(), 0.5),
+            runs,
+            ratio: (!ratios.is_empty()).then(|| quantile(&mut ratios, 0.5)),
+        }
+    }
+
+    fn cells(&self, place: Place, figure: Figure) -> [Cell; 2] {
+        let summary = self.summary(place, figure);
+        if summary.runs.is_empty() {
+            return [plain(""), plain("")];
+        }
+        let compared = figure.against.zip(summary.ratio);
+        let compared = compared.map(|(against, ratio)| against.text(ratio));
+        [
+            (number(summary.median), Paint::Bold),
+            (compared.unwrap_or_default(), Paint::Dim),
+        ]
+    }
+}
+
+const fn with(place: Place) -> Place {
+    Place {
+        continuation: Some(true),
+        ..place
     }
 }
 
@@ -168,8 +221,8 @@ impl Against {
 
     fn text(self, ratio: f64) -> String {
         match self {
-            Self::CommitTime => format!("{} durable commits", number(ratio)),
-            Self::QueueRate => format!("{} of PGMQ alone", number(ratio)),
+            Self::CommitTime => format!("{}x", number(ratio)),
+            Self::QueueRate => format!("{}%", number(ratio * 100.0)),
         }
     }
 }
@@ -223,10 +276,14 @@ mod tests {
 
     #[test]
     fn times_are_compared_with_a_commit_of_the_same_run() {
+        let place = Place {
+            workload: "linear4",
+            continuation: Some(true),
+        };
         let mut run = Run::default();
-        run.note(COMMITS_1, 2_000.0);
-        run.note(LATENCY_P50, 10.0);
-        assert_eq!(run.ratio(LATENCY_P50), Some(20.0));
-        assert_eq!(run.ratio(COMMITS_1), None);
+        run.note(Place::machine(), COMMITS_1, 2_000.0);
+        run.note(place, time("latency_p50"), 10.0);
+        assert_eq!(run.ratio(place, time("latency_p50")), Some(20.0));
+        assert_eq!(run.ratio(Place::machine(), COMMITS_1), None);
     }
 }

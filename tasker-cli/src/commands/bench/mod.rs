@@ -5,23 +5,30 @@
 //! it too, because the noise of a machine is larger than most improvements.
 
 mod baseline;
+mod client;
 mod figures;
+mod history;
+mod stage;
 mod stopwatch;
 mod usage;
 mod workload;
 
-use private_postgres::{Durability, Settings};
+use std::path::Path;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use private_postgres::{Durability, Settings, find_binaries};
 use serde_json::{Value, json};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
 
 use crate::commands::bench::baseline::Baseline;
 use crate::commands::bench::figures::{Figures, Run};
-use crate::commands::bench::usage::Processes;
-use crate::commands::bench::workload::Client;
+use crate::commands::bench::stage::Stage;
+use crate::commands::bench::workload::{Sizes, Workload};
 use crate::failure::Failure;
 use crate::output::{Output, remark};
-use crate::roles::children::{Role, Workplace};
+use crate::roles::children::Workplace;
 use crate::roles::private_server::PrivateServer;
 use crate::roles::stop;
 use crate::setup::Setup;
@@ -29,12 +36,18 @@ use crate::setup::Setup;
 /// Connections of the server: the roles' and those of the baseline.
 const CONNECTIONS: u32 = 200;
 
+/// The library that counts calls of SQL, and where it lies beside the folder of the binaries.
+const COUNTER: &str = "pg_stat_statements";
+const LIBRARIES: [&str; 2] = ["../lib", "../lib/postgresql"];
+
 const EXAMPLES: &str = "\
 The private PostgreSQL runs with fsync and synchronous_commit on. Build with --release: `make bench`.
+docs/benchmarks.md tells the method.
 
 Examples:
   tasker bench
-  tasker bench --runs 5 --json > figures.jsonl";
+  tasker bench --only linear3 --only burst-large --runs 5 --json > figures.jsonl
+  tasker bench --only burst-large --history 5000000";
 
 /// Arguments of `tasker bench`.
 #[derive(Debug, clap::Args)]
@@ -45,19 +58,48 @@ pub(crate) struct Args {
           value_parser = clap::value_parser!(u16).range(1..=100))]
     runs: u16,
 
-    /// Tasks that one client submits and waits for, one after the other
-    #[arg(long, value_name = "N", default_value_t = 200,
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    samples: u32,
+    /// Measure this and the machine only; may be repeated
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    only: Vec<Workload>,
 
-    /// Tasks that are submitted at once
-    #[arg(long, value_name = "N", default_value_t = 2000,
-          value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    tasks: u32,
+    /// Measure little of everything, to see that it works
+    #[arg(long)]
+    quick: bool,
+
+    /// Fill the tables with so many finished steps first
+    #[arg(long, value_name = "STEPS", default_value_t = 0,
+          value_parser = clap::value_parser!(u64).range(0..=100_000_000))]
+    history: u64,
+
+    /// Hold back vacuum for so long, as a forgotten transaction does; the sustained load lasts as long
+    #[arg(long, value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    hold_vacuum: Option<u64>,
 
     /// Be the worker that is measured; it goes on with so many dependents by itself
     #[arg(long, value_name = "LIMIT", hide = true)]
     as_worker: Option<u32>,
+}
+
+impl Args {
+    fn workloads(&self) -> &[Workload] {
+        match &*self.only {
+            [] => Workload::value_variants(),
+            only => only,
+        }
+    }
+
+    fn sizes(&self) -> Sizes {
+        let mut sizes = if self.quick {
+            Sizes::quick()
+        } else {
+            Sizes::full()
+        };
+        if let Some(seconds) = self.hold_vacuum {
+            sizes.sustained = sizes.sustained.max(Duration::from_secs(seconds));
+        }
+        sizes
+    }
 }
 
 /// Measures.
@@ -75,27 +117,56 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     if cfg!(debug_assertions) {
         remark("warning: this build is not optimised; its figures say little (use --release)");
     }
-    let settings = Settings::ephemeral()
-        .durability(Durability::Production)
-        .max_connections(CONNECTIONS);
+    let settings = settings();
+    let counts_calls = !settings.extra.is_empty();
     let mut server = PrivateServer::start(settings).await?;
     let measured = tokio::select! {
-        measured = Box::pin(on_server(&args, &mut server, output)) => measured,
+        measured = Box::pin(on_server(&args, &mut server, counts_calls, output)) => measured,
         () = stop.cancelled() => Err(Failure::Interrupted),
     };
     let stopped = server.stop().await;
     measured.and(stopped)
 }
 
-async fn on_server(args: &Args, server: &mut PrivateServer, output: Output) -> Result<(), Failure> {
+/// Settings of the server, with a counter of calls where it is installed.
+fn settings() -> Settings {
+    let settings = Settings::ephemeral()
+        .durability(Durability::Production)
+        .max_connections(CONNECTIONS);
+    let library = |folder: &Path| {
+        let file = format!("{COUNTER}.so");
+        LIBRARIES
+            .iter()
+            .any(|lib| folder.join(lib).join(&file).is_file())
+    };
+    match find_binaries() {
+        Ok(binaries) if library(&binaries.folder) => {
+            settings.set("shared_preload_libraries", COUNTER)
+        }
+        _ => settings,
+    }
+}
+
+async fn on_server(
+    args: &Args,
+    server: &mut PrivateServer,
+    counts_calls: bool,
+    output: Output,
+) -> Result<(), Failure> {
     let mut config = TaskerConfig::default();
     server.configure(&mut config);
     let database = server.migrated(&config).await?;
+    if counts_calls {
+        usage::count_calls(&database).await?;
+    }
+    if args.history > 0 {
+        history::fill(&database, &server.url(), args.history).await?;
+    }
     let baseline = Baseline::prepare(server).await?;
     output.json_line(&environment(args, server, &database).await?)?;
     output.text(format!("measuring on {}", server.describe()))?;
     let workplace = Workplace::new(server.url(), "production")?;
-    let measured = on_roles(args, server, &database, &baseline, &workplace).await;
+    let measured = measure(args, server, &database, &baseline, &workplace).await;
     database.pool().close().await;
     match measured {
         Ok(figures) => figures.print(output),
@@ -107,55 +178,41 @@ async fn on_server(args: &Args, server: &mut PrivateServer, output: Output) -> R
     }
 }
 
-async fn on_roles(
+async fn measure(
     args: &Args,
     server: &mut PrivateServer,
     database: &Database,
     baseline: &Baseline,
     workplace: &Workplace,
 ) -> Result<Figures, Failure> {
-    let arguments = ["orchestrator", "--bind", "127.0.0.1:0"];
-    let mut orchestrator = workplace.start("orchestrator", &arguments)?;
-    let mut worker = workplace.start("worker", &["bench", "--as-worker", "16"])?;
-    let answer = orchestrator.answer().await?;
-    worker.answer().await?;
-    let api = answer["api"].as_str().unwrap_or_default().to_owned();
-    let processes = Processes {
-        orchestrator: orchestrator.pid(),
-        worker: worker.pid(),
-        postgres: server.postgres().pid().unwrap_or_default(),
-    };
-    let mut roles = [orchestrator, worker];
-    let measured = measure(args, &api, database, baseline, processes, &mut roles).await;
-    let [orchestrator, worker] = roles;
-    let stopped = worker.stop().await.and(orchestrator.stop().await);
-    let figures = measured?;
-    stopped.map(|()| figures)
-}
-
-async fn measure(
-    args: &Args,
-    api: &str,
-    database: &Database,
-    baseline: &Baseline,
-    processes: Processes,
-    roles: &mut [Role],
-) -> Result<Figures, Failure> {
-    let client = Client::prepare(api).await?;
+    let postgres = server.postgres().pid().unwrap_or_default();
+    let sizes = args.sizes();
     let mut figures = Figures::default();
     for number in 1..=args.runs {
         remark(format!("run {number} of {}", args.runs));
         let mut run = Run::default();
         baseline.measure(&mut run).await?;
-        client.measure_latency(args.samples, &mut run).await?;
-        let before = usage::Usage::look(database, processes).await?;
-        let steps = client
-            .measure_throughput(args.tasks, database, &mut run)
-            .await?;
-        let after = usage::Usage::look(database, processes).await?;
-        after.since(&before, steps, &mut run);
-        for role in &mut *roles {
-            role.check()?;
+        for workload in args.workloads() {
+            for place in workload.places() {
+                let held = match args.hold_vacuum {
+                    Some(seconds) => {
+                        let span = Duration::from_secs(seconds);
+                        Some(history::hold_vacuum(&server.url(), span).await?)
+                    }
+                    None => None,
+                };
+                let syncs = usage::syncs(database).await?;
+                let mut stage = Stage::start(workplace, database, postgres).await?;
+                workload
+                    .measure(&mut stage, &sizes, place, &mut run)
+                    .await?;
+                let steps = stage.stop().await?;
+                let syncs = usage::syncs(database).await? - syncs;
+                usage::note_syncs(syncs, steps, place, &mut run);
+                if let Some(held) = held {
+                    held.abort();
+                }
+            }
         }
         figures.add(run);
     }
@@ -177,7 +234,8 @@ async fn environment(
         "fsync": fsync,
         "synchronous_commit": synchronous_commit,
         "runs": args.runs,
-        "samples": args.samples,
-        "tasks": args.tasks,
+        "sizes": args.sizes().describe(),
+        "history": args.history,
+        "hold_vacuum_seconds": args.hold_vacuum,
     }))
 }

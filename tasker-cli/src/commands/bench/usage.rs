@@ -1,20 +1,33 @@
-//! What a workload costs: WAL, transactions, processor time and memory.
+//! What a workload costs: WAL, transactions, calls, flushes, processor time and memory.
+//!
+//! The statements here are not part of the engine; they read the counters of the server.
 
-use std::fs;
+use std::{fs, process};
 
 use sqlx::PgConnection;
 use tasker_shared::database::Database;
 use tasker_shared::error::Error;
 
-use crate::commands::bench::figures::{
-    CPU_ORCHESTRATOR, CPU_POSTGRES, CPU_WORKER, RSS_ORCHESTRATOR, RSS_WORKER, Run, TRANSACTIONS,
-    WAL,
-};
+use crate::commands::bench::figures::{Figure, Place, Run, figure};
 use crate::failure::Failure;
+
+const WAL: Figure = figure("wal_per_step", "bytes");
+const TRANSACTIONS: Figure = figure("write_transactions_per_step", "");
+const CALLS: Figure = figure("sql_calls_per_step", "");
+const SYNCS: Figure = figure("wal_syncs_per_step", "");
+const CPU_ORCHESTRATOR: Figure = figure("cpu_orchestrator_per_1000_steps", "s");
+const CPU_WORKER: Figure = figure("cpu_worker_per_1000_steps", "s");
+const CPU_POSTGRES: Figure = figure("cpu_postgres_per_1000_steps", "s");
+const CPU_CLIENT: Figure = figure("cpu_client_per_1000_steps", "s");
+const RSS_ORCHESTRATOR: Figure = figure("peak_rss_orchestrator", "MiB");
+const RSS_WORKER: Figure = figure("peak_rss_worker", "MiB");
 
 /// Ticks a second in `/proc`; Linux has shown this number to programs on every architecture of
 /// today, whatever its kernel uses.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+/// The first version of PostgreSQL that counts flushes of the WAL among all other input and output.
+const SYNCS_OF_IO: i32 = 180_000;
 
 /// Where in `/proc/PID/stat`, counted behind the name, stand the parent, the two times of the
 /// process and the two of its children that ended.
@@ -26,8 +39,8 @@ const TIMES: std::ops::Range<usize> = 11..15;
 pub(crate) struct Processes {
     /// The orchestrator.
     pub(crate) orchestrator: u32,
-    /// The worker.
-    pub(crate) worker: u32,
+    /// The worker, where one runs.
+    pub(crate) worker: Option<u32>,
     /// The postmaster; its children count with it.
     pub(crate) postgres: u32,
 }
@@ -36,58 +49,136 @@ pub(crate) struct Processes {
 #[derive(Debug)]
 pub(crate) struct Usage {
     processes: Processes,
+    steps: f64,
     wal_bytes: f64,
     transactions: f64,
-    cpu_orchestrator: Option<f64>,
-    cpu_worker: Option<f64>,
-    cpu_postgres: Option<f64>,
+    calls: Option<f64>,
+    cpu: [(Figure, Option<f64>); 4],
 }
 
 impl Usage {
-    /// Looks at the counters.
-    pub(crate) async fn look(database: &Database, processes: Processes) -> Result<Self, Failure> {
+    /// Looks at the counters; so many steps have run so far.
+    pub(crate) async fn look(
+        database: &Database,
+        processes: Processes,
+        steps: f64,
+    ) -> Result<Self, Failure> {
         let (wal_bytes, transactions) = database
             .call("usage", async |connection| counters(connection).await)
             .await?;
         Ok(Self {
             processes,
+            steps,
             wal_bytes,
             transactions,
-            cpu_orchestrator: cpu_seconds(processes.orchestrator),
-            cpu_worker: cpu_seconds(processes.worker),
-            cpu_postgres: cpu_seconds_of_tree(processes.postgres),
+            calls: calls(database).await?,
+            cpu: [
+                (CPU_ORCHESTRATOR, cpu_seconds(processes.orchestrator)),
+                (CPU_WORKER, processes.worker.and_then(cpu_seconds)),
+                (CPU_POSTGRES, cpu_seconds_of_tree(processes.postgres)),
+                (CPU_CLIENT, cpu_seconds(process::id())),
+            ],
         })
     }
 
     /// Notes what was used since, for each step or for a thousand.
-    pub(crate) fn since(&self, before: &Self, steps: f64, run: &mut Run) {
-        run.note(WAL, (self.wal_bytes - before.wal_bytes) / steps);
-        run.note(
+    pub(crate) fn since(&self, before: &Self, place: Place, run: &mut Run) {
+        let steps = self.steps - before.steps;
+        let mut note = |figure, value| run.note(place, figure, value);
+        note(WAL, (self.wal_bytes - before.wal_bytes) / steps);
+        note(
             TRANSACTIONS,
             (self.transactions - before.transactions) / steps,
         );
-        for (measure, now, before) in [
-            (
-                CPU_ORCHESTRATOR,
-                self.cpu_orchestrator,
-                before.cpu_orchestrator,
-            ),
-            (CPU_WORKER, self.cpu_worker, before.cpu_worker),
-            (CPU_POSTGRES, self.cpu_postgres, before.cpu_postgres),
-        ] {
+        if let (Some(now), Some(before)) = (self.calls, before.calls) {
+            note(CALLS, (now - before) / steps);
+        }
+        for ((figure, now), (_, before)) in self.cpu.iter().zip(&before.cpu) {
             if let (Some(now), Some(before)) = (now, before) {
-                run.note(measure, (now - before) / steps * 1e3);
+                note(*figure, (now - before) / steps * 1e3);
             }
         }
-        for (measure, pid) in [
-            (RSS_ORCHESTRATOR, self.processes.orchestrator),
+        for (figure, pid) in [
+            (RSS_ORCHESTRATOR, Some(self.processes.orchestrator)),
             (RSS_WORKER, self.processes.worker),
         ] {
-            if let Some(mebibytes) = peak_memory(pid) {
-                run.note(measure, mebibytes);
+            if let Some(mebibytes) = pid.and_then(peak_memory) {
+                note(figure, mebibytes);
             }
         }
     }
+}
+
+/// Calls of SQL so far, transactions' begins and ends included, those of this program left out;
+/// `None` where the server does not count them.
+pub(crate) async fn calls(database: &Database) -> Result<Option<f64>, Failure> {
+    let counted = database.call("calls", async |connection| {
+        let counts: bool = sqlx::query_scalar(
+            "select /* bench */ exists (select from pg_extension where extname = \
+             'pg_stat_statements')",
+        )
+        .fetch_one(&mut *connection)
+        .await?;
+        if !counts {
+            return Ok(None);
+        }
+        let calls = sqlx::query_scalar(
+            "select /* bench */ coalesce(sum(calls), 0)::float8 from pg_stat_statements \
+             where dbid = (select oid from pg_database where datname = current_database()) \
+             and query not like '%/* bench */%'",
+        );
+        Ok(Some(calls.fetch_one(connection).await?))
+    });
+    Ok(counted.await?)
+}
+
+/// Makes the server count calls, where it was started with what it takes.
+pub(crate) async fn count_calls(database: &Database) -> Result<(), Failure> {
+    let create = database.call("count_calls", async |connection| {
+        sqlx::query("create extension if not exists pg_stat_statements")
+            .execute(connection)
+            .await?;
+        Ok(())
+    });
+    Ok(create.await?)
+}
+
+/// Flushes of the WAL by all server processes that have ended since, and by those that write it
+/// for others. A process tells what it did when it ends, and before that with some delay.
+pub(crate) async fn syncs(database: &Database) -> Result<f64, Failure> {
+    let syncs = database.call("syncs", async |connection| {
+        let version: i32 =
+            sqlx::query_scalar("select /* bench */ current_setting('server_version_num')::int")
+                .fetch_one(&mut *connection)
+                .await?;
+        let query = if version >= SYNCS_OF_IO {
+            "select coalesce(sum(fsyncs), 0)::float8 from pg_stat_io where object = 'wal'"
+        } else {
+            "select wal_sync::float8 from pg_stat_wal"
+        };
+        Ok(sqlx::query_scalar(query).fetch_one(connection).await?)
+    });
+    Ok(syncs.await?)
+}
+
+/// Notes the flushes for each step.
+pub(crate) fn note_syncs(syncs: f64, steps: f64, place: Place, run: &mut Run) {
+    if steps > 0.0 {
+        run.note(place, SYNCS, syncs / steps);
+    }
+}
+
+/// Whether a task has not ended.
+pub(crate) async fn has_open_tasks(database: &Database) -> Result<bool, Failure> {
+    let open = database.call("has_open_tasks", async |connection| {
+        Ok(sqlx::query_scalar(
+            "select /* bench */ exists (select from tasker.tasks where state = 'in_progress') \
+             or exists (select from tasker.tasks where state = 'pending')",
+        )
+        .fetch_one(connection)
+        .await?)
+    });
+    Ok(open.await?)
 }
 
 /// The settings `fsync` and `synchronous_commit` that are in force.
@@ -106,7 +197,7 @@ pub(crate) async fn durability(database: &Database) -> Result<(String, String), 
 /// Bytes of WAL, and transactions that wrote: those that were given a number.
 async fn counters(connection: &mut PgConnection) -> Result<(f64, f64), Error> {
     Ok(sqlx::query_as(
-        "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8, \
+        "select /* bench */ pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8, \
          pg_snapshot_xmax(pg_current_snapshot())::text::float8",
     )
     .fetch_one(connection)
@@ -114,7 +205,7 @@ async fn counters(connection: &mut PgConnection) -> Result<(f64, f64), Error> {
 }
 
 /// Processor time of a process; `None` where the system does not tell.
-fn cpu_seconds(pid: u32) -> Option<f64> {
+pub(crate) fn cpu_seconds(pid: u32) -> Option<f64> {
     let fields = stat(pid)?;
     seconds(fields.get(TIMES.start..TIMES.start + 2)?)
 }
@@ -153,8 +244,17 @@ fn stat(pid: u32) -> Option<Vec<String>> {
 
 /// The most memory a process had, in mebibytes.
 fn peak_memory(pid: u32) -> Option<f64> {
+    memory(pid, "VmHWM:")
+}
+
+/// The memory a process has, in mebibytes.
+pub(crate) fn memory_now(pid: u32) -> Option<f64> {
+    memory(pid, "VmRSS:")
+}
+
+fn memory(pid: u32, key: &str) -> Option<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     let kibibytes: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kibibytes / 1024.0)
 }

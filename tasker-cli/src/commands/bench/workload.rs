@@ -1,175 +1,508 @@
-//! The workload: tasks of four empty steps, submitted and awaited through the API as users do.
+//! The workloads, and how each is measured.
 
 use std::time::{Duration, Instant};
 
-use reqwest::{RequestBuilder, StatusCode};
-use serde::Deserialize;
+use clap::ValueEnum;
+use futures::future::try_join_all;
 use serde_json::{Value, json};
-use tasker_shared::database::Database;
-use tasker_shared::ids::TaskUuid;
-use tasker_shared::state::TaskState;
-use tasker_shared::tasks::{TaskDetail, TaskFilter, list_tasks};
+use tasker_shared::tasks::{NewTask, submit_tasks};
 use tokio::time::sleep;
 
+use crate::commands::bench::client::{NAMESPACE, Shape, all_ended};
 use crate::commands::bench::figures::{
-    LATENCY_P50, LATENCY_P95, LATENCY_P99, Run, STEP_TO_STEP, THROUGHPUT, quantile,
+    Figure, MACHINE, Place, Run, figure, quantile, throughput, time,
 };
-use crate::commands::bench::stopwatch::{self, HANDLER};
+use crate::commands::bench::stage::Stage;
+use crate::commands::bench::{stopwatch, usage};
 use crate::failure::Failure;
 
-/// Namespace of the workload.
-const NAMESPACE: &str = "bench";
-/// Name of the workload's template.
-const NAME: &str = "linear4";
-/// Steps of a task.
-const STEPS: u32 = 4;
+/// Handler of the workloads that need no time.
+const NOOP: &str = "builtin.noop";
 /// Tasks before the first that is measured.
 const WARM_UP: u32 = 20;
-/// Longest wait for one task, in milliseconds.
-const WAIT_MS: u32 = 10_000;
-/// Time between two looks whether all tasks have ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// How long all tasks together may take.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// Clients of the sustained load, and how many tasks each submits at once.
+const SUSTAINED: (u32, u32) = (4, 250);
+/// Parts of the span of the sustained load; its first and last are told.
+const PARTS: u32 = 4;
+/// Clients that run one task each at a time: the load of `step-to-step-loaded`.
+const LOADED_CLIENTS: u32 = 16;
+/// Clients of the submit rates.
+const SUBMITTERS: u32 = 16;
+/// Time for everything to come to rest before idleness is measured.
+const REST: Duration = Duration::from_secs(2);
 
-/// A client of the API.
-pub(crate) struct Client {
-    http: reqwest::Client,
-    api: String,
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workload {
+    /// The machine alone: commits, notifications, PGMQ
+    Machine,
+    /// Three steps in a row, one client
+    Linear3,
+    /// Four steps in a row, one client
+    Linear4,
+    /// One step, two beside each other, one; one client
+    Diamond,
+    /// One step, 100 beside each other, one
+    Wide,
+    /// One step, 10,000 beside each other, one
+    WideLarge,
+    /// 1,000 tasks of four steps at once
+    Burst,
+    /// 10,000 tasks of four steps at once
+    BurstLarge,
+    /// Tasks of four steps for a bounded time
+    Sustained,
+    /// Submission alone, over REST and SQL, single and in batches
+    Submit,
+    /// From step to step, one client
+    StepToStep,
+    /// From step to step, sixteen clients
+    StepToStepLoaded,
+    /// Nothing to do
+    Idle,
 }
 
-#[derive(Deserialize)]
-struct Submitted {
-    task_uuid: TaskUuid,
+/// How much of everything.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    /// Tasks of one client, one after the other.
+    pub(crate) samples: u32,
+    /// Tasks with many steps, one after the other.
+    pub(crate) wide_samples: u32,
+    /// Steps beside each other.
+    pub(crate) widths: [u32; 2],
+    /// Tasks at once.
+    pub(crate) bursts: [u32; 2],
+    /// Tasks in a batch of the submit rate.
+    pub(crate) batch: u32,
+    /// How long the sustained load goes on.
+    pub(crate) sustained: Duration,
+    /// How long each submit rate is measured.
+    pub(crate) submit: Duration,
+    /// How long idleness is measured.
+    pub(crate) idle: Duration,
 }
 
-impl Client {
-    /// Connects and applies the template.
-    pub(crate) async fn prepare(api: &str) -> Result<Self, Failure> {
-        // The worker's HTTP handler switches TLS on in the client for the whole binary, and a client
-        // wants a provider then, though this one speaks plain HTTP. An earlier one serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Self {
-            http: reqwest::Client::new(),
-            api: api.to_owned(),
-        };
-        let mut steps = vec![json!({ "name": "step_1", "handler": HANDLER })];
-        steps.extend((2..=STEPS).map(|number| {
-            json!({
-                "name": format!("step_{number}"),
-                "handler": HANDLER,
-                "depends_on": [format!("step_{}", number - 1)],
-            })
-        }));
-        let template = json!({
-            "namespace": NAMESPACE,
-            "name": NAME,
-            "version": "1.0.0",
-            "steps": steps,
-        });
-        let request = client.http.post(client.url("templates")).json(&template);
-        client.answer::<Value>(request).await?;
-        Ok(client)
+impl Sizes {
+    /// What the figures of the documentation were measured with.
+    pub(crate) const fn full() -> Self {
+        Self {
+            samples: 300,
+            wide_samples: 3,
+            widths: [100, 10_000],
+            bursts: [1_000, 10_000],
+            batch: 1_000,
+            sustained: Duration::from_secs(10),
+            submit: Duration::from_millis(700),
+            idle: Duration::from_secs(10),
+        }
     }
 
-    /// Submits task after task and waits for the end of each.
-    pub(crate) async fn measure_latency(&self, samples: u32, run: &mut Run) -> Result<(), Failure> {
-        let mut times = Vec::new();
+    /// Just enough to see that everything is measured.
+    pub(crate) const fn quick() -> Self {
+        Self {
+            samples: 10,
+            wide_samples: 1,
+            widths: [10, 100],
+            bursts: [50, 200],
+            batch: 50,
+            sustained: Duration::from_millis(500),
+            submit: Duration::from_millis(50),
+            idle: Duration::from_millis(500),
+        }
+    }
+
+    /// For the description of the environment.
+    pub(crate) fn describe(&self) -> Value {
+        json!({
+            "samples": self.samples,
+            "widths": self.widths,
+            "bursts": self.bursts,
+            "batch": self.batch,
+            "sustained_ms": self.sustained.as_millis(),
+        })
+    }
+}
+
+impl Workload {
+    /// Its name, as on the command line.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Machine => MACHINE,
+            Self::Linear3 => "linear3",
+            Self::Linear4 => "linear4",
+            Self::Diamond => "diamond",
+            Self::Wide => "wide",
+            Self::WideLarge => "wide-large",
+            Self::Burst => "burst",
+            Self::BurstLarge => "burst-large",
+            Self::Sustained => "sustained",
+            Self::Submit => "submit",
+            Self::StepToStep => "step-to-step",
+            Self::StepToStepLoaded => "step-to-step-loaded",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// Where it is measured: with and without continuation where that makes a difference.
+    pub(crate) fn places(self) -> Vec<Place> {
+        let modes: &[_] = match self {
+            Self::Machine => &[],
+            Self::Submit | Self::Idle => &[None],
+            _ => &[Some(true), Some(false)],
+        };
+        let workload = self.name();
+        let place = |&continuation| Place {
+            workload,
+            continuation,
+        };
+        modes.iter().map(place).collect()
+    }
+
+    /// Measures it.
+    pub(crate) async fn measure(
+        self,
+        stage: &mut Stage<'_>,
+        sizes: &Sizes,
+        place: Place,
+        run: &mut Run,
+    ) -> Result<(), Failure> {
+        if let Some(continuation) = place.continuation {
+            stage.start_worker(continuation).await?;
+        }
+        let client = &stage.client;
+        let [narrow, broad] = sizes.widths;
+        let [few, many] = sizes.bursts;
+        let [samples, wide] = [sizes.samples, sizes.wide_samples];
+        match self {
+            Self::Machine => Ok(()),
+            Self::Linear3 => {
+                let shape = client.apply_linear("linear3", 3, NOOP).await?;
+                one_client(stage, shape, samples, place, run).await
+            }
+            Self::Linear4 => {
+                let shape = linear4(stage).await?;
+                one_client(stage, shape, samples, place, run).await
+            }
+            Self::Diamond => {
+                let shape = client.apply_wide("diamond", 2, NOOP).await?;
+                one_client(stage, shape, samples, place, run).await
+            }
+            Self::Wide => {
+                let shape = client.apply_wide("wide", narrow, NOOP).await?;
+                fan_out(stage, shape, wide, place, run).await
+            }
+            Self::WideLarge => {
+                let shape = client.apply_wide("wide_large", broad, NOOP).await?;
+                fan_out(stage, shape, wide, place, run).await
+            }
+            Self::Burst => burst(stage, few, place, run).await,
+            Self::BurstLarge => burst(stage, many, place, run).await,
+            Self::Sustained => sustained(stage, sizes.sustained, place, run).await,
+            Self::Submit => submit(stage, sizes, place, run).await,
+            Self::StepToStep => step_to_step(stage, 1, samples, place, run).await,
+            Self::StepToStepLoaded => {
+                step_to_step(stage, LOADED_CLIENTS, samples, place, run).await
+            }
+            Self::Idle => idle(stage, sizes.idle, place, run).await,
+        }
+    }
+}
+
+async fn linear4(stage: &Stage<'_>) -> Result<Shape, Failure> {
+    stage.client.apply_linear("linear4", 4, NOOP).await
+}
+
+/// Task after task, each awaited over REST.
+async fn one_client(
+    stage: &Stage<'_>,
+    shape: Shape,
+    samples: u32,
+    place: Place,
+    run: &mut Run,
+) -> Result<(), Failure> {
+    for _ in 0..WARM_UP {
+        stage.client.run_one(shape).await?;
+    }
+    let before = stage.usage().await?;
+    let mut times = Vec::new();
+    for _ in 0..samples {
+        let started = Instant::now();
+        stage.client.run_one(shape).await?;
+        times.push(started.elapsed().as_secs_f64() * 1e3);
+    }
+    for (name, q) in [
+        ("latency_p50", 0.50),
+        ("latency_p95", 0.95),
+        ("latency_p99", 0.99),
+    ] {
+        run.note(place, time(name), quantile(&mut times, q));
+    }
+    stage.usage().await?.since(&before, place, run);
+    Ok(())
+}
+
+/// Tasks with many steps, one after the other, timed by the database's clock: an answer of
+/// thousands of steps would be measured with them otherwise.
+async fn fan_out(
+    stage: &Stage<'_>,
+    shape: Shape,
+    samples: u32,
+    place: Place,
+    run: &mut Run,
+) -> Result<(), Failure> {
+    stage.client.run_one(shape).await?;
+    let before = stage.usage().await?;
+    let mut times = Vec::new();
+    for _ in 0..samples {
+        let task = stage.client.run_one(shape).await?.summary;
+        let ended = task.finished_at.unwrap_or(task.created_at);
+        times.push((ended - task.created_at).as_seconds_f64() * 1e3);
+    }
+    let median = quantile(&mut times, 0.5);
+    run.note(place, time("duration_p50"), median);
+    let rate = f64::from(shape.steps) / median * 1e3;
+    run.note(place, throughput("throughput"), rate);
+    stage.usage().await?.since(&before, place, run);
+    Ok(())
+}
+
+/// Many tasks in one request, timed until the last has ended.
+async fn burst(stage: &Stage<'_>, tasks: u32, place: Place, run: &mut Run) -> Result<(), Failure> {
+    let shape = linear4(stage).await?;
+    for _ in 0..WARM_UP {
+        stage.client.run_one(shape).await?;
+    }
+    let before = stage.usage().await?;
+    let started = Instant::now();
+    let last = stage.client.submit_batch(shape, tasks).await?;
+    let submitted = started.elapsed();
+    stage.client.ended(last).await?;
+    all_ended(stage.database).await?;
+    let steps = f64::from(tasks) * f64::from(shape.steps);
+    let rate = steps / started.elapsed().as_secs_f64();
+    run.note(place, throughput("throughput"), rate);
+    let rate = steps / started.elapsed().saturating_sub(submitted).as_secs_f64();
+    run.note(place, throughput("throughput_after_submit"), rate);
+    stage.usage().await?.since(&before, place, run);
+    Ok(())
+}
+
+/// Clients that submit a batch, wait for its end and submit the next.
+async fn sustained(
+    stage: &Stage<'_>,
+    span: Duration,
+    place: Place,
+    run: &mut Run,
+) -> Result<(), Failure> {
+    let shape = linear4(stage).await?;
+    let before = stage.usage().await?;
+    let started = Instant::now();
+    let (clients, tasks) = SUSTAINED;
+    let client = |_| async {
+        let mut ended = Vec::new();
+        while started.elapsed() < span {
+            let last = stage.client.submit_batch(shape, tasks).await?;
+            stage.client.ended(last).await?;
+            ended.push(started.elapsed());
+        }
+        Ok::<_, Failure>(ended)
+    };
+    let ended: Vec<Duration> = try_join_all((0..clients).map(client)).await?.concat();
+    all_ended(stage.database).await?;
+    let batch = f64::from(tasks * shape.steps);
+    let all = f64::from(u32::try_from(ended.len()).unwrap_or(u32::MAX)) * batch;
+    let rate = all / started.elapsed().as_secs_f64();
+    run.note(place, throughput("throughput"), rate);
+    let part = span / PARTS;
+    for (name, from) in [
+        ("throughput_first_quarter", Duration::ZERO),
+        ("throughput_last_quarter", part * (PARTS - 1)),
+    ] {
+        let within = ended
+            .iter()
+            .filter(|&&at| (from..from + part).contains(&at));
+        let batches = f64::from(u32::try_from(within.count()).unwrap_or(u32::MAX));
+        let rate = batches * batch / part.as_secs_f64();
+        run.note(place, throughput(name), rate);
+    }
+    stage.usage().await?.since(&before, place, run);
+    Ok(())
+}
+
+/// Tasks whose handlers tell when they ran.
+async fn step_to_step(
+    stage: &Stage<'_>,
+    clients: u32,
+    samples: u32,
+    place: Place,
+    run: &mut Run,
+) -> Result<(), Failure> {
+    let shape = stage
+        .client
+        .apply_linear("stopwatch4", 4, stopwatch::HANDLER)
+        .await?;
+    let client = |_| async {
         let mut gaps = Vec::new();
         for sample in 0..WARM_UP + samples {
-            let started = Instant::now();
-            let task = self.run_one().await?;
+            let task = stage.client.run_one(shape).await?;
             if sample >= WARM_UP {
-                times.push(started.elapsed().as_secs_f64() * 1e3);
                 gaps.extend(stopwatch::gaps(&task.steps));
             }
         }
-        run.note(LATENCY_P50, quantile(&mut times, 0.50));
-        run.note(LATENCY_P95, quantile(&mut times, 0.95));
-        run.note(LATENCY_P99, quantile(&mut times, 0.99));
-        run.note(STEP_TO_STEP, quantile(&mut gaps, 0.50));
-        Ok(())
+        Ok::<_, Failure>(gaps)
+    };
+    let started = Instant::now();
+    let mut gaps = try_join_all((0..clients).map(client)).await?.concat();
+    let seconds = started.elapsed().as_secs_f64();
+    for (name, q) in [("p50", 0.50), ("p95", 0.95), ("p99", 0.99)] {
+        run.note(place, time(name), quantile(&mut gaps, q));
     }
+    let rate = stage.client.steps() / seconds;
+    run.note(place, throughput("throughput"), rate);
+    Ok(())
+}
 
-    async fn run_one(&self) -> Result<TaskDetail, Failure> {
-        let request = self.http.post(self.url("tasks")).json(&new_task());
-        let Submitted { task_uuid } = self.answer(request).await?;
-        let url = self.url(&format!("tasks/{task_uuid}?wait_ms={WAIT_MS}"));
-        let task: TaskDetail = self.answer(self.http.get(url)).await?;
-        match task.summary.state {
-            TaskState::Complete => Ok(task),
-            state => Err(Failure::new(format!(
-                "task {task_uuid} is {state}, not complete"
-            ))),
-        }
-    }
-
-    /// Submits many tasks at once and waits for the end of the last; says how many steps ran.
-    pub(crate) async fn measure_throughput(
-        &self,
-        tasks: u32,
-        database: &Database,
-        run: &mut Run,
-    ) -> Result<f64, Failure> {
-        let batch: Vec<Value> = (0..tasks).map(|_| new_task()).collect();
-        let request = self.http.post(self.url("tasks/batch"));
-        let request = request.json(&json!({ "tasks": batch }));
+/// How fast tasks of four steps are taken in. The orchestrator claims and enqueues beside it; a
+/// worker runs them afterwards only.
+async fn submit(
+    stage: &mut Stage<'_>,
+    sizes: &Sizes,
+    place: Place,
+    run: &mut Run,
+) -> Result<(), Failure> {
+    let shape = linear4(stage).await?;
+    for (name, clients, batch) in [
+        ("rest_single_1_client", 1, 1),
+        ("rest_single_16_clients", SUBMITTERS, 1),
+        ("rest_batch", 1, sizes.batch),
+    ] {
         let started = Instant::now();
-        self.answer::<Value>(request).await?;
-        while has_open_tasks(database).await? {
-            if started.elapsed() > PATIENCE {
-                return Err(Failure::new(format!(
-                    "the tasks did not end within {PATIENCE:?}"
-                )));
+        let client = |_| async {
+            let mut tasks = 0;
+            while started.elapsed() < sizes.submit {
+                match batch {
+                    1 => stage.client.submit(shape).await?,
+                    _ => stage.client.submit_batch(shape, batch).await?,
+                };
+                tasks += batch;
             }
-            sleep(LOOK_AGAIN).await;
-        }
-        let seconds = started.elapsed().as_secs_f64();
-        let steps = f64::from(tasks) * f64::from(STEPS);
-        run.note(THROUGHPUT, steps / seconds);
-        Ok(steps)
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}/v1/{path}", self.api)
-    }
-
-    async fn answer<T: serde::de::DeserializeOwned>(
-        &self,
-        request: RequestBuilder,
-    ) -> Result<T, Failure> {
-        let failed = |error: reqwest::Error| Failure::new(format!("a request failed: {error}"));
-        let response = request.send().await.map_err(failed)?;
-        let status = response.status();
-        if !matches!(status, StatusCode::OK | StatusCode::CREATED) {
-            let text = response.text().await.unwrap_or_default();
-            return Err(Failure::new(format!("the API answered {status}: {text}")));
-        }
-        response.json().await.map_err(failed)
-    }
-}
-
-fn new_task() -> Value {
-    json!({ "namespace": NAMESPACE, "name": NAME })
-}
-
-/// Whether a task has not ended.
-async fn has_open_tasks(database: &Database) -> Result<bool, Failure> {
-    for state in [TaskState::InProgress, TaskState::Pending] {
-        let filter = TaskFilter {
-            namespace: Some(NAMESPACE.to_owned()),
-            state: Some(state),
-            limit: 1,
-            ..TaskFilter::default()
+            Ok::<_, Failure>(tasks)
         };
-        let open = database
-            .call("list_tasks", async |connection| {
-                list_tasks(connection, &filter).await
-            })
-            .await?;
-        if !open.is_empty() {
-            return Ok(true);
+        let tasks: u32 = try_join_all((0..clients).map(client)).await?.iter().sum();
+        run.note(place, tasks_a_second(name), rate(tasks, started));
+    }
+    for (name, clients, batch) in [
+        ("sql_single_1_client", 1, 1),
+        ("sql_single_16_clients", SUBMITTERS, 1),
+        ("sql_batch", 1, sizes.batch),
+    ] {
+        let (tasks, started) = submit_in_sql(stage, shape, [clients, batch], sizes.submit).await?;
+        run.note(place, tasks_a_second(name), rate(tasks, started));
+    }
+    stage.start_worker(true).await?;
+    all_ended(stage.database).await
+}
+
+/// Submits in SQL for a while, each client on a connection of its own.
+async fn submit_in_sql(
+    stage: &Stage<'_>,
+    shape: Shape,
+    [clients, batch]: [u32; 2],
+    span: Duration,
+) -> Result<(u32, Instant), Failure> {
+    let tasks = vec![
+        NewTask {
+            namespace: NAMESPACE.to_owned(),
+            name: shape.name.to_owned(),
+            version: None,
+            context: json!({}),
+            priority: 0,
+            idempotency_key: None,
+        };
+        batch as usize
+    ];
+    let started = Instant::now();
+    let client = |_| async {
+        let mut connection = stage.database.dedicated();
+        let mut submitted = 0;
+        while started.elapsed() < span {
+            let call = connection.call("submit_tasks", async |connection| {
+                submit_tasks(connection, &tasks).await
+            });
+            stage.client.count(call.await?.len(), shape);
+            submitted += batch;
+        }
+        Ok::<_, Failure>(submitted)
+    };
+    let submitted = try_join_all((0..clients).map(client)).await?;
+    Ok((submitted.iter().sum(), started))
+}
+
+/// What the orchestrator does with nothing to do, and what the worker adds.
+async fn idle(
+    stage: &mut Stage<'_>,
+    span: Duration,
+    place: Place,
+    run: &mut Run,
+) -> Result<(), Failure> {
+    // The template makes a namespace, which worker and orchestrator listen to then.
+    linear4(stage).await?;
+    let orchestrator = stage.processes().orchestrator;
+    let alone = queries_a_second(stage, orchestrator, span).await?;
+    stage.start_worker(true).await?;
+    let worker = stage.processes().worker.unwrap_or_default();
+    let both = queries_a_second(stage, worker, span).await?;
+    if let (Some(alone), Some(both)) = (alone.queries, both.queries) {
+        let added = (both - alone).max(0.0);
+        run.note(place, figure("queries_orchestrator", "queries/s"), alone);
+        run.note(place, figure("queries_worker", "queries/s"), added);
+    }
+    for (figure, value) in [
+        (figure("cpu_orchestrator", "ms/s"), alone.cpu),
+        (figure("cpu_worker", "ms/s"), both.cpu),
+        (
+            figure("rss_orchestrator", "MiB"),
+            usage::memory_now(orchestrator),
+        ),
+        (figure("rss_worker", "MiB"), usage::memory_now(worker)),
+    ] {
+        if let Some(value) = value {
+            run.note(place, figure, value);
         }
     }
-    Ok(false)
+    Ok(())
+}
+
+struct Idleness {
+    /// Queries a second of all processes.
+    queries: Option<f64>,
+    /// Milliseconds of processor time a second of the process.
+    cpu: Option<f64>,
+}
+
+async fn queries_a_second(
+    stage: &Stage<'_>,
+    pid: u32,
+    span: Duration,
+) -> Result<Idleness, Failure> {
+    sleep(REST).await;
+    let before = (usage::calls(stage.database).await?, usage::cpu_seconds(pid));
+    let started = Instant::now();
+    sleep(span).await;
+    let after = (usage::calls(stage.database).await?, usage::cpu_seconds(pid));
+    let seconds = started.elapsed().as_secs_f64();
+    let rate = |(before, after): (f64, f64)| (after - before) / seconds;
+    Ok(Idleness {
+        queries: before.0.zip(after.0).map(rate),
+        cpu: before.1.zip(after.1).map(rate).map(|cpu| cpu * 1e3),
+    })
+}
+
+const fn tasks_a_second(name: &'static str) -> Figure {
+    figure(name, "tasks/s")
+}
+
+fn rate(tasks: u32, started: Instant) -> f64 {
+    f64::from(tasks) / started.elapsed().as_secs_f64()
 }
