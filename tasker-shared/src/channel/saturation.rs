@@ -164,8 +164,10 @@ impl Saturation {
 impl Notice {
     pub(super) fn log(self, spec: ChannelSpec, bounds: Bounds) {
         let (channel, component) = (spec.name, spec.component);
+        // It belongs to the channel, not to whatever its last sender is busy with.
         match self {
             Self::FillingUp(Level { len, bytes }) => warn!(
+                parent: None,
                 channel,
                 component,
                 len,
@@ -175,6 +177,7 @@ impl Notice {
                 "a channel is filling up: its receiver is slower than its senders"
             ),
             Self::Drained(after) => info!(
+                parent: None,
                 channel,
                 component,
                 seconds = after.as_secs_f64(),

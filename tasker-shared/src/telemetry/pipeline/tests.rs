@@ -10,6 +10,8 @@ use std::{
 use super::*;
 use crate::channel::{self, ChannelSpec};
 
+mod deploy;
+
 const MS: Duration = Duration::from_millis(1);
 
 fn pipeline() -> Pipeline {

@@ -1,0 +1,151 @@
+//! Dashboards, alerts and runbooks name only metrics that are scraped, and labels that those have.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::*;
+
+/// Labels that Prometheus adds by itself.
+const ADDED: [&str; 2] = ["instance", "job"];
+
+/// What a metric of ours starts with.
+const PREFIXES: [&str; 6] = [
+    "mpsc_",
+    "tasker_",
+    "events_",
+    "fallback_",
+    "task_readiness_events_",
+    "task_readiness_command_",
+];
+
+/// What carries such a prefix without being a metric.
+const NO_METRICS: [&str; 2] = ["mpsc_channels", "mpsc_channel"];
+
+fn scraped() -> String {
+    let pipeline = pipeline();
+    record_everything(&pipeline.metrics);
+    let (_sender, _receiver) = channel::bounded::<()>(ChannelSpec {
+        name: "deploy",
+        component: "telemetry_tests",
+        capacity: 1,
+    });
+    pipeline.render()
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| {
+            if path.is_dir() {
+                files_below(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+/// The files that name metrics, with their texts.
+fn documents() -> Vec<(PathBuf, String)> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folders = ["deploy", "docs/operations", "docs/architecture-decisions"];
+    let files = folders
+        .iter()
+        .flat_map(|folder| files_below(&workspace.join(folder)));
+    files
+        .map(|path| (path.clone(), fs::read_to_string(&path).unwrap()))
+        .collect()
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|next: char| !next.is_ascii_alphanumeric() && next != '_')
+}
+
+fn is_metric(word: &&str) -> bool {
+    PREFIXES.iter().any(|prefix| word.starts_with(prefix)) && !NO_METRICS.contains(word)
+}
+
+#[test]
+fn deployed_files_name_only_metrics_that_are_scraped() {
+    let scraped = scraped();
+    let known: BTreeSet<_> = scraped
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
+    let mut named = BTreeSet::new();
+    for (path, text) in documents() {
+        let is_deployed = path.components().any(|part| part.as_os_str() == "deploy");
+        for metric in words(&text).filter(is_metric) {
+            let is_crate = path.extension().is_some_and(|extension| extension == "md")
+                && metric.starts_with("tasker_")
+                && !known.contains(metric);
+            if !is_crate {
+                assert!(known.contains(metric), "{metric} in {}", path.display());
+            }
+            if is_deployed {
+                named.insert(metric.to_owned());
+            }
+        }
+    }
+    let of_channels = known
+        .iter()
+        .filter(|metric| metric.starts_with("mpsc_") || metric.starts_with("events_"));
+    let watched = of_channels.filter(|metric| named.contains(**metric));
+    assert!(watched.count() >= 9, "the dashboard shows the channels");
+}
+
+/// The names within the braces that follow metrics, and in `by (…)` and `on (…)`.
+fn labels(text: &str) -> BTreeSet<String> {
+    let mut labels = BTreeSet::new();
+    for clause in ["by (", "on ("] {
+        for (at, _) in text.match_indices(clause) {
+            let list = text[at + clause.len()..].split(')').next().unwrap();
+            labels.extend(
+                words(list)
+                    .filter(|word| !word.is_empty())
+                    .map(str::to_owned),
+            );
+        }
+    }
+    for matcher in ["=~\\\"", "=\\\"", "!=\"", "=\""] {
+        for (at, _) in text.match_indices(matcher) {
+            let name = words(&text[..at]).last().unwrap();
+            labels.extend((!name.is_empty()).then(|| name.to_owned()));
+        }
+    }
+    labels
+}
+
+#[test]
+fn deployed_files_select_by_labels_that_are_scraped() {
+    let known = labels(&scraped());
+    assert!(known.contains("channel") && known.contains("action"));
+    for (path, text) in documents() {
+        if path.components().any(|part| part.as_os_str() == "deploy") {
+            for label in labels(&text) {
+                let is_known = known.contains(&label) || ADDED.contains(&label.as_str());
+                assert!(is_known, "label {label} in {}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_dashboard_is_json_whose_panels_have_queries() {
+    let dashboard = include_str!("../../../../../deploy/grafana/channels.json");
+    let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert!(panels.len() > 5);
+    for panel in panels {
+        let targets = panel["targets"].as_array().unwrap();
+        assert!(!targets.is_empty(), "{panel}");
+        for target in targets {
+            assert!(!target["expr"].as_str().unwrap().is_empty(), "{panel}");
+        }
+    }
+}
