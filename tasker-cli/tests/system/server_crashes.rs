@@ -12,11 +12,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::templates::mixed_of_sleeps;
+use super::templates::{DIAMOND, LINEAR, MIXED, TREE, mixed_of_sleeps};
 use super::world::{NO_POLLING, SHORT_LEASE, World, submit};
 
 /// Tasks that a client gets acknowledged before the outage, and again after it.
 const TASKS: usize = 50;
+/// Tasks of each template of a full load.
+const TASKS_OF_A_LOAD: usize = 1000;
 /// The client holds back while so many of its tasks are under way.
 const MOST_OPEN: i64 = 60;
 
@@ -101,6 +103,84 @@ async fn a_crash_of_the_server_loses_nothing_and_needs_no_hand() {
         server.restart().await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn crashes_under_full_load_lose_no_message_and_mix_up_none() {
+    // Claims and receipts are not durable: under load, each crash undoes some of them.
+    let world = World::with_server(Durability::Production).await;
+    let mut environment = NO_POLLING.to_vec();
+    environment.push(SHORT_LEASE);
+    environment.push(("TASKER__EVENT_SYSTEMS__LISTENER__RECONNECT_MAX_MS", "500"));
+    for template in [LINEAR, DIAMOND, TREE, MIXED] {
+        world.apply(template).await;
+    }
+    let mut roles = [
+        world.orchestrator(&environment).await,
+        world.orchestrator(&environment).await,
+        world.worker(&environment).await,
+        world.worker(&environment).await,
+    ];
+    let names = ["linear", "diamond", "tree", "mixed"];
+    for name in names {
+        world.submit(name, TASKS_OF_A_LOAD).await;
+    }
+    for share in ["0.1", "0.3", "0.5", "0.7"] {
+        let sql = format!(
+            "select count(*) filter (where state = 'complete') > {share} * count(*)
+             from tasker.steps"
+        );
+        world
+            .wait_for("the next part of the steps is done", &sql)
+            .await;
+        world.server().kill().await;
+        world.server().restart().await;
+    }
+    let open: bool = world
+        .value("select exists (select from tasker.tasks where state in ('pending', 'in_progress'))")
+        .await;
+    assert!(open, "everything had ended before the last crash");
+
+    world.wait_for_the_end().await;
+    world.assert_complete(TASKS_OF_A_LOAD * names.len()).await;
+    for role in &mut roles {
+        role.assert_alive();
+    }
+    world.end(roles).await;
+}
+
+#[tokio::test]
+async fn everything_killed_at_once_goes_on_when_it_is_started_again() {
+    let world = World::with_server(Durability::Production).await;
+    world.apply(&mixed_of_sleeps(50)).await;
+    let environment = [SHORT_LEASE];
+    let start = async || {
+        [
+            world.orchestrator(&environment).await,
+            world.worker(&environment).await,
+        ]
+    };
+    let mut roles = start().await;
+    world.submit("mixed", TASKS).await;
+    world
+        .wait_for(
+            "steps complete while others run",
+            "select count(*) filter (where state = 'complete') >= 50
+               and count(*) filter (where state = 'in_progress') >= 1
+             from tasker.steps",
+        )
+        .await;
+
+    world.server().kill().await;
+    for role in &mut roles {
+        role.process.kill9();
+    }
+    world.server().restart().await;
+    let roles = start().await;
+
+    world.wait_for_the_end().await;
+    world.assert_complete(TASKS).await;
+    world.end(roles).await;
 }
 
 async fn an_outage_loses_nothing_and_needs_no_hand(outage: impl AsyncFn(&TestServer)) {
