@@ -1,4 +1,5 @@
 //! Two orchestrators at once, and orders that come while a step is claimed.
+
 use tasker_shared::operator;
 use tasker_shared::readiness;
 use tasker_shared::state::TaskState;

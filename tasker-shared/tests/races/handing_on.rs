@@ -1,4 +1,5 @@
 //! Steps that are handed on to their dependents while somebody else does something about them.
+
 use serde_json::json;
 use sqlx::PgConnection;
 use tasker_shared::ids::TaskUuid;

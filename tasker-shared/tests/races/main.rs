@@ -10,6 +10,7 @@ mod outcomes;
 mod submissions;
 #[path = "../support/mod.rs"]
 mod support;
+
 use serde_json::json;
 use support::{DIAMOND, SINGLE, World, complete, retry};
 use tasker_shared::error::{Error, RefusalKind};

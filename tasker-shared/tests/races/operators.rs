@@ -1,4 +1,5 @@
 //! What operators and timers do while somebody else does something about the same step.
+
 use tasker_shared::operator;
 use tasker_shared::readiness;
 use tasker_shared::state::{StepState, TaskState};

@@ -1,4 +1,5 @@
 //! Outcomes, late outcomes and messages that come back, at once.
+
 use std::time::Duration;
 
 use tasker_shared::state::{StepState, TaskState};

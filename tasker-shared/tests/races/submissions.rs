@@ -1,4 +1,5 @@
 //! The same key, and the same version of a template, from two at once.
+
 use serde_json::json;
 use tasker_shared::tasks;
 

@@ -1,53 +1,15 @@
-//! What operators and clients see: a task with its steps, lists, histories, queues.
-
-#![allow(clippy::unwrap_used)]
-
-mod support;
+//! One task: what it amounts to, its steps, its history.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{DIAMOND, LEASE, SINGLE, WORKER, World, complete, fail, new_task, report, retry};
 use tasker_shared::ids::{StepId, TaskUuid};
 use tasker_shared::operator::{self, Settlement};
-use tasker_shared::queues::{self, QueueSummary};
-use tasker_shared::readiness;
 use tasker_shared::state::{StepState, TaskState};
-use tasker_shared::steps::{self, ReleasedStep, StepOutcome};
-use tasker_shared::tasks::{self, TaskFilter, TaskSummary};
+use tasker_shared::steps::StepOutcome;
+use tasker_shared::tasks;
 
-const LINEAR: &[(&str, &[&str])] = &[("first", &[]), ("second", &["first"])];
-
-async fn status(world: &mut World, task: TaskUuid) -> String {
-    world.task(task).await.execution_status
-}
-
-/// What the execution context counts, by name.
-async fn context(world: &mut World, task: TaskUuid) -> Value {
-    let mut counts: Value = world
-        .value(format!(
-            "select to_jsonb(c) from tasker.get_task_execution_context('{task}') c"
-        ))
-        .await;
-    let counts = counts.as_object_mut().unwrap();
-    assert_eq!(counts.remove("task_uuid"), Some(json!(task)));
-    counts.retain(|_, count| *count != json!(0));
-    Value::Object(counts.clone())
-}
-
-fn filter() -> TaskFilter {
-    TaskFilter {
-        limit: 100,
-        ..TaskFilter::default()
-    }
-}
-
-async fn list(world: &mut World, filter: &TaskFilter) -> Vec<TaskSummary> {
-    tasks::list_tasks(&mut world.connection, filter)
-        .await
-        .unwrap()
-}
+use crate::support::{DIAMOND, SINGLE, WORKER, World, complete, fail, report, retry};
 
 #[tokio::test]
 async fn the_execution_status_follows_a_task_through_all_it_can_go_through() {
@@ -308,147 +270,6 @@ async fn the_reason_of_an_operator_is_shown_on_the_task() {
 }
 
 #[tokio::test]
-async fn pages_show_every_task_once_the_latest_first() {
-    let mut world = World::new().await;
-    world.template("t", SINGLE).await;
-    let submitted = tasks::submit_tasks(&mut world.connection, &vec![new_task("t"); 25])
-        .await
-        .unwrap();
-    let mut expected = submitted
-        .iter()
-        .map(|submitted| submitted.task_uuid)
-        .collect::<Vec<_>>();
-    expected.sort_unstable_by(|a, b| b.cmp(a));
-
-    let mut shown = Vec::new();
-    let mut pages = 0;
-    let mut page = TaskFilter {
-        limit: 10,
-        ..TaskFilter::default()
-    };
-    loop {
-        let tasks = list(&mut world, &page).await;
-        let Some(last) = tasks.last() else { break };
-        pages += 1;
-        page.before = Some(last.task_uuid);
-        shown.extend(tasks.iter().map(|task| task.task_uuid));
-        // What is submitted meanwhile does not shift the pages.
-        world.submit("t").await;
-    }
-
-    assert_eq!(shown, expected);
-    assert_eq!(pages, 3);
-}
-
-/// One task in each of several states, in two namespaces.
-async fn with_tasks_of_every_sort(world: &mut World) -> [TaskUuid; 5] {
-    world.template("one", SINGLE).await;
-    world.template("two", SINGLE).await;
-    world
-        .apply(json!({
-            "namespace": "other", "name": "one", "version": "1.0.0",
-            "steps": [{ "name": "only", "handler": "h" }],
-        }))
-        .await;
-    let complete_one = world.submit("one").await;
-    let step = world.start_one().await;
-    world.report(&[complete(&step)]).await;
-    let failed_one = world.submit("one").await;
-    let step = world.start_one().await;
-    world.report(&[fail(&step)]).await;
-    let running_two = world.submit("two").await;
-    world.start_one().await;
-    let cancelled_other = world
-        .submit_with("one", |task| task.namespace = "other".into())
-        .await;
-    operator::cancel_task(&mut world.connection, cancelled_other, "me", None)
-        .await
-        .unwrap();
-    let pending_two = world.submit("two").await;
-    [
-        complete_one,
-        failed_one,
-        running_two,
-        cancelled_other,
-        pending_two,
-    ]
-}
-
-#[tokio::test]
-async fn lists_are_restricted_by_namespace_name_and_state_in_any_combination() {
-    let mut world = World::new().await;
-    let all = with_tasks_of_every_sort(&mut world).await;
-    let sorts = [
-        ("test", "one", TaskState::Complete),
-        ("test", "one", TaskState::Error),
-        ("test", "two", TaskState::InProgress),
-        ("other", "one", TaskState::Cancelled),
-        ("test", "two", TaskState::Pending),
-    ];
-    let states = TaskState::ALL.iter().copied().map(Some);
-    let states = states.chain([None]).collect::<Vec<_>>();
-
-    for namespace in [None, Some("test"), Some("other"), Some("absent")] {
-        for name in [None, Some("one"), Some("two"), Some("absent")] {
-            for state in &states {
-                let found = list(
-                    &mut world,
-                    &TaskFilter {
-                        namespace: namespace.map(str::to_owned),
-                        name: name.map(str::to_owned),
-                        state: *state,
-                        ..filter()
-                    },
-                )
-                .await;
-                let found = found.iter().map(|task| task.task_uuid);
-                let expected = all.iter().zip(sorts).rev().filter(|(_, sort)| {
-                    namespace.is_none_or(|namespace| namespace == sort.0)
-                        && name.is_none_or(|name| name == sort.1)
-                        && state.is_none_or(|state| state == sort.2)
-                });
-                assert_eq!(
-                    found.collect::<Vec<_>>(),
-                    expected.map(|(task, _)| *task).collect::<Vec<_>>(),
-                    "{namespace:?} {name:?} {state:?}"
-                );
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_list_goes_on_after_a_task_whatever_it_is_restricted_by() {
-    let mut world = World::new().await;
-    world.template("t", SINGLE).await;
-    let mut failed = Vec::new();
-    for _ in 0..4 {
-        failed.push(world.submit("t").await);
-        let step = world.start_one().await;
-        world.report(&[fail(&step)]).await;
-    }
-    for (name, state) in [
-        (None, None),
-        (Some("t"), None),
-        (None, Some(TaskState::Error)),
-        (Some("t"), Some(TaskState::Error)),
-    ] {
-        let found = list(
-            &mut world,
-            &TaskFilter {
-                name: name.map(str::to_owned),
-                state,
-                before: Some(failed[2]),
-                ..filter()
-            },
-        )
-        .await;
-        let found = found.iter().map(|task| task.task_uuid);
-        assert_eq!(found.collect::<Vec<_>>(), [failed[1], failed[0]]);
-    }
-}
-
-#[tokio::test]
 async fn a_history_tells_every_move_in_order_with_who_and_why() {
     let mut world = World::new().await;
     world.template("t", SINGLE).await;
@@ -496,111 +317,21 @@ async fn a_history_tells_every_move_in_order_with_who_and_why() {
     assert!(history.is_sorted_by_key(|move_| move_.at));
 }
 
-#[tokio::test]
-async fn queues_tell_what_lies_in_them() {
-    let mut world = World::new().await;
-    world.template("t", SINGLE).await;
-    world
-        .apply(json!({
-            "namespace": "idle", "name": "t", "version": "1.0.0",
-            "steps": [{ "name": "only", "handler": "h" }],
-        }))
+async fn status(world: &mut World, task: TaskUuid) -> String {
+    world.task(task).await.execution_status
+}
+
+/// What the execution context counts, by name.
+async fn context(world: &mut World, task: TaskUuid) -> Value {
+    let mut counts: Value = world
+        .value(format!(
+            "select to_jsonb(c) from tasker.get_task_execution_context('{task}') c"
+        ))
         .await;
-    for _ in 0..3 {
-        world.submit("t").await;
-    }
-    world.claim().await;
-    let namespaces = ["test".to_owned()];
-    let connection = &mut world.connection;
-    let received = steps::receive_steps(connection, &namespaces, WORKER, 2, LEASE)
-        .await
-        .unwrap();
-    let refused = ReleasedStep {
-        id: received[0].id,
-        attempt: received[0].attempt,
-        msg_id: received[0].msg_id,
-        namespace: "test".to_owned(),
-        refused: true,
-    };
-    steps::release_steps(connection, WORKER, &[refused], Duration::ZERO, 9)
-        .await
-        .unwrap();
-
-    let listed = queues::list_queues(connection).await.unwrap();
-    let names = queues::list_namespaces(connection).await.unwrap();
-
-    assert_eq!(names, ["idle", "test"]);
-    let told = listed.iter().map(|queue| {
-        let QueueSummary {
-            namespace,
-            queue_name,
-            length,
-            visible,
-            refusals,
-            ..
-        } = queue;
-        (
-            namespace.as_str(),
-            queue_name.as_str(),
-            *length,
-            *visible,
-            *refusals,
-        )
-    });
-    assert_eq!(
-        told.collect::<Vec<_>>(),
-        [
-            ("idle", "worker_idle_queue", 0, 0, 0),
-            ("test", "worker_test_queue", 3, 2, 1),
-        ]
-    );
-    assert_eq!(listed[0].oldest_message_age_seconds, None);
-    assert!(listed[1].oldest_message_age_seconds.unwrap() >= 0.0);
+    let counts = counts.as_object_mut().unwrap();
+    assert_eq!(counts.remove("task_uuid"), Some(json!(task)));
+    counts.retain(|_, count| *count != json!(0));
+    Value::Object(counts.clone())
 }
 
-#[tokio::test]
-async fn tasks_that_ended_are_told_from_those_that_run() {
-    let mut world = World::new().await;
-    let all = with_tasks_of_every_sort(&mut world).await;
-
-    let mut ended = tasks::ended_tasks(&mut world.connection, &all)
-        .await
-        .unwrap();
-
-    ended.sort_unstable();
-    assert_eq!(ended, [all[0], all[1], all[3]]);
-    for task in all {
-        let terminal = tasks::task_is_terminal(&mut world.connection, task).await;
-        assert_eq!(terminal.unwrap(), Some(ended.contains(&task)));
-    }
-}
-
-#[tokio::test]
-async fn ready_tasks_are_found_by_urgency_and_age() {
-    let mut world = World::new().await;
-    world.template("t", &[("a", &[]), ("b", &[])]).await;
-    let low = world.submit("t").await;
-    let high = world.submit_with("t", |task| task.priority = 9).await;
-    world.advance(Duration::from_secs(10)).await;
-
-    let found = readiness::find_ready_tasks(&mut world.connection, Duration::from_secs(5), 10)
-        .await
-        .unwrap();
-    let older = readiness::find_ready_tasks(&mut world.connection, Duration::from_mins(1), 10)
-        .await
-        .unwrap();
-
-    let told = found
-        .iter()
-        .map(|task| (task.task_uuid, task.ready_steps, task.namespace.as_str()));
-    assert_eq!(
-        told.collect::<Vec<_>>(),
-        [(high, 2, "test"), (low, 2, "test")]
-    );
-    assert!(found.iter().all(|task| task.ready_for_ms >= 9_000.0));
-    assert!(older.is_empty());
-    let in_view: i64 = world
-        .value("select count(*) from tasker.tasker_ready_tasks")
-        .await;
-    assert_eq!(in_view, 2);
-}
+const LINEAR: &[(&str, &[&str])] = &[("first", &[]), ("second", &["first"])];

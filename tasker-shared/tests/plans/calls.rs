@@ -1,0 +1,237 @@
+//! The calls of orchestrators, workers and operators, round by round.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tasker_shared::ids::TaskUuid;
+use tasker_shared::operator::{self, Settlement};
+use tasker_shared::readiness;
+use tasker_shared::steps::{self, Continuation, ReceivedStep, ReleasedStep, StepReport};
+use tasker_shared::tasks;
+
+use crate::Planned::{EachTime, Once};
+use crate::support::{LEASE, WORKER, complete, fail, new_task, retry};
+use crate::{Meter, fill};
+
+/// A connection that called a function more often than this uses its generic plan.
+const ROUNDS: usize = 8;
+/// Tasks that one round submits.
+const BATCH: usize = 10;
+
+impl Meter {
+    /// Tasks from submission to every sort of outcome, with what a process does beside it.
+    async fn round(&mut self, round: usize) {
+        let batch = i64::try_from(BATCH).unwrap();
+        let mut new = vec![new_task("pair"); BATCH];
+        for (number, task) in new.iter_mut().enumerate() {
+            task.idempotency_key = Some(format!("{}", (round + 1) * BATCH + number - BATCH / 2));
+        }
+        self.call("submit_tasks", Once, 12 * batch, async |connection| {
+            tasks::submit_tasks(connection, &new).await.unwrap()
+        })
+        .await;
+        self.call("find_ready_tasks", Once, 3 * batch, async |connection| {
+            readiness::find_ready_tasks(connection, Duration::ZERO, 10)
+                .await
+                .unwrap()
+        })
+        .await;
+        self.call("claim_ready_tasks", Once, 12 * batch, async |connection| {
+            readiness::claim_ready_tasks(connection, "o", 10)
+                .await
+                .unwrap()
+        })
+        .await;
+        let namespaces = ["test".to_owned()];
+        let received = self
+            .call("receive_steps", Once, 20 * batch, async |connection| {
+                steps::receive_steps(connection, &namespaces, WORKER, 10, LEASE)
+                    .await
+                    .unwrap()
+            })
+            .await;
+        assert!(received.len() > 4, "{}", received.len());
+        let running = received
+            .iter()
+            .map(|step| (step.id, step.attempt))
+            .collect::<Vec<_>>();
+        let lost = self
+            .call("extend_leases", Once, 10 * batch, async |connection| {
+                steps::extend_leases(connection, WORKER, &running, LEASE)
+                    .await
+                    .unwrap()
+            })
+            .await;
+        assert_eq!(lost, []);
+
+        let (back, done) = received.split_at(2);
+        let back = back
+            .iter()
+            .zip([true, false])
+            .map(|(step, refused)| ReleasedStep {
+                id: step.id,
+                attempt: step.attempt,
+                msg_id: step.msg_id,
+                namespace: step.namespace.clone(),
+                refused,
+            })
+            .collect::<Vec<_>>();
+        let released = self
+            .call("release_steps", Once, 40, async |connection| {
+                steps::release_steps(connection, WORKER, &back, Duration::ZERO, 100)
+                    .await
+                    .unwrap()
+            })
+            .await;
+        assert!(released.stale.is_empty());
+        let mut reports = vec![fail(&done[0]), retry(&done[1])];
+        let (some, rest) = done[2..].split_at(3);
+        reports.extend(some.iter().map(complete));
+        let reported = self
+            .call("complete_steps", Once, 20 * batch, async |connection| {
+                steps::complete_steps(connection, WORKER, &reports)
+                    .await
+                    .unwrap()
+            })
+            .await;
+        assert!(reported.stale.is_empty());
+        let rest = rest.iter().map(complete).collect::<Vec<_>>();
+        self.complete_and_continue(&rest).await;
+        self.world
+            .run("update tasker.timers set due_at = now()")
+            .await;
+        let fired = self
+            .call("fire_due_timers", Once, 20, async |connection| {
+                readiness::fire_due_timers(connection, 10).await.unwrap()
+            })
+            .await;
+        assert_eq!(fired.fired, 1);
+        self.operate(&done[0], done[1].id.task_uuid).await;
+    }
+
+    /// Steps that are handed on, until nothing follows them.
+    async fn complete_and_continue(&mut self, reports: &[StepReport]) {
+        let continuation = Continuation {
+            may_continue: vec![true; reports.len()],
+            handlers: &["builtin.noop".to_owned()],
+            lease: LEASE,
+        };
+        let reported = self
+            .call("complete_and_continue", Once, 200, async |connection| {
+                steps::complete_and_continue(connection, WORKER, reports, &continuation)
+                    .await
+                    .unwrap()
+            })
+            .await;
+        assert!(reported.stale.is_empty());
+        let next = reported.continued.iter().map(complete).collect::<Vec<_>>();
+        let last = self
+            .call("complete_steps", Once, 200, async |connection| {
+                steps::complete_steps(connection, WORKER, &next)
+                    .await
+                    .unwrap()
+            })
+            .await;
+        assert!(last.stale.is_empty());
+        self.continued += next.len();
+    }
+
+    /// What people do, now and then.
+    async fn operate(&mut self, failed: &ReceivedStep, waiting: TaskUuid) {
+        let step = failed.step_name.as_str();
+        let failed = failed.id.task_uuid;
+        self.call("get_task", EachTime, 300, async |connection| {
+            tasks::get_task(connection, failed).await.unwrap().unwrap()
+        })
+        .await;
+        self.call("task_history", EachTime, 300, async |connection| {
+            tasks::task_history(connection, failed).await.unwrap()
+        })
+        .await;
+        self.call("ended_tasks", EachTime, 300, async |connection| {
+            tasks::ended_tasks(connection, &[failed, waiting])
+                .await
+                .unwrap()
+        })
+        .await;
+        self.call("retry_step", EachTime, 300, async |connection| {
+            operator::retry_step(connection, failed, step, "me", None)
+                .await
+                .unwrap();
+        })
+        .await;
+        self.call("settle_step", EachTime, 300, async |connection| {
+            let skip = Settlement::Skip(json!(null));
+            operator::settle_step(connection, failed, step, &skip, "me", None)
+                .await
+                .unwrap();
+        })
+        .await;
+        self.call("cancel_task", EachTime, 300, async |connection| {
+            operator::cancel_task(connection, waiting, "me", None)
+                .await
+                .unwrap();
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn calls_on_tables_that_were_never_analyzed_read_what_they_need() {
+    let mut meter = Meter::new().await;
+
+    for round in 0..ROUNDS {
+        meter.round(round).await;
+    }
+
+    assert!(meter.continued > ROUNDS);
+    meter.assert_frugal();
+}
+
+#[tokio::test]
+async fn calls_on_large_tables_read_what_they_need() {
+    let mut meter = Meter::new().await;
+    fill(&mut meter.world).await;
+    meter.world.run("analyze").await;
+
+    for round in 0..ROUNDS {
+        meter.round(round).await;
+    }
+
+    assert!(meter.continued > ROUNDS);
+    meter.assert_frugal();
+}
+
+#[tokio::test]
+async fn a_connection_that_knew_the_tables_empty_reads_what_it_needs_when_they_are_large() {
+    let mut meter = Meter::new().await;
+    for round in 0..ROUNDS {
+        meter.round(round).await;
+    }
+    fill(&mut meter.world).await;
+
+    for round in 0..2 {
+        meter.round(100 + round).await;
+    }
+
+    meter.assert_frugal();
+}
+
+#[tokio::test]
+async fn a_look_at_what_is_ready_ends_although_all_of_it_is_young() {
+    let mut meter = Meter::new().await;
+    tasks::submit_tasks(&mut meter.world.connection, &vec![new_task("pair"); 3000])
+        .await
+        .unwrap();
+
+    let found = meter
+        .call("find_ready_tasks", Once, 10, async |connection| {
+            readiness::find_ready_tasks(connection, Duration::from_hours(1), 10)
+                .await
+                .unwrap()
+        })
+        .await;
+
+    assert!(found.is_empty());
+    meter.assert_frugal();
+}
