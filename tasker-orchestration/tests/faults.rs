@@ -60,7 +60,8 @@ async fn a_listener_whose_connection_dies_silently_is_replaced() {
 async fn terminate_listeners(connection: &mut PgConnection) -> i64 {
     sqlx::query_scalar(
         "select count(pg_terminate_backend(pid)) from pg_stat_activity \
-         where datname = current_database() and query ilike 'listen %'",
+         where datname = current_database() \
+           and (query ilike 'listen %' or query ilike 'select pg_notify(%')",
     )
     .fetch_one(connection)
     .await
