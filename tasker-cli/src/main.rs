@@ -17,6 +17,7 @@ mod table;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tasker_shared::telemetry::end_metrics;
 
 use crate::cli::Cli;
 use crate::failure::Failure;
@@ -36,7 +37,9 @@ fn main() -> ExitCode {
             return Failure::new(format!("could not start the async runtime: {error}")).report();
         }
     };
-    match runtime.block_on(cli.run()) {
+    let result = runtime.block_on(cli.run());
+    end_metrics();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

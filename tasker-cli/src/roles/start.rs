@@ -8,7 +8,7 @@ use pgmq_notify::listener::can_listen;
 use tasker_shared::config::{DeploymentMode, TaskerConfig};
 use tasker_shared::database::{Database, schema_is_current};
 use tasker_shared::error::Error;
-use tasker_shared::telemetry::init_logging;
+use tasker_shared::telemetry::{init_logging, init_metrics};
 use tasker_shared::{announcer, channel};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
@@ -25,11 +25,17 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Sets up what the whole process has once.
+/// Sets up what the whole process has once. To be called within its runtime.
 pub(crate) fn process(config: &TaskerConfig, role: &str) -> Result<(), Failure> {
-    channel::configure(&config.mpsc_channels.overflow_policy);
+    let policy = &config.mpsc_channels.overflow_policy;
+    let interval = policy.metrics.saturation_check_interval();
+    channel::configure(policy);
     init_logging(&config.telemetry, role)
-        .map_err(|error| Failure::new(format!("could not set up logs: {error}")))
+        .map_err(|error| Failure::new(format!("could not set up logs: {error}")))?;
+    init_metrics(&config.telemetry, role, interval)
+        .map_err(|error| Failure::new(format!("could not set up metrics: {error}")))?;
+    tokio::spawn(channel::sampler::run(interval));
+    Ok(())
 }
 
 /// Takes the address for the API, before anything else is started.
