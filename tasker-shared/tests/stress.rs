@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
-use sqlx::PgConnection;
+use sqlx::{Executor, PgConnection};
 use support::{DIAMOND, LEASE, World, error, new_task, report};
 use tasker_shared::error::Error;
 use tasker_shared::ids::TaskUuid;
@@ -90,20 +90,64 @@ struct Actor {
     connection: PgConnection,
     random: fastrand::Rng,
     held: Vec<ReceivedStep>,
+    /// Whether processes are lost now and then, with what they hold, in the middle of transactions.
+    crashes: bool,
 }
 
 impl Actor {
-    async fn orchestrate(&mut self) {
+    async fn run(&mut self, sql: &'static str) {
+        self.connection.execute(sql).await.unwrap();
+    }
+
+    /// Acts as an orchestrator or a worker, or is lost in the middle of it.
+    async fn act(&mut self, orchestrator: bool) {
+        if self.crashes && self.random.u8(..) < 60 {
+            self.run("begin").await;
+            match self.random.u8(..3) {
+                _ if orchestrator => self.claim().await,
+                0 => self.receive().await,
+                1 => self.extend().await,
+                _ => self.report().await,
+            }
+            self.run("rollback").await;
+            self.held.clear();
+        } else if orchestrator {
+            self.claim().await;
+            self.fire().await;
+        } else {
+            self.receive().await;
+            self.extend().await;
+            self.release().await;
+            self.report().await;
+        }
+    }
+
+    /// Lets some of the leases run out.
+    async fn expire(&mut self) {
+        self.run(
+            "update pgmq.q_worker_test_queue set vt = clock_timestamp() where msg_id in (
+              select msg_id from pgmq.q_worker_test_queue where random() < 0.2
+              for update skip locked
+            )",
+        )
+        .await;
+    }
+
+    async fn claim(&mut self) {
         let limit = self.random.i32(1..40);
         readiness::claim_ready_tasks(&mut self.connection, &self.name, limit)
             .await
             .unwrap();
+    }
+
+    async fn fire(&mut self) {
+        let limit = self.random.i32(1..40);
         readiness::fire_due_timers(&mut self.connection, limit)
             .await
             .unwrap();
     }
 
-    async fn work(&mut self) {
+    async fn receive(&mut self) {
         let namespaces = ["test".to_owned()];
         let limit = self.random.i32(1..40);
         let received =
@@ -111,18 +155,29 @@ impl Actor {
                 .await
                 .unwrap();
         self.held.extend(received);
-        let mut batch = std::mem::take(&mut self.held);
-        self.random.shuffle(&mut batch);
-        let running = batch
-            .iter()
-            .map(|step| (step.id, step.attempt))
-            .collect::<Vec<_>>();
-        steps::extend_leases(&mut self.connection, &self.name, &running, LEASE)
+    }
+
+    async fn extend(&mut self) {
+        self.random.shuffle(&mut self.held);
+        let held = self.held.iter().map(|step| (step.id, step.attempt));
+        let held = held.collect::<Vec<_>>();
+        steps::extend_leases(&mut self.connection, &self.name, &held, LEASE)
             .await
             .unwrap();
-        self.held = batch.split_off(batch.len().div_ceil(2));
-        let (back, done): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|_| self.random.u8(..) < 20);
+    }
+
+    /// Takes some of what it holds, in any order.
+    fn take(&mut self, share: f64) -> Vec<ReceivedStep> {
+        self.random.shuffle(&mut self.held);
+        let (taken, kept) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|_| self.random.f64() < share);
+        self.held = kept;
+        taken
+    }
+
+    async fn release(&mut self) {
+        let back = self.take(0.05);
         let back = back
             .iter()
             .map(|step| release(step, self.random.bool()))
@@ -130,15 +185,17 @@ impl Actor {
         steps::release_steps(&mut self.connection, &self.name, &back, Duration::ZERO, 3)
             .await
             .unwrap();
-        let reports = done
+    }
+
+    async fn report(&mut self) {
+        let reports = self
+            .take(0.6)
             .iter()
             .map(|step| {
                 let outcome = match self.random.u8(..) {
+                    _ if step.expired.is_some() => again(),
                     0..20 => StepOutcome::Fail(error()),
-                    20..50 => StepOutcome::Retry {
-                        error: error(),
-                        after: Some(Duration::ZERO),
-                    },
+                    20..50 => again(),
                     _ => StepOutcome::Complete(json!(1)),
                 };
                 report(step, outcome)
@@ -153,7 +210,10 @@ impl Actor {
             steps::complete_and_continue(&mut self.connection, &self.name, &reports, &continuation)
                 .await
                 .unwrap();
-        assert_eq!(reported.stale, Vec::<usize>::new(), "no lease ran out");
+        assert!(
+            reported.stale.is_empty() || self.crashes,
+            "no lease ran out"
+        );
         self.held.extend(reported.continued);
     }
 
@@ -171,8 +231,24 @@ impl Actor {
     }
 }
 
+fn again() -> StepOutcome {
+    StepOutcome::Retry {
+        error: error(),
+        after: Some(Duration::ZERO),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_batches_of_everybody_never_deadlock_and_end_every_task() {
+    run_everybody(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_task_ends_although_processes_are_lost_at_any_moment() {
+    run_everybody(true).await;
+}
+
+async fn run_everybody(crashes: bool) {
     const TASKS: usize = 200;
     let mut world = World::new().await;
     world.template("diamond", DIAMOND).await;
@@ -191,6 +267,7 @@ async fn random_batches_of_everybody_never_deadlock_and_end_every_task() {
             connection: world.db.connect().await,
             random: fastrand::Rng::with_seed(number),
             held: Vec::new(),
+            crashes,
         });
     }
 
@@ -200,11 +277,13 @@ async fn random_batches_of_everybody_never_deadlock_and_end_every_task() {
         .map(async |(number, mut actor)| {
             while ended.load(Relaxed) < TASKS {
                 match number {
-                    0 | 1 => actor.orchestrate().await,
-                    2 | 3 => actor.work().await,
+                    0..4 => actor.act(number < 2).await,
                     // Operators stop early, so that what they revive comes to an end too.
                     4 if ended.load(Relaxed) < TASKS / 2 => actor.operate(&all).await,
                     _ => {
+                        if crashes {
+                            actor.expire().await;
+                        }
                         let done = tasks::ended_tasks(&mut actor.connection, &all).await;
                         ended.fetch_max(done.unwrap().len(), Relaxed);
                     }
@@ -214,6 +293,15 @@ async fn random_batches_of_everybody_never_deadlock_and_end_every_task() {
     join_all(loops).await;
 
     world.assert_healthy().await;
+    let twice: i64 = world
+        .value(
+            "select count(*) from (
+              select from tasker.step_transitions where to_state = 'complete'
+              group by task_uuid, step_no having count(*) > 1
+            ) twice",
+        )
+        .await;
+    assert_eq!(twice, 0);
     let deadlocks: i64 = world
         .value("select deadlocks from pg_stat_database where datname = current_database()")
         .await;
