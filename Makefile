@@ -5,7 +5,7 @@ CARGO ?= cargo
 TASKER = $(CARGO) run --quiet --locked --package tasker-cli --bin tasker --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test test-pg18 bench bench-channels fmt lint docs schema ci clean
+.PHONY: help setup build demo dev test test-pg18 bench bench-channels bench-notify fmt lint docs schema ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test-pg18: setup ## Run the database tests on PostgreSQL 18 as well
 
 bench: setup ## Measure latency and throughput (release build)
 	$(CARGO) run --release --locked --package tasker-cli --bin tasker -- bench
+
+bench-notify: setup ## Measure what each way to notify costs (release build)
+	$(CARGO) bench --locked --package tasker-shared --bench notify
 
 bench-channels: ## Measure what monitored channels cost against plain tokio (release build)
 	$(CARGO) bench --locked --package tasker-shared --bench channels
