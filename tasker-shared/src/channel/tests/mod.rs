@@ -14,6 +14,7 @@ mod broadcast;
 mod bytes;
 mod lossless;
 mod lossy;
+mod model;
 mod retries;
 mod saturation;
 mod sources;
