@@ -88,7 +88,7 @@ async fn work_goes_on_after_the_answers_of_the_server_got_lost() {
 async fn outlives(fault: impl Fn(&FaultProxy)) {
     const TASKS: usize = 60;
     let world = World::start().await;
-    world.apply(&mixed_of_sleeps(100)).await;
+    world.apply(&mixed_of_sleeps(300)).await;
     let proxy = FaultProxy::to(world.url()).await;
     let mut environment = vec![("DATABASE_URL", proxy.url())];
     environment.extend(SHORT_DEADLINES);

@@ -31,10 +31,10 @@ async fn wait_until_running(world: &World, worker: &str, steps: usize) {
 #[tokio::test]
 async fn a_worker_that_is_told_to_stop_ends_what_it_runs_and_leaves_the_rest_to_the_other() {
     let world = World::start().await;
-    world.apply(&sleep(1000)).await;
+    world.apply(&sleep(2000)).await;
     let orchestrator = world.orchestrator(&[]).await;
     let mut leaving = worker(&world, "leaving", "4").await;
-    let staying = worker(&world, "staying", "2").await;
+    let staying = worker(&world, "staying", "4").await;
     world.submit("sleep", 12).await;
     wait_until_running(&world, "leaving", 4).await;
 

@@ -13,7 +13,7 @@ const MUCH_PATIENCE: Duration = Duration::from_mins(10);
 
 #[tokio::test]
 async fn a_thousand_tasks_of_each_graph_complete_step_by_step_and_each_step_once() {
-    let world = World::start().await;
+    let world = World::start_alone().await;
     let (wide, deep) = (wide(), deep());
     for template in [LINEAR, DIAMOND, TREE, MIXED, &wide, &deep] {
         world.apply(template).await;

@@ -2,7 +2,7 @@
 //! load, under faults and in the hands of operators.
 //!
 //! Every test ends with a clean stop of all processes, a healthy `tasker doctor` and no session
-//! left on the server. They run one at a time, because each wants the machine.
+//! left on the server.
 #![allow(
     clippy::unwrap_used,
     reason = "a test fails by panicking, in its helpers too"

@@ -28,7 +28,7 @@ async fn assert_unfinished(world: &World) {
 #[tokio::test]
 async fn the_other_orchestrator_goes_on_when_one_is_killed() {
     let world = World::start().await;
-    world.apply(&mixed_of_sleeps(100)).await;
+    world.apply(&mixed_of_sleeps(300)).await;
     let mut victim = world.orchestrator(&[]).await;
     let survivor = world.orchestrator(&[]).await;
     let worker = world.worker(&[]).await;
@@ -46,7 +46,7 @@ async fn the_other_orchestrator_goes_on_when_one_is_killed() {
 #[tokio::test]
 async fn a_new_orchestrator_goes_on_where_the_only_one_was_killed() {
     let world = World::start().await;
-    world.apply(&mixed_of_sleeps(100)).await;
+    world.apply(&mixed_of_sleeps(300)).await;
     let mut victim = world.orchestrator(&[]).await;
     let worker = world.worker(&[]).await;
     world.submit("mixed", TASKS).await;

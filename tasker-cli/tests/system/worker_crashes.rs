@@ -41,7 +41,7 @@ async fn lost_attempts(world: &World) -> i64 {
 #[tokio::test]
 async fn the_steps_of_a_killed_worker_are_run_by_the_other() {
     let world = World::start().await;
-    world.apply(&mixed_of_sleeps(100)).await;
+    world.apply(&mixed_of_sleeps(200)).await;
     let orchestrator = world.orchestrator(&[]).await;
     let mut victim = named_worker(&world, "victim").await;
     let survivor = named_worker(&world, "survivor").await;
@@ -59,7 +59,7 @@ async fn the_steps_of_a_killed_worker_are_run_by_the_other() {
 #[tokio::test]
 async fn a_new_worker_goes_on_where_the_only_one_was_killed() {
     let world = World::start().await;
-    world.apply(&mixed_of_sleeps(100)).await;
+    world.apply(&mixed_of_sleeps(200)).await;
     let orchestrator = world.orchestrator(&[]).await;
     let mut victim = named_worker(&world, "victim").await;
     world.submit("mixed", TASKS).await;
@@ -77,7 +77,7 @@ async fn a_new_worker_goes_on_where_the_only_one_was_killed() {
 #[tokio::test]
 async fn a_worker_frozen_beyond_its_leases_reports_too_late_and_each_step_completes_once() {
     let world = World::start().await;
-    world.apply(&sleep(300)).await;
+    world.apply(&sleep(1500)).await;
     let orchestrator = world.orchestrator(&[]).await;
     let frozen = named_worker(&world, "frozen").await;
     world.submit("sleep", 20).await;

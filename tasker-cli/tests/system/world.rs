@@ -13,7 +13,7 @@ use tasker_shared::templates::apply_template;
 use tasker_testing::{
     Durability, PATIENCE, TaskerBinary, TaskerProcess, TestDatabase, TestServer, wait_until,
 };
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 /// Namespace of all templates of these tests.
@@ -33,8 +33,9 @@ pub(crate) const NO_POLLING: [(&str, &str); 3] = [
     ("TASKER__WORKER__POLL_INTERVAL_MS", "3600000"),
 ];
 
-/// Each test wants both cores.
-static TURN: Mutex<()> = Mutex::const_new(());
+/// Most tests wait more than they work, so that two may run side by side.
+const SIDE_BY_SIDE: u32 = 2;
+static TURNS: Semaphore = Semaphore::const_new(SIDE_BY_SIDE as usize);
 
 /// Where the database of a test lives.
 enum Home {
@@ -48,7 +49,7 @@ enum Home {
 pub(crate) struct World {
     home: Home,
     pool: PgPool,
-    _turn: MutexGuard<'static, ()>,
+    _turn: SemaphorePermit<'static>,
 }
 
 /// A process of the system.
@@ -61,17 +62,23 @@ pub(crate) struct Role {
 impl World {
     /// A database on the shared server.
     pub(crate) async fn start() -> Self {
-        let turn = TURN.lock().await;
+        let turn = TURNS.acquire().await.unwrap();
+        Self::at(Home::Shared(TestDatabase::create().await), turn)
+    }
+
+    /// The same for a test that wants the whole machine.
+    pub(crate) async fn start_alone() -> Self {
+        let turn = TURNS.acquire_many(SIDE_BY_SIDE).await.unwrap();
         Self::at(Home::Shared(TestDatabase::create().await), turn)
     }
 
     /// A server of its own.
     pub(crate) async fn with_server(durability: Durability) -> Self {
-        let turn = TURN.lock().await;
+        let turn = TURNS.acquire().await.unwrap();
         Self::at(Home::Own(TestServer::start(durability).await), turn)
     }
 
-    fn at(home: Home, turn: MutexGuard<'static, ()>) -> Self {
+    fn at(home: Home, turn: SemaphorePermit<'static>) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(4)
             .connect_lazy(home.url())
