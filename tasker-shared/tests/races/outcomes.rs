@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps::{self, ReleasedStep};
+use tasker_testing::{PATIENCE, wait_until};
 
 use crate::support::{LEASE, SINGLE, WORKER, World, complete, retry};
 use crate::{OTHER, ready_rows, with_one_step_running, with_two_branches_running};
@@ -201,4 +202,36 @@ async fn a_step_that_was_given_back_meanwhile_does_not_complete() {
     assert_eq!(world.step_state(task, "only").await, StepState::Enqueued);
     world.assert_healthy().await;
     assert_eq!(world.run_all().await, ["only"]);
+}
+
+#[tokio::test]
+async fn a_message_of_a_step_that_somebody_looks_at_is_not_hidden_for_a_whole_lease() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    let task = world.submit("single").await;
+    world.claim().await;
+    let mut first = world.begin().await;
+    // As a call does that is about to be refused.
+    sqlx::query("select from tasker.steps for no key update")
+        .execute(&mut *first)
+        .await
+        .unwrap();
+
+    let received = world.receive().await;
+    first.rollback().await.unwrap();
+
+    assert!(received.is_empty());
+    let hidden: f64 = world
+        .value(
+            "select extract(epoch from vt - clock_timestamp())::float8
+            from pgmq.q_worker_test_queue",
+        )
+        .await;
+    assert!(hidden < 1.0, "{hidden} s");
+    wait_until("the step is received", PATIENCE, async || {
+        !world.receive().await.is_empty()
+    })
+    .await;
+    assert_eq!(world.step_state(task, "only").await, StepState::InProgress);
+    world.assert_healthy().await;
 }
