@@ -90,3 +90,23 @@ async fn a_past_can_be_filled_in_and_vacuum_held_back() {
     assert_measured(&lines, "submit.sql_single_16_clients", None);
     assert_measured(&lines, "wide.duration_p50", Some(false));
 }
+
+#[tokio::test]
+async fn the_way_through_the_orchestrator_is_measured_by_notifications_and_by_polling() {
+    let lines = bench(&["--only", "readiness", "readiness-polling"]).await;
+
+    for name in [
+        "readiness.p50",
+        "readiness.p99",
+        "readiness.steady_p99",
+        "readiness-polling.p50",
+        "readiness-polling.max",
+    ] {
+        assert_measured(&lines, name, None);
+        assert!(figure(&lines, name, None)["ratio"].as_f64().unwrap() > 0.0);
+    }
+    let found = figure(&lines, "readiness.found_by_polls", None);
+    assert!(found["median"].as_f64().unwrap() < 0.5, "{found}");
+    let median = |name| figure(&lines, name, None)["median"].as_f64().unwrap();
+    assert!(median("readiness.p50") < median("readiness-polling.p50"));
+}

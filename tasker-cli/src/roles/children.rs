@@ -61,6 +61,16 @@ impl Workplace {
 
     /// Starts a role. It is configured by nothing but this workplace and its arguments.
     pub(crate) fn start(&self, name: &str, arguments: &[&str]) -> Result<Role, Failure> {
+        self.start_with(name, arguments, &[])
+    }
+
+    /// Starts a role with more environment variables.
+    pub(crate) fn start_with(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Role, Failure> {
         let failed =
             |error: io::Error| Failure::new(format!("could not start the {name}: {error}"));
         let folder = self.folder.path();
@@ -84,7 +94,8 @@ impl Workplace {
         }
         command
             .env("DATABASE_URL", &self.database_url)
-            .env("TASKER_ENV", self.environment);
+            .env("TASKER_ENV", self.environment)
+            .envs(environment.iter().copied());
         let child = spawn_bound(command, DeathSignal::Kill).map_err(failed)?;
         Ok(Role {
             name: name.to_owned(),

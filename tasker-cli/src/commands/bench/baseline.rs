@@ -37,7 +37,7 @@ const HIDDEN_SECONDS: i32 = 30;
 
 /// A database beside the engine's.
 pub(crate) struct Baseline {
-    pool: PgPool,
+    url: String,
 }
 
 impl Baseline {
@@ -48,32 +48,52 @@ impl Baseline {
         postgres
             .create_database_if_missing(DATABASE)
             .map_err(|error| Failure::new(error.to_string()))?;
-        let pool = PgPoolOptions::new()
-            .max_connections(CLIENTS)
-            .min_connections(CLIENTS)
-            .connect(&postgres.url(DATABASE))
-            .await
-            .map_err(|error| failed(&error))?;
-        pgmq_notify::install(&pool)
+        let url = postgres.url(DATABASE);
+        let machine = Machine::connect(&url).await?;
+        pgmq_notify::install(&machine.pool)
             .await
             .map_err(|error| Failure::new(format!("could not install PGMQ: {error}")))?;
         sqlx::query("create table one_row (value bigint not null)")
-            .execute(&pool)
+            .execute(&machine.pool)
             .await
             .map_err(|error| failed(&error))?;
-        Ok(Self { pool })
+        machine.pool.close().await;
+        Ok(Self { url })
     }
 
     /// Measures the machine.
     pub(crate) async fn measure(&self, run: &mut Run) -> Result<(), Failure> {
+        let machine = Machine::connect(&self.url).await?;
         let mut note = |figure, value| run.note(Place::machine(), figure, value);
-        note(COMMITS_1, self.commits(1).await.map_err(|e| failed(&e))?);
-        note(COMMITS_16, self.commits(16).await.map_err(|e| failed(&e))?);
-        note(NOTIFY, self.notify().await.map_err(|e| failed(&e))?);
+        note(COMMITS_1, machine.commits(1).await.map_err(|e| failed(&e))?);
+        note(
+            COMMITS_16,
+            machine.commits(16).await.map_err(|e| failed(&e))?,
+        );
+        note(NOTIFY, machine.notify().await.map_err(|e| failed(&e))?);
         for (batch, figure) in [(1, PGMQ_1), (10, PGMQ_10), (100, PGMQ_100)] {
-            note(figure, self.pgmq(batch).await.map_err(|e| failed(&e))?);
+            note(figure, machine.pgmq(batch).await.map_err(|e| failed(&e))?);
         }
+        // What a connection did is in the server's counters when it has ended, not always before.
+        machine.pool.close().await;
         Ok(())
+    }
+}
+
+/// Connections to it.
+struct Machine {
+    pool: PgPool,
+}
+
+impl Machine {
+    async fn connect(url: &str) -> Result<Self, Failure> {
+        let pool = PgPoolOptions::new()
+            .max_connections(CLIENTS)
+            .min_connections(CLIENTS)
+            .connect(url)
+            .await
+            .map_err(|error| failed(&error))?;
+        Ok(Self { pool })
     }
 
     async fn commits(&self, clients: usize) -> Result<f64, sqlx::Error> {

@@ -161,6 +161,20 @@ impl Client {
         self.ended(task_uuid).await
     }
 
+    /// The sum of a metric of the orchestrator.
+    pub(crate) async fn metric(&self, name: &str) -> Result<f64, Failure> {
+        let failed = |error: reqwest::Error| Failure::new(format!("a request failed: {error}"));
+        let request = self.http.get(format!("{}/metrics", self.api));
+        let response = request.send().await.map_err(failed)?;
+        let text = response.text().await.map_err(failed)?;
+        let values = text.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let is_meant = series.split('{').next()? == name;
+            is_meant.then(|| value.parse::<f64>().ok())?
+        });
+        Ok(values.sum())
+    }
+
     fn url(&self, path: &str) -> String {
         format!("{}/v1/{path}", self.api)
     }

@@ -8,6 +8,7 @@ mod baseline;
 mod client;
 mod figures;
 mod history;
+mod readiness;
 mod stage;
 mod stopwatch;
 mod usage;
@@ -202,7 +203,8 @@ async fn measure(
                     None => None,
                 };
                 let syncs = usage::syncs(database).await?;
-                let mut stage = Stage::start(workplace, database, postgres).await?;
+                let mut stage =
+                    Stage::start(workplace, database, postgres, workload.orchestrator()).await?;
                 workload
                     .measure(&mut stage, &sizes, place, &mut run)
                     .await?;

@@ -29,14 +29,15 @@ pub(crate) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Starts an orchestrator.
+    /// Starts an orchestrator with these environment variables.
     pub(crate) async fn start(
         workplace: &'a Workplace,
         database: &'a Database,
         postgres: u32,
+        environment: &[(&str, &str)],
     ) -> Result<Self, Failure> {
         let arguments = ["orchestrator", "--bind", "127.0.0.1:0"];
-        let mut orchestrator = workplace.start("orchestrator", &arguments)?;
+        let mut orchestrator = workplace.start_with("orchestrator", &arguments, environment)?;
         let answer = orchestrator.answer().await?;
         Ok(Self {
             workplace,

@@ -13,13 +13,13 @@ use crate::commands::bench::figures::{
     Figure, MACHINE, Place, Run, figure, quantile, throughput, time,
 };
 use crate::commands::bench::stage::Stage;
-use crate::commands::bench::{stopwatch, usage};
+use crate::commands::bench::{readiness, stopwatch, usage};
 use crate::failure::Failure;
 
 /// Handler of the workloads that need no time.
 const NOOP: &str = "builtin.noop";
 /// Tasks before the first that is measured.
-const WARM_UP: u32 = 20;
+pub(crate) const WARM_UP: u32 = 20;
 /// Clients of the sustained load, and how many tasks each submits at once.
 const SUSTAINED: (u32, u32) = (4, 250);
 /// Parts of the span of the sustained load; its first and last are told.
@@ -58,6 +58,10 @@ pub(crate) enum Workload {
     StepToStep,
     /// From step to step, sixteen clients
     StepToStepLoaded,
+    /// From the end of a step to the enqueueing of the next, by notifications
+    Readiness,
+    /// The same by polling alone, ten times a second
+    ReadinessPolling,
     /// Nothing to do
     Idle,
 }
@@ -140,6 +144,8 @@ impl Workload {
             Self::Submit => "submit",
             Self::StepToStep => "step-to-step",
             Self::StepToStepLoaded => "step-to-step-loaded",
+            Self::Readiness => "readiness",
+            Self::ReadinessPolling => "readiness-polling",
             Self::Idle => "idle",
         }
     }
@@ -148,7 +154,7 @@ impl Workload {
     pub(crate) fn places(self) -> Vec<Place> {
         let modes: &[_] = match self {
             Self::Machine => &[],
-            Self::Submit | Self::Idle => &[None],
+            Self::Submit | Self::Idle | Self::Readiness | Self::ReadinessPolling => &[None],
             _ => &[Some(true), Some(false)],
         };
         let workload = self.name();
@@ -157,6 +163,17 @@ impl Workload {
             continuation,
         };
         modes.iter().map(place).collect()
+    }
+
+    /// What the orchestrator is told by its environment.
+    pub(crate) const fn orchestrator(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::ReadinessPolling => &[
+                ("DEPLOYMENT_MODE", "PollingOnly"),
+                ("POLL_INTERVAL_MS", "100"),
+            ],
+            _ => &[],
+        }
     }
 
     /// Measures it.
@@ -204,12 +221,14 @@ impl Workload {
             Self::StepToStepLoaded => {
                 step_to_step(stage, LOADED_CLIENTS, samples, place, run).await
             }
+            Self::Readiness => readiness::by_notifications(stage, sizes, place, run).await,
+            Self::ReadinessPolling => readiness::by_polling(stage, sizes, place, run).await,
             Self::Idle => idle(stage, sizes.idle, place, run).await,
         }
     }
 }
 
-async fn linear4(stage: &Stage<'_>) -> Result<Shape, Failure> {
+pub(crate) async fn linear4(stage: &Stage<'_>) -> Result<Shape, Failure> {
     stage.client.apply_linear("linear4", 4, NOOP).await
 }
 
@@ -474,14 +493,14 @@ async fn idle(
     Ok(())
 }
 
-struct Idleness {
+pub(crate) struct Idleness {
     /// Queries a second of all processes.
-    queries: Option<f64>,
+    pub(crate) queries: Option<f64>,
     /// Milliseconds of processor time a second of the process.
-    cpu: Option<f64>,
+    pub(crate) cpu: Option<f64>,
 }
 
-async fn queries_a_second(
+pub(crate) async fn queries_a_second(
     stage: &Stage<'_>,
     pid: u32,
     span: Duration,
