@@ -2276,6 +2276,18 @@ begin
     if v_void is not null then
       perform pgmq.delete(v_queue, v_void);
     end if;
+    -- Where somebody else holds the step at this moment, its message is looked at again soon and not
+    -- after a whole lease.
+    if cardinality(v_msgs)
+      > coalesce(cardinality(v_held.msgs), 0) + coalesce(cardinality(v_void), 0) then
+      perform pgmq.set_vt(
+        v_queue,
+        array(
+          select unnest(v_msgs) except select unnest(v_held.msgs) except select unnest(v_void)
+        ),
+        clock_timestamp() + interval '100 ms'
+      );
+    end if;
   end loop;
 end
 $$;
