@@ -3,7 +3,7 @@
 
 use tasker_testing::PATIENCE;
 
-use super::templates::sleep;
+use super::templates::{mixed_of_sleeps, sleep};
 use super::world::{Role, World};
 
 /// A worker of this name with so many places; what it forgot would wait for its lease for an hour.
@@ -97,4 +97,51 @@ async fn steps_that_do_not_end_in_time_are_tried_again_by_the_other() {
         )
         .await;
     world.end([orchestrator, staying]).await;
+}
+
+#[tokio::test]
+async fn a_rolling_restart_under_load_costs_no_attempt() {
+    const TASKS: usize = 150;
+    let world = World::start().await;
+    world.apply(&mixed_of_sleeps(200)).await;
+    let mut orchestrators = [world.orchestrator(&[]).await, world.orchestrator(&[]).await];
+    let mut workers = [
+        worker(&world, "worker 1", "40").await,
+        worker(&world, "worker 2", "40").await,
+    ];
+    world.submit("mixed", TASKS).await;
+    let mut done = 0;
+    let mut next_part = async || {
+        done += 100;
+        let sql = format!(
+            "select count(*) filter (where state = 'complete') >= {done} from tasker.steps"
+        );
+        world.wait_for("work goes on", &sql).await;
+    };
+    for (number, old) in (3..).zip(&mut workers) {
+        next_part().await;
+        let new = worker(&world, &format!("worker {number}"), "40").await;
+        std::mem::replace(old, new).stop().await;
+    }
+    for old in &mut orchestrators {
+        next_part().await;
+        let new = world.orchestrator(&[]).await;
+        std::mem::replace(old, new).stop().await;
+    }
+
+    world.wait_for_the_end().await;
+    world.assert_complete(TASKS).await;
+    let shares: Vec<String> = world
+        .values("select distinct format('%s, attempt %s', worker, attempt) from tasker.steps order by 1")
+        .await;
+    assert_eq!(
+        shares,
+        [
+            "worker 1, attempt 1",
+            "worker 2, attempt 1",
+            "worker 3, attempt 1",
+            "worker 4, attempt 1"
+        ]
+    );
+    world.end(orchestrators.into_iter().chain(workers)).await;
 }

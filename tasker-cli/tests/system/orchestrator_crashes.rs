@@ -1,4 +1,4 @@
-//! Orchestrators that are killed in the middle of work: they hold nothing that could be lost.
+//! Orchestrators that are killed or frozen in the middle of work: they hold nothing that could be lost.
 
 use super::templates::mixed_of_sleeps;
 use super::world::World;
@@ -67,4 +67,27 @@ async fn a_new_orchestrator_goes_on_where_the_only_one_was_killed() {
     world.wait_for_the_end().await;
     world.assert_complete(TASKS).await;
     world.end([successor, worker]).await;
+}
+
+#[tokio::test]
+async fn a_frozen_orchestrator_holds_up_nobody_and_goes_on_when_it_wakes() {
+    let world = World::start().await;
+    world.apply(&mixed_of_sleeps(300)).await;
+    let frozen = world.orchestrator(&[]).await;
+    let awake = world.orchestrator(&[]).await;
+    let worker = world.worker(&[]).await;
+    world.submit("mixed", TASKS).await;
+
+    wait_until_under_way(&world).await;
+    frozen.process.freeze();
+    assert_unfinished(&world).await;
+    world.wait_for_the_end().await;
+    world.assert_complete(TASKS).await;
+
+    frozen.process.unfreeze();
+    awake.stop().await;
+    world.submit("mixed", TASKS).await;
+    world.wait_for_the_end().await;
+    world.assert_complete(2 * TASKS).await;
+    world.end([frozen, worker]).await;
 }
