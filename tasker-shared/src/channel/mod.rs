@@ -10,7 +10,7 @@ mod counters;
 mod errors;
 mod lossy;
 mod monitor;
-pub mod policy;
+pub(crate) mod policy;
 mod receiver;
 pub mod registry;
 pub mod sampler;
