@@ -8,9 +8,12 @@ mod baseline;
 mod client;
 mod figures;
 mod history;
+mod idle;
 mod readiness;
+mod sizes;
 mod stage;
 mod stopwatch;
+mod submit;
 mod usage;
 mod workload;
 
@@ -25,8 +28,9 @@ use tasker_shared::database::Database;
 
 use crate::commands::bench::baseline::Baseline;
 use crate::commands::bench::figures::{Figures, Run};
+use crate::commands::bench::sizes::Sizes;
 use crate::commands::bench::stage::Stage;
-use crate::commands::bench::workload::{Sizes, Workload};
+use crate::commands::bench::workload::Workload;
 use crate::failure::Failure;
 use crate::output::{Output, remark};
 use crate::roles::children::Workplace;

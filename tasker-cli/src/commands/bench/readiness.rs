@@ -11,8 +11,10 @@ use tasker_shared::tasks::StepDetail;
 use tokio::time::{Instant, sleep_until};
 
 use crate::commands::bench::figures::{Place, Run, figure, quantile, time};
+use crate::commands::bench::idle::queries_a_second;
+use crate::commands::bench::sizes::Sizes;
 use crate::commands::bench::stage::Stage;
-use crate::commands::bench::workload::{Sizes, WARM_UP, linear4, queries_a_second};
+use crate::commands::bench::workload::{WARM_UP, linear4};
 use crate::failure::Failure;
 
 /// Tasks of four steps a second that make 500 steps a second.

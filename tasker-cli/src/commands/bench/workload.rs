@@ -4,16 +4,12 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use futures::future::try_join_all;
-use serde_json::{Value, json};
-use tasker_shared::tasks::{NewTask, submit_tasks};
-use tokio::time::sleep;
 
-use crate::commands::bench::client::{NAMESPACE, Shape, all_ended};
-use crate::commands::bench::figures::{
-    Figure, MACHINE, Place, Run, figure, quantile, throughput, time,
-};
+use crate::commands::bench::client::{Shape, all_ended};
+use crate::commands::bench::figures::{MACHINE, Place, Run, quantile, throughput, time};
+use crate::commands::bench::sizes::Sizes;
 use crate::commands::bench::stage::Stage;
-use crate::commands::bench::{readiness, stopwatch, usage};
+use crate::commands::bench::{idle, readiness, stopwatch, submit};
 use crate::failure::Failure;
 
 /// Handler of the workloads that need no time.
@@ -26,10 +22,6 @@ const SUSTAINED: (u32, u32) = (4, 250);
 const PARTS: u32 = 4;
 /// Clients that run one task each at a time: the load of `step-to-step-loaded`.
 const LOADED_CLIENTS: u32 = 16;
-/// Clients of the submit rates.
-const SUBMITTERS: u32 = 16;
-/// Time for everything to come to rest before idleness is measured.
-const REST: Duration = Duration::from_secs(2);
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -64,68 +56,6 @@ pub(crate) enum Workload {
     ReadinessPolling,
     /// Nothing to do
     Idle,
-}
-
-/// How much of everything.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sizes {
-    /// Tasks of one client, one after the other.
-    pub(crate) samples: u32,
-    /// Tasks with many steps, one after the other.
-    pub(crate) wide_samples: u32,
-    /// Steps beside each other.
-    pub(crate) widths: [u32; 2],
-    /// Tasks at once.
-    pub(crate) bursts: [u32; 2],
-    /// Tasks in a batch of the submit rate.
-    pub(crate) batch: u32,
-    /// How long the sustained load goes on.
-    pub(crate) sustained: Duration,
-    /// How long each submit rate is measured.
-    pub(crate) submit: Duration,
-    /// How long idleness is measured.
-    pub(crate) idle: Duration,
-}
-
-impl Sizes {
-    /// What the figures of the documentation were measured with.
-    pub(crate) const fn full() -> Self {
-        Self {
-            samples: 300,
-            wide_samples: 3,
-            widths: [100, 10_000],
-            bursts: [1_000, 10_000],
-            batch: 1_000,
-            sustained: Duration::from_secs(10),
-            submit: Duration::from_millis(700),
-            idle: Duration::from_secs(10),
-        }
-    }
-
-    /// Just enough to see that everything is measured.
-    pub(crate) const fn quick() -> Self {
-        Self {
-            samples: 10,
-            wide_samples: 1,
-            widths: [10, 100],
-            bursts: [50, 200],
-            batch: 50,
-            sustained: Duration::from_millis(500),
-            submit: Duration::from_millis(50),
-            idle: Duration::from_millis(500),
-        }
-    }
-
-    /// For the description of the environment.
-    pub(crate) fn describe(&self) -> Value {
-        json!({
-            "samples": self.samples,
-            "widths": self.widths,
-            "bursts": self.bursts,
-            "batch": self.batch,
-            "sustained_ms": self.sustained.as_millis(),
-        })
-    }
 }
 
 impl Workload {
@@ -216,14 +146,14 @@ impl Workload {
             Self::Burst => burst(stage, few, place, run).await,
             Self::BurstLarge => burst(stage, many, place, run).await,
             Self::Sustained => sustained(stage, sizes.sustained, place, run).await,
-            Self::Submit => submit(stage, sizes, place, run).await,
+            Self::Submit => submit::measure(stage, sizes, place, run).await,
             Self::StepToStep => step_to_step(stage, 1, samples, place, run).await,
             Self::StepToStepLoaded => {
                 step_to_step(stage, LOADED_CLIENTS, samples, place, run).await
             }
             Self::Readiness => readiness::by_notifications(stage, sizes, place, run).await,
             Self::ReadinessPolling => readiness::by_polling(stage, sizes, place, run).await,
-            Self::Idle => idle(stage, sizes.idle, place, run).await,
+            Self::Idle => idle::measure(stage, sizes.idle, place, run).await,
         }
     }
 }
@@ -380,148 +310,4 @@ async fn step_to_step(
     let rate = stage.client.steps() / seconds;
     run.note(place, throughput("throughput"), rate);
     Ok(())
-}
-
-/// How fast tasks of four steps are taken in. The orchestrator claims and enqueues beside it; a
-/// worker runs them afterwards only.
-async fn submit(
-    stage: &mut Stage<'_>,
-    sizes: &Sizes,
-    place: Place,
-    run: &mut Run,
-) -> Result<(), Failure> {
-    let shape = linear4(stage).await?;
-    for (name, clients, batch) in [
-        ("rest_single_1_client", 1, 1),
-        ("rest_single_16_clients", SUBMITTERS, 1),
-        ("rest_batch", 1, sizes.batch),
-    ] {
-        let started = Instant::now();
-        let client = |_| async {
-            let mut tasks = 0;
-            while started.elapsed() < sizes.submit {
-                match batch {
-                    1 => stage.client.submit(shape).await?,
-                    _ => stage.client.submit_batch(shape, batch).await?,
-                };
-                tasks += batch;
-            }
-            Ok::<_, Failure>(tasks)
-        };
-        let tasks: u32 = try_join_all((0..clients).map(client)).await?.iter().sum();
-        run.note(place, tasks_a_second(name), rate(tasks, started));
-    }
-    for (name, clients, batch) in [
-        ("sql_single_1_client", 1, 1),
-        ("sql_single_16_clients", SUBMITTERS, 1),
-        ("sql_batch", 1, sizes.batch),
-    ] {
-        let (tasks, started) = submit_in_sql(stage, shape, [clients, batch], sizes.submit).await?;
-        run.note(place, tasks_a_second(name), rate(tasks, started));
-    }
-    stage.start_worker(true).await?;
-    all_ended(stage.database).await
-}
-
-/// Submits in SQL for a while, each client on a connection of its own.
-async fn submit_in_sql(
-    stage: &Stage<'_>,
-    shape: Shape,
-    [clients, batch]: [u32; 2],
-    span: Duration,
-) -> Result<(u32, Instant), Failure> {
-    let tasks = vec![
-        NewTask {
-            namespace: NAMESPACE.to_owned(),
-            name: shape.name.to_owned(),
-            version: None,
-            context: json!({}),
-            priority: 0,
-            idempotency_key: None,
-        };
-        batch as usize
-    ];
-    let started = Instant::now();
-    let client = |_| async {
-        let mut connection = stage.database.dedicated();
-        let mut submitted = 0;
-        while started.elapsed() < span {
-            let call = connection.call("submit_tasks", async |connection| {
-                submit_tasks(connection, &tasks).await
-            });
-            stage.client.count(call.await?.len(), shape);
-            submitted += batch;
-        }
-        Ok::<_, Failure>(submitted)
-    };
-    let submitted = try_join_all((0..clients).map(client)).await?;
-    Ok((submitted.iter().sum(), started))
-}
-
-/// What the orchestrator does with nothing to do, and what the worker adds.
-async fn idle(
-    stage: &mut Stage<'_>,
-    span: Duration,
-    place: Place,
-    run: &mut Run,
-) -> Result<(), Failure> {
-    // The template makes a namespace, which worker and orchestrator listen to then.
-    linear4(stage).await?;
-    let orchestrator = stage.processes().orchestrator;
-    let alone = queries_a_second(stage, orchestrator, span).await?;
-    stage.start_worker(true).await?;
-    let worker = stage.processes().worker.unwrap_or_default();
-    let both = queries_a_second(stage, worker, span).await?;
-    if let (Some(alone), Some(both)) = (alone.queries, both.queries) {
-        let added = (both - alone).max(0.0);
-        run.note(place, figure("queries_orchestrator", "queries/s"), alone);
-        run.note(place, figure("queries_worker", "queries/s"), added);
-    }
-    for (figure, value) in [
-        (figure("cpu_orchestrator", "ms/s"), alone.cpu),
-        (figure("cpu_worker", "ms/s"), both.cpu),
-        (
-            figure("rss_orchestrator", "MiB"),
-            usage::memory_now(orchestrator),
-        ),
-        (figure("rss_worker", "MiB"), usage::memory_now(worker)),
-    ] {
-        if let Some(value) = value {
-            run.note(place, figure, value);
-        }
-    }
-    Ok(())
-}
-
-pub(crate) struct Idleness {
-    /// Queries a second of all processes.
-    pub(crate) queries: Option<f64>,
-    /// Milliseconds of processor time a second of the process.
-    pub(crate) cpu: Option<f64>,
-}
-
-pub(crate) async fn queries_a_second(
-    stage: &Stage<'_>,
-    pid: u32,
-    span: Duration,
-) -> Result<Idleness, Failure> {
-    sleep(REST).await;
-    let before = (usage::calls(stage.database).await?, usage::cpu_seconds(pid));
-    let started = Instant::now();
-    sleep(span).await;
-    let after = (usage::calls(stage.database).await?, usage::cpu_seconds(pid));
-    let seconds = started.elapsed().as_secs_f64();
-    let rate = |(before, after): (f64, f64)| (after - before) / seconds;
-    Ok(Idleness {
-        queries: before.0.zip(after.0).map(rate),
-        cpu: before.1.zip(after.1).map(rate).map(|cpu| cpu * 1e3),
-    })
-}
-
-const fn tasks_a_second(name: &'static str) -> Figure {
-    figure(name, "tasks/s")
-}
-
-fn rate(tasks: u32, started: Instant) -> f64 {
-    f64::from(tasks) / started.elapsed().as_secs_f64()
 }
