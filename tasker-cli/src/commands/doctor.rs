@@ -1,7 +1,11 @@
 //! `tasker doctor`: examines a live database for broken promises.
 
 use serde_json::json;
+use tasker_shared::database::Database;
 use tasker_shared::doctor::{CHECKS, Finding, examine};
+use tasker_shared::error::Error;
+use tasker_shared::ids::TaskUuid;
+use tasker_shared::operator::claim_task_for_finalization;
 
 use crate::drawing::Paint;
 use crate::failure::Failure;
@@ -10,24 +14,70 @@ use crate::output::Output;
 use crate::setup::Setup;
 use crate::table::{Table, plain};
 
-const EXAMPLES: &str = "\
-Exit status 1 when something is found. It only reads, in one snapshot, and may run at any time.
+/// The check whose findings can be repaired.
+const COUNTERS: &str = "task_counters_match_steps";
+/// Who did it, in the history of a task.
+const ACTOR: &str = "doctor";
 
-Example:
-  tasker doctor --json | jq '.findings[].detail'";
+const EXAMPLES: &str = "\
+Exit status 1 when something is found. It only reads, in one snapshot, and may run at any time. With
+--repair it recounts the steps of tasks whose counters are wrong, and ends those that cannot move; all
+else is left to people.
+
+Examples:
+  tasker doctor --json | jq '.findings[].detail'
+  tasker doctor --repair";
 
 /// Arguments of `tasker doctor`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Put wrong counters right and end tasks that cannot move, then examine again
+    #[arg(long)]
+    repair: bool,
+}
 
 /// Examines the database; fails when something is found.
-pub(crate) async fn run(_args: Args, setup: &Setup) -> Result<(), Failure> {
+pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let database = setup.database().await?;
-    let findings = database
-        .call("doctor", async |connection| examine(connection).await)
-        .await?;
+    let look = async || {
+        database
+            .call("doctor", async |connection| examine(connection).await)
+            .await
+    };
+    let mut findings = look().await?;
+    if args.repair {
+        let repaired = repair(&database, &findings).await?;
+        let output = setup.output();
+        output.text(format!("{} put right", count(repaired, "task")))?;
+        if repaired > 0 {
+            findings = look().await?;
+        }
+    }
     report(&findings, setup.output())
+}
+
+/// Recounts the tasks whose counters are wrong; says how many.
+async fn repair(database: &Database, findings: &[Finding]) -> Result<usize, Failure> {
+    let wrong = findings
+        .iter()
+        .filter(|finding| finding.check == COUNTERS)
+        .filter_map(|finding| finding.task_uuid);
+    let mut repaired = 0;
+    for task_uuid in wrong.map(TaskUuid) {
+        let done = database
+            .call("claim_task_for_finalization", async |connection| {
+                claim_task_for_finalization(connection, task_uuid, ACTOR).await
+            })
+            .await;
+        match done {
+            Ok(_) => repaired += 1,
+            // The next look tells what is wrong with it.
+            Err(Error::Refused(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(repaired)
 }
 
 /// Prints the findings; fails when there are any.
