@@ -267,7 +267,10 @@ fn hear(interests: &Interests, event: ListenEvent) {
             metrics().notification(&channel);
             match serde_json::from_str::<TasksEnded>(&payload) {
                 Ok(ended) => interests.ring(&ended.task_uuids),
-                Err(error) => debug!(%error, payload, "a notification was not understood"),
+                Err(error) => {
+                    metrics().notification_ignored(LOOP);
+                    debug!(%error, payload, "a notification was not understood");
+                }
             }
         }
     }

@@ -126,6 +126,7 @@ fn cancelled_tasks(payload: &str) -> Option<Vec<TaskUuid>> {
         Ok(change) if change.task_state == "cancelled" => Some(change.task_uuids),
         Ok(_) => None,
         Err(error) => {
+            metrics().notification_ignored(COMPONENT);
             debug!(%error, "a notification about tasks was not understood");
             None
         }

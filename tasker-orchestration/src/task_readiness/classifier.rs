@@ -1,16 +1,17 @@
 //! Turns notifications into typed events and sends each to the system that handles it.
 //!
 //! A payload is a hint from anyone who may use the database, so nothing in it is trusted: what
-//! cannot be read is counted and dropped. A full channel of readiness events never holds the others
-//! up for long and loses nothing: the processor is told to look for itself instead.
+//! cannot be read is counted and dropped. A full channel never holds another up and loses nothing:
+//! the loops that act are told to look for themselves instead.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use pgmq_notify::ListenEvent;
 use serde::de::DeserializeOwned;
 use tasker_shared::announcer::NotifyChannels;
-use tasker_shared::channel::{NotSent, Receiver, SendRetry, Sender};
+use tasker_shared::channel::{NotSent, SendRetry, Sender};
 use tasker_shared::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -153,32 +154,43 @@ pub(crate) async fn run(
 ) {
     let mut notifications = notifications.open().await;
     let mut batch = Vec::new();
-    while look(&mut notifications, &mut batch, &stop).await {
-        let (orchestration, readiness) = sort(&mut batch, &routes.classifier);
-        // The others first: they must not wait behind a full channel of readiness events.
-        for event in orchestration {
-            if routes.orchestration.send(event).await.is_err() {
-                return;
+    // Readiness events on their way to a channel that may be full. Nothing else waits for them.
+    let mut on_their_way: Option<BoxFuture<'_, ()>> = None;
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = arrived(&mut on_their_way) => continue,
+            count = notifications.recv_many(&mut batch, NOTIFICATIONS_PER_LOOK) => {
+                if count == 0 {
+                    return;
+                }
             }
         }
-        tokio::select! {
-            () = hand_over(readiness, routes, signals) => {}
-            () = stop.cancelled() => return,
+        let (orchestration, readiness) = sort(&mut batch, &routes.classifier);
+        for event in orchestration {
+            match routes.orchestration.try_send(event) {
+                Ok(()) => {}
+                Err(NotSent::Closed(_)) => return,
+                Err(_full) => signals.look_at_everything(),
+            }
+        }
+        match &on_their_way {
+            // A look at all that is ready serves these as well.
+            Some(_) if !readiness.is_empty() => signals.look_for_ready_tasks(),
+            Some(_) => {}
+            None => on_their_way = Some(Box::pin(hand_over(readiness, routes, signals))),
         }
     }
 }
 
-/// Waits for notifications; false when none will come.
-async fn look(
-    notifications: &mut Receiver<Received<ListenEvent>>,
-    batch: &mut Vec<Received<ListenEvent>>,
-    stop: &CancellationToken,
-) -> bool {
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => false,
-        count = notifications.recv_many(batch, NOTIFICATIONS_PER_LOOK) => count > 0,
+/// Returns when the events that are on their way have arrived.
+async fn arrived(on_their_way: &mut Option<BoxFuture<'_, ()>>) {
+    match on_their_way {
+        Some(events) => events.await,
+        None => return std::future::pending().await,
     }
+    *on_their_way = None;
 }
 
 /// Takes a batch apart by the channels its events go to.
@@ -216,6 +228,7 @@ fn understand(event: &ListenEvent, classifier: &ReadinessEventClassifier) -> Opt
         }
         Err(ignored) => {
             metrics().readiness_event_received(ignored.event_type());
+            metrics().notification_ignored("orchestrator");
             None
         }
     }

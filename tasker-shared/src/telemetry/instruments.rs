@@ -52,6 +52,7 @@ pub(super) struct Instruments {
     pub(super) database_call_duration: Histogram<f64>,
     pub(super) listener_connections: Counter<u64>,
     pub(super) notifications: Counter<u64>,
+    pub(super) notifications_ignored: Counter<u64>,
     pub(super) http_requests: Counter<u64>,
     pub(super) http_request_duration: Histogram<f64>,
 }
@@ -143,6 +144,10 @@ impl Instruments {
             listener_connections: make.labelled(
                 "tasker_listener_connections_total",
                 "Listening connections made",
+            ),
+            notifications_ignored: make.labelled(
+                "tasker_notifications_ignored_total",
+                "Notifications that could not be read",
             ),
             notifications: make.labelled(
                 "tasker_notifications_total",

@@ -192,6 +192,13 @@ impl Metrics {
         self.0.notifications.add(1, &[owned("channel", channel)]);
     }
 
+    /// A notification could not be read by this listener.
+    pub fn notification_ignored(&self, listener: &'static str) {
+        self.0
+            .notifications_ignored
+            .add(1, &[KeyValue::new("listener", listener)]);
+    }
+
     /// A request was answered. `route` is the pattern that matched, not the path.
     pub fn http_request(&self, method: &str, route: &str, status: u16, duration: Duration) {
         let labels = [

@@ -216,6 +216,59 @@ async fn a_channel_that_stays_full_turns_events_into_a_look() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn readiness_events_that_wait_for_a_place_hold_no_others_up() {
+    let spec = |name, capacity| ChannelSpec {
+        name,
+        component: "test",
+        capacity,
+    };
+    let (readiness, _nobody_reads) = channel::bounded(spec("readiness", 1));
+    let (orchestration, mut others) = channel::bounded(spec("orchestration", 1));
+    let (notifications, inbox) = channel::bounded(spec("notifications", 10));
+    let routes = Routes {
+        classifier: serving(&[]),
+        readiness,
+        orchestration,
+        retry: SendRetry {
+            max_retries: 3,
+            backoff: Duration::from_mins(10),
+            attempt_timeout: Duration::from_mins(10),
+        },
+    };
+    let signals = Signals::default();
+    let received = |channel: &str| Received {
+        what: ListenEvent::Notification {
+            channel: channel.to_owned(),
+            payload: r#"{"triggered_by": "task_start"}"#.to_owned(),
+        },
+        at: tokio::time::Instant::now(),
+    };
+    let stop = CancellationToken::new();
+    let began = tokio::time::Instant::now();
+    let story = async {
+        // The second finds no place; the channel of the others is full after the first of them.
+        for channel in [TASK_READY, TASK_READY, TIMER_SET] {
+            notifications.send(received(channel)).await.unwrap();
+            while !notifications.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(others.recv().await, Some(OrchestrationEvent::TimerSet));
+        for channel in [TIMER_SET, TIMER_SET, TASK_READY] {
+            notifications.send(received(channel)).await.unwrap();
+        }
+        signals.timers().await;
+        signals.ready_tasks().await;
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    };
+
+    tokio::select! {
+        () = run(Inbox::new(inbox), &routes, &signals, stop) => panic!("the classifier ended"),
+        () = story => {}
+    }
+}
+
 #[test]
 fn a_coalesced_event_names_its_first_task() {
     let task_uuid = TaskUuid(Uuid::from_u128(7 << 16));
