@@ -286,6 +286,8 @@ async fn an_announcement_outlives_the_connection_it_was_to_be_sent_on() {
     let config = TaskerConfig::default();
     let database = Database::connect(&DatabaseConfig {
         url: proxy.url().into(),
+        // A connection that is cut in the middle of a call may be found out by this alone.
+        call_timeout_ms: 2000,
         ..config.database
     })
     .await
