@@ -78,6 +78,18 @@ impl Baseline {
         machine.pool.close().await;
         Ok(())
     }
+
+    /// Measures again what the figures of a workload are compared with, right before it: on a machine
+    /// that others use, a comparison with what it could do minutes ago says nothing.
+    pub(crate) async fn measure_beside(&self, place: Place, run: &mut Run) -> Result<(), Failure> {
+        let machine = Machine::connect(&self.url).await?;
+        let commits = machine.commits(1).await.map_err(|e| failed(&e))?;
+        run.note(place, COMMITS_1, commits);
+        let messages = machine.pgmq(100).await.map_err(|e| failed(&e))?;
+        run.note(place, PGMQ_100, messages);
+        machine.pool.close().await;
+        Ok(())
+    }
 }
 
 /// Connections to it.

@@ -96,12 +96,12 @@ impl Run {
         noted.map(|(_, _, value)| *value)
     }
 
-    /// A figure of this run by the measure of the machine that it is compared with.
+    /// A figure of this run by the measure of the machine that it is compared with, taken beside it.
     fn ratio(&self, place: Place, figure: Figure) -> Option<f64> {
         let value = self.value(place, figure)?;
         match figure.against? {
-            Against::CommitTime => Some(value * self.value(Place::machine(), COMMITS_1)? / 1e3),
-            Against::QueueRate => Some(value / self.value(Place::machine(), PGMQ_100)?),
+            Against::CommitTime => Some(value * self.value(place, COMMITS_1)? / 1e3),
+            Against::QueueRate => Some(value / self.value(place, PGMQ_100)?),
         }
     }
 }
@@ -215,7 +215,7 @@ impl Against {
     const fn name(self) -> &'static str {
         match self {
             Self::CommitTime => "time of a durable commit",
-            Self::QueueRate => "machine.pgmq_batch_100",
+            Self::QueueRate => "rate of PGMQ in batches of 100",
         }
     }
 
@@ -275,13 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn times_are_compared_with_a_commit_of_the_same_run() {
+    fn times_are_compared_with_a_commit_beside_them() {
         let place = Place {
             workload: "linear4",
             continuation: Some(true),
         };
         let mut run = Run::default();
-        run.note(Place::machine(), COMMITS_1, 2_000.0);
+        run.note(place, COMMITS_1, 2_000.0);
+        run.note(Place::machine(), COMMITS_1, 500.0);
         run.note(place, time("latency_p50"), 10.0);
         assert_eq!(run.ratio(place, time("latency_p50")), Some(20.0));
         assert_eq!(run.ratio(Place::machine(), COMMITS_1), None);

@@ -199,6 +199,11 @@ async fn measure(
         baseline.measure(&mut run).await?;
         for workload in args.workloads() {
             for place in workload.places() {
+                remark(match place.continuation {
+                    Some(true) => format!("  {}, with continuation", place.workload),
+                    Some(false) => format!("  {}, without continuation", place.workload),
+                    None => format!("  {}", place.workload),
+                });
                 let held = match args.hold_vacuum {
                     Some(seconds) => {
                         let span = Duration::from_secs(seconds);
@@ -206,6 +211,7 @@ async fn measure(
                     }
                     None => None,
                 };
+                baseline.measure_beside(place, &mut run).await?;
                 let syncs = usage::syncs(database).await?;
                 let mut stage =
                     Stage::start(workplace, database, postgres, workload.orchestrator()).await?;
