@@ -88,11 +88,31 @@ CREATE FUNCTION tasker.announce(p_ready_tasks uuid[], p_ended_tasks uuid[], p_qu
     SET enable_mergejoin TO 'off'
     SET jit TO 'off'
     AS $$
+declare
+  v_task_uuid uuid := p_ready_tasks[1];
+  v_steps int := cardinality(p_ready_tasks);
+  v_namespace text;
+  v_payload text;
 begin
   -- A lost wake-up costs a polling interval, a durable commit would cost more.
   perform set_config('synchronous_commit', 'off', true);
 
-  if p_ready_tasks <> '{}' then
+  if v_steps > 0 and (v_steps = 1 or v_task_uuid = all(p_ready_tasks)) then
+    -- One task: what an idle system announces after each step, and so by the shortest way.
+    select tp.namespace,
+      tasker.readiness_payload(
+        1, t.task_uuid, tp.namespace, t.priority, v_steps, 'step_transition', p_step_uuid,
+        'complete', t.state::text
+      )
+    into v_namespace, v_payload
+    from tasker.tasks t
+    join tasker.templates tp on tp.template_id = t.template_id
+    where t.task_uuid = v_task_uuid;
+    if found then
+      perform pg_notify(tasker.channel('task_ready'), v_payload);
+      perform pg_notify(tasker.channel('task_ready', v_namespace), v_payload);
+    end if;
+  elsif v_steps > 0 then
     perform pg_notify(
       tasker.channel('task_ready', case when grouping(tp.namespace) = 0 then tp.namespace end),
       tasker.readiness_payload(
@@ -128,7 +148,7 @@ CREATE FUNCTION tasker.announce_ended_tasks(p_task_uuids uuid[]) RETURNS void
     LANGUAGE plpgsql
     AS $$
 begin
-  perform pg_notify(c.channel, jsonb_strip_nulls(jsonb_build_object(
+  perform pg_notify(c.channel, json_strip_nulls(json_build_object(
     'task_state', chunk.state, 'namespace', chunk.namespace,
     'task_uuid', case cardinality(chunk.task_uuids) when 1 then chunk.task_uuids[1] end,
     'task_uuids', chunk.task_uuids
@@ -2131,9 +2151,9 @@ $$;
 -- Name: readiness_payload(bigint, uuid, text, integer, bigint, text, uuid, text, text); Type: FUNCTION; Schema: tasker
 
 CREATE FUNCTION tasker.readiness_payload(p_tasks bigint, p_task_uuid uuid, p_namespace text, p_priority integer, p_ready_steps bigint, p_triggered_by text, p_step_uuid uuid, p_step_state text, p_task_state text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
-  select jsonb_strip_nulls(jsonb_build_object(
+  select json_strip_nulls(json_build_object(
     'task_count', p_tasks,
     'task_uuid', case p_tasks when 1 then p_task_uuid end,
     'namespace', p_namespace,
