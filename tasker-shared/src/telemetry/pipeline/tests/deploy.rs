@@ -58,8 +58,12 @@ fn documents() -> Vec<(PathBuf, String)> {
         .collect()
 }
 
+fn is_between_words(next: char) -> bool {
+    !next.is_ascii_alphanumeric() && next != '_'
+}
+
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(|next: char| !next.is_ascii_alphanumeric() && next != '_')
+    text.split(is_between_words)
 }
 
 /// Queries hold little but metrics. Text has other names too, of crates, keys and SQL functions.
@@ -110,7 +114,7 @@ fn labels(text: &str) -> BTreeSet<String> {
     }
     for matcher in ["=~\\\"", "=\\\"", "!=\"", "=\""] {
         for (at, _) in text.match_indices(matcher) {
-            let name = words(&text[..at]).last().unwrap();
+            let name = text[..at].rsplit(is_between_words).next().unwrap();
             labels.extend((!name.is_empty()).then(|| name.to_owned()));
         }
     }
