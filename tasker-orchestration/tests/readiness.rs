@@ -4,6 +4,7 @@ mod world;
 
 use futures::future::join_all;
 use tasker_shared::config::DeploymentMode::{EventDrivenOnly, Hybrid, PollingOnly};
+use tasker_shared::telemetry::render_prometheus;
 use tasker_testing::{PATIENCE, wait_until};
 use world::World;
 
@@ -179,6 +180,11 @@ async fn notifications_that_make_no_sense_change_nothing() {
     world.submit(0).await;
 
     world.wait_until_queued(1).await;
+    let scraped = render_prometheus();
+    assert!(
+        scraped.contains(r#"task_readiness_events_received{type="malformed"}"#),
+        "{scraped}"
+    );
     let health = orchestrator.health();
     assert!(
         health.components.iter().all(|part| part.restarts == 0),
