@@ -1,4 +1,5 @@
-//! Each deployment mode alone does everything: runs, retries, ends what takes too long.
+//! Each deployment mode alone does everything: runs, retries, ends what takes too long, takes over
+//! from the dead and tells of cancellations.
 
 use super::world::World;
 
@@ -21,6 +22,16 @@ steps:
   - { name: last, handler: builtin.noop, depends_on: [pair, second] }
 ";
 
+/// A step that outlasts every test, and comes back soon after its worker died.
+const LONG: &str = "\
+namespace: graphs
+name: long
+version: 1.0.0
+steps:
+  - { name: sleep, handler: builtin.sleep, input: { ms: 3600000 }, timeout_ms: 7200000,
+      retry: { max_attempts: 3, base_ms: 50 } }
+";
+
 #[tokio::test]
 async fn notifications_alone_suffice() {
     works_alone(&[("DEPLOYMENT_MODE", "EventDrivenOnly")]).await;
@@ -39,6 +50,40 @@ async fn polling_alone_suffices() {
 async fn notifications_and_polling_together_do_nothing_twice() {
     works_alone(&[("DEPLOYMENT_MODE", "Hybrid"), ("POLL_INTERVAL_MS", "50")]).await;
 }
+
+#[tokio::test]
+async fn every_mode_takes_over_from_a_dead_worker_and_tells_of_cancellations() {
+    for mode in ["EventDrivenOnly", "Hybrid", "PollingOnly"] {
+        let environment = [
+            ("DEPLOYMENT_MODE", mode),
+            ("POLL_INTERVAL_MS", "50"),
+            ("TASKER__WORKER__LEASE_SECONDS", "1"),
+        ];
+        let world = World::start().await;
+        world.apply(LONG).await;
+        let orchestrator = world.orchestrator(&environment).await;
+        let mut victim = world.worker(&environment).await;
+        world.submit("long", 1).await;
+        world.wait_for("a handler runs", RUNS_FIRST).await;
+
+        victim.process.kill9();
+        let worker = world.worker(&environment).await;
+        world.wait_for("another attempt runs", RUNS_AGAIN).await;
+        world
+            .run("select tasker.cancel_task(task_uuid, 'test') from tasker.tasks")
+            .await;
+
+        let ended = "select bool_and(state = 'cancelled') from tasker.steps";
+        world.wait_for("the handler has ended", ended).await;
+        world.end([orchestrator, worker]).await;
+    }
+}
+
+const RUNS_FIRST: &str =
+    "select exists (select from tasker.steps where state = 'in_progress' and attempt = 1)";
+
+const RUNS_AGAIN: &str =
+    "select exists (select from tasker.steps where state = 'in_progress' and attempt = 2)";
 
 async fn works_alone(environment: &[(&str, &str)]) {
     let world = World::start().await;
