@@ -56,8 +56,14 @@ pub struct Failures {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Waits {
     /// Waits up to each bound of [`WAIT_BOUNDS_SECONDS`] and above the one before; longer ones last.
-    buckets: [u64; WAIT_BOUNDS_NANOS.len() + 1],
-    total_nanos: u64,
+    buckets: [Bucket; WAIT_BOUNDS_NANOS.len() + 1],
+}
+
+/// Waits between two bounds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Bucket {
+    count: u64,
+    nanos: u64,
 }
 
 impl Failures {
@@ -71,28 +77,36 @@ impl Waits {
     pub(super) fn add(&mut self, wait: Duration) {
         let nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
         let bucket = WAIT_BOUNDS_NANOS.partition_point(|bound| *bound < nanos);
-        self.buckets[bucket] += 1;
-        self.total_nanos = self.total_nanos.saturating_add(nanos);
+        self.buckets[bucket] += Bucket { count: 1, nanos };
     }
 
-    /// Waits at most as long as each bound, and all waits last: what a histogram is scraped as.
-    pub fn cumulative(&self) -> impl Iterator<Item = (Option<f64>, u64)> {
-        let bounds = WAIT_BOUNDS_SECONDS.into_iter().map(Some).chain([None]);
-        let counts = self.buckets.into_iter().scan(0, |sum, count| {
-            *sum += count;
-            Some(*sum)
-        });
-        bounds.zip(counts)
+    /// What was added after `earlier`, an older reading of the same channels: for each bucket that
+    /// grew, how many waits, and their mean, which lies in the bucket like each of them.
+    pub fn since(self, earlier: Self) -> impl Iterator<Item = (u64, Duration)> {
+        let pairs = self.buckets.into_iter().zip(earlier.buckets);
+        pairs.filter_map(|(now, before)| {
+            let count = now.count.saturating_sub(before.count);
+            let nanos = now.nanos.saturating_sub(before.nanos);
+            Some((count, Duration::from_nanos(nanos.checked_div(count)?)))
+        })
     }
 
     /// Waits.
     pub fn count(&self) -> u64 {
-        self.buckets.iter().sum()
+        self.buckets.iter().map(|bucket| bucket.count).sum()
     }
 
     /// All waits together.
     pub fn total(&self) -> Duration {
-        Duration::from_nanos(self.total_nanos)
+        let nanos = self.buckets.iter().map(|bucket| bucket.nanos);
+        Duration::from_nanos(nanos.fold(0, u64::saturating_add))
+    }
+}
+
+impl AddAssign for Bucket {
+    fn add_assign(&mut self, other: Self) {
+        self.count += other.count;
+        self.nanos = self.nanos.saturating_add(other.nanos);
     }
 }
 
@@ -106,13 +120,9 @@ impl AddAssign for Counters {
         self.failures.closed += other.failures.closed;
         self.failures.timed_out += other.failures.timed_out;
         self.failures.retries_exceeded += other.failures.retries_exceeded;
-        for (bucket, count) in self.waits.buckets.iter_mut().zip(other.waits.buckets) {
-            *bucket += count;
+        for (bucket, waits) in self.waits.buckets.iter_mut().zip(other.waits.buckets) {
+            *bucket += waits;
         }
-        self.waits.total_nanos = self
-            .waits
-            .total_nanos
-            .saturating_add(other.waits.total_nanos);
     }
 }
 
@@ -131,24 +141,28 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_counts_in_every_bucket_that_it_fits() {
+    fn what_was_added_since_is_told_by_bucket_with_its_mean() {
         let mut waits = Waits::default();
+        waits.add(Duration::from_millis(2));
+        let earlier = waits;
         waits.add(Duration::from_micros(10));
         waits.add(Duration::from_millis(2));
+        waits.add(Duration::from_millis(4));
         waits.add(Duration::from_hours(1));
-        let up_to = |bound: Option<f64>| {
-            let mut all = waits.cumulative();
-            all.find(|(of, _)| *of == bound).unwrap().1
-        };
-        assert_eq!(up_to(Some(0.000_01)), 1);
-        assert_eq!(up_to(Some(0.001)), 1);
-        assert_eq!(up_to(Some(0.005)), 2);
-        assert_eq!(up_to(Some(60.0)), 2);
-        assert_eq!(up_to(None), 3);
-        assert_eq!(waits.count(), 3);
+        let since: Vec<_> = waits.since(earlier).collect();
+        assert_eq!(
+            since,
+            [
+                (1, Duration::from_micros(10)),
+                (2, Duration::from_millis(3)),
+                (1, Duration::from_hours(1)),
+            ]
+        );
+        assert_eq!(waits.since(waits).count(), 0);
+        assert_eq!(waits.count(), 5);
         assert_eq!(
             waits.total(),
-            Duration::from_hours(1) + Duration::from_micros(2010)
+            Duration::from_hours(1) + Duration::from_micros(8010)
         );
     }
 

@@ -126,6 +126,12 @@ impl Saturation {
         None
     }
 
+    /// Notes that a message found no room at `level`, which may be low where the message is heavy.
+    pub(super) fn filled(&mut self, level: Level) -> Option<Notice> {
+        self.peak.len = self.bounds.messages;
+        self.episode.is_none().then(|| self.begin(level)).flatten()
+    }
+
     /// Notes a lower level.
     pub(super) fn fell(&mut self, level: Level) -> Option<Notice> {
         if self.episode.is_none() || !level.is_within(self.calm) {

@@ -199,8 +199,9 @@ impl<'a, T> Sending<'a, T> {
                 Poll::Ready(Ok(()))
             }
             Err(message) => {
-                let place = state.wait(self.weight, context.waker());
+                let (place, notice) = state.wait(self.weight, context.waker());
                 drop(state);
+                self.shared.log(notice);
                 self.message = Some(message);
                 self.place = Some((place, Instant::now()));
                 Poll::Pending

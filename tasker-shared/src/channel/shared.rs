@@ -89,7 +89,7 @@ impl<T> Shared<T> {
         self.log(notice);
     }
 
-    fn log(&self, notice: Option<Notice>) {
+    pub(super) fn log(&self, notice: Option<Notice>) {
         if let Some(notice) = notice {
             notice.log(self.spec, self.bounds);
         }
@@ -109,13 +109,17 @@ impl<T: Send> Observed for Shared<T> {
     fn status(&self) -> ChannelStatus {
         let state = self.lock();
         let known = (&state.counters, &state.saturation);
-        ChannelStatus::new(
+        let mut status = ChannelStatus::new(
             self.spec,
             self.bounds,
             state.level(),
             state.high_water,
             known,
-        )
+        );
+        if state.is_full() {
+            status.usage_percent = 100.0;
+        }
+        status
     }
 
     fn counters(&self) -> Counters {
@@ -124,7 +128,10 @@ impl<T: Send> Observed for Shared<T> {
 
     fn sample(&self) {
         let mut state = self.lock();
-        let level = state.level();
+        let mut level = state.level();
+        if state.is_full() {
+            level.len = self.bounds.messages;
+        }
         state.saturation.sample(level);
     }
 }

@@ -72,7 +72,7 @@ impl<T> State<T> {
 
     /// Takes the message in if there is room and nobody waits in line for it; else gives it back.
     pub(super) fn offer(&mut self, message: T, weight: usize) -> Result<Aftermath, T> {
-        if !self.waiters.is_empty() || !self.has_room_for(weight) {
+        if self.is_full() || !self.has_room_for(weight) {
             return Err(message);
         }
         Ok(self.push(message, weight))
@@ -95,10 +95,17 @@ impl<T> State<T> {
         self.push(message, weight)
     }
 
+    /// Whether a sender waits for room: then the channel is full, though something lighter than what
+    /// the sender brings might fit.
+    pub(super) fn is_full(&self) -> bool {
+        !self.waiters.is_empty()
+    }
+
     /// Puts a sender in line.
-    pub(super) fn wait(&mut self, weight: usize, waker: &Waker) -> Place {
+    pub(super) fn wait(&mut self, weight: usize, waker: &Waker) -> (Place, Option<Notice>) {
         self.counters.blocked += 1;
-        self.waiters.join(waker, weight)
+        let notice = self.saturation.filled(self.level());
+        (self.waiters.join(waker, weight), notice)
     }
 
     /// Whether it is the sender's turn: then the room kept for it is its own to fill with `push`,
@@ -143,7 +150,7 @@ impl<T> State<T> {
         let message = self.take_first()?;
         self.counters.received += 1;
         self.call(called);
-        Some((message, self.saturation.fell(self.level())))
+        Some((message, self.fell()))
     }
 
     /// Gives up to `limit` messages to the receiver.
@@ -163,7 +170,7 @@ impl<T> State<T> {
         }
         self.counters.received += count as u64;
         self.call(called);
-        (count, self.saturation.fell(self.level()))
+        (count, self.fell())
     }
 
     /// Wakes the receiver through `waker` when there is something for it.
@@ -194,6 +201,13 @@ impl<T> State<T> {
         let bytes = self.bytes.saturating_add(self.kept.bytes);
         taken < self.bounds.messages
             && (taken == 0 || bytes.saturating_add(weight) <= self.bounds.bytes)
+    }
+
+    fn fell(&mut self) -> Option<Notice> {
+        if self.is_full() {
+            return None;
+        }
+        self.saturation.fell(self.level())
     }
 
     fn take_first(&mut self) -> Option<T> {

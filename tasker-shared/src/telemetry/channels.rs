@@ -1,17 +1,39 @@
 //! Metrics of channels: read from the registry when they are scraped.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
-use opentelemetry::{KeyValue, metrics::Meter};
+use opentelemetry::{
+    KeyValue,
+    metrics::{Histogram, Meter},
+};
+use opentelemetry_sdk::metrics::{Aggregation, Instrument, Stream};
 
-use crate::channel::{Counters, registry};
+use crate::channel::{Counters, WAIT_BOUNDS_SECONDS, Waits, registry};
+
+/// The histogram of how long blocked sends waited.
+const WAITS: &str = "mpsc_channel_blocked_send_seconds";
 
 /// Makes the instruments. They live as long as the provider of `meter`.
 pub(super) fn observe(meter: &Meter) {
     observe_levels(meter);
     observe_messages(meter);
     observe_full_events(meter);
-    observe_waits(meter);
+}
+
+/// What is particular about the histogram of waits: it has no smallest and largest value, because
+/// it is given means.
+pub(super) fn view(instrument: &Instrument) -> Option<Stream> {
+    if instrument.name() != WAITS {
+        return None;
+    }
+    let aggregation = Aggregation::ExplicitBucketHistogram {
+        boundaries: WAIT_BOUNDS_SECONDS.to_vec(),
+        record_min_max: false,
+    };
+    Stream::builder().with_aggregation(aggregation).build().ok()
 }
 
 fn observe_levels(meter: &Meter) {
@@ -66,10 +88,12 @@ fn observe_messages(meter: &Meter) {
 }
 
 fn observe_full_events(meter: &Meter) {
+    let waits = RecordedWaits::new(meter);
     meter
         .u64_observable_counter("mpsc_channel_full_events_total")
         .with_description("Messages that found the channel full, by what happened to them")
-        .with_callback(|observer| {
+        .with_callback(move |observer| {
+            waits.record();
             for (labels, counters) in totals() {
                 let actions = [("blocked", counters.blocked), ("dropped", counters.dropped)];
                 for (action, count) in actions {
@@ -96,39 +120,44 @@ fn observe_full_events(meter: &Meter) {
         .build();
 }
 
-/// A histogram in three counters. Waits are counted under the channel's lock, in nanoseconds, and
-/// the SDK takes histograms only one value at a time.
-fn observe_waits(meter: &Meter) {
-    meter
-        .u64_observable_counter("mpsc_channel_blocked_send_seconds_bucket")
-        .with_description("Blocked sends that waited at most le seconds")
-        .with_callback(|observer| {
-            for (labels, Counters { waits, .. }) in totals() {
-                for (bound, count) in waits.cumulative() {
-                    let le = bound.map_or_else(|| "+Inf".to_owned(), |bound| bound.to_string());
-                    observer.observe(count, &with(&labels, "le", le));
+/// The histogram of waits, fed at each scrape with what was waited since the one before.
+///
+/// The SDK takes histograms one value at a time, each of which costs more than a send; so waits are
+/// counted by bucket under the channel's lock, and here each bucket gets the mean of its new waits
+/// as often as there are some. Counts are exact, and so is the sum.
+struct RecordedWaits {
+    histogram: Histogram<f64>,
+    /// What the histogram holds. Locked while it is fed, because several readers scrape.
+    recorded: Mutex<BTreeMap<(&'static str, &'static str), Waits>>,
+}
+
+impl RecordedWaits {
+    fn new(meter: &Meter) -> Self {
+        let histogram = meter
+            .f64_histogram(WAITS)
+            .with_description("Seconds that blocked sends waited until they got in or gave up")
+            .build();
+        Self {
+            histogram,
+            recorded: Mutex::default(),
+        }
+    }
+
+    fn record(&self) {
+        // Whoever panicked while it held the lock has recorded what it noted.
+        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((component, name), Counters { waits, .. }) in registry::totals() {
+            let earlier = recorded
+                .insert((component, name), waits)
+                .unwrap_or_default();
+            let labels = labels(component, name);
+            for (count, mean) in waits.since(earlier) {
+                for _ in 0..count {
+                    self.histogram.record(mean.as_secs_f64(), &labels);
                 }
             }
-        })
-        .build();
-    meter
-        .u64_observable_counter("mpsc_channel_blocked_send_seconds_count")
-        .with_description("Blocked sends that got in or gave up")
-        .with_callback(|observer| {
-            for (labels, counters) in totals() {
-                observer.observe(counters.waits.count(), &labels);
-            }
-        })
-        .build();
-    meter
-        .f64_observable_counter("mpsc_channel_blocked_send_seconds_sum")
-        .with_description("Seconds that blocked sends waited")
-        .with_callback(|observer| {
-            for (labels, counters) in totals() {
-                observer.observe(counters.waits.total().as_secs_f64(), &labels);
-            }
-        })
-        .build();
+        }
+    }
 }
 
 /// How full channels of one name are.

@@ -102,6 +102,7 @@ impl Pipeline {
             .scope_info_enabled(false)
             .build()
             .expect("a new registry has no collector of the same name");
+        let provider = provider.with_view(channels::view);
         let provider = provider.with_reader(exporter).build();
         let meter = provider.meter("tasker");
         channels::observe(&meter);

@@ -39,6 +39,31 @@ async fn heavy_messages_fill_a_channel_that_has_places_left() {
     assert!(sender.try_send(Load(1)).is_err());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_channel_is_full_while_a_message_too_heavy_for_the_rest_of_it_waits() {
+    let (sender, mut receiver) = channel("too_heavy", 1000, 10);
+    let is_full = || {
+        let monitor = sender.monitor();
+        let status = monitor.status();
+        (monitor.is_saturated(1.0), status.saturation > 0.99)
+    };
+    sender.try_send(Load(6)).unwrap();
+    let mut waiting = sender.send(Load(6)).boxed();
+    assert_eq!(is_full(), (false, false));
+    let log = logged(|| assert!((&mut waiting).now_or_never().is_none()));
+    assert!(log.contains("len=1 capacity=1000 bytes=6"), "{log}");
+    assert_eq!(is_full(), (true, true));
+    for _ in 0..3 {
+        sender.monitor().sample();
+        assert_eq!(is_full(), (true, true), "as long as it waits");
+    }
+
+    let log = logged(|| assert_eq!(receiver.try_recv(), Some(Load(6))));
+    assert!(log.contains("drained"), "{log}");
+    waiting.await.unwrap();
+    assert_eq!(is_full(), (false, true), "full a moment ago");
+}
+
 #[tokio::test]
 async fn light_messages_are_bounded_by_count() {
     let (sender, _receiver) = channel("light", 3, 1_000_000);

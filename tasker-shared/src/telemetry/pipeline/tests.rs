@@ -7,10 +7,18 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt;
+use opentelemetry_proto::tonic::{
+    collector::metrics::v1::ExportMetricsServiceRequest,
+    metrics::v1::{HistogramDataPoint, metric::Data},
+};
+use prost::Message;
+
 use super::*;
-use crate::channel::{self, ChannelSpec};
+use crate::channel::{self, ChannelSpec, WAIT_BOUNDS_SECONDS};
 
 mod deploy;
+mod queries;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -135,6 +143,7 @@ fn a_channel_is_scraped_while_it_is_open_and_its_counters_stay() {
         sender.try_send(message).unwrap();
     }
     sender.try_send(4).unwrap_err();
+    assert!(sender.send(5).now_or_never().is_none());
     receiver.try_recv().unwrap();
 
     let text = pipeline.render();
@@ -143,14 +152,14 @@ fn a_channel_is_scraped_while_it_is_open_and_its_counters_stay() {
         format!("mpsc_channel_capacity{{{labels}}} 4"),
         format!("mpsc_messages_sent_total{{{labels}}} 4"),
         format!("mpsc_messages_received_total{{{labels}}} 1"),
-        format!(r#"mpsc_channel_full_events_total{{action="blocked",{labels}}} 0"#),
+        format!(r#"mpsc_channel_full_events_total{{action="blocked",{labels}}} 1"#),
         format!(r#"mpsc_channel_full_events_total{{action="dropped",{labels}}} 0"#),
         format!(r#"mpsc_send_failures_total{{{labels},error="full"}} 1"#),
         format!("mpsc_channel_saturation{{{labels}}} 1"),
-        format!(r#"mpsc_channel_blocked_send_seconds_bucket{{{labels},le="+Inf"}} 0"#),
-        format!(r#"mpsc_channel_blocked_send_seconds_bucket{{{labels},le="0.00001"}} 0"#),
-        format!("mpsc_channel_blocked_send_seconds_count{{{labels}}} 0"),
-        format!("mpsc_channel_blocked_send_seconds_sum{{{labels}}} 0"),
+        "# TYPE mpsc_channel_blocked_send_seconds histogram".to_owned(),
+        format!(r#"mpsc_channel_blocked_send_seconds_bucket{{{labels},le="60"}} 1"#),
+        format!(r#"mpsc_channel_blocked_send_seconds_bucket{{{labels},le="+Inf"}} 1"#),
+        format!("mpsc_channel_blocked_send_seconds_count{{{labels}}} 1"),
     ] {
         assert!(
             text.lines().any(|scraped| scraped == line),
@@ -168,6 +177,45 @@ fn a_channel_is_scraped_while_it_is_open_and_its_counters_stay() {
         text.contains(&format!("mpsc_messages_sent_total{{{labels}}} 4")),
         "{text}"
     );
+    let waits = format!("mpsc_channel_blocked_send_seconds_count{{{labels}}} 1");
+    assert!(text.contains(&waits), "a wait is recorded once: {text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_histogram_of_waits_has_their_number_and_sum_over_all_scrapes() {
+    let pipeline = pipeline();
+    let labels = r#"channel="waited_for",component="telemetry_tests""#;
+    let (sender, mut receiver) = channel::bounded(ChannelSpec {
+        name: "waited_for",
+        component: "telemetry_tests",
+        capacity: 1,
+    });
+    sender.try_send(0).unwrap();
+    for (round, seconds) in [2, 4, 30].into_iter().enumerate() {
+        let wait = Duration::from_secs(seconds);
+        let mut sending = sender.send(1).boxed();
+        assert!((&mut sending).now_or_never().is_none());
+        tokio::time::advance(wait).await;
+        receiver.try_recv().unwrap();
+        sending.await.unwrap();
+        // The last two between the same scrapes.
+        if round != 1 {
+            pipeline.render();
+        }
+    }
+    let text = pipeline.render();
+    for line in [
+        format!(r#"mpsc_channel_blocked_send_seconds_bucket{{{labels},le="1"}} 0"#),
+        format!(r#"mpsc_channel_blocked_send_seconds_bucket{{{labels},le="10"}} 2"#),
+        format!(r#"mpsc_channel_blocked_send_seconds_bucket{{{labels},le="60"}} 3"#),
+        format!("mpsc_channel_blocked_send_seconds_sum{{{labels}}} 36"),
+        format!("mpsc_channel_blocked_send_seconds_count{{{labels}}} 3"),
+    ] {
+        assert!(
+            text.lines().any(|scraped| scraped == line),
+            "no line {line:?} in\n{text}"
+        );
+    }
 }
 
 #[test]
@@ -201,6 +249,36 @@ fn collect_one(listener: &TcpListener) -> (String, Vec<u8>) {
     (head.remove(0), body)
 }
 
+/// A channel in which one send has waited.
+fn channel_with_a_wait(name: &'static str) -> (channel::Sender<()>, channel::Receiver<()>) {
+    let ends = channel::bounded(ChannelSpec {
+        name,
+        component: "telemetry_tests",
+        capacity: 1,
+    });
+    ends.0.try_send(()).unwrap();
+    assert!(ends.0.send(()).now_or_never().is_none());
+    ends
+}
+
+/// The waits of a channel as a collector gets them.
+fn waits_of(message: &ExportMetricsServiceRequest, channel: &str) -> HistogramDataPoint {
+    let scopes = message.resource_metrics.iter();
+    let mut metrics = scopes
+        .flat_map(|resource| &resource.scope_metrics)
+        .flat_map(|scope| &scope.metrics);
+    let waits = metrics
+        .find(|metric| metric.name == "mpsc_channel_blocked_send_seconds")
+        .unwrap();
+    let Some(Data::Histogram(histogram)) = &waits.data else {
+        panic!("no histogram: {waits:?}");
+    };
+    let mut points = histogram.data_points.iter();
+    let of_channel =
+        |point: &&HistogramDataPoint| format!("{:?}", point.attributes).contains(channel);
+    points.find(of_channel).unwrap().clone()
+}
+
 /// Within a runtime, as roles do it.
 #[tokio::test]
 async fn a_collector_receives_the_same_metrics() {
@@ -211,11 +289,7 @@ async fn a_collector_receives_the_same_metrics() {
     let reader = otlp::reader(&endpoint, hour).unwrap();
     let pipeline = Pipeline::new(SdkMeterProvider::builder().with_reader(reader));
     record_everything(&pipeline.metrics);
-    let (_sender, _receiver) = channel::bounded::<()>(ChannelSpec {
-        name: "collected",
-        component: "telemetry_tests",
-        capacity: 4,
-    });
+    let _ends = channel_with_a_wait("collected");
     let scraped = pipeline.render();
     assert!(scraped.contains("mpsc_channel_capacity"), "{scraped}");
     let provider = pipeline.provider.clone();
@@ -226,12 +300,16 @@ async fn a_collector_receives_the_same_metrics() {
 
     let (request, body) = collector.join().unwrap();
     assert_eq!(request, "post /v1/metrics http/1.1");
+    let message = ExportMetricsServiceRequest::decode(&*body).unwrap();
+    let point = waits_of(&message, "collected");
+    assert_eq!((point.count, point.max), (1, None), "{point:?}");
+    assert_eq!(point.explicit_bounds, WAIT_BOUNDS_SECONDS, "{point:?}");
+    assert_eq!(point.bucket_counts.iter().sum::<u64>(), 1, "{point:?}");
     let body = String::from_utf8_lossy(&body);
     for part in [
         "mpsc_channel_usage_percent",
         "mpsc_channel_saturation",
         "mpsc_channel_full_events_total",
-        "mpsc_channel_blocked_send_seconds_bucket",
         "collected",
         "telemetry_tests",
         "events_dropped_total",

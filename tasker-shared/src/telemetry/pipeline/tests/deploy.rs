@@ -21,14 +21,10 @@ const PREFIXES: [&str; 6] = [
     "task_readiness_command_",
 ];
 
-fn scraped() -> String {
+pub(super) fn scraped() -> String {
     let pipeline = pipeline();
     record_everything(&pipeline.metrics);
-    let (_sender, _receiver) = channel::bounded::<()>(ChannelSpec {
-        name: "deploy",
-        component: "telemetry_tests",
-        capacity: 1,
-    });
+    let _ends = channel_with_a_wait("deploy");
     pipeline.render()
 }
 
@@ -47,7 +43,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The files that name metrics, with their texts.
-fn documents() -> Vec<(PathBuf, String)> {
+pub(super) fn documents() -> Vec<(PathBuf, String)> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let folders = ["deploy", "docs/operations", "docs/architecture-decisions"];
     let files = folders
