@@ -88,14 +88,40 @@ begin
 end
 $$;
 
+-- Announces submitted tasks, on the global channel and their namespaces'. Only those that nobody has
+-- touched yet: all their active steps are ready, and a task that was submitted again by its
+-- idempotency key is announced again for as long as it may have been overlooked.
+create function tasker.announce_submitted_tasks(p_task_uuids uuid[])
+returns void
+language plpgsql
+as $$
+begin
+  perform pg_notify(
+    tasker.channel('task_ready', case when grouping(tp.namespace) = 0 then tp.namespace end),
+    tasker.readiness_payload(
+      count(*), min(t.task_uuid::text)::uuid,
+      case when count(distinct tp.namespace) = 1 then min(tp.namespace) end,
+      max(t.priority), sum(t.active_steps), 'task_start', null, null, min(t.state)::text
+    )
+  )
+  from (select distinct u.task_uuid from unnest(p_task_uuids) as u(task_uuid)) s
+  join tasker.tasks t on t.task_uuid = s.task_uuid
+  join tasker.templates tp on tp.template_id = t.template_id
+  where t.state = 'pending'
+  group by grouping sets ((), (tp.namespace))
+  having count(*) > 0;
+end
+$$;
+
 -- Announces what committed calls brought about: tasks that got ready steps (once for each such
--- step), tasks that ended, queues with messages in them, and whether a retry was scheduled.
+-- step), tasks that ended, queues with messages in them, whether a retry was scheduled, and tasks
+-- that were submitted.
 -- p_step_uuid is the step whose completion made a task ready, where one task is announced.
 -- Each readiness goes to the global channel and to its namespace's, in one transaction: what a
 -- second payload adds to that cannot be measured, and listeners hear one of the two.
 create function tasker.announce(
   p_ready_tasks uuid[], p_ended_tasks uuid[], p_queues text[], p_timer_set boolean,
-  p_step_uuid uuid default null
+  p_step_uuid uuid default null, p_submitted_tasks uuid[] default '{}'
 )
 returns void
 language plpgsql
@@ -148,6 +174,9 @@ begin
     join tasker.templates tp on tp.template_id = t.template_id
     group by grouping sets ((), (tp.namespace))
     having count(*) > 0;
+  end if;
+  if p_submitted_tasks <> '{}' then
+    perform tasker.announce_submitted_tasks(p_submitted_tasks);
   end if;
   if p_ended_tasks <> '{}' then
     perform tasker.announce_ended_tasks(p_ended_tasks);

@@ -109,7 +109,7 @@ impl From<Error> for Failure {
                 what: refusal.message,
             },
             Error::Unavailable { .. } => Self::new(error.to_string()).hint(HOW_TO_REACH),
-            Error::TimedOut { .. } => Self::new(error.to_string())
+            Error::TimedOut { .. } | Error::Locked { .. } => Self::new(error.to_string())
                 .hint("look at the load and the locks of the database, then try again"),
             Error::Schema(what) => Self::new(what),
             Error::Database(_) | Error::Corrupt(_) => Self::new(error.to_string())

@@ -22,6 +22,7 @@ use crate::config::MpscChannelsConfig;
 use crate::database::{Database, DedicatedConnection};
 use crate::error::Error;
 use crate::ids::StepId;
+use crate::tasks::Submitted;
 use crate::telemetry::metrics;
 
 /// The PostgreSQL channels on which Tasker announces, named as `tasker.channel` names them.
@@ -78,6 +79,8 @@ const LAST_FAILURES: u32 = 4;
 /// What a committed call brought about that other processes wait for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Announcements {
+    /// Tasks that were submitted.
+    pub submitted: Vec<Uuid>,
     /// Tasks that got ready steps.
     pub ready: Vec<Uuid>,
     /// Tasks that ended.
@@ -95,16 +98,27 @@ pub struct Announcements {
 impl Announcements {
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
-        self.ready.is_empty()
+        self.submitted.is_empty()
+            && self.ready.is_empty()
             && self.finished.is_empty()
             && self.cancelled.is_empty()
             && self.queues.is_empty()
             && !self.timer_set
     }
 
+    /// Those of submitted tasks. One whose idempotency key was known is told of again, in case its
+    /// first announcement was lost; it is left out once somebody has claimed a step of it.
+    pub fn of_submitted(submitted: &[Submitted]) -> Self {
+        Self {
+            submitted: submitted.iter().map(|task| task.task_uuid.0).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Reads the columns that the functions which move steps answer with.
     pub(crate) fn from_row(row: &sqlx::postgres::PgRow) -> Result<Self, Error> {
         Ok(Self {
+            submitted: Vec::new(),
             ready: row.try_get("ready_tasks")?,
             finished: row.try_get("finished_tasks")?,
             cancelled: row.try_get("cancelled_tasks")?,
@@ -122,6 +136,7 @@ impl Announcements {
     }
 
     fn merge(&mut self, other: Self) {
+        self.submitted.extend(other.submitted);
         self.ready.extend(other.ready);
         self.finished.extend(other.finished);
         self.cancelled.extend(other.cancelled);
@@ -132,7 +147,12 @@ impl Announcements {
 
     /// Forgets what is more than [`MOST_KEPT`].
     fn truncate(&mut self) {
-        for tasks in [&mut self.ready, &mut self.finished, &mut self.cancelled] {
+        for tasks in [
+            &mut self.submitted,
+            &mut self.ready,
+            &mut self.finished,
+            &mut self.cancelled,
+        ] {
             tasks.truncate(MOST_KEPT);
         }
     }
@@ -299,12 +319,13 @@ pub async fn notify(
     announcements: &Announcements,
 ) -> Result<(), Error> {
     let ended = [&announcements.finished, &announcements.cancelled];
-    sqlx::query("select tasker.announce($1, $2, $3, $4, $5)")
+    sqlx::query("select tasker.announce($1, $2, $3, $4, $5, $6)")
         .bind(&announcements.ready)
         .bind(ended.into_iter().flatten().copied().collect::<Vec<_>>())
         .bind(&announcements.queues)
         .bind(announcements.timer_set)
         .bind(announcements.readied_by.map(StepId::step_uuid))
+        .bind(&announcements.submitted)
         .execute(connection)
         .await?;
     Ok(())

@@ -28,6 +28,12 @@ pub use migrations::{migrate, schema_is_current};
 /// Shown to the server, so that `pg_stat_activity` tells our connections from others.
 const APPLICATION_NAME: &str = "tasker";
 
+/// How long a connection of the pool may have been idle and is used without asking whether it works.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to show that it lives.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The database of one process: a pool for occasional calls and the options for own connections.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -68,6 +74,16 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(config.max_connections)
             .acquire_timeout(config.acquire_timeout())
+            // A question before each call would double the round trips of a busy process.
+            .test_before_acquire(false)
+            .before_acquire(|connection, usage| {
+                Box::pin(async move {
+                    if usage.idle_for > TRUSTED_FOR {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(options.clone());
         let database = Self {
             pool,
@@ -177,6 +193,21 @@ pub struct DedicatedConnection {
 }
 
 impl DedicatedConnection {
+    /// Runs `f` as [`Self::call`] does, after seeing that the connection still lives: for what is not
+    /// safe to repeat when it turns out to be broken.
+    pub async fn call_alive<T>(
+        &mut self,
+        name: &'static str,
+        f: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if let Some(mut connection) = self.connection.take()
+            && let Ok(Ok(())) = timeout(PING_TIMEOUT, connection.ping()).await
+        {
+            self.connection = Some(connection);
+        }
+        self.call(name, f).await
+    }
+
     /// Runs `f`, within the deadline of a call; a failed connection is replaced at the next call.
     pub async fn call<T>(
         &mut self,
@@ -198,7 +229,7 @@ impl DedicatedConnection {
         };
         let result = match timeout(deadline, work).await {
             Ok(Ok((connection, result))) => {
-                if !matches!(&result, Err(error) if error.is_transient()) {
+                if !matches!(&result, Err(Error::Unavailable { .. } | Error::TimedOut { .. })) {
                     self.connection = Some(connection);
                 }
                 result

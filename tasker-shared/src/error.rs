@@ -8,6 +8,8 @@ const INVALID_INPUT: &str = "TK400";
 const NOT_FOUND: &str = "TK404";
 /// SQLSTATE of a refusal because the present state forbids it.
 const CONFLICT: &str = "TK409";
+/// SQLSTATE of a statement that did not get a lock in time.
+const LOCKED: &str = "55P03";
 
 /// An error of a call to the engine.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,12 @@ pub enum Error {
         call: &'static str,
         /// The deadline that passed.
         deadline: Duration,
+    },
+    /// Another transaction holds what the call needs; the same call may work later.
+    #[error("another transaction is in the way: {message}")]
+    Locked {
+        /// What the database says.
+        message: String,
     },
     /// The database refused a statement for a reason of its own: a bug or a damaged schema.
     #[error("database error: {0}")]
@@ -66,7 +74,10 @@ pub enum RefusalKind {
 impl Error {
     /// Whether the same call may succeed later without any change by the caller.
     pub const fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::TimedOut { .. })
+        matches!(
+            self,
+            Self::Unavailable { .. } | Self::TimedOut { .. } | Self::Locked { .. }
+        )
     }
 
     /// The refusal, where the error is one.
@@ -87,6 +98,11 @@ impl From<sqlx::Error> for Error {
                     INVALID_INPUT => RefusalKind::InvalidInput,
                     NOT_FOUND => RefusalKind::NotFound,
                     CONFLICT => RefusalKind::Conflict,
+                    LOCKED => {
+                        return Self::Locked {
+                            message: database.message().to_owned(),
+                        };
+                    }
                     code if is_outage(code) => {
                         return Self::Unavailable {
                             message: database.message().to_owned(),
@@ -125,5 +141,5 @@ impl From<sqlx::Error> for Error {
 /// Whether a SQLSTATE says that the server cannot serve for the moment: connection exceptions,
 /// lack of resources, operator intervention, and rollbacks that a repeated call survives.
 fn is_outage(code: &str) -> bool {
-    matches!(code.get(..2), Some("08" | "53" | "57" | "40")) || code == "55P03"
+    matches!(code.get(..2), Some("08" | "53" | "57" | "40"))
 }

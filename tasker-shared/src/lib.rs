@@ -14,6 +14,7 @@ pub mod queues;
 pub mod readiness;
 pub mod state;
 pub mod steps;
+pub mod supervisor;
 pub mod tasks;
 pub mod telemetry;
 pub mod template;

@@ -1,5 +1,7 @@
 //! Tasks: submitted, looked at, cancelled.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -53,6 +55,27 @@ pub async fn submit_tasks(
     Ok(
         sqlx::query_as("select task_uuid, created from tasker.submit_tasks($1) order by position")
             .bind(Json(tasks))
+            .fetch_all(connection)
+            .await?,
+    )
+}
+
+/// Submits tasks as [`submit_tasks`] does, without announcing them: that is for the caller to do once
+/// it has committed. Where an idempotency key is in the hands of another transaction it waits no
+/// longer than `patience`.
+///
+/// # Errors
+/// Those of [`submit_tasks`], and [`Error::Locked`] when `patience` is over.
+pub async fn submit_tasks_silently(
+    connection: &mut PgConnection,
+    tasks: &[NewTask],
+    patience: Option<Duration>,
+) -> Result<Vec<Submitted>, Error> {
+    let patience = patience.map(|it| i32::try_from(it.as_millis()).unwrap_or(i32::MAX));
+    Ok(
+        sqlx::query_as("select task_uuid, created from tasker.submit_tasks_silently($1, $2)")
+            .bind(Json(tasks))
+            .bind(patience)
             .fetch_all(connection)
             .await?,
     )

@@ -21,6 +21,7 @@ mod server;
 mod state;
 mod steps;
 mod submit;
+mod submitter;
 mod tasks;
 mod template_schema;
 mod templates;

@@ -7,6 +7,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tasker_shared::supervisor::panic_message;
 use tasker_shared::telemetry::metrics;
 use tracing::{Instrument, debug, info_span};
 use uuid::Uuid;
@@ -61,11 +62,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     reason = "this is the signature that the layer calls"
 )]
 pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let message = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
+    let message = panic_message(&*panic);
     Problem::internal(format!("a handler panicked: {message}")).into_response()
 }
 

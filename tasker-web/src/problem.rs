@@ -49,7 +49,7 @@ pub(crate) enum Kind {
     InvalidTemplate,
     /// Something broke that should not.
     Internal,
-    /// As many requests as allowed are in progress.
+    /// As many requests, bytes of bodies or submissions as allowed are in progress.
     TooManyRequests,
     /// The request was not answered within its time.
     TimedOut,
@@ -235,9 +235,17 @@ impl Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&Error> for Problem {
+    fn from(error: &Error) -> Self {
         match error {
-            Error::Refused(refusal) => refusal.into(),
-            Error::Unavailable { .. } | Error::TimedOut { .. } => Self::unavailable(&error),
+            Error::Refused(refusal) => refusal.clone().into(),
+            Error::Unavailable { .. } | Error::TimedOut { .. } | Error::Locked { .. } => {
+                Self::unavailable(error)
+            }
             Error::Schema(_) => {
                 error!(%error, "a request was not served");
                 Self::new(

@@ -26,6 +26,7 @@ pub(crate) fn router(state: WebState) -> Router {
     let config = &state.config;
     let limits = Limits {
         requests: Arc::new(Semaphore::new(config.max_concurrent_requests)),
+        body_bytes: Arc::new(Semaphore::new(config.max_request_bytes_in_flight)),
         max_body_bytes: config.max_request_bytes,
         body_timeout: config.request_timeout(),
     };

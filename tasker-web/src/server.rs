@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -16,10 +16,13 @@ use crate::state::{Probes, WebState};
 /// How long probes that are in progress may take when their server stops.
 const PROBES_GRACE: Duration = Duration::from_secs(5);
 
+/// How long the submissions that were taken on may take when the last request has ended.
+const SUBMISSIONS_GRACE: Duration = Duration::from_secs(5);
+
 /// Serves the API until `shutdown`, then for as long as requests in progress take.
 ///
 /// Requests that wait for a task are answered at once with the task as it is. What has not ended
-/// within `web.request_timeout_ms` is cut off.
+/// within `web.request_timeout_ms` is cut off. Submissions that were taken on are ended, and announced.
 ///
 /// # Errors
 /// When the listener breaks.
@@ -30,13 +33,17 @@ pub async fn serve(
 ) -> io::Result<()> {
     info!(address = %listener.local_addr()?, "the API listens");
     let grace = state.config.request_timeout();
-    let waiter = state.waiter.clone();
+    let (waiter, submitter) = (state.waiter.clone(), state.submitter.clone());
     let stop = shutdown.clone();
     let drain = async move {
         stop.cancelled().await;
         waiter.stop();
     };
-    run(listener, router(state), drain, grace).await
+    let served = run(listener, router(state), drain, grace).await;
+    if timeout(SUBMISSIONS_GRACE, submitter.close()).await.is_err() {
+        warn!("the database did not take in time what was to be submitted or announced");
+    }
+    served
 }
 
 /// Serves health and metrics alone, for processes that have no API.

@@ -8,6 +8,7 @@ use tasker_shared::config::{TaskerConfig, WebConfig};
 use tasker_shared::database::Database;
 use tokio_util::sync::CancellationToken;
 
+use crate::submitter::Submitter;
 use crate::waiter::TaskWaiter;
 
 /// What the API works on; clones share it.
@@ -17,6 +18,8 @@ pub struct WebState {
     pub(crate) database: Database,
     /// Limits and sizes.
     pub(crate) config: Arc<WebConfig>,
+    /// Submits tasks for requests.
+    pub(crate) submitter: Submitter,
     /// Wakes requests that wait for the end of a task.
     pub(crate) waiter: TaskWaiter,
     /// What probes of the process look at.
@@ -49,8 +52,8 @@ pub struct ComponentHealth {
 }
 
 impl WebState {
-    /// Starts what serves requests that wait for tasks, until `shutdown`. To be called in a
-    /// runtime.
+    /// Starts what submits tasks and, until `shutdown`, what serves requests that wait for them. To
+    /// be called in a runtime.
     ///
     /// It listens for ends of tasks unless the orchestration's deployment mode is to poll only.
     pub fn start(
@@ -72,11 +75,13 @@ impl WebState {
             max_waiters(&config.web),
             shutdown,
         );
-        let components = with_waiter(components, waiter.clone());
+        let submitter = Submitter::start(&database, config);
+        let components = with_own(components, waiter.clone(), submitter.clone());
         Self {
             probes: Probes::new(database.clone(), config, components),
             database,
             config: Arc::new(config.web.clone()),
+            submitter,
             waiter,
         }
     }
@@ -99,14 +104,23 @@ impl FromRef<WebState> for Probes {
     }
 }
 
-/// Adds the waiter to the components of the process.
-fn with_waiter(components: ComponentsCheck, waiter: TaskWaiter) -> ComponentsCheck {
+/// Adds the API's own loops to the components of the process.
+fn with_own(
+    components: ComponentsCheck,
+    waiter: TaskWaiter,
+    submitter: Submitter,
+) -> ComponentsCheck {
     Arc::new(move || {
         let mut all = components();
         all.push(ComponentHealth {
             name: "task_waiter".to_owned(),
             healthy: waiter.is_running(),
             detail: Some(format!("{} requests wait for a task", waiter.asleep())),
+        });
+        all.push(ComponentHealth {
+            name: "submitter".to_owned(),
+            healthy: submitter.is_running(),
+            detail: Some(format!("{} tasks wait to be submitted", submitter.waiting())),
         });
         all
     })

@@ -1,19 +1,17 @@
 //! Submission of tasks, one or many.
 
-use std::collections::BTreeMap;
-
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tasker_shared::tasks::{NewTask, Submitted, submit_tasks};
-use tasker_shared::telemetry::metrics;
+use tasker_shared::tasks::{NewTask, Submitted};
 use utoipa::ToSchema;
 
 use crate::extract::JsonBody;
+use crate::limits::BodyShare;
 use crate::nul::{refuse_nul, refuse_nul_in_text};
 use crate::problem::Problem;
 use crate::schema;
@@ -91,7 +89,8 @@ impl TaskRequest {
 /// Submit a task
 ///
 /// A task whose `idempotency_key` is known for its template is not created again: the answer has
-/// status 200 and names the first one.
+/// status 200 and names the first one. Where as many tasks wait as the server takes, the answer has
+/// status 503 and nothing was created.
 #[utoipa::path(
     post,
     path = "/v1/tasks",
@@ -109,12 +108,10 @@ impl TaskRequest {
 )]
 pub(crate) async fn submit_task(
     State(state): State<WebState>,
+    Extension(share): Extension<BodyShare>,
     JsonBody(request): JsonBody<TaskRequest>,
 ) -> Result<Response, Problem> {
-    let submitted = submit(&state, &[request.into_task("")?]).await?;
-    let [submitted] = submitted.as_slice() else {
-        return Err(Problem::internal("one task gave no or many answers"));
-    };
+    let submitted = state.submitter.submit(request.into_task("")?, share).await?;
     let location = format!("/v1/tasks/{}", submitted.task_uuid);
     let headers = [(LOCATION, location)];
     Ok((status(submitted.created), headers, Json(submitted)).into_response())
@@ -137,6 +134,7 @@ pub(crate) async fn submit_task(
 )]
 pub(crate) async fn submit_batch(
     State(state): State<WebState>,
+    Extension(share): Extension<BodyShare>,
     JsonBody(request): JsonBody<BatchRequest>,
 ) -> Result<Response, Problem> {
     let limit = state.config.max_batch_tasks;
@@ -147,7 +145,10 @@ pub(crate) async fn submit_batch(
     for (index, task) in request.tasks.into_iter().enumerate() {
         tasks.push(task.into_task(&format!("tasks[{index}]."))?);
     }
-    let tasks = submit(&state, &tasks).await?;
+    let tasks = match tasks.as_slice() {
+        [] => Vec::new(),
+        _ => state.submitter.submit_all(tasks, share).await?,
+    };
     let any_created = tasks.iter().any(|submitted| submitted.created);
     Ok((status(any_created), Json(BatchAnswer { tasks })).into_response())
 }
@@ -163,31 +164,4 @@ const fn status(created: bool) -> StatusCode {
 fn batch_too_large(len: usize, limit: usize) -> Problem {
     let message = format!("{len} tasks are more than the {limit} that one batch may have");
     Problem::mistake("tasks", message).hint("send several; web.max_batch_tasks is the limit")
-}
-
-/// One call, one transaction; the database's triggers announce the tasks.
-async fn submit(state: &WebState, tasks: &[NewTask]) -> Result<Vec<Submitted>, Problem> {
-    if tasks.is_empty() {
-        return Ok(Vec::new());
-    }
-    let submitted = state
-        .database
-        .call("submit_tasks", async |connection| {
-            submit_tasks(connection, tasks).await
-        })
-        .await?;
-    count_created(tasks, &submitted);
-    Ok(submitted)
-}
-
-fn count_created(tasks: &[NewTask], submitted: &[Submitted]) {
-    let mut created: BTreeMap<&str, u64> = BTreeMap::new();
-    for (task, submitted) in tasks.iter().zip(submitted) {
-        if submitted.created {
-            *created.entry(&task.namespace).or_default() += 1;
-        }
-    }
-    for (namespace, count) in created {
-        metrics().tasks_submitted(namespace, count);
-    }
 }

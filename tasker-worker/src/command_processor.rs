@@ -13,6 +13,7 @@ use tasker_shared::error::Error;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::queues;
 use tasker_shared::steps::{ReceivedStep, receive_steps};
+use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +22,6 @@ use tracing::debug;
 use crate::backoff::Backoff;
 use crate::launcher::{Launcher, Occupancy};
 use crate::namespaces::{Namespaces, Turn, queue_name};
-use crate::supervisor::Supervised;
 
 /// How many commands or completions are looked at as one.
 const BURST: usize = 1000;

@@ -6,13 +6,13 @@ use sqlx::postgres::PgConnectOptions;
 use tasker_shared::announcer::NotifyChannels;
 use tasker_shared::channel::{Receiver, Sender};
 use tasker_shared::ids::TaskUuid;
+use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::COMPONENT;
 use crate::event_system::WorkerEvent;
-use crate::supervisor::Supervised;
 
 /// How many notifications are read at once: what a burst brings is looked at as one.
 const BURST: usize = 1000;

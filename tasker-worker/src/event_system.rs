@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tasker_shared::channel::{Receiver, Sender};
 use tasker_shared::ids::TaskUuid;
+use tasker_shared::supervisor::Supervised;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::command_processor::{WakeReason, WorkerCommand};
-use crate::supervisor::Supervised;
 
 /// How many events are looked at as one.
 const BURST: usize = 1000;

@@ -12,6 +12,7 @@ use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
 use tasker_shared::ids::StepId;
 use tasker_shared::steps::{LeaseLost, extend_leases};
+use tasker_shared::supervisor::{Supervised, keep_running};
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,6 @@ use tracing::info;
 
 use crate::backoff::Backoff;
 use crate::held_steps::HeldSteps;
-use crate::supervisor::{Supervised, keep_running};
 
 /// How often a lease is extended while it lasts: two heartbeats may be missed.
 const HEARTBEATS_PER_LEASE: u32 = 3;

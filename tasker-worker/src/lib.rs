@@ -61,7 +61,6 @@ mod reporter;
 mod step;
 mod step_result;
 mod step_runner;
-mod supervisor;
 mod worker;
 
 pub use handler::{Handler, IntoHandler};

@@ -17,6 +17,7 @@ use tasker_shared::steps::{
     Continuation, ReceivedStep, ReleasedStep, Reported, StepOutcome, StepReport,
     complete_and_continue, complete_steps, release_steps,
 };
+use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +27,6 @@ use crate::backoff::Backoff;
 use crate::held_steps::{Attempt, HeldSteps};
 use crate::launcher::{Chain, Occupancy};
 use crate::outcome::step_error;
-use crate::supervisor::Supervised;
 
 /// What the database is told about a received step.
 pub(crate) enum Report {

@@ -1,11 +1,11 @@
 //! Runs one attempt of one step: its handler, its time limit, its end from outside.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
 use tasker_shared::steps::StepOutcome;
+use tasker_shared::supervisor::panic_message;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -83,15 +83,6 @@ fn retry(kind: &str, message: String, after: Option<Duration>) -> StepOutcome {
         error: step_error(kind, message, None),
         after,
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic without a text").to_owned()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tasker_shared::config::{
     EventSystemsConfig, MpscChannelsConfig, SupervisorConfig, WorkerConfig,
 };
 use tasker_shared::database::Database;
+use tasker_shared::supervisor::{Supervised, keep_running};
 use tasker_shared::telemetry::metrics;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinHandle};
@@ -29,7 +30,6 @@ use crate::held_steps::HeldSteps;
 use crate::launcher::{Launcher, Running};
 use crate::namespaces::Namespaces;
 use crate::reporter::{Reporter, Reporting};
-use crate::supervisor::{Supervised, keep_running};
 
 /// How long ended handlers get to hand over their outcomes, and the reporter to record them, after
 /// the time to drain is over.

@@ -6,7 +6,7 @@
 use crate::config::{DropPolicy, OverflowPolicyConfig};
 
 /// The sections whose channels lose nothing, and what passes through them.
-const LOSSLESS: [(&str, &str); 10] = [
+const LOSSLESS: [(&str, &str); 11] = [
     ("orchestration.command_processor", "commands"),
     ("orchestration.event_systems", "events that become commands"),
     ("orchestration.event_listeners", "database notifications"),
@@ -18,6 +18,7 @@ const LOSSLESS: [(&str, &str); 10] = [
     ("worker.event_systems", "events that become commands"),
     ("worker.event_subscribers", "outcomes"),
     ("worker.event_listeners", "database notifications"),
+    ("web.submissions", "submissions"),
     ("shared.announcer", "announcements"),
     ("shared.ffi", "events for other languages"),
 ];

@@ -6,6 +6,7 @@ use pgmq_notify::ListenEvent;
 use serde_json::Value;
 
 use crate::steps::{StepError, StepOutcome, StepReport};
+use crate::tasks::NewTask;
 
 /// A message whose size in memory is worth a bound of its own.
 pub trait Weighed {
@@ -30,6 +31,14 @@ impl Weighed for StepReport {
             StepOutcome::Retry { error, .. } | StepOutcome::Fail(error) => of_error(error),
         };
         size_of::<Self>() + self.namespace.len() + payload
+    }
+}
+
+impl Weighed for NewTask {
+    fn weight(&self) -> usize {
+        let texts = [&self.version, &self.idempotency_key].into_iter().flatten();
+        let texts = texts.map(String::len).sum::<usize>() + self.namespace.len() + self.name.len();
+        size_of::<Self>() + texts + of_json(&self.context)
     }
 }
 
@@ -111,6 +120,19 @@ mod tests {
         assert!(of_json(&deep) >= 100_000 * size_of::<Value>());
         // Dropping such a value recurses.
         std::mem::forget(deep);
+    }
+
+    #[test]
+    fn a_task_to_be_submitted_weighs_its_texts_and_its_context() {
+        let task = NewTask {
+            namespace: "n".repeat(10),
+            name: "n".repeat(10),
+            version: None,
+            context: json!("x".repeat(MB)),
+            priority: 0,
+            idempotency_key: Some("k".repeat(MB)),
+        };
+        assert!((2 * MB + 20..2 * MB + 500).contains(&task.weight()));
     }
 
     #[test]

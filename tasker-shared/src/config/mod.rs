@@ -41,7 +41,8 @@ pub use mpsc_channels::{
     OrchestrationCommandProcessorConfig, OrchestrationEventListenersConfig,
     OrchestrationEventSystemsConfig, OverflowMetricsConfig, OverflowPolicyConfig,
     SharedAnnouncerConfig, SharedChannelsConfig, SharedEventPublisherConfig, SharedFfiConfig,
-    TaskReadinessChannelsConfig, TaskReadinessEventChannelConfig, WorkerChannelsConfig,
+    TaskReadinessChannelsConfig, TaskReadinessEventChannelConfig, WebChannelsConfig,
+    WebSubmissionsConfig, WorkerChannelsConfig,
     WorkerCommandProcessorConfig, WorkerEventListenersConfig, WorkerEventSubscribersConfig,
     WorkerEventSystemsConfig, WorkerInProcessEventsConfig,
 };
@@ -123,6 +124,13 @@ impl TaskerConfig {
             below(
                 ("web.max_page_size", web.max_page_size),
                 ("web.default_page_size", web.default_page_size),
+            ),
+            below(
+                (
+                    "web.max_request_bytes_in_flight",
+                    web.max_request_bytes_in_flight,
+                ),
+                ("web.max_request_bytes", web.max_request_bytes),
             ),
             unable_to_listen(
                 database,

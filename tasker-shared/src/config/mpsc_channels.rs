@@ -26,6 +26,9 @@ pub struct MpscChannelsConfig {
     /// Channels of the worker.
     #[garde(dive)]
     pub worker: WorkerChannelsConfig,
+    /// Channels of the API.
+    #[garde(dive)]
+    pub web: WebChannelsConfig,
     /// Channels that every role has.
     #[garde(dive)]
     pub shared: SharedChannelsConfig,
@@ -180,6 +183,27 @@ pub struct WorkerEventListenersConfig {
     /// Bytes of their payloads.
     #[garde(range(min = MIN_BYTES, max = MAX_BYTES))]
     pub pgmq_event_buffer_bytes: usize,
+}
+
+/// Channels of the API.
+#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct WebChannelsConfig {
+    /// Tasks to be submitted.
+    #[garde(dive)]
+    pub submissions: WebSubmissionsConfig,
+}
+
+/// Tasks to be submitted.
+#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct WebSubmissionsConfig {
+    /// Tasks that wait for the next transaction.
+    #[garde(range(min = 1, max = 1_000_000))]
+    pub submission_buffer_size: usize,
+    /// Bytes of those tasks.
+    #[garde(range(min = MIN_BYTES, max = MAX_BYTES))]
+    pub submission_buffer_bytes: usize,
 }
 
 /// Channels that every role has.

@@ -99,6 +99,7 @@ fn values_out_of_range_are_refused() {
         ("TELEMETRY__LOG_FORMAT", "xml"),
         ("DATABASE__CALL_TIMEOUT_MS", "10"),
         ("WEB__MAX_PAGE_SIZE", "10"),
+        ("WEB__MAX_REQUEST_BYTES_IN_FLIGHT", "2048"),
         ("EVENT_SYSTEMS__LISTENER__RECONNECT_MAX_MS", "10"),
         ("EVENT_SYSTEMS__SUPERVISOR__RESTART_MAX_MS", "10"),
     ] {

@@ -16,6 +16,9 @@ pub struct WebConfig {
     /// Largest request body.
     #[garde(range(min = 1024, max = 1_073_741_824))]
     pub max_request_bytes: usize,
+    /// Most bytes that the bodies of all requests in progress have together.
+    #[garde(range(min = 1024, max = 1_099_511_627_776))]
+    pub max_request_bytes_in_flight: usize,
     /// Most tasks in one batch submission.
     #[garde(range(min = 1, max = 1_000_000))]
     pub max_batch_tasks: usize,
@@ -34,6 +37,9 @@ pub struct WebConfig {
     /// Most entries on a page.
     #[garde(range(min = 1, max = 100_000))]
     pub max_page_size: i32,
+    /// Most subscribers to events at the same time.
+    #[garde(range(min = 1, max = 100_000))]
+    pub max_event_subscribers: usize,
 }
 
 impl WebConfig {

@@ -19,7 +19,10 @@ async fn a_process_that_runs_is_live_and_ready() {
     assert_eq!(ready["status"], "ready");
     let checks = ready["checks"].as_array().unwrap();
     let names: Vec<_> = checks.iter().map(|check| &check["name"]).collect();
-    assert_eq!(names, ["database", "schema", "task_waiter", "channels"]);
+    assert_eq!(
+        names,
+        ["database", "schema", "task_waiter", "submitter", "channels"]
+    );
 }
 
 #[tokio::test]

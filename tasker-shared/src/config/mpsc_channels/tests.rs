@@ -17,6 +17,7 @@ fn the_base_sizes_are_those_of_the_decision_record() {
         orchestration,
         task_readiness,
         worker,
+        web,
         shared,
         overflow_policy,
     } = MpscChannelsConfig::default();
@@ -32,6 +33,7 @@ fn the_base_sizes_are_those_of_the_decision_record() {
     assert_eq!(worker.event_subscribers.result_buffer_size, 1000);
     assert_eq!(worker.in_process_events.broadcast_buffer_size, 1000);
     assert_eq!(worker.event_listeners.pgmq_event_buffer_size, 1000);
+    assert_eq!(web.submissions.submission_buffer_size, 1000);
     assert_eq!(shared.event_publisher.event_queue_buffer_size, 5000);
     assert_eq!(shared.ffi.ruby_event_buffer_size, 1000);
     assert!((overflow_policy.log_warning_threshold - 0.8).abs() < f64::EPSILON);
@@ -46,13 +48,14 @@ fn environments_override_the_sizes_meant_for_them() {
         let channels = channels(environment);
         [
             channels.worker.in_process_events.broadcast_buffer_size,
+            channels.web.submissions.submission_buffer_size,
             channels.shared.event_publisher.event_queue_buffer_size,
             channels.shared.ffi.ruby_event_buffer_size,
         ]
     };
-    assert_eq!(sizes("test"), [500, 5000, 500]);
-    assert_eq!(sizes("development"), [500, 5000, 1000]);
-    assert_eq!(sizes("production"), [2000, 10_000, 2000]);
+    assert_eq!(sizes("test"), [500, 100, 5000, 500]);
+    assert_eq!(sizes("development"), [500, 1000, 5000, 1000]);
+    assert_eq!(sizes("production"), [2000, 2000, 10_000, 2000]);
 }
 
 #[test]
@@ -128,6 +131,7 @@ fn a_policy_that_a_channel_cannot_honour_is_refused_with_file_key_and_reason() {
             "database notifications are lossless",
         ),
         ("worker.event_subscribers", "outcomes are lossless"),
+        ("web.submissions", "submissions are lossless"),
         ("shared.ffi", "or gets its message back"),
         (
             "worker.in_process_events",

@@ -1,19 +1,19 @@
-//! Keeps the loops of the worker running when a bug makes one panic.
+//! Keeps a loop running when a bug makes it panic.
 //!
 //! The state of a loop outlives its panic, so that no channel closes and nothing received is lost.
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
-use tasker_shared::config::SupervisorConfig;
-use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep};
 use tracing::error;
 
-use crate::step_runner::panic_message;
+use crate::config::SupervisorConfig;
+use crate::telemetry::metrics;
 
 /// A loop with its state.
-pub(crate) trait Supervised: Send {
+pub trait Supervised: Send {
     /// Name in logs and metrics.
     const NAME: &'static str;
 
@@ -22,7 +22,7 @@ pub(crate) trait Supervised: Send {
 }
 
 /// Runs the loop to its end, through panics.
-pub(crate) async fn keep_running(mut supervised: impl Supervised, config: SupervisorConfig) {
+pub async fn keep_running(mut supervised: impl Supervised, config: SupervisorConfig) {
     let mut pause = config.restart_min();
     loop {
         let started = Instant::now();
@@ -38,6 +38,15 @@ pub(crate) async fn keep_running(mut supervised: impl Supervised, config: Superv
     }
 }
 
+/// What a panic said.
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a text").to_owned()
+}
+
 async fn run(supervised: &mut impl Supervised) {
     supervised.run().await;
 }
@@ -49,9 +58,8 @@ fn report<S: Supervised>(_: &S, panic: &str) {
 
 #[cfg(test)]
 mod tests {
-    use tasker_shared::config::EventSystemsConfig;
-
     use super::*;
+    use crate::config::EventSystemsConfig;
 
     struct PanicsTwice {
         runs: u32,

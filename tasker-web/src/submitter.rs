@@ -1,0 +1,203 @@
+//! Submits tasks for requests, and announces them once they are committed.
+//!
+//! Small tasks that come alone wait for the loop in [`batches`], which submits what has gathered in
+//! one transaction. Batches and large tasks go apart, each on a connection of the pool, in a task
+//! of their own: a client that goes away in the middle does not keep them from being announced.
+
+mod batches;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tasker_shared::announcer::{Announcements, Announcer};
+use tasker_shared::channel::{self, ChannelSpec, NotSent, Sender, Weighed};
+use tasker_shared::config::TaskerConfig;
+use tasker_shared::database::Database;
+use tasker_shared::error::Error;
+use tasker_shared::supervisor::keep_running;
+use tasker_shared::tasks::{NewTask, Submitted, submit_tasks_silently};
+use tasker_shared::telemetry::metrics;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, warn};
+
+use crate::limits::BodyShare;
+use crate::problem::{Kind, Problem};
+use batches::{Batches, Submission};
+
+/// The part of the product that this is, in the names of channels.
+const COMPONENT: &str = "web";
+
+/// Tasks that weigh more go apart: a transaction of their own costs them little, and checking their
+/// context would hold up the others.
+const MOST_GATHERED_BYTES: usize = 64 * 1024;
+
+/// The handle through which requests submit; clones share one loop and one announcer.
+#[derive(Clone)]
+pub(crate) struct Submitter(Arc<Parts>);
+
+struct Parts {
+    database: Database,
+    submissions: Sender<Submission>,
+    /// Ends when it is told to stop and nothing is left, or with the last handle.
+    gathering: JoinHandle<()>,
+    stop: CancellationToken,
+    /// The loop, and what goes apart.
+    work: TaskTracker,
+    /// Gone when the submitter was closed.
+    announcer: Mutex<Option<Announcer>>,
+}
+
+impl Submitter {
+    /// Starts the loop and the announcer. To be called in a runtime.
+    pub(crate) fn start(database: &Database, config: &TaskerConfig) -> Self {
+        let channels = &config.mpsc_channels;
+        let announcer = Announcer::start(database, COMPONENT, channels, CancellationToken::new());
+        let buffer = &channels.web.submissions;
+        let (submissions, received) = channel::bounded_by_bytes(
+            ChannelSpec {
+                name: "submissions",
+                component: COMPONENT,
+                capacity: buffer.submission_buffer_size,
+            },
+            buffer.submission_buffer_bytes,
+        );
+        let (stop, work) = (CancellationToken::new(), TaskTracker::new());
+        let batches = Batches::new(
+            database.clone(),
+            received,
+            announcer.clone(),
+            work.clone(),
+            stop.clone(),
+        );
+        let supervisor = config.event_systems.supervisor.clone();
+        let gathering = work.spawn(keep_running(batches, supervisor));
+        Self(Arc::new(Parts {
+            database: database.clone(),
+            submissions,
+            gathering,
+            stop,
+            work,
+            announcer: Mutex::new(Some(announcer)),
+        }))
+    }
+
+    /// Submits one task, together with others that come at the same time.
+    pub(crate) async fn submit(
+        &self,
+        task: NewTask,
+        share: BodyShare,
+    ) -> Result<Submitted, Problem> {
+        if task.weight() > MOST_GATHERED_BYTES {
+            let submitted = self.submit_all(vec![task], share).await?;
+            return submitted.first().copied().ok_or_else(|| lost("no answer"));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.0
+            .submissions
+            .try_send(Submission { task, reply })
+            .map_err(|error| no_room(&error))?;
+        let answer = answer.await.map_err(lost)?;
+        answer.map_err(|error| Problem::from(&*error))
+    }
+
+    /// Submits tasks, all or none.
+    pub(crate) async fn submit_all(
+        &self,
+        tasks: Vec<NewTask>,
+        share: BodyShare,
+    ) -> Result<Vec<Submitted>, Problem> {
+        let (reply, answer) = oneshot::channel();
+        let database = self.0.database.clone();
+        let announcer = self.0.announcer().clone();
+        let apart = async move {
+            let result = submit_apart(&database, &tasks).await;
+            drop((tasks, share));
+            let announcements = announcements(&result);
+            // Whoever has gone away has its tasks all the same.
+            let _ = reply.send(result);
+            match announcer {
+                Some(announcer) => announcer.announce(announcements).await,
+                None => warn!("tasks are not announced because the server has stopped"),
+            }
+        };
+        self.0.work.spawn(apart.in_current_span());
+        Ok(answer.await.map_err(lost)??)
+    }
+
+    /// Whether the loops run, as they do until the submitter is closed.
+    pub(crate) fn is_running(&self) -> bool {
+        let announcer = self.0.announcer();
+        let announces = announcer.as_ref().is_some_and(|it| !it.is_stopped());
+        announces && !self.0.gathering.is_finished()
+    }
+
+    /// How many tasks wait for the next transaction.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.submissions.len()
+    }
+
+    /// Returns when all that was taken on is submitted, answered and announced.
+    pub(crate) async fn close(&self) {
+        self.0.stop.cancel();
+        self.0.work.close();
+        self.0.work.wait().await;
+        let announcer = self.0.announcer().take();
+        if let Some(announcer) = announcer {
+            announcer.close().await;
+        }
+    }
+}
+
+impl Parts {
+    fn announcer(&self) -> MutexGuard<'_, Option<Announcer>> {
+        self.announcer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Submits on a connection of the pool, waiting for whoever holds an idempotency key.
+async fn submit_apart(database: &Database, tasks: &[NewTask]) -> Result<Vec<Submitted>, Error> {
+    let submitted = database
+        .call("submit_tasks", async |connection| {
+            submit_tasks_silently(connection, tasks, None).await
+        })
+        .await?;
+    count_created(tasks, &submitted);
+    Ok(submitted)
+}
+
+/// What there is to announce of a call.
+fn announcements(result: &Result<Vec<Submitted>, Error>) -> Announcements {
+    let submitted = result.as_deref().unwrap_or_default();
+    Announcements::of_submitted(submitted)
+}
+
+fn count_created(tasks: &[NewTask], submitted: &[Submitted]) {
+    let mut created: BTreeMap<&str, u64> = BTreeMap::new();
+    for (task, submitted) in tasks.iter().zip(submitted) {
+        if submitted.created {
+            *created.entry(&task.namespace).or_default() += 1;
+        }
+    }
+    for (namespace, count) in created {
+        metrics().tasks_submitted(namespace, count);
+    }
+}
+
+fn no_room<T>(error: &NotSent<T>) -> Problem {
+    let detail = match error {
+        NotSent::Closed(_) => "the server is stopping",
+        _ => "as many tasks wait to be submitted as this server takes",
+    };
+    Problem::new(Kind::TooManyRequests, detail)
+        .hint("try again; mpsc_channels.web.submissions has the limits")
+}
+
+/// The answer where whoever was to give it panicked.
+fn lost(cause: impl std::fmt::Display) -> Problem {
+    Problem::internal(format!("a submission was not answered: {cause}"))
+}

@@ -1,0 +1,225 @@
+//! The loop that submits tasks together: what gathered during one transaction is the next one.
+//!
+//! A durable commit costs the same for one task as for many. Yet no task suffers from those beside
+//! it: a batch that is refused is halved until the task at fault is alone, and is refused in the
+//! words it would have been refused in by itself. One whose idempotency key is in the hands of
+//! somebody else's transaction waits for that apart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasker_shared::announcer::{Announcements, Announcer};
+use tasker_shared::channel::{Receiver, Weighed};
+use tasker_shared::database::{Database, DedicatedConnection};
+use tasker_shared::error::Error;
+use tasker_shared::supervisor::Supervised;
+use tasker_shared::tasks::{NewTask, Submitted, submit_tasks_silently};
+use tokio::sync::{Semaphore, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{announcements, count_created, submit_apart};
+
+/// Most tasks in one transaction; beyond that the commit is a small part of its cost.
+const TASKS_PER_CALL: usize = 256;
+
+/// How long a batch waits for an idempotency key that another transaction holds. Other servers hold
+/// one for about a commit, a transaction in plain SQL for as long as it likes.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Most tasks that wait apart, so that what their clients have long given up stays bounded.
+const MOST_APART: usize = 1000;
+
+/// A task, and where its requester waits for the answer.
+pub(super) struct Submission {
+    pub(super) task: NewTask,
+    pub(super) reply: oneshot::Sender<Answer>,
+}
+
+/// What a requester is told; several may have to be told of one error.
+type Answer = Result<Submitted, Arc<Error>>;
+
+/// The loop with its state.
+pub(super) struct Batches {
+    database: Database,
+    connection: DedicatedConnection,
+    submissions: Receiver<Submission>,
+    announcer: Announcer,
+    /// Runs what waits apart.
+    work: TaskTracker,
+    /// A permit for each task that may wait apart.
+    apart: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+/// Tasks that are submitted by one call.
+struct Part {
+    submissions: Vec<Submission>,
+    /// How long it waits for locks; without limit where that is `None`.
+    patience: Option<Duration>,
+}
+
+impl Weighed for Submission {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.task.weight()
+    }
+}
+
+impl Batches {
+    pub(super) fn new(
+        database: Database,
+        submissions: Receiver<Submission>,
+        announcer: Announcer,
+        work: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            connection: database.dedicated(),
+            database,
+            submissions,
+            announcer,
+            work,
+            apart: Arc::new(Semaphore::new(MOST_APART)),
+            stop,
+        }
+    }
+
+    /// What has gathered; `None` when there will be nothing more.
+    async fn next(&mut self) -> Option<Vec<Submission>> {
+        let mut batch = Vec::new();
+        let count = tokio::select! {
+            biased;
+            count = self.submissions.recv_many(&mut batch, TASKS_PER_CALL) => count,
+            () = self.stop.cancelled() => 0,
+        };
+        (count > 0).then_some(batch)
+    }
+
+    async fn submit(&mut self, batch: Vec<Submission>) {
+        let mut parts = vec![Part {
+            submissions: batch,
+            patience: Some(PATIENCE),
+        }];
+        while let Some(part) = parts.pop() {
+            let Part {
+                mut submissions,
+                patience,
+            } = part;
+            submissions.retain(|submission| !submission.reply.is_closed());
+            if submissions.is_empty() {
+                continue;
+            }
+            let (tasks, replies) = unzip(submissions);
+            match self.call(&tasks, patience).await {
+                Ok(submitted) => self.submitted(&tasks, replies, &submitted).await,
+                Err(Error::Locked { .. }) if patience.is_some() => {
+                    let rest = self.set_apart(zip(tasks, replies));
+                    parts.push(Part {
+                        submissions: rest,
+                        patience: None,
+                    });
+                }
+                Err(error) if tasks.len() == 1 || concerns_all(&error) => tell_all(replies, error),
+                Err(_) => parts.extend(halves(zip(tasks, replies), patience)),
+            }
+        }
+    }
+
+    /// One call, one transaction. A submission is not safe to repeat, so the connection is seen to
+    /// live first, as the pool does.
+    async fn call(
+        &mut self,
+        tasks: &[NewTask],
+        patience: Option<Duration>,
+    ) -> Result<Vec<Submitted>, Error> {
+        self.connection
+            .call_alive("submit_tasks", async |connection| {
+                submit_tasks_silently(connection, tasks, patience).await
+            })
+            .await
+    }
+
+    async fn submitted(
+        &self,
+        tasks: &[NewTask],
+        replies: Vec<oneshot::Sender<Answer>>,
+        submitted: &[Submitted],
+    ) {
+        count_created(tasks, submitted);
+        for (reply, submitted) in replies.into_iter().zip(submitted) {
+            // Whoever has gone away has its task all the same.
+            let _ = reply.send(Ok(*submitted));
+        }
+        let announcements = Announcements::of_submitted(submitted);
+        self.announcer.announce(announcements).await;
+    }
+
+    /// Lets those wait apart whose key somebody else may hold; returns the others.
+    fn set_apart(&self, submissions: Vec<Submission>) -> Vec<Submission> {
+        let mut rest = Vec::new();
+        for submission in submissions {
+            if submission.task.idempotency_key.is_none() {
+                rest.push(submission);
+            } else if let Ok(permit) = Arc::clone(&self.apart).try_acquire_owned() {
+                let (database, announcer) = (self.database.clone(), self.announcer.clone());
+                self.work.spawn(async move {
+                    let _permit = permit;
+                    let result = submit_apart(&database, &[submission.task]).await;
+                    let announcements = announcements(&result);
+                    match result {
+                        Err(error) => tell_all(vec![submission.reply], error),
+                        Ok(submitted) => {
+                            let first = submitted.first().copied();
+                            let _ = first.map(|it| submission.reply.send(Ok(it)));
+                        }
+                    }
+                    announcer.announce(announcements).await;
+                });
+            } else {
+                let message = "too many tasks wait for keys that others hold".to_owned();
+                tell_all(vec![submission.reply], Error::Locked { message });
+            }
+        }
+        rest
+    }
+}
+
+impl Supervised for Batches {
+    const NAME: &'static str = "web_submitter";
+
+    async fn run(&mut self) {
+        while let Some(batch) = self.next().await {
+            self.submit(batch).await;
+        }
+    }
+}
+
+/// Whether the error says nothing about a single task.
+const fn concerns_all(error: &Error) -> bool {
+    error.is_transient() || matches!(error, Error::Schema(_))
+}
+
+fn tell_all(replies: Vec<oneshot::Sender<Answer>>, error: Error) {
+    let error = Arc::new(error);
+    for reply in replies {
+        let _ = reply.send(Err(Arc::clone(&error)));
+    }
+}
+
+/// Both halves, the first one last, because the last part is next.
+fn halves(mut submissions: Vec<Submission>, patience: Option<Duration>) -> [Part; 2] {
+    let second = submissions.split_off(submissions.len() / 2);
+    [second, submissions].map(|submissions| Part {
+        submissions,
+        patience,
+    })
+}
+
+fn unzip(submissions: Vec<Submission>) -> (Vec<NewTask>, Vec<oneshot::Sender<Answer>>) {
+    submissions.into_iter().map(|it| (it.task, it.reply)).unzip()
+}
+
+fn zip(tasks: Vec<NewTask>, replies: Vec<oneshot::Sender<Answer>>) -> Vec<Submission> {
+    let both = tasks.into_iter().zip(replies);
+    both.map(|(task, reply)| Submission { task, reply }).collect()
+}
