@@ -288,6 +288,10 @@ impl<T: Send> Observed for Shared<T> {
         let level = state.level();
         state.saturation.sample(level);
     }
+
+    fn leaves_the_slow_behind(&self) -> bool {
+        true
+    }
 }
 
 impl<T> Clone for BroadcastSender<T> {

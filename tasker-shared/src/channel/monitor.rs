@@ -18,6 +18,11 @@ pub(super) trait Observed: Send + Sync {
     fn counters(&self) -> Counters;
     /// Ends the time between two samples of the peak.
     fn sample(&self);
+    /// Whether senders go on without receivers that are too slow, each of which is told what it
+    /// missed. Such a channel may be full for as long as one receiver stands still.
+    fn leaves_the_slow_behind(&self) -> bool {
+        false
+    }
 }
 
 /// A channel's state at one moment.
@@ -76,6 +81,10 @@ impl ChannelMonitor {
 
     pub(super) fn sample(&self) {
         self.0.sample();
+    }
+
+    pub(super) fn leaves_the_slow_behind(&self) -> bool {
+        self.0.leaves_the_slow_behind()
     }
 }
 

@@ -48,14 +48,23 @@ pub enum ChannelHealthStatus {
 
 /// The state of every channel whose receiving end exists, by component and name.
 pub fn snapshot() -> Vec<ChannelStatus> {
-    let mut all: Vec<_> = lock().open.values().map(ChannelMonitor::status).collect();
+    statuses(|_| true)
+}
+
+fn statuses(of: impl Fn(&ChannelMonitor) -> bool) -> Vec<ChannelStatus> {
+    let registry = lock();
+    let monitors = registry.open.values().filter(|monitor| of(monitor));
+    let mut all: Vec<_> = monitors.map(ChannelMonitor::status).collect();
     all.sort_by_key(|status| (status.component, status.name));
     all
 }
 
 /// Whether any channel uses at least `threshold`, from 0 to 1, of a bound.
+///
+/// A broadcast does not count: it is full as soon as one subscriber is slow, for as long as that one
+/// is, and nobody waits for it. What subscribers miss is told to them and counted.
 pub fn check_channel_health(threshold: f64) -> ChannelHealthStatus {
-    let warnings: Vec<_> = snapshot()
+    let warnings: Vec<_> = statuses(|monitor| !monitor.leaves_the_slow_behind())
         .iter()
         .filter(|status| status.is_saturated(threshold))
         .map(warning)

@@ -15,12 +15,23 @@ const CHANNEL: &str = "in_process_events";
 #[derive(Debug, Clone)]
 pub struct InProcessEvents {
     component: &'static str,
-    sender: BroadcastSender<Arc<LifecycleEvent>>,
+    sender: BroadcastSender<Told>,
+}
+
+/// What subscribers are told.
+#[derive(Debug, Clone)]
+enum Told {
+    Event(Arc<LifecycleEvent>),
+    /// So many events got lost on their way to the broadcast.
+    Missed(u64),
 }
 
 /// What one subscriber receives.
 #[derive(Debug)]
-pub struct EventSubscription(BroadcastReceiver<Arc<LifecycleEvent>>);
+pub struct EventSubscription {
+    component: &'static str,
+    receiver: BroadcastReceiver<Told>,
+}
 
 impl InProcessEvents {
     /// The broadcast of a worker's process.
@@ -43,15 +54,29 @@ impl InProcessEvents {
     }
 
     /// Hands the event to all who subscribe now; never waits.
-    pub fn publish(&self, event: Arc<LifecycleEvent>) {
-        let missed = self.sender.send(event);
+    pub(super) fn publish(&self, event: Arc<LifecycleEvent>) {
+        let missed = self.sender.send(Told::Event(event));
         metrics().events_published(CHANNEL, self.component, 1);
         metrics().events_dropped(CHANNEL, self.component, missed as u64);
     }
 
+    /// Tells all who subscribe now that they missed so many events.
+    pub(super) fn tell_missed(&self, count: u64) {
+        self.sender.send(Told::Missed(count));
+    }
+
     /// A subscriber of what is published from here on.
     pub fn subscribe(&self) -> EventSubscription {
-        EventSubscription(self.sender.subscribe())
+        metrics().event_subscribers_changed(self.component, 1);
+        EventSubscription {
+            component: self.component,
+            receiver: self.sender.subscribe(),
+        }
+    }
+
+    /// Whether anybody subscribes; where nobody does, no event need be made.
+    pub fn has_subscribers(&self) -> bool {
+        self.sender.subscribers() > 0
     }
 
     /// What is known about the channel.
@@ -61,8 +86,17 @@ impl InProcessEvents {
 }
 
 impl EventSubscription {
-    /// The next event, or how many were missed before it. Cancel-safe.
+    /// The next event, or how many were missed before it; 0 where that is unknown. Cancel-safe.
     pub async fn next(&mut self) -> Result<Arc<LifecycleEvent>, NotReceived> {
-        self.0.recv().await
+        match self.receiver.recv().await? {
+            Told::Event(event) => Ok(event),
+            Told::Missed(count) => Err(NotReceived::Lagged(count)),
+        }
+    }
+}
+
+impl Drop for EventSubscription {
+    fn drop(&mut self) {
+        metrics().event_subscribers_changed(self.component, -1);
     }
 }

@@ -1,17 +1,21 @@
-//! What happened to tasks and steps, for whoever wants to know in this process.
+//! What happened to tasks and steps, for whoever wants to know.
 //!
 //! Events are told after the fact and lossy by contract: nothing of the engine depends on them. A
 //! publisher queues them and hands them to subscribers; a subscriber that is too slow misses some,
-//! and is told how many. Events for other languages go through a queue of their own.
+//! and is told how many. A worker publishes what it does itself; [`EventLog`] reads what all
+//! processes did. Events for other languages go through a queue of their own.
 
+mod cursor;
 mod ffi;
 mod in_process;
 mod lifecycle;
+mod log;
 mod publisher;
 
 pub use ffi::{FfiSender, ffi_queue};
 pub use in_process::{EventSubscription, InProcessEvents};
-pub use lifecycle::{LifecycleEvent, Occurrence};
+pub use lifecycle::{LifecycleEvent, Moved, Occurrence, UnknownOccurrence};
+pub use log::{EventLog, News};
 pub use publisher::EventPublisher;
 
 #[cfg(test)]

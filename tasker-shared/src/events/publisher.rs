@@ -1,10 +1,13 @@
 //! The queue between code that something happened in and those who want to know.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use super::{
     in_process::{EventSubscription, InProcessEvents},
-    lifecycle::{LifecycleEvent, Occurrence},
+    lifecycle::LifecycleEvent,
 };
 use crate::{
     channel::{self, Admission, ChannelSpec, LossySender, Receiver},
@@ -23,6 +26,8 @@ pub struct EventPublisher {
     component: &'static str,
     queue: LossySender<LifecycleEvent>,
     subscribers: InProcessEvents,
+    /// Events that the queue dropped and subscribers have not been told of.
+    dropped: Arc<AtomicU64>,
 }
 
 impl EventPublisher {
@@ -39,17 +44,23 @@ impl EventPublisher {
             capacity: config.event_queue_buffer_size,
         };
         let (queue, events) = channel::lossy(spec, config.drop_policy);
-        tokio::spawn(hand_on(events, subscribers.clone()));
+        let dropped = Arc::<AtomicU64>::default();
+        tokio::spawn(hand_on(events, subscribers.clone(), Arc::clone(&dropped)));
         Self {
             component,
             queue,
             subscribers,
+            dropped,
         }
     }
 
+    /// Whether anybody wants to know; where nobody does, no event need be made.
+    pub fn has_subscribers(&self) -> bool {
+        self.subscribers.has_subscribers()
+    }
+
     /// Publishes what just happened. Waits only where the policy of the queue is to block.
-    pub async fn publish(&self, occurrence: Occurrence) {
-        let event = LifecycleEvent::now(occurrence);
+    pub async fn publish(&self, event: LifecycleEvent) {
         // The loop ends after the last publisher, or with the runtime: then nobody is left to know.
         let Ok(admission) = self.queue.send(event).await else {
             return;
@@ -58,8 +69,15 @@ impl EventPublisher {
             Admission::Admitted { displaced } => (1, displaced as u64),
             Admission::Dropped => (0, 1),
         };
+        self.dropped.fetch_add(dropped, Ordering::Relaxed);
         metrics().events_published(CHANNEL, self.component, published);
         metrics().events_dropped(CHANNEL, self.component, dropped);
+    }
+
+    /// Tells subscribers that so many events could not be published; 0 where that is unknown.
+    pub fn missed(&self, count: u64) {
+        metrics().events_dropped(CHANNEL, self.component, count);
+        self.subscribers.tell_missed(count);
     }
 
     /// A subscriber of what is handed on from here on.
@@ -68,11 +86,19 @@ impl EventPublisher {
     }
 }
 
-async fn hand_on(mut events: Receiver<LifecycleEvent>, subscribers: InProcessEvents) {
+async fn hand_on(
+    mut events: Receiver<LifecycleEvent>,
+    subscribers: InProcessEvents,
+    dropped: Arc<AtomicU64>,
+) {
     let mut batch = Vec::new();
     while events.recv_many(&mut batch, BATCH).await > 0 {
         for event in batch.drain(..) {
             subscribers.publish(Arc::new(event));
+        }
+        let dropped = dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            subscribers.tell_missed(dropped);
         }
     }
 }

@@ -1,14 +1,19 @@
 //! Events, from their publisher to their subscribers.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
 use crate::{
     channel::{NotReceived, NotSent, Weighed},
-    config::{DropPolicy, MpscChannelsConfig, SharedEventPublisherConfig, SharedFfiConfig},
+    config::{
+        DropPolicy, MpscChannelsConfig, SharedEventPublisherConfig, SharedFfiConfig,
+        WorkerInProcessEventsConfig,
+    },
     ids::{StepId, TaskUuid},
-    state::TaskState,
+    state::{StepEvent, StepState, TaskEvent, TaskState},
     telemetry::render_prometheus,
 };
 
@@ -19,10 +24,35 @@ fn queue_of(size: usize, drop_policy: DropPolicy) -> SharedEventPublisherConfig 
     }
 }
 
-fn started(step_no: i32) -> Occurrence {
-    let task_uuid = TaskUuid(Uuid::nil());
-    let step = StepId { task_uuid, step_no };
-    Occurrence::StepStarted { step, attempt: 1 }
+fn event(moved: Moved) -> LifecycleEvent {
+    LifecycleEvent {
+        at: chrono::DateTime::UNIX_EPOCH,
+        task_uuid: TaskUuid(Uuid::from_u128(0x1234_0000)),
+        namespace: "shop".to_owned(),
+        template: "shop/order@1.0.0".to_owned(),
+        moved,
+        actor: None,
+        reason: None,
+        error: None,
+    }
+}
+
+fn step(attempt: i32, from: StepState, to: StepState) -> LifecycleEvent {
+    event(Moved::Step {
+        step_no: 2,
+        name: "charge".to_owned(),
+        attempt,
+        from,
+        to,
+    })
+}
+
+fn task(from: Option<TaskState>, to: TaskState) -> LifecycleEvent {
+    event(Moved::Task { from, to })
+}
+
+fn started(attempt: i32) -> LifecycleEvent {
+    step(attempt, StepState::Enqueued, StepState::InProgress)
 }
 
 fn publisher(component: &'static str, config: &SharedEventPublisherConfig) -> EventPublisher {
@@ -34,14 +64,14 @@ fn publisher(component: &'static str, config: &SharedEventPublisherConfig) -> Ev
 async fn what_is_published_reaches_every_subscriber_in_order() {
     let publisher = publisher("events_order", &queue_of(10, DropPolicy::DropNewest));
     let mut subscribers = [publisher.subscribe(), publisher.subscribe()];
-    for step_no in 1..=3 {
-        publisher.publish(started(step_no)).await;
+    for attempt in 1..=3 {
+        publisher.publish(started(attempt)).await;
     }
     drop(publisher);
     for subscriber in &mut subscribers {
-        for step_no in 1..=3 {
+        for attempt in 1..=3 {
             let event = subscriber.next().await.unwrap();
-            assert_eq!(event.occurrence, started(step_no));
+            assert_eq!(*event, started(attempt));
         }
         assert_eq!(subscriber.next().await, Err(NotReceived::Closed));
     }
@@ -54,16 +84,20 @@ async fn a_full_queue_drops_events_and_counts_them() {
         ("events_newest", DropPolicy::DropNewest, [1, 2], 2),
         ("events_oldest", DropPolicy::DropOldest, [4, 5], 5),
     ] {
-        let config = queue_of(2, policy);
-        let publisher = publisher(component, &config);
+        let room = WorkerInProcessEventsConfig {
+            broadcast_buffer_size: 10,
+        };
+        let subscribers = InProcessEvents::of_worker(component, &room);
+        let publisher = EventPublisher::start(component, &queue_of(2, policy), subscribers);
         let mut subscriber = publisher.subscribe();
-        for step_no in 1..=5 {
-            publisher.publish(started(step_no)).await;
+        for attempt in 1..=5 {
+            publisher.publish(started(attempt)).await;
         }
-        for step_no in kept {
+        for attempt in kept {
             let event = subscriber.next().await.unwrap();
-            assert_eq!(event.occurrence, started(step_no));
+            assert_eq!(*event, started(attempt));
         }
+        assert_eq!(subscriber.next().await, Err(NotReceived::Lagged(3)));
         let labels = format!(r#"channel="lifecycle_events",component="{component}""#);
         let scraped = render_prometheus();
         for line in [
@@ -84,7 +118,7 @@ async fn a_slow_subscriber_is_told_how_many_events_it_missed() {
     let capacity = channels.worker.in_process_events.broadcast_buffer_size;
     let events = InProcessEvents::of_worker("events_lag", &channels.worker.in_process_events);
     let mut slow = events.subscribe();
-    let event = std::sync::Arc::new(LifecycleEvent::now(started(1)));
+    let event = Arc::new(started(1));
     for _ in 0..capacity + 7 {
         events.publish(event.clone());
     }
@@ -95,50 +129,111 @@ async fn a_slow_subscriber_is_told_how_many_events_it_missed() {
     assert!(render_prometheus().contains(line));
 }
 
+#[tokio::test]
+async fn what_could_not_be_published_is_told_too() {
+    let publisher = publisher("events_missed", &queue_of(10, DropPolicy::DropNewest));
+    assert!(!publisher.has_subscribers());
+    let mut subscriber = publisher.subscribe();
+    assert!(publisher.has_subscribers());
+    publisher.missed(7);
+    assert_eq!(subscriber.next().await, Err(NotReceived::Lagged(7)));
+    let gauge =
+        |value: u64| format!(r#"tasker_event_subscribers{{component="events_missed"}} {value}"#);
+    assert!(render_prometheus().contains(&gauge(1)));
+    drop(subscriber);
+    assert!(render_prometheus().contains(&gauge(0)));
+    assert!(!publisher.has_subscribers());
+}
+
 #[test]
 fn an_event_is_written_with_what_it_is_about() {
-    let task = TaskUuid(Uuid::from_u128(0x1234_0000));
-    let step = StepId {
-        task_uuid: task,
-        step_no: 2,
-    };
-    let written = |occurrence| {
-        let mut json = serde_json::to_value(LifecycleEvent::now(occurrence)).unwrap();
-        assert!(json.as_object_mut().unwrap().remove("at").is_some());
-        json
-    };
+    let written = |event: &LifecycleEvent| serde_json::to_value(event).unwrap();
+    let submitted = task(None, TaskState::Pending);
+    let task_uuid = submitted.task_uuid;
     assert_eq!(
-        written(Occurrence::TaskFinished {
-            task,
-            state: TaskState::Complete
-        }),
-        json!({ "event": "task_finished", "task_uuid": task, "state": "complete" })
-    );
-    assert_eq!(
-        written(Occurrence::TaskSubmitted {
-            task,
-            namespace: "shop".to_owned()
-        }),
-        json!({ "event": "task_submitted", "task_uuid": task, "namespace": "shop" })
-    );
-    assert_eq!(
-        written(Occurrence::StepFailed {
-            step,
-            attempt: 3,
-            error: "timeout".to_owned(),
-            retryable: true
-        }),
+        written(&submitted),
         json!({
-            "event": "step_failed",
-            "task_uuid": task,
-            "step_uuid": step.step_uuid(),
-            "attempt": 3,
-            "error": "timeout",
-            "retryable": true,
+            "event": "task_submitted",
+            "at": "1970-01-01T00:00:00Z",
+            "task_uuid": task_uuid,
+            "namespace": "shop",
+            "template": "shop/order@1.0.0",
+            "to_state": "pending",
         })
     );
-    let completed = written(Occurrence::StepCompleted { step, attempt: 1 });
-    assert_eq!(completed["event"], "step_completed");
+    let mut failed = step(3, StepState::InProgress, StepState::WaitingForRetry);
+    failed.error = Some("timeout".to_owned());
+    failed.actor = Some("worker-1".to_owned());
+    let step_id = StepId {
+        task_uuid,
+        step_no: 2,
+    };
+    assert_eq!(
+        written(&failed),
+        json!({
+            "event": "step_failed",
+            "at": "1970-01-01T00:00:00Z",
+            "task_uuid": task_uuid,
+            "namespace": "shop",
+            "template": "shop/order@1.0.0",
+            "step": "charge",
+            "step_uuid": step_id.step_uuid(),
+            "attempt": 3,
+            "from_state": "in_progress",
+            "to_state": "waiting_for_retry",
+            "retryable": true,
+            "actor": "worker-1",
+            "error": "timeout",
+        })
+    );
+    let for_good = step(3, StepState::InProgress, StepState::Error);
+    assert_eq!(written(&for_good)["retryable"], false);
+}
+
+#[test]
+fn every_move_has_the_name_of_what_brought_it_about() {
+    for state in StepState::ALL {
+        for cause in StepEvent::ALL {
+            let Some(to) = state.after(*cause) else {
+                continue;
+            };
+            let expected = match cause {
+                StepEvent::Enqueue => "step_enqueued",
+                StepEvent::Release => "step_released",
+                StepEvent::Complete => "step_completed",
+                StepEvent::Retry | StepEvent::Fail => "step_failed",
+                StepEvent::Cancel => "step_cancelled",
+                StepEvent::Rerun => "step_reopened",
+                StepEvent::Skip => "step_skipped",
+                StepEvent::Resolve => "step_resolved",
+                // However it comes into a worker's hands.
+                _ => "step_started",
+            };
+            assert_eq!(step(1, *state, to).occurrence().as_str(), expected);
+        }
+    }
+    for state in TaskState::ALL {
+        for cause in TaskEvent::ALL {
+            let Some(to) = state.after(*cause) else {
+                continue;
+            };
+            let expected = match cause {
+                TaskEvent::Start => "task_started",
+                TaskEvent::Resume => "task_reopened",
+                _ => "task_finished",
+            };
+            assert_eq!(task(Some(*state), to).occurrence().as_str(), expected);
+        }
+    }
+}
+
+#[test]
+fn names_are_read_as_they_are_written() {
+    for occurrence in Occurrence::ALL {
+        assert_eq!(occurrence.as_str().parse(), Ok(*occurrence));
+    }
+    let error = "step_lost".parse::<Occurrence>().unwrap_err().to_string();
+    assert!(error.starts_with("unknown event \"step_lost\", expected one of task_submitted, "));
 }
 
 #[derive(Debug, PartialEq)]

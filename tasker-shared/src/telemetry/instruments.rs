@@ -46,6 +46,7 @@ pub(super) struct Instruments {
     pub(super) leases_lost: Counter<u64>,
     pub(super) events_published: Counter<u64>,
     pub(super) events_dropped: Counter<u64>,
+    pub(super) event_subscribers: UpDownCounter<i64>,
     pub(super) wakeups: Counter<u64>,
     pub(super) supervised_restarts: Counter<u64>,
     pub(super) database_calls: Counter<u64>,
@@ -132,6 +133,8 @@ impl Instruments {
                 "events_dropped_total",
                 "Life-cycle events that were dropped, or missed by a subscriber",
             ),
+            event_subscribers: make
+                .level("tasker_event_subscribers", "Subscribers of life-cycle events"),
             wakeups: make.labelled("tasker_wakeups_total", "Wake-ups of loops, by reason"),
             supervised_restarts: make.labelled(
                 "tasker_supervised_restarts_total",

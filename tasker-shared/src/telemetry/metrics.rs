@@ -158,6 +158,12 @@ impl Metrics {
         self.0.events_dropped.add(count, &labels);
     }
 
+    /// This many more subscribe to life-cycle events; fewer if negative.
+    pub fn event_subscribers_changed(&self, component: &'static str, by: i64) {
+        let labels = [KeyValue::new("component", component)];
+        self.0.event_subscribers.add(by, &labels);
+    }
+
     /// A background loop ended unexpectedly and was started again.
     pub fn supervised_restart(&self, name: &'static str) {
         self.0

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod calls;
+mod events;
 mod lists;
 #[path = "../support/mod.rs"]
 mod support;

@@ -53,6 +53,24 @@ async fn usage_is_what_the_slowest_subscriber_has_before_it() {
 }
 
 #[tokio::test]
+async fn a_subscriber_that_stands_still_is_no_reason_to_call_channels_degraded() {
+    let sender = broadcast(spec("stuck_broadcast", 2));
+    let _stuck = sender.subscribe();
+    for message in 0..5 {
+        sender.send(message);
+    }
+    assert!(status("stuck_broadcast").unwrap().is_saturated(1.0));
+    let (_sender, _receiver) = full_of("stuck_queue", [1, 2].into_iter());
+    let registry::ChannelHealthStatus::Degraded { warnings } = registry::check_channel_health(1.0)
+    else {
+        panic!("a queue is full");
+    };
+    let warned = |name: &str| warnings.iter().any(|warning| warning.contains(name));
+    assert!(warned("stuck_queue"));
+    assert!(!warned("stuck_broadcast"));
+}
+
+#[tokio::test]
 async fn nothing_is_kept_for_nobody() {
     let message = Arc::new(());
     let sender = broadcast(spec("nobody", 4));
