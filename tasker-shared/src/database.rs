@@ -229,7 +229,10 @@ impl DedicatedConnection {
         };
         let result = match timeout(deadline, work).await {
             Ok(Ok((connection, result))) => {
-                if !matches!(&result, Err(Error::Unavailable { .. } | Error::TimedOut { .. })) {
+                if !matches!(
+                    &result,
+                    Err(Error::Unavailable { .. } | Error::TimedOut { .. })
+                ) {
                     self.connection = Some(connection);
                 }
                 result

@@ -120,7 +120,10 @@ fn with_own(
         all.push(ComponentHealth {
             name: "submitter".to_owned(),
             healthy: submitter.is_running(),
-            detail: Some(format!("{} tasks wait to be submitted", submitter.waiting())),
+            detail: Some(format!(
+                "{} tasks wait to be submitted",
+                submitter.waiting()
+            )),
         });
         all
     })

@@ -111,7 +111,10 @@ pub(crate) async fn submit_task(
     Extension(share): Extension<BodyShare>,
     JsonBody(request): JsonBody<TaskRequest>,
 ) -> Result<Response, Problem> {
-    let submitted = state.submitter.submit(request.into_task("")?, share).await?;
+    let submitted = state
+        .submitter
+        .submit(request.into_task("")?, share)
+        .await?;
     let location = format!("/v1/tasks/{}", submitted.task_uuid);
     let headers = [(LOCATION, location)];
     Ok((status(submitted.created), headers, Json(submitted)).into_response())

@@ -42,9 +42,9 @@ pub use mpsc_channels::{
     OrchestrationEventSystemsConfig, OverflowMetricsConfig, OverflowPolicyConfig,
     SharedAnnouncerConfig, SharedChannelsConfig, SharedEventPublisherConfig, SharedFfiConfig,
     TaskReadinessChannelsConfig, TaskReadinessEventChannelConfig, WebChannelsConfig,
-    WebSubmissionsConfig, WorkerChannelsConfig,
-    WorkerCommandProcessorConfig, WorkerEventListenersConfig, WorkerEventSubscribersConfig,
-    WorkerEventSystemsConfig, WorkerInProcessEventsConfig,
+    WebSubmissionsConfig, WorkerChannelsConfig, WorkerCommandProcessorConfig,
+    WorkerEventListenersConfig, WorkerEventSubscribersConfig, WorkerEventSystemsConfig,
+    WorkerInProcessEventsConfig,
 };
 pub use orchestration::{ClaimsConfig, OrchestrationConfig, TaskReadinessConfig, TimersConfig};
 pub use source::Source;

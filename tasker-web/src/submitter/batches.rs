@@ -216,10 +216,14 @@ fn halves(mut submissions: Vec<Submission>, patience: Option<Duration>) -> [Part
 }
 
 fn unzip(submissions: Vec<Submission>) -> (Vec<NewTask>, Vec<oneshot::Sender<Answer>>) {
-    submissions.into_iter().map(|it| (it.task, it.reply)).unzip()
+    submissions
+        .into_iter()
+        .map(|it| (it.task, it.reply))
+        .unzip()
 }
 
 fn zip(tasks: Vec<NewTask>, replies: Vec<oneshot::Sender<Answer>>) -> Vec<Submission> {
     let both = tasks.into_iter().zip(replies);
-    both.map(|(task, reply)| Submission { task, reply }).collect()
+    both.map(|(task, reply)| Submission { task, reply })
+        .collect()
 }

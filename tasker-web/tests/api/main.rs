@@ -6,10 +6,12 @@
 
 mod bodies;
 mod document;
+mod gathering;
 mod health;
 mod listing;
 mod operators;
 mod outage;
+mod pressure;
 mod requests;
 mod submission;
 mod support;

@@ -1,6 +1,6 @@
 //! A server for one test, a client of it, and hands that do the work of orchestrator and worker.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName};
@@ -14,6 +14,7 @@ use tasker_shared::steps::{complete_steps, receive_steps};
 use tasker_testing::{PATIENCE, TestDatabase, wait_until};
 use tasker_web::{ComponentHealth, WebState};
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -38,7 +39,7 @@ pub(crate) struct Api {
     pub(crate) client: Client,
     base: String,
     shutdown: CancellationToken,
-    _server: AbortOnDropHandle<std::io::Result<()>>,
+    server: Mutex<Option<AbortOnDropHandle<std::io::Result<()>>>>,
     /// Dropped after the server.
     test_database: Option<TestDatabase>,
 }
@@ -87,7 +88,7 @@ impl Api {
             client: client(),
             base,
             shutdown,
-            _server: AbortOnDropHandle::new(server),
+            server: Mutex::new(Some(AbortOnDropHandle::new(server))),
             test_database: None,
         }
     }
@@ -102,6 +103,14 @@ impl Api {
     /// Tells the server to stop.
     pub(crate) fn stop(&self) {
         self.shutdown.cancel();
+    }
+
+    /// Tells the server to stop and returns when it has.
+    pub(crate) async fn stopped(&self) {
+        self.stop();
+        let server = self.server.lock().unwrap().take();
+        let server = server.expect("the server stops once");
+        timeout(PATIENCE, server).await.unwrap().unwrap().unwrap();
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
