@@ -14,8 +14,11 @@ use nix::unistd::Pid;
 use private_postgres::{DeathSignal, spawn_bound};
 use tempfile::TempDir;
 
+use crate::continuation::CONTINUATION_LIMIT;
 use crate::wait::wait_for;
 
+/// Variables of Tasker's own that a test run sets for all that it starts.
+const SET_FOR_ALL: [&str; 2] = ["TASKER_PG_BIN", CONTINUATION_LIMIT];
 /// Variables of the caller's shell that would change what the binary does.
 const FOREIGN_VARIABLES: [&str; 5] = [
     "DATABASE_URL",
@@ -100,7 +103,7 @@ impl TaskerBinary {
 
 fn is_foreign(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    let configures = name.starts_with("TASKER_") && name != "TASKER_PG_BIN";
+    let configures = name.starts_with("TASKER_") && !SET_FOR_ALL.contains(&&*name);
     configures || name.starts_with("PG") || FOREIGN_VARIABLES.contains(&&*name)
 }
 

@@ -20,6 +20,7 @@
 //! Failures of the set-up panic with a text that says what is missing; a test could do nothing else.
 
 mod binary;
+mod continuation;
 mod database;
 mod pgbouncer;
 mod proxy;
@@ -28,6 +29,7 @@ mod shared_server;
 mod wait;
 
 pub use binary::{TaskerBinary, TaskerProcess};
+pub use continuation::{CONTINUATION_LIMIT, continuation_limit};
 pub use database::TestDatabase;
 pub use pgbouncer::PgBouncer;
 pub use private_postgres::Durability;

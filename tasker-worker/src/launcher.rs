@@ -8,6 +8,7 @@ use tasker_shared::channel::Sender;
 use tasker_shared::steps::{ReceivedStep, ReleasedStep, StepOutcome, StepReport};
 use tasker_shared::telemetry::metrics;
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info, info_span, warn};
@@ -25,6 +26,11 @@ const LEASE_EXPIRED: &str = "lease_expired";
 
 /// A step follows another on the same message while no more than one part of its lease is over.
 const LEASE_PARTS: u32 = 3;
+
+/// How long a step waits for a place. Where steps that follow others and steps that were received
+/// want the same one, somebody comes too late; its timeout runs since it was handed out, and the
+/// database allows a second more.
+const PLACE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How many unknown handlers are warned of by name; the metric counts all.
 const UNKNOWN_HANDLERS_NAMED: usize = 1000;
@@ -51,7 +57,7 @@ pub(crate) struct Running {
     pub(crate) held: Arc<HeldSteps>,
     pub(crate) reports: Sender<Report>,
     pub(crate) completions: Sender<Occupancy>,
-    /// A permit for each handler that may run: steps that follow others may have to wait for one.
+    /// A permit for each handler that may run; see [`PLACE_PATIENCE`].
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
@@ -220,21 +226,27 @@ impl Chain {
         None
     }
 
+    /// Whether another step may follow at this moment.
+    pub(crate) fn may_go_on(&self) -> bool {
+        let running = &self.running;
+        self.followed < running.continuation_limit
+            && self.since.elapsed() < running.lease / LEASE_PARTS
+            && !running.shutdown.is_cancelled()
+    }
+
     /// The step at the end of the chain ended: hands its outcome over, and the chain with it where
     /// another step may follow.
     async fn report(self, report: StepReport) {
         let running = self.running.clone();
-        let may_continue = matches!(report.outcome, StepOutcome::Complete(_))
-            && self.followed < running.continuation_limit
-            && self.since.elapsed() < running.lease / LEASE_PARTS
-            && !running.shutdown.is_cancelled();
+        let may_continue = matches!(report.outcome, StepOutcome::Complete(_)) && self.may_go_on();
         let report = Report::Outcome(report, may_continue.then_some(self));
         // The reporter outlives whoever reports, unless the worker is aborted.
         let _ = running.reports.send(report).await;
     }
 }
 
-/// Runs one step as soon as there is a permit for its handler, and hands its outcome over.
+/// Runs one step as soon as there is a place for it, and hands its outcome over. Where there is none
+/// in time, or the worker stops meanwhile, the step goes back, and the attempt does not count.
 async fn run(handler: AnyHandler, received: ReceivedStep, hold: Hold, chain: Chain) {
     let span = info_span!(
         "step",
@@ -254,12 +266,14 @@ async fn run_permitted(handler: AnyHandler, received: ReceivedStep, hold: Hold, 
     let attempt = Attempt::from(&received);
     let permit = tokio::select! {
         biased;
-        permit = running.permits.acquire() => permit,
-        () = running.shutdown.cancelled() => {
-            running.held.release([attempt]);
-            let _ = running.reports.send(release(received, false)).await;
-            return;
-        }
+        permit = running.permits.acquire(), if !running.shutdown.is_cancelled() => permit.ok(),
+        () = running.shutdown.cancelled() => None,
+        () = sleep(PLACE_PATIENCE) => None,
+    };
+    let Some(permit) = permit else {
+        running.held.release([attempt]);
+        let _ = running.reports.send(release(received, false)).await;
+        return;
     };
     let started = Instant::now();
     let namespace = received.namespace.clone();

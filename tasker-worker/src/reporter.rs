@@ -151,7 +151,12 @@ impl Reporter {
             } = &self.settings;
             let reports = &part.reports;
             let continuation = Continuation {
-                may_continue: part.chains.iter().map(Option::is_some).collect(),
+                // Asked anew: the outcome may have waited for the database longer than its lease.
+                may_continue: part
+                    .chains
+                    .iter()
+                    .map(|chain| chain.as_ref().is_some_and(Chain::may_go_on))
+                    .collect(),
                 handlers: continues_with,
                 lease: *lease,
             };
@@ -303,6 +308,12 @@ impl Reporter {
             self.outcomes.extend([rest, part]);
             return;
         }
+        if part.chains.iter().any(Option::is_some) {
+            // What was to follow may be at fault: the outcome is tried without it.
+            part.chains.fill_with(|| None);
+            self.outcomes.push(part);
+            return;
+        }
         if part.is_substitute {
             error!(%error, "could not report an outcome; its lease will run out");
             self.held.release(part.reports.iter().map(Attempt::from));
@@ -314,7 +325,6 @@ impl Reporter {
             let message = format!("the outcome could not be stored: {error}");
             report.outcome = StepOutcome::Fail(step_error("report_refused", message, None));
         }
-        part.chains.fill_with(|| None);
         part.is_substitute = true;
         self.outcomes.push(part);
     }

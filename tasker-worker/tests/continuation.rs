@@ -18,6 +18,9 @@ use tasker_worker::{HandlerError, Handlers, Step};
 use tokio::sync::Semaphore;
 use world::World;
 
+/// More than any chain here is long.
+const ON: u32 = 16;
+
 /// Four steps, each after the one before it.
 async fn chain(world: &World, handler: &str) {
     let steps = ["[]", "[s1]", "[s2]", "[s3]"].iter().zip(1..);
@@ -27,37 +30,28 @@ async fn chain(world: &World, handler: &str) {
     world.template("chain", &steps.collect::<String>()).await;
 }
 
-async fn wait_for_complete_steps(world: &World, steps: i64) {
-    let what = format!("{steps} steps are complete");
-    wait_until(&what, PATIENCE, async || {
-        let complete = "select count(*) from tasker.steps where state = 'complete'";
-        world.count(complete).await == steps
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn a_chain_that_was_claimed_once_runs_to_its_end() {
     async fn count(step: Step) -> Result<i64, HandlerError> {
         let before = step.dependencies().values().filter_map(Value::as_i64).max();
         Ok(before.unwrap_or(0) + 1)
     }
-    let world = World::create().await;
+    let world = World::create().await.with_continuation(ON);
     chain(&world, "count").await;
     let task = world.submit("chain", json!({})).await;
     let worker = world.start(Handlers::new().register("count", count));
 
     world.claim().await;
 
-    wait_for_complete_steps(&world, 4).await;
+    world.wait_for_complete(4).await;
     let detail = world.task(task).await;
     assert_eq!(detail.summary.state, TaskState::Complete);
     assert_eq!(detail.steps[3].result, Some(json!(4)));
     let enqueued = "select count(*) from tasker.step_transitions where to_state = 'enqueued'";
+    let started = "select count(*) from tasker.step_transitions where to_state = 'in_progress'";
     assert_eq!(
-        world.count(enqueued).await,
-        4,
-        "each is logged as if it had gone through the queue"
+        (world.count(enqueued).await, world.count(started).await),
+        (1, 4)
     );
     worker.drain().await;
     world.assert_sound().await;
@@ -65,17 +59,15 @@ async fn a_chain_that_was_claimed_once_runs_to_its_end() {
 
 #[tokio::test]
 async fn a_chain_goes_through_the_queue_after_so_many_steps() {
-    let mut world = World::create().await;
-    world.config.worker.continuation_limit = 2;
+    let world = World::create().await.with_continuation(2);
     chain(&world, "builtin.noop").await;
     let task = world.submit("chain", json!({})).await;
     let worker = world.start(Handlers::new());
 
     world.claim().await;
 
-    wait_for_complete_steps(&world, 3).await;
-    let ready = "select count(*) from tasker.ready_steps";
-    assert_eq!(world.count(ready).await, 1);
+    world.wait_for_complete(3).await;
+    assert_eq!(world.ready_steps().await, 1);
     world.run_to(task, TaskState::Complete).await;
     worker.drain().await;
     world.assert_sound().await;
@@ -83,17 +75,15 @@ async fn a_chain_goes_through_the_queue_after_so_many_steps() {
 
 #[tokio::test]
 async fn without_continuation_every_step_goes_through_the_queue() {
-    let mut world = World::create().await;
-    world.config.worker.continuation_limit = 0;
+    let world = World::create().await.with_continuation(0);
     chain(&world, "builtin.noop").await;
     let task = world.submit("chain", json!({})).await;
     let worker = world.start(Handlers::new());
 
     world.claim().await;
 
-    wait_for_complete_steps(&world, 1).await;
-    let ready = "select count(*) from tasker.ready_steps";
-    assert_eq!(world.count(ready).await, 1);
+    world.wait_for_complete(1).await;
+    assert_eq!(world.ready_steps().await, 1);
     world.run_to(task, TaskState::Complete).await;
     worker.drain().await;
     world.assert_sound().await;
@@ -102,7 +92,7 @@ async fn without_continuation_every_step_goes_through_the_queue() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn steps_that_follow_one_another_take_no_more_places_than_there_are() {
     const TASKS: i64 = 60;
-    let mut world = World::create().await;
+    let mut world = World::create().await.with_continuation(ON);
     world.config.worker.concurrency = 3;
     chain(&world, "watched").await;
     for _ in 0..TASKS {
@@ -138,7 +128,7 @@ async fn steps_that_follow_one_another_take_no_more_places_than_there_are() {
 
 #[tokio::test]
 async fn a_worker_that_drains_ends_what_runs_and_starts_nothing_that_follows() {
-    let world = World::create().await;
+    let world = World::create().await.with_continuation(ON);
     chain(&world, "gate").await;
     let task = world.submit("chain", json!({})).await;
     let gate = Arc::new(Semaphore::new(0));

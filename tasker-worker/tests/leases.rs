@@ -10,53 +10,12 @@ mod world;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Value, json};
+use serde_json::json;
 use tasker_shared::operator::cancel_task;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_testing::{PATIENCE, wait_until};
 use tasker_worker::{HandlerError, Handlers, Step};
-use tokio::sync::Semaphore;
-use world::World;
-
-/// A handler that says when it starts, and ends when it is let go.
-#[derive(Clone)]
-struct Gate {
-    started: Arc<Semaphore>,
-    go: Arc<Semaphore>,
-}
-
-impl Gate {
-    fn new() -> Self {
-        Self {
-            started: Arc::new(Semaphore::new(0)),
-            go: Arc::new(Semaphore::new(0)),
-        }
-    }
-
-    fn handlers(&self) -> Handlers {
-        let gate = self.clone();
-        Handlers::new().register("gate", move |step: Step| gate.clone().pass(step))
-    }
-
-    async fn pass(self, step: Step) -> Result<Value, HandlerError> {
-        self.started.add_permits(1);
-        tokio::select! {
-            permit = self.go.acquire() => permit?.forget(),
-            () = step.cancellation().cancelled() => return Ok(json!("told")),
-        }
-        Ok(json!(step.attempt()))
-    }
-
-    async fn wait_for_start(&self) {
-        let started = tokio::time::timeout(PATIENCE, self.started.acquire()).await;
-        started.expect("a handler starts").unwrap().forget();
-    }
-
-    fn open(&self) {
-        self.go.add_permits(1);
-    }
-}
+use world::{Gate, World};
 
 const GATE: &str = "  - { name: only, handler: gate }";
 
@@ -83,21 +42,6 @@ async fn a_running_handler_is_told_that_its_task_was_cancelled_and_its_result_is
     world.assert_sound().await;
 }
 
-/// Waits until the lease of a message lasts longer than the one it was received under.
-async fn wait_for_extension(world: &World) {
-    let lease_end = async || -> DateTime<Utc> {
-        sqlx::query_scalar("select vt from pgmq.q_worker_shop_queue")
-            .fetch_one(&world.pool)
-            .await
-            .unwrap()
-    };
-    let first = lease_end().await;
-    wait_until("the lease goes on after its end", PATIENCE, async || {
-        lease_end().await > first + TimeDelta::seconds(1)
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn a_handler_that_outlives_its_lease_keeps_it_by_heartbeats() {
     let world = World::create().await.with_lease(1.0);
@@ -108,7 +52,7 @@ async fn a_handler_that_outlives_its_lease_keeps_it_by_heartbeats() {
     world.orchestrate().await;
     gate.wait_for_start().await;
 
-    wait_for_extension(&world).await;
+    world.wait_for_extension().await;
 
     gate.open();
     let detail = world.run_to(task, TaskState::Complete).await;
@@ -142,7 +86,7 @@ async fn a_handler_that_blocks_the_runtime_keeps_its_lease() {
     };
     world.run_attempt(task, 1).await;
 
-    wait_for_extension(&world).await;
+    world.wait_for_extension().await;
 
     go.send(()).unwrap();
     let detail = world.run_to(task, TaskState::Complete).await;

@@ -1,7 +1,10 @@
 //! A database, templates, and what an orchestrator would do, at the hands of the test.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
+mod gate;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use sqlx::PgPool;
 use tasker_shared::config::{DeploymentMode, TaskerConfig};
@@ -12,8 +15,10 @@ use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::tasks::{NewTask, StepDetail, TaskDetail, get_task, submit_tasks};
 use tasker_shared::template::Template;
 use tasker_shared::{doctor, templates};
-use tasker_testing::{PATIENCE, TestDatabase, wait_for, wait_until};
+use tasker_testing::{PATIENCE, TestDatabase, continuation_limit, wait_for, wait_until};
 use tasker_worker::{Handlers, RunningWorker, Worker};
+
+pub(crate) use gate::Gate;
 
 pub(crate) const NAMESPACE: &str = "shop";
 
@@ -37,6 +42,9 @@ impl World {
         config.database.url = url.into();
         config.worker.poll_interval_ms = 50;
         config.worker.refusal_delay_ms = 1;
+        if let Some(limit) = continuation_limit() {
+            config.worker.continuation_limit = limit;
+        }
         Self {
             pool: db.pool(),
             database: Database::connect(&config.database).await.unwrap(),
@@ -48,6 +56,12 @@ impl World {
     /// The world with the lease a worker asks for; PGMQ rounds it up to whole seconds.
     pub(crate) fn with_lease(mut self, seconds: f64) -> Self {
         self.config.worker.lease_seconds = seconds;
+        self
+    }
+
+    /// The world with so many steps that may follow one another in a worker, in every test run.
+    pub(crate) fn with_continuation(mut self, limit: u32) -> Self {
+        self.config.worker.continuation_limit = limit;
         self
     }
 
@@ -184,6 +198,36 @@ impl World {
             .fetch_one(&self.pool)
             .await
             .unwrap()
+    }
+
+    /// Waits until so many steps are complete, and orchestrates nothing meanwhile.
+    pub(crate) async fn wait_for_complete(&self, steps: i64) {
+        let what = format!("{steps} steps are complete");
+        wait_until(&what, PATIENCE, async || {
+            let complete = "select count(*) from tasker.steps where state = 'complete'";
+            self.count(complete).await == steps
+        })
+        .await;
+    }
+
+    /// How many steps wait for an orchestrator.
+    pub(crate) async fn ready_steps(&self) -> i64 {
+        self.count("select count(*) from tasker.ready_steps").await
+    }
+
+    /// Waits until a message is under a longer lease than the one it was received under.
+    pub(crate) async fn wait_for_extension(&self) {
+        let lease_end = async || -> DateTime<Utc> {
+            sqlx::query_scalar("select vt from pgmq.q_worker_shop_queue")
+                .fetch_one(&self.pool)
+                .await
+                .unwrap()
+        };
+        let first = lease_end().await;
+        wait_until("the lease goes on after its end", PATIENCE, async || {
+            lease_end().await > first + TimeDelta::seconds(1)
+        })
+        .await;
     }
 
     /// Lets the leases of all messages run out, as if their holders had died.
