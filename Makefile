@@ -5,10 +5,10 @@ CARGO ?= cargo
 TASKER = $(CARGO) run --quiet --locked --package tasker-cli --bin tasker --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test test-pg18 bench bench-channels bench-notify fmt lint docs schema ci clean
+.PHONY: help setup build demo dev test test-without-continuation test-pg18 bench bench-channels bench-notify fmt lint docs schema ci clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install the system packages that are missing
 	@scripts/setup.sh
@@ -22,8 +22,17 @@ demo: build ## Run an order workflow on a private PostgreSQL and draw it
 dev: build ## Keep the whole stack running on a private PostgreSQL
 	@$(TASKER) dev
 
+# The test files of the crates whose tests run workflows, but for two that have no use for it.
+WORKFLOW_TESTS = system $(filter-out bench without_database, \
+  $(basename $(notdir $(wildcard tasker-worker/tests/*.rs tasker-cli/tests/*.rs))))
+
 test: setup ## Run all tests on the PostgreSQL of this machine
 	$(CARGO) test --workspace --locked
+	@$(MAKE) --no-print-directory test-without-continuation
+
+test-without-continuation: setup ## Run workflow tests with every step going through the queue
+	TASKER__WORKER__CONTINUATION_LIMIT=0 \
+	  $(CARGO) test --workspace --locked $(addprefix --test ,$(sort $(WORKFLOW_TESTS)))
 
 test-pg18: setup ## Run the database tests on PostgreSQL 18 as well
 	@scripts/pg18.sh

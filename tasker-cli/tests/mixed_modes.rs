@@ -13,7 +13,7 @@ mod world;
 
 use std::time::Duration;
 
-use tasker_testing::{FaultProxy, PATIENCE, wait_until};
+use tasker_testing::{CONTINUATION_LIMIT, FaultProxy, PATIENCE, wait_until};
 use templates::{LINEAR, MIXED};
 use tokio::time::timeout;
 use world::{Role, World};
@@ -23,7 +23,7 @@ const TASKS: usize = 2000;
 const TASKS_OF_A_PHASE: usize = 500;
 
 /// A worker that hands nothing on by itself, so that every step goes through an orchestrator.
-const NO_CONTINUATION: (&str, &str) = ("TASKER__WORKER__CONTINUATION_LIMIT", "0");
+const NO_CONTINUATION: (&str, &str) = (CONTINUATION_LIMIT, "0");
 
 /// Ends the sessions that listen for orchestrators; says how many.
 async fn terminate_listeners(world: &World) -> usize {

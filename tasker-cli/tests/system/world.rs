@@ -245,24 +245,27 @@ impl World {
         self.assert_order().await;
     }
 
-    /// Says that no step was enqueued before all those it depends on had ended.
+    /// Says that no step was enqueued, or handed on past the queue, before all those it depends on
+    /// had ended.
     pub(crate) async fn assert_order(&self) {
         let (edges, early): (i64, i64) = sqlx::query_as(
             "with moved as (
                select task_uuid, step_no,
-                 min(transition_no) filter (where to_state = 'enqueued') as enqueued,
+                 min(transition_no) filter (
+                   where to_state in ('enqueued', 'in_progress')
+                 ) as begun,
                  min(transition_no) filter (
                    where to_state in ('complete', 'skipped', 'resolved_manually')
                  ) as satisfied
                from tasker.step_transitions group by task_uuid, step_no
              )
-             select count(*), count(*) filter (where p.satisfied is null or p.satisfied > c.enqueued)
+             select count(*), count(*) filter (where p.satisfied is null or p.satisfied > c.begun)
              from tasker.steps s
              join tasker.template_steps ts using (template_id, step_no)
              cross join unnest(ts.depends_on) as e(parent_no)
              join moved c on c.task_uuid = s.task_uuid and c.step_no = s.step_no
              left join moved p on p.task_uuid = s.task_uuid and p.step_no = e.parent_no
-             where c.enqueued is not null",
+             where c.begun is not null",
         )
         .fetch_one(&self.pool)
         .await
