@@ -14,6 +14,7 @@ use tasker_shared::database::Database;
 use tasker_shared::ids::{StepId, TaskUuid};
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::steps::StepReport;
+use tasker_shared::tasks;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -86,6 +87,74 @@ async fn a_submitted_task_is_announced_with_every_field_globally_and_in_its_name
     });
     assert_eq!(only(&heard, READY), expected);
     assert_eq!(only(&heard, READY_OF_TEST), expected);
+}
+
+#[tokio::test]
+async fn tasks_submitted_in_silence_are_announced_in_the_words_of_the_trigger() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    world
+        .template("two", &[("a", &[]), ("b", &[]), ("c", &["a"])])
+        .await;
+    let mut urgent = support::new_task("two");
+    urgent.priority = 7;
+    for tasks in [
+        vec![urgent.clone()],
+        vec![
+            urgent,
+            support::new_task("single"),
+            support::new_task("two"),
+        ],
+    ] {
+        let mut listener = listen(&world).await;
+        let connection = &mut world.connection;
+        let aloud = tasks::submit_tasks(connection, &tasks).await.unwrap();
+        let mut expected = heard(&mut world, &mut listener).await;
+
+        let connection = &mut world.connection;
+        let silent = tasks::submit_tasks_silently(connection, &tasks, None).await;
+        let silent = silent.unwrap();
+        assert_eq!(heard(&mut world, &mut listener).await, BTreeMap::new());
+        let announcements = Announcements::of_submitted(&silent);
+        announcer::notify(&mut world.connection, &announcements)
+            .await
+            .unwrap();
+
+        if let ([aloud], [silent]) = (aloud.as_slice(), silent.as_slice()) {
+            for payload in expected.values_mut().flatten() {
+                assert_eq!(payload["task_uuid"], json!(aloud.task_uuid));
+                payload["task_uuid"] = json!(silent.task_uuid);
+            }
+        }
+        assert_eq!(heard(&mut world, &mut listener).await, expected);
+        assert_eq!(expected.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_is_submitted_again_is_announced_again_until_somebody_claims_it() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    let mut task = support::new_task("single");
+    task.idempotency_key = Some("k".to_owned());
+    let mut listener = listen(&world).await;
+    for (is_claimed, times) in [(false, 1), (false, 1), (true, 0)] {
+        if is_claimed {
+            world.claim().await;
+        }
+        let same = [task.clone(), task.clone()];
+        let submitted = tasks::submit_tasks_silently(&mut world.connection, &same, None).await;
+        let announcements = Announcements::of_submitted(&submitted.unwrap());
+        announcer::notify(&mut world.connection, &announcements)
+            .await
+            .unwrap();
+
+        let heard = heard(&mut world, &mut listener).await;
+        assert_eq!(heard.get(READY).map_or(0, Vec::len), times);
+        if times > 0 {
+            assert_eq!(only(&heard, READY)["task_count"], 1);
+        }
+    }
 }
 
 #[tokio::test]

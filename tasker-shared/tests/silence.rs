@@ -12,6 +12,7 @@ use sqlx::postgres::PgListener;
 use support::{DIAMOND, SINGLE, WORKER, World, complete, fail, retry};
 use tasker_shared::readiness;
 use tasker_shared::steps::{self, ReleasedStep};
+use tasker_shared::tasks;
 use tasker_testing::PATIENCE;
 use tokio::time::timeout;
 
@@ -132,6 +133,33 @@ async fn timers_that_fire_are_silent() {
 
     assert_eq!(timers.fired, 1);
     assert_eq!(heard(&mut world, &mut listener).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn submissions_that_their_caller_announces_are_silent_and_those_beside_them_are_not() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    let mut listener = listen(&world).await;
+    let task = [support::new_task("single")];
+
+    world.run("begin").await;
+    tasks::submit_tasks_silently(&mut world.connection, &task, Some(Duration::from_secs(1)))
+        .await
+        .unwrap();
+    let lock_timeout: String = world.value("select current_setting('lock_timeout')").await;
+    assert_eq!(lock_timeout, "0");
+    world.run("commit").await;
+    assert_eq!(heard(&mut world, &mut listener).await, Vec::<String>::new());
+
+    world.run("begin").await;
+    tasks::submit_tasks_silently(&mut world.connection, &task, None)
+        .await
+        .unwrap();
+    world.submit("single").await;
+    world.run("commit").await;
+    let mut heard = heard(&mut world, &mut listener).await;
+    heard.sort();
+    assert_eq!(heard, [TASK_READY, "tasker_task_ready.test"]);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tasker_shared::announcer::{self, Announcements};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::readiness;
@@ -26,8 +27,14 @@ impl Meter {
         for (number, task) in new.iter_mut().enumerate() {
             task.idempotency_key = Some(format!("{}", (round + 1) * BATCH + number - BATCH / 2));
         }
-        self.call("submit_tasks", Once, 12 * batch, async |connection| {
-            tasks::submit_tasks(connection, &new).await.unwrap()
+        let submitted = self
+            .call("submit_tasks", Once, 12 * batch, async |connection| {
+                tasks::submit_tasks(connection, &new).await.unwrap()
+            })
+            .await;
+        let announcements = Announcements::of_submitted(&submitted);
+        self.call("announce", Once, 5 * batch, async |connection| {
+            announcer::notify(connection, &announcements).await.unwrap();
         })
         .await;
         self.call("find_ready_tasks", Once, 3 * batch, async |connection| {

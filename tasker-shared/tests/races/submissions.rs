@@ -1,6 +1,9 @@
 //! The same key, and the same version of a template, from two at once.
 
+use std::time::Duration;
+
 use serde_json::json;
+use tasker_shared::error::Error;
 use tasker_shared::tasks;
 
 use crate::support::{SINGLE, World, new_task};
@@ -34,6 +37,29 @@ async fn a_key_that_two_use_at_once_gives_both_the_task_of_the_one_that_commits(
         assert_eq!(world.claim().await.len(), 1);
         world.assert_healthy().await;
     }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_key_without_patience_is_told_that_it_is_taken_and_may_come_again() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    let mut task = new_task("single");
+    task.idempotency_key = Some("k".to_owned());
+    let task = [task];
+    let mut first = world.begin().await;
+    tasks::submit_tasks(&mut first, &task).await.unwrap();
+
+    let patience = Some(Duration::from_millis(1));
+    let two = tasks::submit_tasks_silently(&mut world.connection, &task, patience).await;
+    let error = two.unwrap_err();
+    assert!(
+        matches!(error, Error::Locked { .. }) && error.is_transient(),
+        "{error}"
+    );
+
+    first.commit().await.unwrap();
+    let two = tasks::submit_tasks_silently(&mut world.connection, &task, patience).await;
+    assert!(!two.unwrap()[0].created);
 }
 
 #[tokio::test]
