@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tasker_shared::channel::Sender;
+use tasker_shared::state::StepState;
 use tasker_shared::steps::{ReceivedStep, ReleasedStep, StepOutcome, StepReport};
 use tasker_shared::telemetry::metrics;
 use tokio::sync::Semaphore;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info, info_span, warn};
 
+use crate::events::{Described, WorkerEvents};
 use crate::handler::AnyHandler;
 use crate::handlers::Handlers;
 use crate::held_steps::{Attempt, HeldSteps, Hold};
@@ -55,6 +57,7 @@ pub(crate) struct Launcher {
 pub(crate) struct Running {
     pub(crate) handlers: Arc<Handlers>,
     pub(crate) held: Arc<HeldSteps>,
+    pub(crate) events: WorkerEvents,
     pub(crate) reports: Sender<Report>,
     pub(crate) completions: Sender<Occupancy>,
     /// A permit for each handler that may run; see [`PLACE_PATIENCE`].
@@ -143,7 +146,7 @@ impl Launcher {
     /// Gives steps back that were received and will not be started.
     pub(crate) fn give_back(&self, received: Vec<ReceivedStep>) {
         let reports = received.into_iter().map(|step| match step.expired {
-            Some(_) => expired(step),
+            Some(_) => expired(step, &self.running.events),
             None => release(step, false),
         });
         self.tell(reports.collect());
@@ -157,9 +160,9 @@ impl Launcher {
             return Fate::GoOn;
         }
         if step.expired.is_some() {
-            return Fate::Tell(expired(step));
+            return Fate::Tell(expired(step, &self.running.events));
         }
-        if let Some(report) = unreadable(&step) {
+        if let Some(report) = unreadable(&step, &self.running.events) {
             return Fate::Tell(report);
         }
         if let Some(handler) = self.running.handlers.get(&step.handler) {
@@ -209,7 +212,7 @@ impl Chain {
     /// Runs the step that follows; where it cannot be started, there is something to report.
     pub(crate) fn follow(mut self, step: ReceivedStep) -> Option<Report> {
         let running = &self.running;
-        let unreadable = unreadable(&step);
+        let unreadable = unreadable(&step, &running.events);
         if unreadable.is_some() {
             return unreadable;
         }
@@ -236,10 +239,10 @@ impl Chain {
 
     /// The step at the end of the chain ended: hands its outcome over, and the chain with it where
     /// another step may follow.
-    async fn report(self, report: StepReport) {
+    async fn report(self, report: StepReport, described: Option<Box<Described>>) {
         let running = self.running.clone();
         let may_continue = matches!(report.outcome, StepOutcome::Complete(_)) && self.may_go_on();
-        let report = Report::Outcome(report, may_continue.then_some(self));
+        let report = Report::Outcome(report, may_continue.then_some(self), described);
         // The reporter outlives whoever reports, unless the worker is aborted.
         let _ = running.reports.send(report).await;
     }
@@ -275,6 +278,16 @@ async fn run_permitted(handler: AnyHandler, received: ReceivedStep, hold: Hold, 
         let _ = running.reports.send(release(received, false)).await;
         return;
     };
+    let described = running.events.describe(&received, &hold.cancellation);
+    if let Some(described) = &described {
+        let follows = chain.followed > 0;
+        let from = if follows {
+            StepState::Pending
+        } else {
+            StepState::Enqueued
+        };
+        running.events.started(described, from).await;
+    }
     let started = Instant::now();
     let namespace = received.namespace.clone();
     let name = received.handler.clone();
@@ -296,7 +309,7 @@ async fn run_permitted(handler: AnyHandler, received: ReceivedStep, hold: Hold, 
         namespace,
         outcome,
     };
-    chain.report(report).await;
+    chain.report(report, described).await;
 }
 
 fn log(handler: &str, outcome: &StepOutcome) {
@@ -322,15 +335,15 @@ fn log(handler: &str, outcome: &StepOutcome) {
 }
 
 /// The failure of a step whose JSON cannot be read, where it is one.
-fn unreadable(step: &ReceivedStep) -> Option<Report> {
+fn unreadable(step: &ReceivedStep, events: &WorkerEvents) -> Option<Report> {
     let problem = step.unreadable.as_ref()?;
     let message = format!("it cannot be read: {problem}");
     let error = step_error("invalid_input", message, None);
-    Some(outcome(step.clone(), StepOutcome::Fail(error)))
+    Some(outcome(step.clone(), StepOutcome::Fail(error), events))
 }
 
 /// The outcome of an attempt whose lease ran out in other hands.
-fn expired(step: ReceivedStep) -> Report {
+fn expired(step: ReceivedStep, events: &WorkerEvents) -> Report {
     let kind = step.expired.clone();
     let kind = kind.unwrap_or_else(|| LEASE_EXPIRED.to_owned());
     let message = if kind == LEASE_EXPIRED {
@@ -343,10 +356,11 @@ fn expired(step: ReceivedStep) -> Report {
         error: step_error(&kind, message, None),
         after: None,
     };
-    outcome(step, retry)
+    outcome(step, retry, events)
 }
 
-fn outcome(step: ReceivedStep, outcome: StepOutcome) -> Report {
+fn outcome(step: ReceivedStep, outcome: StepOutcome, events: &WorkerEvents) -> Report {
+    let described = events.describe(&step, &CancellationToken::new());
     let report = StepReport {
         id: step.id,
         attempt: step.attempt,
@@ -354,7 +368,7 @@ fn outcome(step: ReceivedStep, outcome: StepOutcome) -> Report {
         namespace: step.namespace,
         outcome,
     };
-    Report::Outcome(report, None)
+    Report::Outcome(report, None, described)
 }
 
 fn release(step: ReceivedStep, refused: bool) -> Report {

@@ -50,6 +50,7 @@ mod builtin;
 mod command_processor;
 mod event_listener;
 mod event_system;
+mod events;
 mod handler;
 mod handlers;
 mod heartbeat;

@@ -24,14 +24,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
 use crate::backoff::Backoff;
+use crate::events::{Described, WorkerEvents};
 use crate::held_steps::{Attempt, HeldSteps};
 use crate::launcher::{Chain, Occupancy};
 use crate::outcome::step_error;
 
 /// What the database is told about a received step.
+#[expect(clippy::large_enum_variant, reason = "nearly all are outcomes")]
 pub(crate) enum Report {
-    /// How its attempt ended, and the chain in which a dependent may follow.
-    Outcome(StepReport, Option<Chain>),
+    /// How its attempt ended, the chain in which a dependent may follow, and what subscribers are
+    /// told of it.
+    Outcome(StepReport, Option<Chain>, Option<Box<Described>>),
     /// That it goes back unstarted.
     Release(ReleasedStep),
 }
@@ -39,7 +42,7 @@ pub(crate) enum Report {
 impl Weighed for Report {
     fn weight(&self) -> usize {
         match self {
-            Self::Outcome(report, _) => report.weight(),
+            Self::Outcome(report, _, _) => report.weight(),
             Self::Release(_) => size_of::<Self>(),
         }
     }
@@ -65,6 +68,7 @@ pub(crate) struct Reporter {
     completions: Sender<Occupancy>,
     held: Arc<HeldSteps>,
     announcer: Announcer,
+    events: WorkerEvents,
     /// Fires when there is no time left to wait for the database.
     give_up: CancellationToken,
     /// What is being recorded; the last part is next.
@@ -78,6 +82,8 @@ struct Part {
     reports: Vec<StepReport>,
     /// For each report, the chain in which a dependent may follow.
     chains: Vec<Option<Chain>>,
+    /// For each report, what subscribers are told of it.
+    described: Vec<Option<Box<Described>>>,
     /// Whether a call failed in a way that leaves open what it did.
     is_uncertain: bool,
     /// Whether it is a single outcome that already stands for a refused one.
@@ -89,7 +95,7 @@ impl Reporter {
         settings: Reporting,
         database: Database,
         (reports, completions): (Receiver<Report>, Sender<Occupancy>),
-        (held, announcer): (Arc<HeldSteps>, Announcer),
+        (held, announcer, events): (Arc<HeldSteps>, Announcer, WorkerEvents),
         give_up: CancellationToken,
     ) -> Self {
         Self {
@@ -100,6 +106,7 @@ impl Reporter {
             completions,
             held,
             announcer,
+            events,
             give_up,
             outcomes: Vec::new(),
             releases: Vec::new(),
@@ -123,14 +130,16 @@ impl Reporter {
         let mut part = Part {
             reports: Vec::with_capacity(batch.len()),
             chains: Vec::with_capacity(batch.len()),
+            described: Vec::with_capacity(batch.len()),
             is_uncertain: false,
             is_substitute: false,
         };
         for report in batch {
             match report {
-                Report::Outcome(report, chain) => {
+                Report::Outcome(report, chain, described) => {
                     part.reports.push(report);
                     part.chains.push(chain);
+                    part.described.push(described);
                 }
                 Report::Release(step) => self.releases.push(step),
             }
@@ -240,6 +249,9 @@ impl Reporter {
         for (index, report) in part.reports.iter().enumerate() {
             if !stale.contains(&index) {
                 counts[outcome_index(&report.outcome)].1 += 1;
+                if let Some(described) = &part.described[index] {
+                    self.events.recorded(described, &report.outcome).await;
+                }
             } else if part.is_uncertain {
                 announce_again(&mut announcements, report);
             } else {
@@ -255,7 +267,9 @@ impl Reporter {
         self.go_on(&part.reports, part.chains, reported.continued)
             .await;
         self.held.release(part.reports.iter().map(Attempt::from));
+        let ended = self.events.of_interest(&announcements.finished);
         self.announcer.announce(announcements).await;
+        self.events.tasks_ended(&ended, &mut self.connection).await;
     }
 
     /// Starts the steps that follow, each in the chain of the one whose message it was handed.
@@ -303,6 +317,7 @@ impl Reporter {
             let rest = Part {
                 reports: part.reports.split_off(middle),
                 chains: part.chains.split_off(middle),
+                described: part.described.split_off(middle),
                 ..part
             };
             self.outcomes.extend([rest, part]);

@@ -11,6 +11,7 @@ use tasker_shared::config::{
     EventSystemsConfig, MpscChannelsConfig, SupervisorConfig, WorkerConfig,
 };
 use tasker_shared::database::Database;
+use tasker_shared::events::EventSubscription;
 use tasker_shared::supervisor::{Supervised, keep_running};
 use tasker_shared::telemetry::metrics;
 use tokio::sync::Semaphore;
@@ -24,6 +25,7 @@ use crate::COMPONENT;
 use crate::command_processor::{CommandProcessor, Receiving};
 use crate::event_listener::{self, WorkerEventClassifier, WorkerListener};
 use crate::event_system::{Poller, WorkerEvent, WorkerEventSystem};
+use crate::events::WorkerEvents;
 use crate::handlers::Handlers;
 use crate::heartbeat::{self, Heartbeat};
 use crate::held_steps::HeldSteps;
@@ -45,6 +47,7 @@ pub struct RunningWorker {
     drain_timeout: Duration,
     concurrency: usize,
     held: Arc<HeldSteps>,
+    events: WorkerEvents,
     /// The tasks of running steps.
     tasks: TaskTracker,
     /// Stops receiving.
@@ -93,6 +96,7 @@ impl Worker {
             channels,
             supervisor: event_systems.supervisor.clone(),
             held: Arc::default(),
+            published: WorkerEvents::start(&name, channels),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
         };
@@ -110,6 +114,7 @@ struct Start<'a> {
     channels: &'a MpscChannelsConfig,
     supervisor: SupervisorConfig,
     held: Arc<HeldSteps>,
+    published: WorkerEvents,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -149,7 +154,7 @@ impl Start<'_> {
             },
             self.database.clone(),
             (outcomes, completions.clone()),
-            (Arc::clone(&self.held), announcer.clone()),
+            (Arc::clone(&self.held), announcer.clone(), self.published.clone()),
             give_up.clone(),
         );
         let running = Running {
@@ -158,6 +163,7 @@ impl Start<'_> {
             reports,
             completions,
             permits: Arc::new(Semaphore::new(config.concurrency)),
+            events: self.published.clone(),
             tasks: self.tasks.clone(),
             shutdown: self.shutdown.clone(),
             max_result_bytes: config.max_result_bytes,
@@ -207,6 +213,7 @@ impl Start<'_> {
             drain_timeout: config.drain_timeout(),
             concurrency: config.concurrency,
             held: self.held,
+            events: self.published,
             tasks: self.tasks,
             shutdown: self.shutdown,
             rest,
@@ -286,6 +293,13 @@ impl RunningWorker {
     /// The worker's name in logs and in the steps it runs.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A subscriber to what this worker does: attempts that start and end, tasks that end with
+    /// them. It may be behind by `mpsc_channels.worker.in_process_events.broadcast_buffer_size`
+    /// events; one that is slower is told how many it missed. The worker does not wait for it.
+    pub fn subscribe(&self) -> EventSubscription {
+        self.events.subscribe()
     }
 
     /// Stops: receives no more, gives running handlers `worker.drain_timeout_seconds` to end,

@@ -32,6 +32,10 @@ async fn the_metrics_of_a_worker_are_fed_by_a_run() {
     worker.drain().await;
 
     let scraped = render_prometheus();
+    assert!(
+        !scraped.contains("events_published_total"),
+        "events were made although nobody subscribed:\n{scraped}"
+    );
     for sample in [
         "tasker_steps_received_total 5",
         "tasker_step_outcomes_total{outcome=\"complete\"} 2",

@@ -1,6 +1,6 @@
 //! The broadcast that subscribers in the process receive events from.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::lifecycle::LifecycleEvent;
 use crate::{
@@ -16,21 +16,30 @@ const CHANNEL: &str = "in_process_events";
 pub struct InProcessEvents {
     component: &'static str,
     sender: BroadcastSender<Told>,
+    lost: Arc<Mutex<Lost>>,
 }
 
 /// What subscribers are told.
 #[derive(Debug, Clone)]
-enum Told {
-    Event(Arc<LifecycleEvent>),
-    /// So many events got lost on their way to the broadcast.
-    Missed(u64),
+struct Told {
+    /// What happened; nothing where it is only told that events got lost.
+    event: Option<Arc<LifecycleEvent>>,
+    lost: Lost,
 }
+
+/// How many events got lost on their way to the broadcast, ever, less those messages that tell of
+/// nothing else: a subscriber that misses one counts it as an event.
+type Lost = i64;
 
 /// What one subscriber receives.
 #[derive(Debug)]
 pub struct EventSubscription {
     component: &'static str,
     receiver: BroadcastReceiver<Told>,
+    /// What it was told of losses.
+    lost: Lost,
+    /// An event that is told after a loss.
+    held: Option<Arc<LifecycleEvent>>,
 }
 
 impl InProcessEvents {
@@ -50,27 +59,49 @@ impl InProcessEvents {
             component,
             capacity,
         });
-        Self { component, sender }
+        Self {
+            component,
+            sender,
+            lost: Arc::default(),
+        }
     }
 
     /// Hands the event to all who subscribe now; never waits.
     pub(super) fn publish(&self, event: Arc<LifecycleEvent>) {
-        let missed = self.sender.send(Told::Event(event));
+        let lost = self.lost();
+        let missed = self.sender.send(Told {
+            event: Some(event),
+            lost: *lost,
+        });
+        drop(lost);
         metrics().events_published(CHANNEL, self.component, 1);
         metrics().events_dropped(CHANNEL, self.component, missed as u64);
     }
 
     /// Tells all who subscribe now that they missed so many events.
     pub(super) fn tell_missed(&self, count: u64) {
-        self.sender.send(Told::Missed(count));
+        let mut lost = self.lost();
+        *lost += Lost::try_from(count).unwrap_or(Lost::MAX) - 1;
+        self.sender.send(Told {
+            event: None,
+            lost: *lost,
+        });
+    }
+
+    /// Held while a message is sent, so that no later one tells of fewer.
+    fn lost(&self) -> MutexGuard<'_, Lost> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A subscriber of what is published from here on.
     pub fn subscribe(&self) -> EventSubscription {
         metrics().event_subscribers_changed(self.component, 1);
+        let lost = self.lost();
         EventSubscription {
             component: self.component,
             receiver: self.sender.subscribe(),
+            lost: *lost,
+            held: None,
         }
     }
 
@@ -88,9 +119,19 @@ impl InProcessEvents {
 impl EventSubscription {
     /// The next event, or how many were missed before it; 0 where that is unknown. Cancel-safe.
     pub async fn next(&mut self) -> Result<Arc<LifecycleEvent>, NotReceived> {
-        match self.receiver.recv().await? {
-            Told::Event(event) => Ok(event),
-            Told::Missed(count) => Err(NotReceived::Lagged(count)),
+        if let Some(event) = self.held.take() {
+            return Ok(event);
+        }
+        let Told { event, lost } = self.receiver.recv().await?;
+        let missed = lost - self.lost;
+        self.lost = lost;
+        match event {
+            Some(event) if missed <= 0 => Ok(event),
+            Some(event) => {
+                self.held = Some(event);
+                Err(NotReceived::Lagged(missed.unsigned_abs()))
+            }
+            None => Err(NotReceived::Lagged((missed + 1).unsigned_abs())),
         }
     }
 }

@@ -6,12 +6,14 @@
 //! processes did. Events for other languages go through a queue of their own.
 
 mod cursor;
+mod ends;
 mod ffi;
 mod in_process;
 mod lifecycle;
 mod log;
 mod publisher;
 
+pub use ends::ends_of;
 pub use ffi::{FfiSender, ffi_queue};
 pub use in_process::{EventSubscription, InProcessEvents};
 pub use lifecycle::{LifecycleEvent, Moved, Occurrence, UnknownOccurrence};
