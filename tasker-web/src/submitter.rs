@@ -118,9 +118,10 @@ impl Submitter {
             let announcements = announcements(&result);
             // Whoever has gone away has its tasks all the same.
             let _ = reply.send(result);
-            match announcer {
-                Some(announcer) => announcer.announce(announcements).await,
-                None => warn!("tasks are not announced because the server has stopped"),
+            if let Some(announcer) = announcer {
+                announcer.announce(announcements).await;
+            } else {
+                warn!("tasks are not announced because the server has stopped; polling finds them");
             }
         };
         self.0.work.spawn(apart.in_current_span());
@@ -130,8 +131,8 @@ impl Submitter {
     /// Whether the loops run, as they do until the submitter is closed.
     pub(crate) fn is_running(&self) -> bool {
         let announcer = self.0.announcer();
-        let announces = announcer.as_ref().is_some_and(|it| !it.is_stopped());
-        announces && !self.0.gathering.is_finished()
+        let is_announcing = announcer.as_ref().is_some_and(|it| !it.is_stopped());
+        is_announcing && !self.0.gathering.is_finished()
     }
 
     /// How many tasks wait for the next transaction.

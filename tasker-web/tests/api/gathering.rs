@@ -303,7 +303,7 @@ async fn through_broken_connections_every_answer_holds_and_no_key_makes_two_task
     api.apply(TEMPLATE).await;
 
     let submit = async |index: usize| {
-        let keyed = index % 2 == 0;
+        let keyed = index.is_multiple_of(2);
         let mut task = order(&json!({}));
         if keyed {
             task["idempotency_key"] = json!(format!("k{index}"));

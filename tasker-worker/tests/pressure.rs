@@ -1,0 +1,105 @@
+//! A worker that cannot take more receives less, and leaves the rest to others.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+mod world;
+
+use serde_json::json;
+use tasker_testing::{PATIENCE, wait_until};
+use tasker_worker::{HandlerError, Handlers, Step};
+use world::{Gate, World};
+
+const STARTED_BY_FIRST: &str =
+    "select count(*) from tasker.steps where worker = 'worker-1' and state = 'in_progress'";
+const VISIBLE: &str = "select count(*) from pgmq.q_worker_shop_queue where vt <= clock_timestamp()";
+const COMPLETE: &str = "select count(*) from tasker.tasks where state = 'complete'";
+
+async fn submit(world: &World, tasks: usize) {
+    for _ in 0..tasks {
+        world.submit("one", json!({})).await;
+    }
+    world.claim().await;
+}
+
+async fn wait_for_count(world: &World, query: &'static str, expected: i64) {
+    let what = format!("{expected} are found by {query}");
+    wait_until(&what, PATIENCE, async || {
+        world.count(query).await == expected
+    })
+    .await;
+}
+
+fn instantly() -> Handlers {
+    Handlers::new().register("gate", async |_: Step| Ok::<_, HandlerError>(()))
+}
+
+#[tokio::test]
+async fn a_worker_whose_places_are_taken_leaves_what_waits_to_others() {
+    let mut world = World::create().await;
+    world
+        .template(
+            "one",
+            "  - { name: only, handler: gate, timeout_ms: 3600000 }",
+        )
+        .await;
+    submit(&world, 10).await;
+    let gate = Gate::new();
+    world.config.worker.concurrency = 2;
+    let first = world.start_named("worker-1", gate.handlers());
+    gate.wait_for_start().await;
+    gate.wait_for_start().await;
+    // What comes now is announced to a worker that has no place for it.
+    submit(&world, 1).await;
+    assert_eq!(world.count(VISIBLE).await, 9);
+
+    let second = world.start_named("worker-2", instantly());
+    wait_for_count(&world, COMPLETE, 9).await;
+    assert_eq!(world.count(STARTED_BY_FIRST).await, 2);
+
+    gate.open();
+    gate.open();
+    wait_for_count(&world, COMPLETE, 11).await;
+    first.drain().await;
+    second.drain().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_outcomes_are_not_recorded_receives_only_what_it_has_room_for() {
+    let mut world = World::create().await;
+    world
+        .template("one", "  - { name: only, handler: gate }")
+        .await;
+    submit(&world, 1).await;
+    let mut locked = world.pool.begin().await.unwrap();
+    sqlx::query("select from tasker.tasks for update")
+        .execute(&mut *locked)
+        .await
+        .unwrap();
+    let roomy = world.config.clone();
+    world.config.worker.concurrency = 2;
+    world.config.worker.report_batch_size = 1;
+    let subscribers = &mut world.config.mpsc_channels.worker.event_subscribers;
+    subscribers.result_buffer_size = 1;
+    let first = world.start_named("worker-1", instantly());
+    let waiting = "select count(*) from pg_stat_activity where datname = current_database() \
+         and wait_event_type = 'Lock' and query like '%complete_steps%'";
+    wait_for_count(&world, waiting, 1).await;
+    submit(&world, 20).await;
+    // One is being recorded, one waits in the channel, and two keep their places until it has room.
+    wait_for_count(&world, STARTED_BY_FIRST, 4).await;
+
+    world.config = roomy;
+    let second = world.start_named("worker-2", instantly());
+    wait_for_count(&world, COMPLETE, 17).await;
+    assert_eq!(world.count(STARTED_BY_FIRST).await, 4);
+
+    locked.rollback().await.unwrap();
+    wait_for_count(&world, COMPLETE, 21).await;
+    first.drain().await;
+    second.drain().await;
+    world.assert_sound().await;
+}
