@@ -18,13 +18,17 @@ const API_PREFIX: &str = "/v1/";
                        looked at, operators move them by hand.\n\n\
                        Errors are problem details (RFC 9457) with the media type \
                        `application/problem+json`; their `type` is stable. Every answer carries \
-                       `x-request-id`, a client's own where it sent one.",
+                       `x-request-id`, a client's own where it sent one.\n\n\
+                       A server that takes no more answers with status 503, the `type` \
+                       `urn:tasker:problem:too-many-requests` and `Retry-After`; of such a request \
+                       nothing was begun.",
     ),
     tags(
         (name = "templates", description = "Descriptions of workflows, in immutable versions"),
         (name = "tasks", description = "Runs of templates"),
         (name = "steps", description = "What operators do to single steps"),
         (name = "queues", description = "What waits for workers"),
+        (name = "events", description = "What happens, as it happens"),
         (name = "health", description = "The state of the process"),
         (name = "documentation", description = "This document"),
     ),
