@@ -109,33 +109,7 @@ pub(crate) struct Play<'a> {
 impl<'a> Play<'a> {
     /// An empty database but for a template of the graph, and one task.
     pub(crate) async fn start(world: &'a mut World, graph: Graph) -> Self {
-        world
-            .run(
-                "truncate tasker.tasks, tasker.steps, tasker.ready_steps, tasker.timers,
-                  tasker.task_transitions, tasker.step_transitions;
-                set tasker.now = '2030-01-01 00:00:00+00'",
-            )
-            .await;
-        let number: i64 = world.value("select count(*) from tasker.templates").await;
-        let template = format!("graph_{number}");
-        let steps = graph.iter().enumerate().map(|(step, parents)| {
-            json!({
-                "name": step_name(step), "handler": "h",
-                "depends_on": parents.iter().map(|p| step_name(*p)).collect::<Vec<_>>(),
-                "timeout_ms": 3_600_000,
-                "retry": {
-                    "max_attempts": MAX_ATTEMPTS, "backoff": "fixed", "base_ms": RETRY_MS,
-                    "jitter": false,
-                },
-            })
-        });
-        world
-            .apply(json!({
-                "namespace": "test", "name": template, "version": "1.0.0",
-                "steps": steps.collect::<Vec<_>>(),
-            }))
-            .await;
-        world.run("delete from pgmq.q_worker_test_queue").await;
+        let template = empty_but_for(world, &graph).await;
         let mut play = Self {
             world,
             expected: Expected::new(graph),
@@ -369,16 +343,7 @@ impl<'a> Play<'a> {
             namespace: step.namespace.clone(),
             refused,
         };
-        let connection = &mut self.world.connection;
-        let released = steps::release_steps(
-            connection,
-            worker,
-            &[released],
-            Duration::ZERO,
-            MAX_REFUSALS,
-        )
-        .await
-        .unwrap();
+        let released = release_one(self.world, worker, released).await;
         let moved = self.expected.release(&[step], refused, worker);
         assert_same(&released, &moved);
     }
@@ -474,6 +439,46 @@ impl<'a> Play<'a> {
             .await;
         assert_eq!(twice, 0);
     }
+}
+
+/// Empties the database but for templates, of which it gets one of the graph; answers its name.
+pub(crate) async fn empty_but_for(world: &mut World, graph: &Graph) -> String {
+    world
+        .run(
+            "truncate tasker.tasks, tasker.steps, tasker.ready_steps, tasker.timers,
+              tasker.task_transitions, tasker.step_transitions;
+            set tasker.now = '2030-01-01 00:00:00+00'",
+        )
+        .await;
+    let number: i64 = world.value("select count(*) from tasker.templates").await;
+    let template = format!("graph_{number}");
+    let steps = graph.iter().enumerate().map(|(step, parents)| {
+        json!({
+            "name": step_name(step), "handler": "h",
+            "depends_on": parents.iter().map(|p| step_name(*p)).collect::<Vec<_>>(),
+            "timeout_ms": 3_600_000,
+            "retry": {
+                "max_attempts": MAX_ATTEMPTS, "backoff": "fixed", "base_ms": RETRY_MS,
+                "jitter": false,
+            },
+        })
+    });
+    world
+        .apply(json!({
+            "namespace": "test", "name": template, "version": "1.0.0",
+            "steps": steps.collect::<Vec<_>>(),
+        }))
+        .await;
+    world.run("delete from pgmq.q_worker_test_queue").await;
+    template
+}
+
+/// Gives one step back at once.
+pub(crate) async fn release_one(world: &mut World, worker: &str, step: ReleasedStep) -> Reported {
+    let connection = &mut world.connection;
+    steps::release_steps(connection, worker, &[step], Duration::ZERO, MAX_REFUSALS)
+        .await
+        .unwrap()
 }
 
 fn name(worker: u8) -> String {
