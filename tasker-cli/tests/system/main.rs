@@ -8,8 +8,10 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod clients;
 mod connections;
 mod drain;
+mod durability;
 mod graphs;
 mod handlers;
 mod idle;

@@ -2,94 +2,22 @@
 //! stay, nothing acknowledged is lost, and everything goes on by itself.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
 
-use sqlx::{Connection, PgConnection};
-use tasker_shared::error::Error;
-use tasker_shared::ids::TaskUuid;
-use tasker_testing::{Durability, PATIENCE, TestServer, wait_until};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tasker_testing::{Durability, TestServer};
 use uuid::Uuid;
 
+use super::clients::Clients;
 use super::templates::{DIAMOND, LINEAR, MIXED, TREE, mixed_of_sleeps};
-use super::world::{NO_POLLING, SHORT_LEASE, World, submit};
+use super::world::{NO_POLLING, SHORT_LEASE, World};
 
-/// Tasks that a client gets acknowledged before the outage, and again after it.
+/// Clients, each with one task under way.
+const CLIENTS: usize = 40;
+/// How often the server goes away under them.
+const OUTAGES: usize = 3;
+/// Tasks that were submitted before everything is killed at once.
 const TASKS: usize = 50;
 /// Tasks of each template of a full load.
 const TASKS_OF_A_LOAD: usize = 1000;
-/// The client holds back while so many of its tasks are under way.
-const MOST_OPEN: i64 = 60;
-
-/// A client that submits one task after the other, and tries again for as long as it takes.
-struct Submitter {
-    acknowledged: Arc<Mutex<Vec<TaskUuid>>>,
-    enough: CancellationToken,
-    work: JoinHandle<()>,
-}
-
-impl Submitter {
-    fn start(url: &str) -> Self {
-        let acknowledged = Arc::new(Mutex::new(Vec::new()));
-        let enough = CancellationToken::new();
-        let work = submit_until(enough.clone(), url.to_owned(), Arc::clone(&acknowledged));
-        Self {
-            acknowledged,
-            enough,
-            work: tokio::spawn(work),
-        }
-    }
-
-    fn acknowledged(&self) -> Vec<TaskUuid> {
-        self.acknowledged.lock().unwrap().clone()
-    }
-
-    async fn wait_for(&self, tasks: usize) {
-        let what = format!("{tasks} tasks are acknowledged");
-        wait_until(&what, PATIENCE, async || {
-            self.acknowledged.lock().unwrap().len() >= tasks
-        })
-        .await;
-    }
-
-    async fn stop(self) -> Vec<TaskUuid> {
-        self.enough.cancel();
-        self.work.await.unwrap();
-        self.acknowledged.lock().unwrap().clone()
-    }
-}
-
-async fn submit_until(
-    enough: CancellationToken,
-    url: String,
-    acknowledged: Arc<Mutex<Vec<TaskUuid>>>,
-) {
-    let mut connection = None;
-    while !enough.is_cancelled() {
-        let Some(open) = &mut connection else {
-            connection = PgConnection::connect(&url).await.ok();
-            tokio::task::yield_now().await;
-            continue;
-        };
-        match submit_one(open).await {
-            Ok(submitted) => acknowledged.lock().unwrap().extend(submitted),
-            Err(_) => connection = None,
-        }
-    }
-}
-
-async fn submit_one(connection: &mut PgConnection) -> Result<Vec<TaskUuid>, Error> {
-    let open: i64 = sqlx::query_scalar(
-        "select count(*) from tasker.tasks where state in ('pending', 'in_progress')",
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    if open >= MOST_OPEN {
-        return Ok(Vec::new());
-    }
-    submit(connection, "mixed", 1).await
-}
 
 #[tokio::test]
 async fn a_restart_of_the_server_loses_nothing_and_needs_no_hand() {
@@ -146,6 +74,7 @@ async fn crashes_under_full_load_lose_no_message_and_mix_up_none() {
     for role in &mut roles {
         role.assert_alive();
     }
+    world.assert_recorded(&roles[2..]).await;
     world.end(roles).await;
 }
 
@@ -188,47 +117,59 @@ async fn an_outage_loses_nothing_and_needs_no_hand(outage: impl AsyncFn(&TestSer
     world.apply(&mixed_of_sleeps(50)).await;
     let mut environment = NO_POLLING.to_vec();
     environment.push(SHORT_LEASE);
-    let mut roles = [
+    let orchestrators = [
         world.orchestrator(&environment).await,
         world.orchestrator(&environment).await,
+    ];
+    let workers = [
         world.worker(&environment).await,
         world.worker(&environment).await,
     ];
-    let submitter = Submitter::start(world.url());
-    submitter.wait_for(TASKS).await;
-    world
-        .wait_for(
-            "steps complete while others run",
-            "select count(*) filter (where state = 'complete') >= 50
-               and count(*) filter (where state = 'in_progress') >= 1
-             from tasker.steps",
-        )
-        .await;
-    let recorded = completed_steps(&world).await;
-    let acknowledged = submitter.acknowledged();
+    let addresses = orchestrators.each_ref().map(|role| role.address.as_str());
+    let clients = Clients::start(CLIENTS, &addresses, "mixed");
+    for _ in 0..OUTAGES {
+        let complete = clients.acknowledged().complete.len();
+        clients.wait_for(complete + CLIENTS).await;
+        world
+            .wait_for(
+                "steps run",
+                "select count(*) >= 1 from tasker.steps where state = 'in_progress'",
+            )
+            .await;
+        let seen = completed_steps(&world).await;
 
-    outage(world.server()).await;
+        outage(world.server()).await;
 
-    let still_recorded = completed_steps(&world).await;
-    assert!(recorded.is_subset(&still_recorded), "outcomes were lost");
-    let present: HashSet<Uuid> = tasks(&world).await;
-    assert!(acknowledged.iter().all(|task| present.contains(&task.0)));
-    submitter.wait_for(acknowledged.len() + TASKS).await;
-    let acknowledged = submitter.stop().await;
+        let told = clients.acknowledged();
+        assert!(
+            seen.is_subset(&completed_steps(&world).await),
+            "outcomes were lost"
+        );
+        assert!(told.submitted.is_subset(&tasks(&world, "true").await));
+        assert!(
+            told.complete
+                .is_subset(&tasks(&world, "state = 'complete'").await)
+        );
+    }
+    let told = clients.stop().await;
     world.wait_for_the_end().await;
 
-    // A submit whose answer got lost may have created one more.
-    let present = tasks(&world).await;
-    assert!(acknowledged.iter().all(|task| present.contains(&task.0)));
-    world.assert_complete(present.len()).await;
+    // Each client named each of its tasks, so that none was submitted twice.
+    assert_eq!(told.submitted, tasks(&world, "true").await);
+    assert_eq!(told.complete, told.submitted);
+    world.assert_complete(told.submitted.len()).await;
+    world.assert_recorded(&workers).await;
+    let mut roles = Vec::from(orchestrators);
+    roles.extend(workers);
     for role in &mut roles {
         role.assert_alive();
     }
     world.end(roles).await;
 }
 
-async fn tasks(world: &World) -> HashSet<Uuid> {
-    let tasks: Vec<Uuid> = world.values("select task_uuid from tasker.tasks").await;
+async fn tasks(world: &World, which: &str) -> HashSet<Uuid> {
+    let sql = format!("select task_uuid from tasker.tasks where {which}");
+    let tasks: Vec<Uuid> = world.values(&sql).await;
     tasks.into_iter().collect()
 }
 

@@ -245,6 +245,21 @@ impl World {
         self.assert_order().await;
     }
 
+    /// Says that every outcome of which the database told these workers that it was recorded is there.
+    /// They have run since the world began, and all the work was theirs. One that was lost would have
+    /// been recorded, and counted, twice.
+    pub(crate) async fn assert_recorded(&self, workers: &[Role]) {
+        let mut told = 0;
+        for worker in workers {
+            let label = r#"outcome="complete""#;
+            told += worker.metric("tasker_step_outcomes_total", label).await;
+        }
+        let recorded: i64 = self
+            .value("select count(*) from tasker.steps where state = 'complete'")
+            .await;
+        assert!((1..=recorded).contains(&told), "{told} of {recorded}");
+    }
+
     /// Says that no step was enqueued, or handed on past the queue, before all those it depends on
     /// had ended.
     pub(crate) async fn assert_order(&self) {

@@ -109,11 +109,11 @@ pub(crate) async fn happen(
         refused: HashMap::new(),
         handed_on: 0,
     };
-    run.to_the_end().await;
+    run.until_nothing_moves().await;
     let mut lines = run.lines().await;
     for hand in &history.hands {
         run.act(*hand).await;
-        run.to_the_end().await;
+        run.until_nothing_moves().await;
         lines.extend(run.lines().await);
     }
     End {
@@ -123,7 +123,7 @@ pub(crate) async fn happen(
 }
 
 impl Run<'_> {
-    async fn to_the_end(&mut self) {
+    async fn until_nothing_moves(&mut self) {
         for _ in 0..MOST_ROUNDS {
             let moves: bool = self
                 .world
