@@ -92,6 +92,8 @@ struct Actor {
     held: Vec<ReceivedStep>,
     /// Whether processes are lost now and then, with what they hold, in the middle of transactions.
     crashes: bool,
+    /// Whether what it completes may go on with dependents; each time chance decides.
+    continues: bool,
 }
 
 impl Actor {
@@ -202,7 +204,10 @@ impl Actor {
             })
             .collect::<Vec<_>>();
         let continuation = Continuation {
-            may_continue: reports.iter().map(|_| self.random.bool()).collect(),
+            may_continue: reports
+                .iter()
+                .map(|_| self.continues && self.random.bool())
+                .collect(),
             handlers: &["builtin.noop".to_owned()],
             lease: LEASE,
         };
@@ -240,15 +245,19 @@ fn again() -> StepOutcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_batches_of_everybody_never_deadlock_and_end_every_task() {
-    run_everybody(false).await;
+    for continues in [true, false] {
+        run_everybody(false, continues).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_task_ends_although_processes_are_lost_at_any_moment() {
-    run_everybody(true).await;
+    for continues in [true, false] {
+        run_everybody(true, continues).await;
+    }
 }
 
-async fn run_everybody(crashes: bool) {
+async fn run_everybody(crashes: bool, continues: bool) {
     const TASKS: usize = 200;
     let mut world = World::new().await;
     world.template("diamond", DIAMOND).await;
@@ -268,6 +277,7 @@ async fn run_everybody(crashes: bool) {
             random: fastrand::Rng::with_seed(number),
             held: Vec::new(),
             crashes,
+            continues,
         });
     }
 
