@@ -11,7 +11,13 @@ create table tasker.task_transitions (
   constraint a_task_moves_legally check (tasker.task_may_move(from_state, to_state))
 );
 
-create index task_transitions_of_task on tasker.task_transitions (task_uuid);
+-- The logs are indexed by ranges of pages and not row by row: each move would pay for an entry that
+-- is read only when somebody asks what became of one task. What is logged at one time is of tasks
+-- submitted at one time, but for few, which is what the multi-range operators are for. Whoever
+-- follows a log finds its end by the numbers.
+create index task_transitions_by_range on tasker.task_transitions
+using brin (task_uuid uuid_minmax_multi_ops, transition_no)
+with (pages_per_range = 64, autosummarize = on);
 
 -- Every move of every step. error tells why an attempt failed; the step itself keeps the latest.
 create table tasker.step_transitions (
@@ -29,4 +35,11 @@ create table tasker.step_transitions (
   constraint a_step_moves_legally check (tasker.step_may_move(from_state, to_state))
 );
 
-create index step_transitions_of_task on tasker.step_transitions (task_uuid);
+create index step_transitions_by_range on tasker.step_transitions
+using brin (task_uuid uuid_minmax_multi_ops, transition_no)
+with (pages_per_range = 64, autosummarize = on);
+
+-- An index on an empty table begins with a summary of its first range, which every insertion would
+-- then have to widen. Without it that range is summarised like the others, when it is full.
+select brin_desummarize_range('tasker.task_transitions_by_range', 0);
+select brin_desummarize_range('tasker.step_transitions_by_range', 0);

@@ -3,7 +3,7 @@
 --
 -- Where p_handlers is given, a satisfied step with a message in p_msg_ids hands that message on to
 -- one of its ready dependents whose handler is among them: that one starts at once, in the hands of
--- p_worker, as if it had gone through the queue. Not so where something more urgent is ready. The
+-- p_worker, without its turn in the queue. Not so where something more urgent is ready. The
 -- message keeps its lease; where a timeout is shorter than p_lease_ms, lease_ms tells its new length.
 --
 -- Answers the task of each step that became ready, and the steps that were started, each with the
@@ -73,15 +73,9 @@ begin
   ), logged as (
     insert into tasker.step_transitions
       (task_uuid, at, step_no, attempt, from_state, to_state, actor)
-    select c.task_uuid, p_now, c.step_no, c.attempt - 1 + m.started, m.from_state, m.to_state,
-      p_worker
+    select c.task_uuid, p_now, c.step_no, c.attempt, 'pending', 'in_progress', p_worker
     from counted c
-    cross join (values
-      (0, 'pending'::tasker.step_state, 'enqueued'::tasker.step_state),
-      (1, 'enqueued', 'in_progress')
-    ) as m(started, from_state, to_state)
     where c.starts
-    order by m.started
   ), made_ready as (
     insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
     select c.task_uuid, c.step_no, c.template_id, c.priority, p_now

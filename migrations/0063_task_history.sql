@@ -4,9 +4,15 @@ returns table (
   at timestamptz, step_name text, attempt int, from_state text, to_state text,
   actor text, reason text
 )
-language sql
+language plpgsql
 stable
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set jit to off
 as $$
+#variable_conflict use_column
+begin
+  return query
   select m.at, m.step_name, m.attempt, m.from_state, m.to_state, m.actor, m.reason
   from (
     select t.at, null as step_name, null::int as attempt, t.from_state::text, t.to_state::text,
@@ -23,5 +29,6 @@ as $$
   ) m
   order by m.at,
     -- At one moment a task starts before its steps and ends after them.
-    case when m.kind = 0 and m.to_state <> 'in_progress' then 2 else m.kind end, m.transition_no
+    case when m.kind = 0 and m.to_state <> 'in_progress' then 2 else m.kind end, m.transition_no;
+end
 $$;

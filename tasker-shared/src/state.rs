@@ -157,6 +157,8 @@ pub enum StepEvent {
     Enqueue,
     /// A worker received it.
     Receive,
+    /// A worker was handed it with the end of a step it depends on, past the queue.
+    HandOn,
     /// A worker gave it back unstarted.
     Release,
     /// Its handler returned a result.
@@ -180,6 +182,7 @@ impl StepEvent {
     pub const ALL: &'static [Self] = &[
         Self::Enqueue,
         Self::Receive,
+        Self::HandOn,
         Self::Release,
         Self::Complete,
         Self::Retry,
@@ -213,7 +216,9 @@ impl StepState {
         match (self, event) {
             (Self::Pending | Self::WaitingForRetry, StepEvent::Enqueue)
             | (Self::InProgress, StepEvent::Release) => Some(Self::Enqueued),
-            (Self::Enqueued, StepEvent::Receive) => Some(Self::InProgress),
+            (Self::Enqueued, StepEvent::Receive) | (Self::Pending, StepEvent::HandOn) => {
+                Some(Self::InProgress)
+            }
             (Self::InProgress, StepEvent::Complete) => Some(Self::Complete),
             (Self::InProgress, StepEvent::Retry) => Some(Self::WaitingForRetry),
             (Self::InProgress, StepEvent::Fail) => Some(Self::Error),

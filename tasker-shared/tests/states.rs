@@ -96,7 +96,7 @@ async fn sql_and_rust_agree_on_every_transition_of_a_step() {
     let found = disagreements(&mut world, "step_may_move", &step_pairs()).await;
 
     assert_eq!(found, Vec::<String>::new());
-    assert_eq!(step_pairs().iter().filter(|pair| pair.2).count(), 20);
+    assert_eq!(step_pairs().iter().filter(|pair| pair.2).count(), 21);
 }
 
 #[tokio::test]

@@ -151,7 +151,8 @@ impl Meter {
             tasks::get_task(connection, failed).await.unwrap().unwrap()
         })
         .await;
-        self.call("task_history", EachTime, 300, async |connection| {
+        // The logs are indexed by ranges of pages, and the latest range is read whole.
+        self.call("task_history", EachTime, 15_000, async |connection| {
             tasks::task_history(connection, failed).await.unwrap()
         })
         .await;
