@@ -15,6 +15,10 @@ create table tasker.tasks (
   context jsonb not null,
   idempotency_key text,
   reason text,
+  -- The state that lists find it by. It is the same from submission to end, so that what happens to
+  -- a task in between moves no entry of an index.
+  listed_as tasker.task_state not null
+    generated always as (case state when 'pending' then 'in_progress' else state end) stored,
 
   constraint counters_are_not_negative check (active_steps >= 0 and failed_steps >= 0),
   constraint an_ended_task_has_an_end check (
@@ -28,7 +32,8 @@ create table tasker.tasks (
 with (fillfactor = 80);
 
 -- Lists by state look for what is not complete; what is complete is found by walking back in time.
-create index tasks_not_complete on tasker.tasks (state, task_uuid) where state <> 'complete';
+create index tasks_not_complete on tasker.tasks (listed_as, task_uuid)
+where listed_as <> 'complete';
 
 -- Lists by template.
 create index tasks_of_template on tasker.tasks (template_id, task_uuid);

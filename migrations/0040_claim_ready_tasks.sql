@@ -82,11 +82,9 @@ begin
     -- Read after the rows, so that no step is enqueued before its parents ended.
     v_now := tasker.now();
 
-    -- The state is compared as text, so that no plan reads all pending tasks by the index on
-    -- states: statistics that know of no pending task make that look cheap.
     with pending as (
       select t.task_uuid from tasker.tasks t
-      where t.task_uuid = any(v_tasks) and t.state::text = 'pending'
+      where t.task_uuid = any(v_tasks) and t.state = 'pending'
       order by t.task_uuid
       for no key update
     ), started as (

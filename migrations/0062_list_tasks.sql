@@ -14,6 +14,7 @@ as $$
 declare
   v_templates int[];
   v_state text;
+  v_listed_as tasker.task_state := case p_state when 'pending' then 'in_progress' else p_state end;
   v_before text;
 begin
   if p_namespace is not null or p_name is not null then
@@ -27,13 +28,15 @@ begin
   -- that was last used long ago. Pages continue by comparing rows, which only the index that is
   -- meant can do.
   v_state := case
+    when p_state = 'complete' then ' and t.state = ''complete'''
     when p_state is not null then ' and t.state = ' || quote_literal(p_state)
+      || ' and t.listed_as = ' || quote_literal(v_listed_as)
     else ''
   end;
   v_before := case
     when p_before is null then ''
-    when p_state <> 'complete' then ' and (t.state, t.task_uuid) < ('
-      || quote_literal(p_state) || ', $2)'
+    when p_state <> 'complete' then ' and (t.listed_as, t.task_uuid) < ('
+      || quote_literal(v_listed_as) || ', $2)'
     when v_templates is null then ' and t.task_uuid < $2'
     else ' and (t.template_id, t.task_uuid) < (w.template_id, $2)'
   end;

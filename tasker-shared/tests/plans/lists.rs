@@ -22,16 +22,16 @@ async fn fill_unevenly(world: &mut World) {
         .await;
     world
         .run(
-            "create function pg_temp.task_like(tasker.tasks, n bigint, template text)
-            returns tasker.tasks language sql as $$
-              select r from jsonb_populate_record($1, jsonb_build_object(
-                'task_uuid', ('01890000-0000-7000-8001-' || lpad(to_hex(n), 8, '0') || '0000'),
-                'template_id', (select template_id from tasker.templates where name = template)
-              )) r
-            $$;
-            insert into tasker.tasks
-            select (pg_temp.task_like(t, row_number() over (), 'late')).*
-            from (select * from tasker.tasks limit 20000) t;
+            "insert into tasker.tasks
+              (task_uuid, created_at, started_at, finished_at, template_id, state, priority,
+              active_steps, context)
+            select ('01890000-0000-7000-8001-' || lpad(to_hex(t.n), 8, '0') || '0000')::uuid,
+              t.created_at, t.started_at, t.finished_at,
+              (select template_id from tasker.templates where name = 'late'), t.state, t.priority,
+              t.active_steps, t.context
+            from (
+              select *, row_number() over () as n from tasker.tasks limit 20000
+            ) t;
             update tasker.tasks set template_id = (
               select template_id from tasker.templates where name = 'rare'
             ) where task_uuid in (select task_uuid from tasker.tasks order by 1 limit 40);
