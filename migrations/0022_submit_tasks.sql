@@ -16,6 +16,12 @@ as $$
 declare
   v_now timestamptz := tasker.now();
   v_bad record;
+  v_namespaces text[];
+  v_names text[];
+  v_versions text[];
+  v_priorities int[];
+  v_contexts jsonb[];
+  v_keys text[];
   v_uuids uuid[];
   v_new boolean[];
   v_templates int[];
@@ -39,35 +45,37 @@ begin
         else format('task %s: %s', v_bad.position - 1, v_bad.problem) end;
   end if;
 
+  select
+    array_agg(task ->> 'namespace'), array_agg(task ->> 'name'), array_agg(task ->> 'version'),
+    array_agg(coalesce((task ->> 'priority')::numeric::int, 0)),
+    array_agg(coalesce(nullif(task -> 'context', 'null'), '{}')),
+    array_agg(task ->> 'idempotency_key'), array_agg(tasker.new_task_uuid()), array_agg(true)
+  into v_namespaces, v_names, v_versions, v_priorities, v_contexts, v_keys, v_uuids, v_new
+  from jsonb_array_elements(p_tasks) as task;
+
   -- Templates are looked up once each, and every context is checked against its schema.
   with wanted as (
-    select
-      ordinality::int as position, task ->> 'namespace' as namespace, task ->> 'name' as name,
-      task ->> 'version' as version
-    from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
+    select *
+    from unnest(v_namespaces, v_names, v_versions)
+      with ordinality as w(namespace, name, version, position)
   ), found_templates as materialized (
     select w.namespace, w.name, w.version,
       tasker.find_template(w.namespace, w.name, w.version) as template_id
     from wanted w
     group by w.namespace, w.name, w.version
   )
-  select array_agg(f.template_id order by w.position), array_agg(tasker.new_task_uuid())
-  into v_templates, v_uuids
+  select array_agg(f.template_id order by w.position) into v_templates
   from wanted w
   join found_templates f
     on f.namespace = w.namespace and f.name = w.name and f.version is not distinct from w.version;
 
-  select ordinality as position,
-    tasker.json_schema_error(t.input_schema, coalesce(nullif(task -> 'context', 'null'), '{}'))
-      as problem
+  select c.position, tasker.json_schema_error(t.input_schema, c.context) as problem
   into v_bad
-  from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
-  join tasker.templates t on t.template_id = v_templates[ordinality]
+  from unnest(v_templates, v_contexts) with ordinality as c(template_id, context, position)
+  join tasker.templates t on t.template_id = c.template_id
   where t.input_schema is not null
-    and tasker.json_schema_error(
-      t.input_schema, coalesce(nullif(task -> 'context', 'null'), '{}')
-    ) is not null
-  order by ordinality
+    and tasker.json_schema_error(t.input_schema, c.context) is not null
+  order by c.position
   limit 1;
   if found then
     raise exception using
@@ -78,38 +86,35 @@ begin
           v_bad.position - 1, v_bad.problem) end;
   end if;
 
-  -- A key belongs to whoever inserts it first; in key order, so that two batches never deadlock.
-  with keyed as (
-    select
-      ordinality as position, task ->> 'namespace' as namespace, task ->> 'name' as name,
-      task ->> 'idempotency_key' as idempotency_key, v_uuids[ordinality] as task_uuid
-    from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
-    where task ->> 'idempotency_key' is not null
-    order by 2, 3, 4, 1
-  )
-  insert into tasker.idempotency_keys as k (namespace, name, idempotency_key, task_uuid)
-  select namespace, name, idempotency_key, task_uuid from keyed
-  on conflict do nothing;
+  if array_remove(v_keys, null) <> '{}' then
+    -- A key belongs to whoever inserts it first; in key order, so that two batches never deadlock.
+    insert into tasker.idempotency_keys as k (namespace, name, idempotency_key, task_uuid)
+    select t.namespace, t.name, t.idempotency_key, t.task_uuid
+    from unnest(v_namespaces, v_names, v_keys, v_uuids) with ordinality
+      as t(namespace, name, idempotency_key, task_uuid, position)
+    where t.idempotency_key is not null
+    order by t.namespace, t.name, t.idempotency_key, t.position
+    on conflict do nothing;
 
-  select
-    array_agg(coalesce(k.task_uuid, v_uuids[ordinality]) order by ordinality),
-    array_agg(k.task_uuid is null or k.task_uuid = v_uuids[ordinality] order by ordinality)
-  into v_uuids, v_new
-  from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
-  left join tasker.idempotency_keys k
-    on k.namespace = task ->> 'namespace' and k.name = task ->> 'name'
-    and k.idempotency_key = task ->> 'idempotency_key';
+    select
+      array_agg(coalesce(k.task_uuid, t.task_uuid) order by t.position),
+      array_agg(k.task_uuid is null or k.task_uuid = t.task_uuid order by t.position)
+    into v_uuids, v_new
+    from unnest(v_namespaces, v_names, v_keys, v_uuids) with ordinality
+      as t(namespace, name, idempotency_key, task_uuid, position)
+    left join tasker.idempotency_keys k
+      on k.namespace = t.namespace and k.name = t.name and k.idempotency_key = t.idempotency_key;
+  end if;
 
   insert into tasker.tasks
     (task_uuid, created_at, template_id, priority, active_steps, context, idempotency_key)
-  select
-    v_uuids[ordinality], v_now, v_templates[ordinality],
-    coalesce((task ->> 'priority')::numeric::int, 0),
+  select n.task_uuid, v_now, n.template_id, n.priority,
     (select count(*) from tasker.template_steps s
-      where s.template_id = v_templates[ordinality] and s.depends_on = '{}'),
-    coalesce(nullif(task -> 'context', 'null'), '{}'), task ->> 'idempotency_key'
-  from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
-  where v_new[ordinality];
+      where s.template_id = n.template_id and s.depends_on = '{}'),
+    n.context, n.idempotency_key
+  from unnest(v_uuids, v_new, v_templates, v_priorities, v_contexts, v_keys)
+    as n(task_uuid, is_new, template_id, priority, context, idempotency_key)
+  where n.is_new;
 
   insert into tasker.steps (task_uuid, step_no, template_id, waiting_on, max_attempts)
   select n.task_uuid, s.step_no, s.template_id, cardinality(s.depends_on), s.max_attempts
@@ -118,28 +123,39 @@ begin
   where n.is_new;
 
   insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at, cause)
-  select
-    v_uuids[ordinality], s.step_no, s.template_id,
-    coalesce((task ->> 'priority')::numeric::int, 0), v_now, 'task_start'
-  from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
-  join tasker.template_steps s on s.template_id = v_templates[ordinality]
-  where v_new[ordinality] and s.depends_on = '{}'
-  order by ordinality, s.step_no;
+  select n.task_uuid, s.step_no, s.template_id, n.priority, v_now, 'task_start'
+  from unnest(v_uuids, v_new, v_templates, v_priorities) with ordinality
+    as n(task_uuid, is_new, template_id, priority, position)
+  join tasker.template_steps s on s.template_id = n.template_id
+  where n.is_new and s.depends_on = '{}'
+  order by n.position, s.step_no;
 
   return query
-  select ordinality::int, u.task_uuid, u.is_new
-  from unnest(v_uuids, v_new) with ordinality as u(task_uuid, is_new, ordinality);
+  select u.position::int, u.task_uuid, u.is_new
+  from unnest(v_uuids, v_new) with ordinality as u(task_uuid, is_new, position);
 end
 $$;
 
--- What is wrong with one element of the array, or null; templates and schemas aside.
+-- What is wrong with one element of the array, or null; templates and schemas aside. In plpgsql
+-- because that keeps its plans for the session.
 create function tasker.task_problem(p_task jsonb)
 returns text
-language sql
+language plpgsql
 immutable parallel safe
 as $$
-  select case
-    when jsonb_typeof(p_task) <> 'object' then 'it is not a JSON object'
+declare
+  v_unknown jsonb;
+begin
+  if jsonb_typeof(p_task) <> 'object' then
+    return 'it is not a JSON object';
+  end if;
+  v_unknown := p_task - '{namespace,name,version,context,priority,idempotency_key}'::text[];
+  if v_unknown <> '{}' then
+    return format('unknown key %s', (
+      select string_agg(quote_ident(key), ', ') from jsonb_object_keys(v_unknown) key
+    ));
+  end if;
+  return case
     when jsonb_typeof(p_task -> 'namespace') is distinct from 'string' then
       'namespace is missing or not a string'
     when jsonb_typeof(p_task -> 'name') is distinct from 'string' then
@@ -156,12 +172,6 @@ as $$
       'idempotency_key is not a string'
     when char_length(p_task ->> 'idempotency_key') not between 1 and 255 then
       'idempotency_key has not 1 to 255 characters'
-    when p_task - '{namespace,name,version,context,priority,idempotency_key}'::text[] <> '{}' then
-      format('unknown key %s', (
-        select string_agg(quote_ident(key), ', ')
-        from jsonb_object_keys(
-          p_task - '{namespace,name,version,context,priority,idempotency_key}'::text[]
-        ) key
-      ))
-  end
+  end;
+end
 $$;

@@ -9,11 +9,15 @@ create function tasker.submit_task(
   p_idempotency_key text default null
 )
 returns uuid
-language sql
+language plpgsql
 as $$
-  select task_uuid
-  from tasker.submit_tasks(jsonb_build_array(jsonb_build_object(
-    'namespace', p_namespace, 'name', p_name, 'version', p_version, 'context', p_context,
-    'priority', p_priority, 'idempotency_key', p_idempotency_key
-  )))
+begin
+  return (
+    select task_uuid
+    from tasker.submit_tasks(jsonb_build_array(jsonb_build_object(
+      'namespace', p_namespace, 'name', p_name, 'version', p_version, 'context', p_context,
+      'priority', p_priority, 'idempotency_key', p_idempotency_key
+    )))
+  );
+end
 $$;

@@ -55,6 +55,10 @@ declare
   v_attempts int[];
   v_active int[];
   v_failed int[];
+  v_done_tasks uuid[];
+  v_done_steps int[];
+  v_done_templates int[];
+  v_done_msgs bigint[];
   v_queue record;
 begin
   perform 1 from tasker.tasks t
@@ -96,8 +100,14 @@ begin
   select array_agg(position), array_agg(task_uuid), array_agg(step_no), array_agg(template_id),
     array_agg(state), array_agg(attempt),
     array_agg(case when state = 'waiting_for_retry' then 0 else -1 end),
-    array_agg(case when state = 'error' then 1 else 0 end)
-  into v_positions, v_tasks, v_steps, v_templates, v_states, v_attempts, v_active, v_failed
+    array_agg(case when state = 'error' then 1 else 0 end),
+    array_agg(task_uuid) filter (where state = 'complete'),
+    array_agg(step_no) filter (where state = 'complete'),
+    array_agg(template_id) filter (where state = 'complete'),
+    array_agg(case when p_continue[position] then p_msg_ids[position] end)
+      filter (where state = 'complete')
+  into v_positions, v_tasks, v_steps, v_templates, v_states, v_attempts, v_active, v_failed,
+    v_done_tasks, v_done_steps, v_done_templates, v_done_msgs
   from moved;
 
   v_moved.ready_tasks := '{}';
@@ -136,62 +146,63 @@ begin
   end if;
 
   v_announce := tasker.be_silent();
-  select f.* into v_freed
-  from (
-    select array_agg(m.task_uuid) as tasks, array_agg(m.step_no) as steps,
-      array_agg(m.template_id) as templates,
-      array_agg(case when p_continue[m.position] then p_msg_ids[m.position] end) as msgs
-    from unnest(v_positions, v_tasks, v_steps, v_templates, v_states)
-      as m(position, task_uuid, step_no, template_id, state)
-    where m.state = 'complete'
-  ) done,
-  tasker.free_dependents(
-    done.tasks, done.steps, done.templates, v_now, p_worker, done.msgs, p_handlers, p_lease_ms
-  ) f;
+  v_freed := tasker.free_dependents(
+    v_done_tasks, v_done_steps, v_done_templates, v_now, p_worker, v_done_msgs, p_handlers,
+    p_lease_ms
+  );
   v_moved.ready_tasks := v_freed.ready_tasks;
 
-  v_active := v_active || array_fill(
-    1, array[cardinality(v_freed.ready_tasks) + cardinality(v_freed.started_tasks)]
-  );
-  v_moved.finished_tasks := tasker.count_active(
-    v_tasks || v_freed.ready_tasks || v_freed.started_tasks, v_active, v_failed, p_worker, v_now
-  );
+  -- Where each step that moved was followed by one that started in its place, there is nothing to
+  -- count and no message to delete.
+  if cardinality(v_freed.started_tasks) < cardinality(v_positions)
+    or v_freed.ready_tasks <> '{}' then
+    v_active := v_active || array_fill(
+      1, array[cardinality(v_freed.ready_tasks) + cardinality(v_freed.started_tasks)]
+    );
+    v_moved.finished_tasks := tasker.count_active(
+      v_tasks || v_freed.ready_tasks || v_freed.started_tasks, v_active, v_failed, p_worker, v_now
+    );
+    for v_queue in
+      select n.queue_name as name, array_agg(r.msg_id order by r.msg_id) as msg_ids
+      from unnest(v_positions) as p(position),
+        lateral (
+          select p_namespaces[p.position] as namespace, p_msg_ids[p.position] as msg_id
+        ) as r
+      join tasker.namespaces n on n.namespace = r.namespace
+      where v_freed.started_msgs = '{}'
+        or (p_task_uuids[p.position], p_step_nos[p.position]) not in (
+          select * from unnest(v_freed.started_tasks, v_freed.followed_steps)
+        )
+      group by n.queue_name
+      order by n.queue_name
+    loop
+      perform pgmq.delete(v_queue.name, v_queue.msg_ids);
+    end loop;
+  end if;
   perform set_config('tasker.announce', v_announce, true);
-
-  for v_queue in
-    select n.queue_name as name, array_agg(r.msg_id order by r.msg_id) as msg_ids
-    from unnest(v_positions) as p(position),
-      lateral (select p_namespaces[p.position] as namespace, p_msg_ids[p.position] as msg_id) as r
-    join tasker.namespaces n on n.namespace = r.namespace
-    where v_freed.started_msgs = '{}' or (p_task_uuids[p.position], p_step_nos[p.position]) not in (
-      select * from unnest(v_freed.started_tasks, v_freed.followed_steps)
-    )
-    group by n.queue_name
-    order by n.queue_name
-  loop
-    perform pgmq.delete(v_queue.name, v_queue.msg_ids);
-  end loop;
 
   return query select (v_moved).*, (null::tasker.received_step).*;
   if v_freed.started_tasks = '{}' then
     return;
   end if;
 
-  for v_queue in
-    select n.queue_name as name, f.lease_ms, array_agg(f.msg_id order by f.msg_id) as msg_ids
-    from unnest(v_freed.started_tasks, v_freed.started_msgs, v_freed.lease_ms)
-      as f(task_uuid, msg_id, lease_ms)
-    join tasker.tasks k on k.task_uuid = f.task_uuid
-    join tasker.templates t on t.template_id = k.template_id
-    join tasker.namespaces n on n.namespace = t.namespace
-    where f.lease_ms is not null
-    group by 1, 2
-    order by 1, 2
-  loop
-    perform pgmq.set_vt(
-      v_queue.name, v_queue.msg_ids, clock_timestamp() + v_queue.lease_ms * interval '1 ms'
-    );
-  end loop;
+  if array_remove(v_freed.lease_ms, null) <> '{}' then
+    for v_queue in
+      select n.queue_name as name, f.lease_ms, array_agg(f.msg_id order by f.msg_id) as msg_ids
+      from unnest(v_freed.started_tasks, v_freed.started_msgs, v_freed.lease_ms)
+        as f(task_uuid, msg_id, lease_ms)
+      join tasker.tasks k on k.task_uuid = f.task_uuid
+      join tasker.templates t on t.template_id = k.template_id
+      join tasker.namespaces n on n.namespace = t.namespace
+      where f.lease_ms is not null
+      group by 1, 2
+      order by 1, 2
+    loop
+      perform pgmq.set_vt(
+        v_queue.name, v_queue.msg_ids, clock_timestamp() + v_queue.lease_ms * interval '1 ms'
+      );
+    end loop;
+  end if;
 
   return query
   select (null::tasker.moved).*, d.*

@@ -8,9 +8,12 @@ returns table (
   in_progress_steps int, waiting_for_retry_steps int, completed_steps int, failed_steps int,
   cancelled_steps int, execution_status text
 )
-language sql
+language plpgsql
 stable
 as $$
+#variable_conflict use_column
+begin
+  return query
   with counted as (
     select t.task_uuid, t.state,
       count(*)::int as total,
@@ -39,5 +42,6 @@ as $$
       when failed > 0 then 'blocked_by_failures'
       else 'all_complete'
     end
-  from counted
+  from counted;
+end
 $$;
