@@ -176,25 +176,36 @@ async fn wait_for_end(
         )
         .hint("look without wait_ms, or try again")
     })?;
-    let mut task = look(state, task_uuid).await?;
-    while !task.summary.state.is_terminal() {
-        let is_over = tokio::select! {
-            rung = interest.rung() => if rung { false } else { return Ok(task) },
+    // The state alone is a look that costs little, and whoever submitted a moment ago comes too early.
+    if has_ended(state, task_uuid).await? {
+        return look(state, task_uuid).await;
+    }
+    loop {
+        let is_last = tokio::select! {
+            is_rung = interest.rung() => !is_rung,
             () = sleep_until(deadline) => true,
         };
         match find(state, task_uuid).await {
-            Ok(found) => task = found.ok_or_else(|| no_task(task_uuid))?,
+            Ok(None) => return Err(no_task(task_uuid)),
+            Ok(Some(task)) if is_last || task.summary.state.is_terminal() => return Ok(task),
+            Ok(Some(_)) => {}
             // The waiter rings again when the database is back.
-            Err(error) if error.is_transient() && !is_over => {
+            Err(error) if error.is_transient() && !is_last => {
                 debug!(%error, "could not look at a task that is waited for");
             }
             Err(error) => return Err(error.into()),
         }
-        if is_over {
-            break;
-        }
     }
-    Ok(task)
+}
+
+async fn has_ended(state: &WebState, task_uuid: TaskUuid) -> Result<bool, Problem> {
+    let is_terminal = state
+        .database
+        .call("task_is_terminal", async |connection| {
+            tasks::task_is_terminal(connection, task_uuid).await
+        })
+        .await?;
+    is_terminal.ok_or_else(|| no_task(task_uuid))
 }
 
 async fn look(state: &WebState, task_uuid: TaskUuid) -> Result<TaskDetail, Problem> {
