@@ -1,0 +1,197 @@
+//! What a worker holds: steps it received, and their leases.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use sqlx::PgConnection;
+
+use super::{index_of, milliseconds};
+use crate::error::Error;
+use crate::ids::{StepId, TaskUuid};
+
+/// A step that a worker holds, with all its handler may want to know.
+#[derive(Debug, Clone)]
+pub struct ReceivedStep {
+    /// Identity of the step.
+    pub id: StepId,
+    /// Its message in the namespace's queue.
+    pub msg_id: i64,
+    /// Namespace of its template.
+    pub namespace: String,
+    /// Its template, as `namespace/name@version`.
+    pub template: String,
+    /// Name of the step.
+    pub step_name: String,
+    /// Name of the handler that has to run it.
+    pub handler: String,
+    /// The attempt that starts, from 1; an outcome has to name it.
+    pub attempt: i32,
+    /// How many attempts it may have.
+    pub max_attempts: i32,
+    /// How long an attempt may take, in milliseconds.
+    pub timeout_ms: i64,
+    /// Priority of its task.
+    pub priority: i32,
+    /// Input of its task.
+    pub context: Value,
+    /// The template's input of this step.
+    pub input: Value,
+    /// Results of the steps it depends on, by name.
+    pub dependency_results: Map<String, Value>,
+    /// Set when the message came back because an earlier holder's lease ran out: the kind of error
+    /// (`timeout` or `lease_expired`) to report for `attempt`. Such a step must not be run.
+    pub expired: Option<String>,
+    /// Set when its JSON cannot be read, and says why: PostgreSQL stores numbers and depths that no
+    /// program of ours can hold. Such a step must not be run.
+    pub unreadable: Option<String>,
+}
+
+/// The JSON of a step, as it was sent.
+///
+/// It is read step by step, so that one that cannot be read does not take the others along.
+#[derive(sqlx::FromRow)]
+struct StepTexts {
+    context: String,
+    input: String,
+    dependency_results: String,
+}
+
+/// The same, read.
+#[derive(Default)]
+struct StepValues {
+    context: Value,
+    input: Value,
+    dependency_results: Map<String, Value>,
+}
+
+impl StepTexts {
+    fn read(&self) -> Result<StepValues, String> {
+        let problem = |what| move |error: serde_json::Error| format!("{what}: {error}");
+        Ok(StepValues {
+            context: serde_json::from_str(&self.context).map_err(problem("the task's context"))?,
+            input: serde_json::from_str(&self.input).map_err(problem("the step's input"))?,
+            dependency_results: serde_json::from_str(&self.dependency_results)
+                .map_err(problem("the results of the steps it depends on"))?,
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct ReceivedRow {
+    task_uuid: TaskUuid,
+    step_no: i32,
+    msg_id: i64,
+    namespace: String,
+    template: String,
+    step_name: String,
+    handler: String,
+    attempt: i32,
+    max_attempts: i32,
+    timeout_ms: i32,
+    priority: i32,
+    #[sqlx(flatten)]
+    texts: StepTexts,
+    expired: Option<String>,
+}
+
+impl From<ReceivedRow> for ReceivedStep {
+    fn from(row: ReceivedRow) -> Self {
+        let (values, unreadable) = match row.texts.read() {
+            Ok(values) => (values, None),
+            Err(problem) => (StepValues::default(), Some(problem)),
+        };
+        Self {
+            id: StepId {
+                task_uuid: row.task_uuid,
+                step_no: row.step_no,
+            },
+            msg_id: row.msg_id,
+            namespace: row.namespace,
+            template: row.template,
+            step_name: row.step_name,
+            handler: row.handler,
+            attempt: row.attempt,
+            max_attempts: row.max_attempts,
+            timeout_ms: i64::from(row.timeout_ms),
+            priority: row.priority,
+            context: values.context,
+            input: values.input,
+            dependency_results: values.dependency_results,
+            expired: row.expired,
+            unreadable,
+        }
+    }
+}
+
+/// The columns of a received step; its JSON as text.
+const RECEIVE: &str = "\
+    select task_uuid, step_no, msg_id, namespace, template, step_name, handler, attempt, \
+      max_attempts, timeout_ms, priority, context::text, input::text, dependency_results::text, \
+      expired \
+    from tasker.receive_steps($1, $2, $3, $4)";
+
+/// Receives up to `limit` steps from the queues of the namespaces, in the order given, and starts
+/// an attempt of each under a lease.
+pub async fn receive_steps(
+    connection: &mut PgConnection,
+    namespaces: &[String],
+    worker: &str,
+    limit: i32,
+    lease: Duration,
+) -> Result<Vec<ReceivedStep>, Error> {
+    let rows: Vec<ReceivedRow> = sqlx::query_as(RECEIVE)
+        .bind(namespaces)
+        .bind(worker)
+        .bind(limit)
+        .bind(milliseconds(lease))
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().map(ReceivedStep::from).collect())
+}
+
+/// A lease that could not be extended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseLost {
+    /// Index of the step in the call.
+    pub index: usize,
+    /// `cancelled` when its task was cancelled, `stale` when the attempt is no longer current.
+    pub reason: String,
+}
+
+/// Extends the leases of running steps, never beyond the end of their timeout.
+///
+/// Returns those whose work is no longer wanted.
+pub async fn extend_leases(
+    connection: &mut PgConnection,
+    worker: &str,
+    steps: &[(StepId, i32)],
+    lease: Duration,
+) -> Result<Vec<LeaseLost>, Error> {
+    let rows: Vec<(i32, String)> =
+        sqlx::query_as("select position, reason from tasker.extend_leases($1, $2, $3, $4, $5)")
+            .bind(worker)
+            .bind(
+                steps
+                    .iter()
+                    .map(|(id, _)| id.task_uuid.0)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(steps.iter().map(|(id, _)| id.step_no).collect::<Vec<_>>())
+            .bind(
+                steps
+                    .iter()
+                    .map(|(_, attempt)| *attempt)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(milliseconds(lease))
+            .fetch_all(connection)
+            .await?;
+    rows.into_iter()
+        .map(|(position, reason)| {
+            Ok(LeaseLost {
+                index: index_of(position)?,
+                reason,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,257 @@
+//! What a worker tells of the steps it holds: how their attempts ended, or that it gives them back.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::types::Json;
+use sqlx::{FromRow, PgConnection, Row};
+use uuid::Uuid;
+
+use super::receive::{ReceivedRow, ReceivedStep};
+use super::{index_of, milliseconds};
+use crate::announcer::Announcements;
+use crate::error::Error;
+use crate::ids::StepId;
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepError {
+    /// Sort of failure: `handler_failed`, `panic`, `timeout`, `lease_expired`, `unknown_handler`,
+    /// `invalid_input` or a word of the handler's own.
+    pub kind: String,
+    /// What happened, for people.
+    pub message: String,
+    /// What else the handler had to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Value>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StepOutcome {
+    /// The handler returned a result.
+    Complete(Value),
+    /// The attempt failed; the next one follows the template's retry policy, or `after` this time.
+    Retry {
+        /// What happened.
+        error: StepError,
+        /// Overrides the backoff of the policy.
+        after: Option<Duration>,
+    },
+    /// The step failed for good, whatever attempts are left.
+    Fail(StepError),
+}
+
+/// The outcome of one attempt of one step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepReport {
+    /// The step.
+    pub id: StepId,
+    /// The attempt that ended.
+    pub attempt: i32,
+    /// The message it was received with.
+    pub msg_id: i64,
+    /// Namespace of the message's queue.
+    pub namespace: String,
+    /// How it ended.
+    pub outcome: StepOutcome,
+}
+
+/// What a batch of reports did.
+#[derive(Debug, Clone, Default)]
+pub struct Reported {
+    /// Indexes of the reports that named an attempt which is no longer current; nothing of them
+    /// was recorded.
+    pub stale: Vec<usize>,
+    /// What other processes should hear about.
+    pub announcements: Announcements,
+    /// Dependents that were started in the worker's hands, each with the message of a step that
+    /// was reported.
+    pub continued: Vec<ReceivedStep>,
+}
+
+/// The arrays that a batch of reports is sent as.
+#[derive(Default)]
+struct ReportColumns<'a> {
+    tasks: Vec<Uuid>,
+    numbers: Vec<i32>,
+    attempts: Vec<i32>,
+    messages: Vec<i64>,
+    namespaces: Vec<&'a str>,
+    outcomes: Vec<&'static str>,
+    payloads: Vec<Json<Payload<'a>>>,
+    delays: Vec<Option<i64>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Payload<'a> {
+    Result(&'a Value),
+    Error(&'a StepError),
+}
+
+/// Records outcomes, each once: states, dependents, retries, the task's end and the deletion of
+/// the messages are one transaction.
+pub async fn complete_steps(
+    connection: &mut PgConnection,
+    worker: &str,
+    reports: &[StepReport],
+) -> Result<Reported, Error> {
+    record(connection, worker, reports, None).await
+}
+
+/// What a worker is ready to go on with when it reports.
+#[derive(Debug, Clone)]
+pub struct Continuation<'a> {
+    /// For each report, whether its place may go to a dependent of its step.
+    pub may_continue: Vec<bool>,
+    /// The handlers that the worker knows.
+    pub handlers: &'a [String],
+    /// Lease of what it is handed.
+    pub lease: Duration,
+}
+
+/// Records outcomes like [`complete_steps`], and starts, in the same transaction, up to one ready
+/// dependent of each step whose report may continue, without a trip through queue and orchestrator.
+/// Where something more urgent is ready, that goes first and nothing is handed on.
+pub async fn complete_and_continue(
+    connection: &mut PgConnection,
+    worker: &str,
+    reports: &[StepReport],
+    continuation: &Continuation<'_>,
+) -> Result<Reported, Error> {
+    record(connection, worker, reports, Some(continuation)).await
+}
+
+/// The first row tells what was brought about, each further one is a step that was started.
+const COMPLETE: &str = "\
+    select stale, ready_tasks, finished_tasks, cancelled_tasks, woken_queues, timer_set, \
+      task_uuid, step_no, msg_id, namespace, template, step_name, handler, attempt, \
+      max_attempts, timeout_ms, priority, context::text, input::text, dependency_results::text, \
+      expired \
+    from tasker.complete_steps($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+
+async fn record(
+    connection: &mut PgConnection,
+    worker: &str,
+    reports: &[StepReport],
+    continuation: Option<&Continuation<'_>>,
+) -> Result<Reported, Error> {
+    let columns = ReportColumns::from(reports);
+    let rows = sqlx::query(COMPLETE)
+        .bind(worker)
+        .bind(columns.tasks)
+        .bind(columns.numbers)
+        .bind(columns.attempts)
+        .bind(columns.messages)
+        .bind(columns.namespaces)
+        .bind(columns.outcomes)
+        .bind(columns.payloads)
+        .bind(columns.delays)
+        .bind(continuation.map(|continuation| &continuation.may_continue))
+        .bind(continuation.map(|continuation| continuation.handlers))
+        .bind(continuation.map(|continuation| milliseconds(continuation.lease)))
+        .fetch_all(connection)
+        .await?;
+    let Some((first, started)) = rows.split_first() else {
+        return Err(Error::Corrupt(
+            "tasker.complete_steps gave no row".to_owned(),
+        ));
+    };
+    let mut reported = reported(first)?;
+    let completed = reports
+        .iter()
+        .filter(|report| matches!(report.outcome, StepOutcome::Complete(_)));
+    reported
+        .announcements
+        .readied_by(completed.map(|report| report.id));
+    reported.continued = started
+        .iter()
+        .map(|row| Ok(ReceivedRow::from_row(row)?.into()))
+        .collect::<Result<_, Error>>()?;
+    Ok(reported)
+}
+
+impl<'a> From<&'a [StepReport]> for ReportColumns<'a> {
+    fn from(reports: &'a [StepReport]) -> Self {
+        let mut columns = Self::default();
+        for report in reports {
+            columns.tasks.push(report.id.task_uuid.0);
+            columns.numbers.push(report.id.step_no);
+            columns.attempts.push(report.attempt);
+            columns.messages.push(report.msg_id);
+            columns.namespaces.push(&report.namespace);
+            let (outcome, payload, delay) = match &report.outcome {
+                StepOutcome::Complete(result) => ("complete", Payload::Result(result), None),
+                StepOutcome::Retry { error, after } => {
+                    ("retry", Payload::Error(error), after.map(milliseconds))
+                }
+                StepOutcome::Fail(error) => ("fail", Payload::Error(error), None),
+            };
+            columns.outcomes.push(outcome);
+            columns.payloads.push(Json(payload));
+            columns.delays.push(delay);
+        }
+        columns
+    }
+}
+
+/// A received step that is given back unstarted.
+#[derive(Debug, Clone)]
+pub struct ReleasedStep {
+    /// The step.
+    pub id: StepId,
+    /// The attempt it was received as; it does not count.
+    pub attempt: i32,
+    /// The message it was received with.
+    pub msg_id: i64,
+    /// Namespace of the message's queue.
+    pub namespace: String,
+    /// Whether it goes back because this worker knows no such handler.
+    pub refused: bool,
+}
+
+/// Gives steps back to their queues: at once, or after `refusal_delay` where they were refused, so
+/// that another worker gets a chance. A step refused `max_refusals` times fails for good.
+pub async fn release_steps(
+    connection: &mut PgConnection,
+    worker: &str,
+    steps: &[ReleasedStep],
+    refusal_delay: Duration,
+    max_refusals: i32,
+) -> Result<Reported, Error> {
+    let row = sqlx::query("select * from tasker.release_steps($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+        .bind(worker)
+        .bind(
+            steps
+                .iter()
+                .map(|step| step.id.task_uuid.0)
+                .collect::<Vec<_>>(),
+        )
+        .bind(steps.iter().map(|step| step.id.step_no).collect::<Vec<_>>())
+        .bind(steps.iter().map(|step| step.attempt).collect::<Vec<_>>())
+        .bind(steps.iter().map(|step| step.msg_id).collect::<Vec<_>>())
+        .bind(
+            steps
+                .iter()
+                .map(|step| step.namespace.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(steps.iter().map(|step| step.refused).collect::<Vec<_>>())
+        .bind(milliseconds(refusal_delay))
+        .bind(max_refusals)
+        .fetch_one(connection)
+        .await?;
+    reported(&row)
+}
+
+/// Reads the one row that the functions which move steps answer with.
+fn reported(row: &sqlx::postgres::PgRow) -> Result<Reported, Error> {
+    let stale: Vec<i32> = row.try_get("stale")?;
+    Ok(Reported {
+        stale: stale.into_iter().map(index_of).collect::<Result<_, _>>()?,
+        announcements: Announcements::from_row(row)?,
+        continued: Vec::new(),
+    })
+}
