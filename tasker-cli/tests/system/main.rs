@@ -9,6 +9,7 @@
 )]
 
 mod clients;
+mod channels;
 mod connections;
 mod drain;
 mod durability;
@@ -18,7 +19,9 @@ mod idle;
 mod modes;
 mod operators;
 mod orchestrator_crashes;
+mod saturation;
 mod server_crashes;
+mod small_channels;
 mod templates;
 mod worker_crashes;
 mod world;
