@@ -23,7 +23,10 @@ begin
 
   insert into tasker.namespaces (namespace) values (v_namespace) on conflict do nothing;
   if found then
-    perform pgmq.create(n.queue_name) from tasker.namespaces n where n.namespace = v_namespace;
+    perform case when q.unlogged then pgmq.create_unlogged(n.queue_name)
+      else pgmq.create(n.queue_name) end
+    from tasker.namespaces n, tasker.queue_settings q
+    where n.namespace = v_namespace;
   end if;
 
   insert into tasker.templates as t

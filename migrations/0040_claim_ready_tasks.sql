@@ -38,6 +38,9 @@ declare
   v_queue record;
 begin
   perform set_config('synchronous_commit', 'off', true);
+  if not exists (select from tasker.queues_intact) then
+    perform tasker.refill_queues();
+  end if;
 
   loop
     if p_namespaces is null then

@@ -26,6 +26,9 @@ declare
   v_announce text;
 begin
   perform set_config('synchronous_commit', 'off', true);
+  if not exists (select from tasker.queues_intact) then
+    perform tasker.refill_queues();
+  end if;
   if not p_announce then
     v_announce := tasker.be_silent();
   end if;

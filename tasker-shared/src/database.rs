@@ -43,6 +43,7 @@ pub struct Database {
     /// Whether `listen_options` lead past the pooler, if there is one.
     listens_directly: bool,
     channels: NotifyChannels,
+    unlogged_queues: bool,
     call_timeout: Duration,
     framing: Framing,
 }
@@ -91,6 +92,7 @@ impl Database {
             listen_options,
             listens_directly,
             channels: NotifyChannels::with_prefix(&config.channel_prefix),
+            unlogged_queues: config.unlogged_queues,
             call_timeout: config.call_timeout(),
             framing: framing(config),
         };

@@ -21,6 +21,9 @@ pub struct DatabaseConfig {
     /// How the names of notification channels begin.
     #[garde(custom(is_channel_prefix))]
     pub channel_prefix: String,
+    /// Whether queues are unlogged and refilled after a crash.
+    #[garde(skip)]
+    pub unlogged_queues: bool,
     /// Most connections in the pool of a process.
     #[garde(range(min = 1, max = 10_000))]
     pub max_connections: u32,

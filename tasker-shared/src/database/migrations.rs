@@ -20,7 +20,8 @@ fn migrator() -> Migrator {
     migrator
 }
 
-/// Installs PGMQ where it is missing and applies the migrations that are not there yet.
+/// Installs PGMQ where it is missing, applies the migrations that are not there yet, and makes the
+/// queues logged or unlogged, as the configuration wants them.
 ///
 /// # Errors
 /// [`Error::Schema`] when the database is too old, was migrated by another version of this
@@ -38,7 +39,12 @@ pub async fn migrate(database: &Database) -> Result<(), Error> {
         .connect_lazy_with(pool.connect_options().as_ref().clone());
     let migrated = migrator().run(&own).await;
     own.close().await;
-    migrated.map_err(schema_error)
+    migrated.map_err(schema_error)?;
+    sqlx::query("select tasker.use_unlogged_queues($1)")
+        .bind(database.unlogged_queues)
+        .execute(&pool)
+        .await?;
+    Ok(())
 }
 
 /// Whether every migration of this program, and nothing unknown to it, is applied.
