@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use tasker_shared::error::Error;
 use tasker_shared::ids::{StepId, TaskUuid};
@@ -15,6 +16,7 @@ use tasker_shared::steps::{
 use tasker_shared::tasks;
 
 use crate::expected::{Graph, index, step_name};
+use crate::graphs;
 use crate::play::release_one;
 use crate::support::{LEASE, World, error, new_task, report};
 
@@ -316,4 +318,32 @@ fn result_of(step: &ReceivedStep) -> Value {
     let parents = step.dependency_results.values();
     let sum: u64 = parents.map(|parent| parent["n"].as_u64().unwrap()).sum();
     json!({ "n": (1 + sum * 3 + u64::try_from(step.attempt).unwrap()) % 1_000_003 })
+}
+
+pub(crate) fn histories() -> impl Strategy<Value = History> {
+    let fates = prop_oneof![
+        10 => Just(Fate::Complete),
+        2 => prop::option::of(0..5000_u64).prop_map(Fate::Retry),
+        1 => Just(Fate::Fail),
+        1 => Just(Fate::Lost),
+        1 => Just(Fate::Refused),
+    ];
+    let hands = prop_oneof![
+        3 => Just(Hand::Retry),
+        1 => Just(Hand::Skip),
+        1 => Just(Hand::Resolve),
+        1 => Just(Hand::Cancel),
+    ];
+    (
+        graphs(),
+        prop::collection::vec(-1..=1, 1..4),
+        prop::collection::vec(fates, 20..40),
+        prop::collection::vec(hands, 0..3),
+    )
+        .prop_map(|(graph, tasks, fates, hands)| History {
+            graph,
+            tasks,
+            fates,
+            hands,
+        })
 }

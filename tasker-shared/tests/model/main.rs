@@ -6,16 +6,20 @@
 #![allow(clippy::unwrap_used)]
 
 mod both_ways;
+mod call;
 mod expected;
+mod held;
 mod play;
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::cell::{Cell, RefCell};
 
-use both_ways::{Fate, Hand, History, Way, happen};
+use both_ways::{Way, happen, histories};
+use call::calls;
 use expected::Graph;
-use play::{Call, Outcome, Play, empty_but_for};
+use held::empty_but_for;
+use play::Play;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use support::World;
@@ -34,71 +38,6 @@ fn graphs() -> impl Strategy<Value = Graph> {
             .map(|(number, mask)| (0..number).filter(|n| mask >> n & 1 == 1).collect())
             .collect()
     })
-}
-
-fn outcomes() -> impl Strategy<Value = Outcome> {
-    prop_oneof![
-        6 => Just(Outcome::Complete),
-        3 => prop::option::of(0..5000_u64).prop_map(Outcome::Retry),
-        2 => Just(Outcome::Fail),
-    ]
-}
-
-/// Mostly one of the latest, sometimes one of long ago.
-fn picks() -> impl Strategy<Value = usize> {
-    prop_oneof![4 => 0..4_usize, 1 => 0..100_usize]
-}
-
-fn calls() -> impl Strategy<Value = Call> {
-    let any_step = 0..100_usize;
-    let another = prop::bool::weighted(0.2);
-    prop_oneof![
-        2 => (-1..=1).prop_map(Call::Submit),
-        6 => (1..8).prop_map(Call::Claim),
-        8 => (0..2_u8, 1..6).prop_map(|(worker, limit)| Call::Receive { worker, limit }),
-        12 => (prop::collection::vec((picks(), outcomes()), 1..4), any::<bool>())
-            .prop_map(|(picks, continuing)| Call::Report { picks, continuing }),
-        6 => (picks(), any::<bool>(), another)
-            .prop_map(|(pick, refused, by_another)| Call::Release { pick, refused, by_another }),
-        2 => (picks(), another)
-            .prop_map(|(pick, by_another)| Call::Extend { pick, by_another }),
-        2 => Just(Call::ExpireLeases),
-        3 => (0..3000_i64).prop_map(Call::Advance),
-        3 => Just(Call::Fire),
-        4 => prop_oneof![0..2_usize, 0..100_usize].prop_map(Call::Retry),
-        1 => (any_step.clone(), any::<bool>())
-            .prop_map(|(step, skip)| Call::Settle { step, skip }),
-        1 => any_step.clone().prop_map(Call::Cancel),
-        1 => any_step.prop_map(Call::Resolve),
-    ]
-}
-
-fn histories() -> impl Strategy<Value = History> {
-    let fates = prop_oneof![
-        10 => Just(Fate::Complete),
-        2 => prop::option::of(0..5000_u64).prop_map(Fate::Retry),
-        1 => Just(Fate::Fail),
-        1 => Just(Fate::Lost),
-        1 => Just(Fate::Refused),
-    ];
-    let hands = prop_oneof![
-        3 => Just(Hand::Retry),
-        1 => Just(Hand::Skip),
-        1 => Just(Hand::Resolve),
-        1 => Just(Hand::Cancel),
-    ];
-    (
-        graphs(),
-        prop::collection::vec(-1..=1, 1..4),
-        prop::collection::vec(fates, 20..40),
-        prop::collection::vec(hands, 0..3),
-    )
-        .prop_map(|(graph, tasks, fates, hands)| History {
-            graph,
-            tasks,
-            fates,
-            hands,
-        })
 }
 
 fn runner(cases: u32) -> TestRunner {

@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use sqlx::types::Json;
+use serde_json::json;
 use tasker_shared::error::Error;
-use tasker_shared::ids::{StepId, TaskUuid};
+use tasker_shared::ids::StepId;
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::readiness;
 use tasker_shared::state::StepState;
 use tasker_shared::steps::{self, Continuation, ReceivedStep, ReleasedStep, Reported, StepOutcome};
 use tasker_shared::tasks;
 
-use crate::expected::{
-    Expected, Graph, MAX_ATTEMPTS, MAX_REFUSALS, Moved, RETRY_MS, index, result_of, step_name,
-};
+use crate::call::{Call, Outcome};
+use crate::expected::{Expected, Graph, MAX_REFUSALS, Moved, index, result_of, step_name};
+use crate::held::{Held, empty_but_for};
 use crate::support::{LEASE, World, error, new_task, report};
 
 /// Tasks of one case.
@@ -22,81 +21,8 @@ const MOST_TASKS: usize = 4;
 /// Rounds in which everything that works again must come to an end.
 const ROUNDS_TO_DRAIN: usize = 200;
 
-/// How an attempt ends.
-#[derive(Debug, Clone)]
-pub(crate) enum Outcome {
-    Complete,
-    /// With a delay of its own, in milliseconds.
-    Retry(Option<u64>),
-    Fail,
-}
-
-/// A call of one of the actors. Numbers pick one of what there is.
-#[derive(Debug, Clone)]
-pub(crate) enum Call {
-    Submit(i32),
-    Claim(i32),
-    Receive {
-        worker: u8,
-        limit: i32,
-    },
-    Report {
-        picks: Vec<(usize, Outcome)>,
-        /// Whether what is complete may go on with its dependents.
-        continuing: bool,
-    },
-    Release {
-        pick: usize,
-        refused: bool,
-        by_another: bool,
-    },
-    Extend {
-        pick: usize,
-        by_another: bool,
-    },
-    ExpireLeases,
-    Advance(i64),
-    Fire,
-    Retry(usize),
-    Settle {
-        step: usize,
-        skip: bool,
-    },
-    Cancel(usize),
-    Resolve(usize),
-}
-
 /// The worker that reports.
 const REPORTER: &str = "worker-0";
-
-/// What the database holds of a step.
-#[derive(Debug, PartialEq, sqlx::FromRow)]
-struct Held {
-    task_uuid: TaskUuid,
-    step_no: i32,
-    task_state: String,
-    state: String,
-    attempt: i32,
-    max_attempts: i32,
-    refusals: i32,
-    ready: bool,
-    due_ms: Option<i64>,
-    worker: Option<String>,
-    result: Option<Json<Value>>,
-}
-
-const HELD: &str = "
-    select s.task_uuid, s.step_no, t.state::text as task_state, s.state::text, s.attempt,
-      s.max_attempts, s.refusals,
-      exists (
-        select from tasker.ready_steps r where r.task_uuid = s.task_uuid and r.step_no = s.step_no
-      ) as ready,
-      (extract(epoch from w.due_at - '2030-01-01 00:00:00+00') * 1000)::bigint as due_ms,
-      s.worker, s.result
-    from tasker.steps s
-    join tasker.tasks t on t.task_uuid = s.task_uuid
-    left join tasker.timers w on w.task_uuid = s.task_uuid and w.step_no = s.step_no
-    order by s.task_uuid, s.step_no";
 
 pub(crate) struct Play<'a> {
     world: &'a mut World,
@@ -123,37 +49,13 @@ impl<'a> Play<'a> {
     /// Makes one call and compares what is then there.
     pub(crate) async fn make(&mut self, call: &Call) {
         self.call(call).await;
-        let held = self.held().await;
+        let held = Held::of(self.world).await;
         for (id, held) in self.expected.ids().into_iter().zip(&held) {
-            assert_eq!(*held, self.expect(id), "after {call:?}");
+            assert_eq!(*held, Held::expected(&self.expected, id), "after {call:?}");
         }
         assert_eq!(held.len(), self.expected.ids().len());
         let findings = self.world.findings().await;
         assert!(findings.is_empty(), "after {call:?}: {findings:#?}");
-    }
-
-    async fn held(&mut self) -> Vec<Held> {
-        sqlx::query_as(HELD)
-            .fetch_all(&mut self.world.connection)
-            .await
-            .unwrap()
-    }
-
-    fn expect(&self, id: StepId) -> Held {
-        let step = self.expected.step(id).clone();
-        Held {
-            task_uuid: id.task_uuid,
-            step_no: id.step_no,
-            task_state: self.expected.tasks[&id.task_uuid].state.to_string(),
-            state: step.state.to_string(),
-            attempt: step.attempt,
-            max_attempts: step.max_attempts,
-            refusals: step.refusals,
-            ready: step.ready,
-            due_ms: step.due,
-            worker: step.worker,
-            result: step.result.map(Json),
-        }
     }
 
     async fn call(&mut self, call: &Call) {
@@ -238,7 +140,7 @@ impl<'a> Play<'a> {
         let steps: i32 = claimed.iter().map(|task| task.ready_steps).sum();
         assert_eq!(steps, limit.min(i32::try_from(ready.len()).unwrap()));
 
-        let held = self.held().await;
+        let held = Held::of(self.world).await;
         let enqueued = held.iter().filter(|held| held.state == "enqueued");
         let mut enqueued = enqueued
             .map(|held| StepId {
@@ -439,38 +341,6 @@ impl<'a> Play<'a> {
             .await;
         assert_eq!(twice, 0);
     }
-}
-
-/// Empties the database but for templates, of which it gets one of the graph; answers its name.
-pub(crate) async fn empty_but_for(world: &mut World, graph: &Graph) -> String {
-    world
-        .run(
-            "truncate tasker.tasks, tasker.steps, tasker.ready_steps, tasker.timers,
-              tasker.task_transitions, tasker.step_transitions;
-            set tasker.now = '2030-01-01 00:00:00+00'",
-        )
-        .await;
-    let number: i64 = world.value("select count(*) from tasker.templates").await;
-    let template = format!("graph_{number}");
-    let steps = graph.iter().enumerate().map(|(step, parents)| {
-        json!({
-            "name": step_name(step), "handler": "h",
-            "depends_on": parents.iter().map(|p| step_name(*p)).collect::<Vec<_>>(),
-            "timeout_ms": 3_600_000,
-            "retry": {
-                "max_attempts": MAX_ATTEMPTS, "backoff": "fixed", "base_ms": RETRY_MS,
-                "jitter": false,
-            },
-        })
-    });
-    world
-        .apply(json!({
-            "namespace": "test", "name": template, "version": "1.0.0",
-            "steps": steps.collect::<Vec<_>>(),
-        }))
-        .await;
-    world.run("delete from pgmq.q_worker_test_queue").await;
-    template
 }
 
 /// Gives one step back at once.
