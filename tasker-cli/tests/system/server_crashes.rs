@@ -35,8 +35,19 @@ async fn a_crash_of_the_server_loses_nothing_and_needs_no_hand() {
 
 #[tokio::test]
 async fn crashes_under_full_load_lose_no_message_and_mix_up_none() {
+    crashes_under_full_load("false").await;
+}
+
+#[tokio::test]
+async fn crashes_under_full_load_lose_nothing_where_queues_are_unlogged() {
+    crashes_under_full_load("true").await;
+}
+
+async fn crashes_under_full_load(unlogged: &str) {
     // Claims and receipts are not durable: under load, each crash undoes some of them.
     let world = World::with_server(Durability::Production).await;
+    let use_unlogged = format!("select tasker.use_unlogged_queues({unlogged})");
+    world.value::<i32>(&use_unlogged).await;
     let mut environment = NO_POLLING.to_vec();
     environment.push(SHORT_LEASE);
     environment.push(("TASKER__EVENT_SYSTEMS__LISTENER__RECONNECT_MAX_MS", "500"));
