@@ -97,3 +97,79 @@ async fn one_task_is_submitted_by_plain_sql_with_what_it_names() {
     assert_eq!(named.idempotency_key.as_deref(), Some("k"));
     world.assert_healthy().await;
 }
+
+#[tokio::test]
+async fn the_same_key_gives_the_first_task_and_keys_belong_to_a_template() {
+    let mut world = World::new().await;
+    world.template("one", SINGLE).await;
+    world.template("two", SINGLE).await;
+    let key = Some("k".to_owned());
+
+    let first = world
+        .submit_with("one", |task| task.idempotency_key = key.clone())
+        .await;
+    let again = world
+        .submit_with("one", |task| task.idempotency_key = key.clone())
+        .await;
+    let other = world
+        .submit_with("two", |task| task.idempotency_key = key.clone())
+        .await;
+
+    assert_eq!(first, again);
+    assert_ne!(first, other);
+    assert_eq!(world.claim().await.len(), 2);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_key_twice_in_one_batch_makes_one_task() {
+    let mut world = World::new().await;
+    world.template("one", SINGLE).await;
+    let mut task = new_task("one");
+    task.idempotency_key = Some("k".to_owned());
+
+    let submitted = tasks::submit_tasks(
+        &mut world.connection,
+        &[task.clone(), new_task("one"), task],
+    )
+    .await
+    .unwrap();
+
+    assert_eq!(submitted[0].task_uuid, submitted[2].task_uuid);
+    assert_eq!(
+        submitted.iter().map(|s| s.created).collect::<Vec<_>>(),
+        [true, true, false]
+    );
+    assert_eq!(world.claim().await.len(), 2);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn ten_thousand_tasks_are_submitted_in_one_call() {
+    let mut world = World::new().await;
+    world.template("linear", SINGLE).await;
+
+    let submitted = tasks::submit_tasks(&mut world.connection, &vec![new_task("linear"); 10_000])
+        .await
+        .unwrap();
+
+    assert_eq!(submitted.len(), 10_000);
+    assert!(submitted.iter().all(|submitted| submitted.created));
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_batch_with_one_bad_task_submits_none_and_names_it() {
+    let mut world = World::new().await;
+    world.template("linear", SINGLE).await;
+
+    let refused = tasks::submit_tasks(
+        &mut world.connection,
+        &[new_task("linear"), new_task("absent")],
+    )
+    .await
+    .unwrap_err();
+
+    assert!(refused.to_string().contains("test/absent"), "{refused}");
+    assert!(world.claim().await.is_empty());
+}

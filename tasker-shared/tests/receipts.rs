@@ -1,0 +1,121 @@
+//! What becomes of a received step that does not end: its lease runs out, it is given back, or it is
+//! reported under the message of another.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use support::{SINGLE, WORKER, World, complete, retry};
+use tasker_shared::readiness;
+use tasker_shared::state::TaskState;
+use tasker_shared::steps::{self, ReceivedStep, ReleasedStep, Reported};
+
+const LINEAR: &[(&str, &[&str])] = &[("first", &[]), ("second", &["first"])];
+/// Refusals after which a step fails.
+const MAX_REFUSALS: i32 = 2;
+
+/// Gives a step back at once.
+async fn release(world: &mut World, step: &ReceivedStep, refused: bool) -> Reported {
+    let step = ReleasedStep {
+        id: step.id,
+        attempt: step.attempt,
+        msg_id: step.msg_id,
+        namespace: step.namespace.clone(),
+        refused,
+    };
+    let connection = &mut world.connection;
+    steps::release_steps(connection, WORKER, &[step], Duration::ZERO, MAX_REFUSALS)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_expired_lease_gives_the_step_back_and_fences_its_old_holder() {
+    let mut world = World::new().await;
+    world.template("linear", LINEAR).await;
+    let task = world.submit("linear").await;
+    let old = world.start_one().await;
+    assert!(world.receive().await.is_empty());
+    world.expire_leases().await;
+
+    let timers = readiness::fire_due_timers(&mut world.connection, 10)
+        .await
+        .unwrap();
+    assert_eq!(timers.woken_queues, ["worker_test_queue"]);
+    let expired = world.receive().await.remove(0);
+
+    assert_eq!(expired.expired.as_deref(), Some("lease_expired"));
+    assert_eq!(expired.attempt, 1);
+    world.report(&[retry(&expired)]).await;
+    assert_eq!(world.report(&[complete(&old)]).await.stale, [0]);
+    world.advance(Duration::from_secs(2)).await;
+    readiness::fire_due_timers(&mut world.connection, 10)
+        .await
+        .unwrap();
+    assert_eq!(world.start_one().await.attempt, 2);
+    assert_eq!(world.task_state(task).await, TaskState::InProgress);
+    world.assert_healthy().await;
+}
+
+/// A crash of the server may undo claims, which are not durable, and give their message numbers
+/// away again. Whoever still works under such a claim must not touch what has its number now.
+#[tokio::test]
+async fn a_report_that_names_the_message_of_another_step_is_stale() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    world.submit("single").await;
+    world.submit("single").await;
+    world.claim().await;
+    let [first, second] = world.receive().await.try_into().unwrap();
+    let undone = ReceivedStep {
+        msg_id: second.msg_id,
+        ..first.clone()
+    };
+
+    assert_eq!(world.report(&[complete(&undone)]).await.stale, [0]);
+    assert_eq!(release(&mut world, &undone, false).await.stale, [0]);
+
+    let both = [complete(&first), complete(&second)];
+    assert_eq!(world.report(&both).await.stale, Vec::<usize>::new());
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_released_step_is_received_again_and_its_attempt_does_not_count() {
+    let mut world = World::new().await;
+    world.template("linear", LINEAR).await;
+    world.submit("linear").await;
+    let step = world.start_one().await;
+    let released = release(&mut world, &step, false).await;
+
+    assert_eq!(released.announcements.queues, ["worker_test_queue"]);
+    world.assert_healthy().await;
+    assert_eq!(world.receive().await[0].attempt, 1);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_step_that_nobody_can_run_fails_after_its_last_refusal() {
+    let mut world = World::new().await;
+    world.template("linear", LINEAR).await;
+    let task = world.submit("linear").await;
+    world.claim().await;
+
+    for refusal in 1..=MAX_REFUSALS {
+        let step = world.receive().await.remove(0);
+        release(&mut world, &step, true).await;
+        world.assert_healthy().await;
+        assert_eq!(
+            world.task_state(task).await == TaskState::Error,
+            refusal == MAX_REFUSALS
+        );
+    }
+
+    let detail = world.task(task).await;
+    assert_eq!(
+        detail.steps[0].error.as_ref().unwrap()["kind"],
+        "unknown_handler"
+    );
+}
