@@ -6,11 +6,13 @@ mod support;
 
 use std::collections::HashSet;
 
-use support::{DIAMOND, SINGLE, WORKER, World, complete};
+use support::{DIAMOND, LEASE, SINGLE, WORKER, World, complete};
 use tasker_shared::config::{DatabaseConfig, TaskerConfig};
 use tasker_shared::database::{Database, migrate};
 use tasker_shared::operator::cancel_task;
-use tasker_shared::{readiness, steps};
+use tasker_shared::readiness;
+use tasker_shared::state::TaskState;
+use tasker_shared::steps::{self, Continuation};
 
 /// A world whose queues are unlogged.
 async fn world() -> World {
@@ -159,6 +161,40 @@ async fn an_outcome_that_is_being_recorded_leaves_no_message_behind() {
     claim.await.unwrap();
 
     assert_eq!(world.value::<i64>(MESSAGES).await, 0);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_step_that_is_handed_on_before_the_refill_gets_a_message() {
+    let mut world = world().await;
+    let task = world.submit("diamond").await;
+    let running = world.start_one().await;
+    crash(&mut world).await;
+
+    let continuation = Continuation {
+        may_continue: vec![true],
+        handlers: &["builtin.noop".to_owned()],
+        lease: LEASE,
+    };
+    let connection = &mut world.connection;
+    let reported =
+        steps::complete_and_continue(connection, WORKER, &[complete(&running)], &continuation)
+            .await
+            .unwrap();
+    world.claim().await;
+
+    let next = &reported.continued[0];
+    let messages = format!("{MESSAGES} where msg_id = {}", next.msg_id);
+    assert_eq!(world.value::<i64>(messages).await, 1);
+    world.assert_healthy().await;
+    // The other branch has a number of its own.
+    let beside = world.receive().await;
+    assert_eq!(beside.len(), 1);
+    assert_ne!(beside[0].msg_id, next.msg_id);
+    let both = [complete(next), complete(&beside[0])];
+    assert_eq!(world.report(&both).await.stale, Vec::<usize>::new());
+    assert_eq!(world.run_all().await, ["d"]);
+    assert_eq!(world.task_state(task).await, TaskState::Complete);
     world.assert_healthy().await;
 }
 
