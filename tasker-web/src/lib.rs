@@ -7,6 +7,8 @@
 mod cursor;
 mod docs;
 mod document;
+mod event_feed;
+mod events;
 mod extract;
 mod health;
 mod limits;

@@ -21,8 +21,9 @@ const SUBMISSIONS_GRACE: Duration = Duration::from_secs(5);
 
 /// Serves the API until `shutdown`, then for as long as requests in progress take.
 ///
-/// Requests that wait for a task are answered at once with the task as it is. What has not ended
-/// within `web.request_timeout_ms` is cut off. Submissions that were taken on are ended, and announced.
+/// Requests that wait for a task are answered at once with the task as it is, and streams of events
+/// end. What has not ended within `web.request_timeout_ms` is cut off. Submissions that were taken on
+/// are ended, and announced.
 ///
 /// # Errors
 /// When the listener breaks.
@@ -34,10 +35,12 @@ pub async fn serve(
     info!(address = %listener.local_addr()?, "the API listens");
     let grace = state.config.request_timeout();
     let (waiter, submitter) = (state.waiter.clone(), state.submitter.clone());
+    let events = state.events.clone();
     let stop = shutdown.clone();
     let drain = async move {
         stop.cancelled().await;
         waiter.stop();
+        events.stop();
     };
     let served = run(listener, router(state), drain, grace).await;
     if timeout(SUBMISSIONS_GRACE, submitter.close()).await.is_err() {

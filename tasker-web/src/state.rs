@@ -8,6 +8,7 @@ use tasker_shared::config::{TaskerConfig, WebConfig};
 use tasker_shared::database::Database;
 use tokio_util::sync::CancellationToken;
 
+use crate::event_feed::EventFeed;
 use crate::submitter::Submitter;
 use crate::waiter::TaskWaiter;
 
@@ -22,6 +23,8 @@ pub struct WebState {
     pub(crate) submitter: Submitter,
     /// Wakes requests that wait for the end of a task.
     pub(crate) waiter: TaskWaiter,
+    /// What happens to tasks and steps, for clients that subscribe.
+    pub(crate) events: EventFeed,
     /// What probes of the process look at.
     pub(crate) probes: Probes,
 }
@@ -76,13 +79,16 @@ impl WebState {
             shutdown,
         );
         let submitter = Submitter::start(&database, config);
-        let components = with_own(components, waiter.clone(), submitter.clone());
+        let events = EventFeed::start(&database, config, shutdown);
+        let own = (waiter.clone(), submitter.clone(), events.clone());
+        let components = with_own(components, own);
         Self {
             probes: Probes::new(database.clone(), config, components),
             database,
             config: Arc::new(config.web.clone()),
             submitter,
             waiter,
+            events,
         }
     }
 }
@@ -107,8 +113,7 @@ impl FromRef<WebState> for Probes {
 /// Adds the API's own loops to the components of the process.
 fn with_own(
     components: ComponentsCheck,
-    waiter: TaskWaiter,
-    submitter: Submitter,
+    (waiter, submitter, events): (TaskWaiter, Submitter, EventFeed),
 ) -> ComponentsCheck {
     Arc::new(move || {
         let mut all = components();
@@ -123,6 +128,14 @@ fn with_own(
             detail: Some(format!(
                 "{} tasks wait to be submitted",
                 submitter.waiting()
+            )),
+        });
+        all.push(ComponentHealth {
+            name: "event_feed".to_owned(),
+            healthy: events.is_running(),
+            detail: Some(format!(
+                "{} clients subscribe to events",
+                events.subscribers()
             )),
         });
         all

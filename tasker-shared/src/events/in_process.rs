@@ -105,9 +105,14 @@ impl InProcessEvents {
         }
     }
 
+    /// Subscribers at the moment.
+    pub fn count(&self) -> usize {
+        self.sender.subscribers()
+    }
+
     /// Whether anybody subscribes; where nobody does, no event need be made.
     pub fn has_subscribers(&self) -> bool {
-        self.sender.subscribers() > 0
+        self.count() > 0
     }
 
     /// What is known about the channel.

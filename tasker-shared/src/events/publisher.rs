@@ -59,6 +59,11 @@ impl EventPublisher {
         self.subscribers.has_subscribers()
     }
 
+    /// Subscribers at the moment.
+    pub fn subscribers(&self) -> usize {
+        self.subscribers.count()
+    }
+
     /// Publishes what just happened. Waits only where the policy of the queue is to block.
     pub async fn publish(&self, event: LifecycleEvent) {
         // The loop ends after the last publisher, or with the runtime: then nobody is left to know.

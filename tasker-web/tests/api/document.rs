@@ -18,7 +18,8 @@ fn validator(document: &Value, schema: &str) -> Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-fn assert_fits(document: &Value, schema: &str, answer: &Value) {
+/// Says that the answer is what the schema describes.
+pub(crate) fn assert_fits(document: &Value, schema: &str, answer: &Value) {
     let validator = validator(document, schema);
     let errors: Vec<_> = validator
         .iter_errors(answer)
@@ -131,7 +132,9 @@ async fn every_path_of_the_document_is_served_with_its_methods() {
     for (path, methods) in paths {
         let path = path
             .replace("{task_uuid}", "01890a5d-ac96-774b-bcce-b302099a0000")
-            .replace(['{', '}'], "");
+            .replace(['{', '}'], "")
+            // A stream without end.
+            .replace("/v1/events", "/v1/events?types=");
         for method in methods.as_object().unwrap().keys() {
             let answer = match method.as_str() {
                 "get" => api.get(&path).await,

@@ -6,6 +6,7 @@
 
 mod bodies;
 mod document;
+mod events;
 mod gathering;
 mod health;
 mod listing;
