@@ -5,7 +5,7 @@ CARGO ?= cargo
 TASKER = $(CARGO) run --quiet --locked --package tasker-cli --bin tasker --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test test-without-continuation test-pg18 bench bench-channels bench-notify fmt lint docs schema ci clean
+.PHONY: help setup build demo dev test test-without-continuation test-pg18 bench bench-channels bench-notify load fmt lint docs schema ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench-notify: setup ## Measure what each way to notify costs (release build)
 
 bench-channels: ## Measure what monitored channels cost against plain tokio (release build)
 	$(CARGO) bench --locked --package tasker-shared --bench channels
+
+load: setup ## Flood a listener and the API with more than they can take (release build)
+	@CARGO="$(CARGO)" scripts/load.sh
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

@@ -74,3 +74,10 @@ impl TaskReadinessListener {
         .await;
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+mod tests;
