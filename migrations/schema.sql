@@ -78,9 +78,9 @@ CREATE TYPE tasker.task_state AS ENUM (
     'resolved_manually'
 );
 
--- Name: announce(uuid[], uuid[], text[], boolean, uuid); Type: FUNCTION; Schema: tasker
+-- Name: announce(uuid[], uuid[], text[], boolean, uuid, uuid[]); Type: FUNCTION; Schema: tasker
 
-CREATE FUNCTION tasker.announce(p_ready_tasks uuid[], p_ended_tasks uuid[], p_queues text[], p_timer_set boolean, p_step_uuid uuid DEFAULT NULL::uuid) RETURNS void
+CREATE FUNCTION tasker.announce(p_ready_tasks uuid[], p_ended_tasks uuid[], p_queues text[], p_timer_set boolean, p_step_uuid uuid DEFAULT NULL::uuid, p_submitted_tasks uuid[] DEFAULT '{}'::uuid[]) RETURNS void
     LANGUAGE plpgsql
     SET plan_cache_mode TO 'force_generic_plan'
     SET enable_seqscan TO 'off'
@@ -132,6 +132,9 @@ begin
     group by grouping sets ((), (tp.namespace))
     having count(*) > 0;
   end if;
+  if p_submitted_tasks <> '{}' then
+    perform tasker.announce_submitted_tasks(p_submitted_tasks);
+  end if;
   if p_ended_tasks <> '{}' then
     perform tasker.announce_ended_tasks(p_ended_tasks);
   end if;
@@ -170,6 +173,29 @@ begin
 end
 $$;
 
+-- Name: announce_submitted_tasks(uuid[]); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.announce_submitted_tasks(p_task_uuids uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform pg_notify(
+    tasker.channel('task_ready', case when grouping(tp.namespace) = 0 then tp.namespace end),
+    tasker.readiness_payload(
+      count(*), min(t.task_uuid::text)::uuid,
+      case when count(distinct tp.namespace) = 1 then min(tp.namespace) end,
+      max(t.priority), sum(t.active_steps), 'task_start', null, null, min(t.state)::text
+    )
+  )
+  from (select distinct u.task_uuid from unnest(p_task_uuids) as u(task_uuid)) s
+  join tasker.tasks t on t.task_uuid = s.task_uuid
+  join tasker.templates tp on tp.template_id = t.template_id
+  where t.state = 'pending'
+  group by grouping sets ((), (tp.namespace))
+  having count(*) > 0;
+end
+$$;
+
 -- Name: apply_template(jsonb); Type: FUNCTION; Schema: tasker
 
 CREATE FUNCTION tasker.apply_template(p_document jsonb, OUT template_id integer, OUT created boolean) RETURNS record
@@ -191,7 +217,10 @@ begin
 
   insert into tasker.namespaces (namespace) values (v_namespace) on conflict do nothing;
   if found then
-    perform pgmq.create(n.queue_name) from tasker.namespaces n where n.namespace = v_namespace;
+    perform case when q.unlogged then pgmq.create_unlogged(n.queue_name)
+      else pgmq.create(n.queue_name) end
+    from tasker.namespaces n, tasker.queue_settings q
+    where n.namespace = v_namespace;
   end if;
 
   insert into tasker.templates as t
@@ -363,6 +392,9 @@ declare
   v_queue record;
 begin
   perform set_config('synchronous_commit', 'off', true);
+  if not exists (select from tasker.queues_intact) then
+    perform tasker.refill_queues();
+  end if;
 
   loop
     if p_namespaces is null then
@@ -407,11 +439,9 @@ begin
     -- Read after the rows, so that no step is enqueued before its parents ended.
     v_now := tasker.now();
 
-    -- The state is compared as text, so that no plan reads all pending tasks by the index on
-    -- states: statistics that know of no pending task make that look cheap.
     with pending as (
       select t.task_uuid from tasker.tasks t
-      where t.task_uuid = any(v_tasks) and t.state::text = 'pending'
+      where t.task_uuid = any(v_tasks) and t.state = 'pending'
       order by t.task_uuid
       for no key update
     ), started as (
@@ -587,6 +617,10 @@ declare
   v_attempts int[];
   v_active int[];
   v_failed int[];
+  v_done_tasks uuid[];
+  v_done_steps int[];
+  v_done_templates int[];
+  v_done_msgs bigint[];
   v_queue record;
 begin
   perform 1 from tasker.tasks t
@@ -628,8 +662,14 @@ begin
   select array_agg(position), array_agg(task_uuid), array_agg(step_no), array_agg(template_id),
     array_agg(state), array_agg(attempt),
     array_agg(case when state = 'waiting_for_retry' then 0 else -1 end),
-    array_agg(case when state = 'error' then 1 else 0 end)
-  into v_positions, v_tasks, v_steps, v_templates, v_states, v_attempts, v_active, v_failed
+    array_agg(case when state = 'error' then 1 else 0 end),
+    array_agg(task_uuid) filter (where state = 'complete'),
+    array_agg(step_no) filter (where state = 'complete'),
+    array_agg(template_id) filter (where state = 'complete'),
+    array_agg(case when p_continue[position] then p_msg_ids[position] end)
+      filter (where state = 'complete')
+  into v_positions, v_tasks, v_steps, v_templates, v_states, v_attempts, v_active, v_failed,
+    v_done_tasks, v_done_steps, v_done_templates, v_done_msgs
   from moved;
 
   v_moved.ready_tasks := '{}';
@@ -668,62 +708,63 @@ begin
   end if;
 
   v_announce := tasker.be_silent();
-  select f.* into v_freed
-  from (
-    select array_agg(m.task_uuid) as tasks, array_agg(m.step_no) as steps,
-      array_agg(m.template_id) as templates,
-      array_agg(case when p_continue[m.position] then p_msg_ids[m.position] end) as msgs
-    from unnest(v_positions, v_tasks, v_steps, v_templates, v_states)
-      as m(position, task_uuid, step_no, template_id, state)
-    where m.state = 'complete'
-  ) done,
-  tasker.free_dependents(
-    done.tasks, done.steps, done.templates, v_now, p_worker, done.msgs, p_handlers, p_lease_ms
-  ) f;
+  v_freed := tasker.free_dependents(
+    v_done_tasks, v_done_steps, v_done_templates, v_now, p_worker, v_done_msgs, p_handlers,
+    p_lease_ms
+  );
   v_moved.ready_tasks := v_freed.ready_tasks;
 
-  v_active := v_active || array_fill(
-    1, array[cardinality(v_freed.ready_tasks) + cardinality(v_freed.started_tasks)]
-  );
-  v_moved.finished_tasks := tasker.count_active(
-    v_tasks || v_freed.ready_tasks || v_freed.started_tasks, v_active, v_failed, p_worker, v_now
-  );
+  -- Where each step that moved was followed by one that started in its place, there is nothing to
+  -- count and no message to delete.
+  if cardinality(v_freed.started_tasks) < cardinality(v_positions)
+    or v_freed.ready_tasks <> '{}' then
+    v_active := v_active || array_fill(
+      1, array[cardinality(v_freed.ready_tasks) + cardinality(v_freed.started_tasks)]
+    );
+    v_moved.finished_tasks := tasker.count_active(
+      v_tasks || v_freed.ready_tasks || v_freed.started_tasks, v_active, v_failed, p_worker, v_now
+    );
+    for v_queue in
+      select n.queue_name as name, array_agg(r.msg_id order by r.msg_id) as msg_ids
+      from unnest(v_positions) as p(position),
+        lateral (
+          select p_namespaces[p.position] as namespace, p_msg_ids[p.position] as msg_id
+        ) as r
+      join tasker.namespaces n on n.namespace = r.namespace
+      where v_freed.started_msgs = '{}'
+        or (p_task_uuids[p.position], p_step_nos[p.position]) not in (
+          select * from unnest(v_freed.started_tasks, v_freed.followed_steps)
+        )
+      group by n.queue_name
+      order by n.queue_name
+    loop
+      perform pgmq.delete(v_queue.name, v_queue.msg_ids);
+    end loop;
+  end if;
   perform set_config('tasker.announce', v_announce, true);
-
-  for v_queue in
-    select n.queue_name as name, array_agg(r.msg_id order by r.msg_id) as msg_ids
-    from unnest(v_positions) as p(position),
-      lateral (select p_namespaces[p.position] as namespace, p_msg_ids[p.position] as msg_id) as r
-    join tasker.namespaces n on n.namespace = r.namespace
-    where v_freed.started_msgs = '{}' or (p_task_uuids[p.position], p_step_nos[p.position]) not in (
-      select * from unnest(v_freed.started_tasks, v_freed.followed_steps)
-    )
-    group by n.queue_name
-    order by n.queue_name
-  loop
-    perform pgmq.delete(v_queue.name, v_queue.msg_ids);
-  end loop;
 
   return query select (v_moved).*, (null::tasker.received_step).*;
   if v_freed.started_tasks = '{}' then
     return;
   end if;
 
-  for v_queue in
-    select n.queue_name as name, f.lease_ms, array_agg(f.msg_id order by f.msg_id) as msg_ids
-    from unnest(v_freed.started_tasks, v_freed.started_msgs, v_freed.lease_ms)
-      as f(task_uuid, msg_id, lease_ms)
-    join tasker.tasks k on k.task_uuid = f.task_uuid
-    join tasker.templates t on t.template_id = k.template_id
-    join tasker.namespaces n on n.namespace = t.namespace
-    where f.lease_ms is not null
-    group by 1, 2
-    order by 1, 2
-  loop
-    perform pgmq.set_vt(
-      v_queue.name, v_queue.msg_ids, clock_timestamp() + v_queue.lease_ms * interval '1 ms'
-    );
-  end loop;
+  if array_remove(v_freed.lease_ms, null) <> '{}' then
+    for v_queue in
+      select n.queue_name as name, f.lease_ms, array_agg(f.msg_id order by f.msg_id) as msg_ids
+      from unnest(v_freed.started_tasks, v_freed.started_msgs, v_freed.lease_ms)
+        as f(task_uuid, msg_id, lease_ms)
+      join tasker.tasks k on k.task_uuid = f.task_uuid
+      join tasker.templates t on t.template_id = k.template_id
+      join tasker.namespaces n on n.namespace = t.namespace
+      where f.lease_ms is not null
+      group by 1, 2
+      order by 1, 2
+    loop
+      perform pgmq.set_vt(
+        v_queue.name, v_queue.msg_ids, clock_timestamp() + v_queue.lease_ms * interval '1 ms'
+      );
+    end loop;
+  end if;
 
   return query
   select (null::tasker.moved).*, d.*
@@ -1109,6 +1150,11 @@ CREATE TABLE tasker.tasks (
     context jsonb NOT NULL,
     idempotency_key text,
     reason text,
+    listed_as tasker.task_state GENERATED ALWAYS AS (
+CASE state
+    WHEN 'pending'::tasker.task_state THEN 'in_progress'::tasker.task_state
+    ELSE state
+END) STORED NOT NULL,
     CONSTRAINT a_complete_task_has_no_failed_step CHECK (((state <> 'complete'::tasker.task_state) OR (failed_steps = 0))),
     CONSTRAINT a_task_that_runs_has_something_that_can_move CHECK (((state <> ALL (ARRAY['pending'::tasker.task_state, 'in_progress'::tasker.task_state])) OR (active_steps > 0))),
     CONSTRAINT an_ended_task_has_an_end CHECK (((state = ANY (ARRAY['pending'::tasker.task_state, 'in_progress'::tasker.task_state])) = (finished_at IS NULL))),
@@ -1198,6 +1244,9 @@ declare
   v_announce text;
 begin
   perform set_config('synchronous_commit', 'off', true);
+  if not exists (select from tasker.queues_intact) then
+    perform tasker.refill_queues();
+  end if;
   if not p_announce then
     v_announce := tasker.be_silent();
   end if;
@@ -1309,15 +1358,9 @@ begin
   ), logged as (
     insert into tasker.step_transitions
       (task_uuid, at, step_no, attempt, from_state, to_state, actor)
-    select c.task_uuid, p_now, c.step_no, c.attempt - 1 + m.started, m.from_state, m.to_state,
-      p_worker
+    select c.task_uuid, p_now, c.step_no, c.attempt, 'pending', 'in_progress', p_worker
     from counted c
-    cross join (values
-      (0, 'pending'::tasker.step_state, 'enqueued'::tasker.step_state),
-      (1, 'enqueued', 'in_progress')
-    ) as m(started, from_state, to_state)
     where c.starts
-    order by m.started
   ), made_ready as (
     insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
     select c.task_uuid, c.step_no, c.template_id, c.priority, p_now
@@ -1339,49 +1382,61 @@ $$;
 -- Name: get_task(uuid); Type: FUNCTION; Schema: tasker
 
 CREATE FUNCTION tasker.get_task(p_task_uuid uuid) RETURNS jsonb
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
     AS $$
-  select jsonb_build_object(
-    'task_uuid', t.task_uuid, 'namespace', tp.namespace, 'name', tp.name, 'version', tp.version,
-    'state', t.state, 'priority', t.priority, 'context', t.context,
-    'idempotency_key', t.idempotency_key, 'reason', t.reason,
-    'created_at', t.created_at, 'started_at', t.started_at, 'finished_at', t.finished_at,
-    'execution_status', (
-      select execution_status from tasker.get_task_execution_context(t.task_uuid)
-    ),
-    'steps', (
-      select jsonb_agg(
-        jsonb_build_object(
-          'name', ts.name, 'step_uuid', tasker.step_uuid(s.task_uuid, s.step_no),
-          'state', s.state, 'handler', ts.handler,
-          'depends_on', array(
-            select p.name from tasker.template_steps p
-            where p.template_id = ts.template_id and p.step_no = any(ts.depends_on)
-            order by p.step_no
-          ),
-          'attempts', s.attempt, 'max_attempts', s.max_attempts,
-          'result', s.result, 'error', s.error, 'worker', s.worker,
-          'enqueued_at', s.enqueued_at, 'started_at', s.started_at, 'finished_at', s.finished_at,
-          'retry_at', r.due_at
+begin
+  return (
+    select jsonb_build_object(
+      'task_uuid', t.task_uuid, 'namespace', tp.namespace, 'name', tp.name, 'version', tp.version,
+      'state', t.state, 'priority', t.priority, 'context', t.context,
+      'idempotency_key', t.idempotency_key, 'reason', t.reason,
+      'created_at', t.created_at, 'started_at', t.started_at, 'finished_at', t.finished_at,
+      'execution_status', (
+        select execution_status from tasker.get_task_execution_context(t.task_uuid)
+      ),
+      'steps', (
+        select jsonb_agg(
+          jsonb_build_object(
+            'name', ts.name, 'step_uuid', tasker.step_uuid(s.task_uuid, s.step_no),
+            'state', s.state, 'handler', ts.handler,
+            'depends_on', array(
+              select p.name from tasker.template_steps p
+              where p.template_id = ts.template_id and p.step_no = any(ts.depends_on)
+              order by p.step_no
+            ),
+            'attempts', s.attempt, 'max_attempts', s.max_attempts,
+            'result', s.result, 'error', s.error, 'worker', s.worker,
+            'enqueued_at', s.enqueued_at, 'started_at', s.started_at, 'finished_at', s.finished_at,
+            'retry_at', r.due_at
+          )
+          order by s.step_no
         )
-        order by s.step_no
+        from tasker.steps s
+        join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
+        left join tasker.timers r on r.task_uuid = s.task_uuid and r.step_no = s.step_no
+        where s.task_uuid = t.task_uuid
       )
-      from tasker.steps s
-      join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
-      left join tasker.timers r on r.task_uuid = s.task_uuid and r.step_no = s.step_no
-      where s.task_uuid = t.task_uuid
     )
-  )
-  from tasker.tasks t
-  join tasker.templates tp on tp.template_id = t.template_id
-  where t.task_uuid = p_task_uuid
+    from tasker.tasks t
+    join tasker.templates tp on tp.template_id = t.template_id
+    where t.task_uuid = p_task_uuid
+  );
+end
 $$;
 
 -- Name: get_task_execution_context(uuid); Type: FUNCTION; Schema: tasker
 
 CREATE FUNCTION tasker.get_task_execution_context(p_task_uuid uuid) RETURNS TABLE(task_uuid uuid, total_steps integer, pending_steps integer, ready_steps integer, enqueued_steps integer, in_progress_steps integer, waiting_for_retry_steps integer, completed_steps integer, failed_steps integer, cancelled_steps integer, execution_status text)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
+#variable_conflict use_column
+begin
+  return query
   with counted as (
     select t.task_uuid, t.state,
       count(*)::int as total,
@@ -1410,7 +1465,8 @@ CREATE FUNCTION tasker.get_task_execution_context(p_task_uuid uuid) RETURNS TABL
       when failed > 0 then 'blocked_by_failures'
       else 'all_complete'
     end
-  from counted
+  from counted;
+end
 $$;
 
 -- Name: json_path_segment(text); Type: FUNCTION; Schema: tasker
@@ -1970,6 +2026,7 @@ CREATE FUNCTION tasker.list_tasks(p_namespace text, p_name text, p_state tasker.
 declare
   v_templates int[];
   v_state text;
+  v_listed_as tasker.task_state := case p_state when 'pending' then 'in_progress' else p_state end;
   v_before text;
 begin
   if p_namespace is not null or p_name is not null then
@@ -1983,13 +2040,15 @@ begin
   -- that was last used long ago. Pages continue by comparing rows, which only the index that is
   -- meant can do.
   v_state := case
+    when p_state = 'complete' then ' and t.state = ''complete'''
     when p_state is not null then ' and t.state = ' || quote_literal(p_state)
+      || ' and t.listed_as = ' || quote_literal(v_listed_as)
     else ''
   end;
   v_before := case
     when p_before is null then ''
-    when p_state <> 'complete' then ' and (t.state, t.task_uuid) < ('
-      || quote_literal(p_state) || ', $2)'
+    when p_state <> 'complete' then ' and (t.listed_as, t.task_uuid) < ('
+      || quote_literal(v_listed_as) || ', $2)'
     when v_templates is null then ' and t.task_uuid < $2'
     else ' and (t.template_id, t.task_uuid) < (w.template_id, $2)'
   end;
@@ -2312,6 +2371,107 @@ begin
 end
 $$;
 
+-- Name: recent_transitions(bigint[], bigint[], bigint[], bigint[], uuid, integer); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.recent_transitions(p_task_from bigint[], p_task_to bigint[], p_step_from bigint[], p_step_to bigint[], p_submitted_after uuid, p_limit integer) RETURNS TABLE(transition_no bigint, at timestamp with time zone, task_uuid uuid, namespace text, template text, step_no integer, step_name text, attempt integer, from_state text, to_state text, actor text, reason text, error text)
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+  return query
+  with moved as (
+    select t.transition_no, t.at, t.task_uuid, null::int as step_no, null::int as attempt,
+      t.from_state::text, t.to_state::text, t.actor, t.reason, null::text as error
+    from unnest(p_task_from, p_task_to) as r(first, last)
+    join tasker.task_transitions t on t.transition_no between r.first and r.last
+    union all
+    select s.transition_no, s.at, s.task_uuid, s.step_no, s.attempt,
+      s.from_state::text, s.to_state::text, s.actor, s.reason, s.error ->> 'kind'
+    from unnest(p_step_from, p_step_to) as r(first, last)
+    join tasker.step_transitions s on s.transition_no between r.first and r.last
+    union all
+    select null, n.created_at, n.task_uuid, null, null, null, 'pending', null, null, null
+    from (
+      select n.created_at, n.task_uuid from tasker.tasks n
+      where n.task_uuid > p_submitted_after
+      order by n.task_uuid
+      limit p_limit
+    ) n
+  )
+  select m.transition_no, m.at, m.task_uuid, t.namespace,
+    t.namespace || '/' || t.name || '@' || t.version, m.step_no, ts.name, m.attempt, m.from_state,
+    m.to_state, m.actor, m.reason, m.error
+  from moved m
+  join tasker.tasks k on k.task_uuid = m.task_uuid
+  join tasker.templates t on t.template_id = k.template_id
+  left join tasker.template_steps ts on ts.template_id = k.template_id and ts.step_no = m.step_no;
+end
+$$;
+
+-- Name: refill_queues(integer); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.refill_queues(p_lease_ms integer DEFAULT 30000) RETURNS integer
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  v_tasks uuid[];
+  v_queue record;
+  v_made int;
+  v_all int := 0;
+begin
+  perform pg_advisory_xact_lock(hashtext('tasker.refill_queues'));
+  if exists (select from tasker.queues_intact) then
+    return 0;
+  end if;
+
+  -- Steps move under the lock of their task, so none ends between the look at it and its message.
+  v_tasks := array(
+    select t.task_uuid
+    from tasker.tasks t
+    where t.listed_as in ('in_progress', 'cancelled') and t.active_steps > 0
+    order by t.task_uuid
+    for no key update
+  );
+  for v_queue in
+    select n.namespace, 'q_' || n.queue_name as name, n.queue_name
+    from tasker.namespaces n
+    join pg_class c on c.oid = to_regclass(format('pgmq.%I', 'q_' || n.queue_name))
+    where c.relpersistence = 'u'
+    order by n.queue_name
+  loop
+    execute format(
+      'insert into pgmq.%I (msg_id, vt, message) overriding system value
+      select s.msg_id,
+        clock_timestamp()
+          + case s.state when ''in_progress'' then $2 else 0 end * interval ''1 ms'',
+        jsonb_build_object(''task_uuid'', s.task_uuid, ''step_no'', s.step_no)
+      from unnest($1) as w(task_uuid)
+      join tasker.steps s on s.task_uuid = w.task_uuid
+      join tasker.templates t on t.template_id = s.template_id
+      where s.msg_id is not null and t.namespace = $3
+      order by s.enqueued_at
+      on conflict do nothing', v_queue.name
+    ) using v_tasks, p_lease_ms, v_queue.namespace;
+    get diagnostics v_made = row_count;
+    v_all := v_all + v_made;
+    -- An unlogged sequence has begun anew.
+    execute format(
+      'select setval(pg_get_serial_sequence(%1$L, ''msg_id''), greatest(
+        (select max(msg_id) from pgmq.%2$I), nextval(pg_get_serial_sequence(%1$L, ''msg_id''))
+      ))', format('pgmq.%I', v_queue.name), v_queue.name
+    );
+    perform pg_notify('pgmq.' || v_queue.name || '.INSERT', '');
+  end loop;
+  insert into tasker.queues_intact values (clock_timestamp());
+  return v_all;
+end
+$_$;
+
 -- Name: release_steps(text, uuid[], integer[], integer[], bigint[], text[], boolean[], bigint, integer); Type: FUNCTION; Schema: tasker
 
 CREATE FUNCTION tasker.release_steps(p_worker text, p_task_uuids uuid[], p_step_nos integer[], p_attempts integer[], p_msg_ids bigint[], p_namespaces text[], p_refused boolean[], p_delay_ms bigint, p_max_refusals integer) RETURNS tasker.moved
@@ -2599,17 +2759,20 @@ $$;
 -- Name: step_may_move(tasker.step_state, tasker.step_state); Type: FUNCTION; Schema: tasker
 
 CREATE FUNCTION tasker.step_may_move(p_from tasker.step_state, p_to tasker.step_state) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $$
-  select case p_from
-    when 'pending' then p_to in ('enqueued', 'cancelled', 'skipped', 'resolved_manually')
+begin
+  return case p_from
+    when 'pending' then
+      p_to in ('enqueued', 'in_progress', 'cancelled', 'skipped', 'resolved_manually')
     when 'enqueued' then p_to in ('in_progress', 'cancelled', 'skipped', 'resolved_manually')
     when 'in_progress' then
       p_to in ('enqueued', 'complete', 'waiting_for_retry', 'error', 'cancelled')
     when 'waiting_for_retry' then p_to in ('enqueued', 'cancelled', 'skipped', 'resolved_manually')
     when 'error' then p_to in ('pending', 'skipped', 'resolved_manually')
     else false
-  end
+  end;
+end
 $$;
 
 -- Name: step_uuid(uuid, integer); Type: FUNCTION; Schema: tasker
@@ -2625,13 +2788,17 @@ $$;
 -- Name: submit_task(text, text, jsonb, text, integer, text); Type: FUNCTION; Schema: tasker
 
 CREATE FUNCTION tasker.submit_task(p_namespace text, p_name text, p_context jsonb DEFAULT '{}'::jsonb, p_version text DEFAULT NULL::text, p_priority integer DEFAULT 0, p_idempotency_key text DEFAULT NULL::text) RETURNS uuid
-    LANGUAGE sql
+    LANGUAGE plpgsql
     AS $$
-  select task_uuid
-  from tasker.submit_tasks(jsonb_build_array(jsonb_build_object(
-    'namespace', p_namespace, 'name', p_name, 'version', p_version, 'context', p_context,
-    'priority', p_priority, 'idempotency_key', p_idempotency_key
-  )))
+begin
+  return (
+    select task_uuid
+    from tasker.submit_tasks(jsonb_build_array(jsonb_build_object(
+      'namespace', p_namespace, 'name', p_name, 'version', p_version, 'context', p_context,
+      'priority', p_priority, 'idempotency_key', p_idempotency_key
+    )))
+  );
+end
 $$;
 
 -- Name: submit_tasks(jsonb); Type: FUNCTION; Schema: tasker
@@ -2648,6 +2815,12 @@ CREATE FUNCTION tasker.submit_tasks(p_tasks jsonb) RETURNS TABLE("position" inte
 declare
   v_now timestamptz := tasker.now();
   v_bad record;
+  v_namespaces text[];
+  v_names text[];
+  v_versions text[];
+  v_priorities int[];
+  v_contexts jsonb[];
+  v_keys text[];
   v_uuids uuid[];
   v_new boolean[];
   v_templates int[];
@@ -2671,35 +2844,37 @@ begin
         else format('task %s: %s', v_bad.position - 1, v_bad.problem) end;
   end if;
 
+  select
+    array_agg(task ->> 'namespace'), array_agg(task ->> 'name'), array_agg(task ->> 'version'),
+    array_agg(coalesce((task ->> 'priority')::numeric::int, 0)),
+    array_agg(coalesce(nullif(task -> 'context', 'null'), '{}')),
+    array_agg(task ->> 'idempotency_key'), array_agg(tasker.new_task_uuid()), array_agg(true)
+  into v_namespaces, v_names, v_versions, v_priorities, v_contexts, v_keys, v_uuids, v_new
+  from jsonb_array_elements(p_tasks) as task;
+
   -- Templates are looked up once each, and every context is checked against its schema.
   with wanted as (
-    select
-      ordinality::int as position, task ->> 'namespace' as namespace, task ->> 'name' as name,
-      task ->> 'version' as version
-    from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
+    select *
+    from unnest(v_namespaces, v_names, v_versions)
+      with ordinality as w(namespace, name, version, position)
   ), found_templates as materialized (
     select w.namespace, w.name, w.version,
       tasker.find_template(w.namespace, w.name, w.version) as template_id
     from wanted w
     group by w.namespace, w.name, w.version
   )
-  select array_agg(f.template_id order by w.position), array_agg(tasker.new_task_uuid())
-  into v_templates, v_uuids
+  select array_agg(f.template_id order by w.position) into v_templates
   from wanted w
   join found_templates f
     on f.namespace = w.namespace and f.name = w.name and f.version is not distinct from w.version;
 
-  select ordinality as position,
-    tasker.json_schema_error(t.input_schema, coalesce(nullif(task -> 'context', 'null'), '{}'))
-      as problem
+  select c.position, tasker.json_schema_error(t.input_schema, c.context) as problem
   into v_bad
-  from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
-  join tasker.templates t on t.template_id = v_templates[ordinality]
+  from unnest(v_templates, v_contexts) with ordinality as c(template_id, context, position)
+  join tasker.templates t on t.template_id = c.template_id
   where t.input_schema is not null
-    and tasker.json_schema_error(
-      t.input_schema, coalesce(nullif(task -> 'context', 'null'), '{}')
-    ) is not null
-  order by ordinality
+    and tasker.json_schema_error(t.input_schema, c.context) is not null
+  order by c.position
   limit 1;
   if found then
     raise exception using
@@ -2710,38 +2885,35 @@ begin
           v_bad.position - 1, v_bad.problem) end;
   end if;
 
-  -- A key belongs to whoever inserts it first; in key order, so that two batches never deadlock.
-  with keyed as (
-    select
-      ordinality as position, task ->> 'namespace' as namespace, task ->> 'name' as name,
-      task ->> 'idempotency_key' as idempotency_key, v_uuids[ordinality] as task_uuid
-    from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
-    where task ->> 'idempotency_key' is not null
-    order by 2, 3, 4, 1
-  )
-  insert into tasker.idempotency_keys as k (namespace, name, idempotency_key, task_uuid)
-  select namespace, name, idempotency_key, task_uuid from keyed
-  on conflict do nothing;
+  if array_remove(v_keys, null) <> '{}' then
+    -- A key belongs to whoever inserts it first; in key order, so that two batches never deadlock.
+    insert into tasker.idempotency_keys as k (namespace, name, idempotency_key, task_uuid)
+    select t.namespace, t.name, t.idempotency_key, t.task_uuid
+    from unnest(v_namespaces, v_names, v_keys, v_uuids) with ordinality
+      as t(namespace, name, idempotency_key, task_uuid, position)
+    where t.idempotency_key is not null
+    order by t.namespace, t.name, t.idempotency_key, t.position
+    on conflict do nothing;
 
-  select
-    array_agg(coalesce(k.task_uuid, v_uuids[ordinality]) order by ordinality),
-    array_agg(k.task_uuid is null or k.task_uuid = v_uuids[ordinality] order by ordinality)
-  into v_uuids, v_new
-  from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
-  left join tasker.idempotency_keys k
-    on k.namespace = task ->> 'namespace' and k.name = task ->> 'name'
-    and k.idempotency_key = task ->> 'idempotency_key';
+    select
+      array_agg(coalesce(k.task_uuid, t.task_uuid) order by t.position),
+      array_agg(k.task_uuid is null or k.task_uuid = t.task_uuid order by t.position)
+    into v_uuids, v_new
+    from unnest(v_namespaces, v_names, v_keys, v_uuids) with ordinality
+      as t(namespace, name, idempotency_key, task_uuid, position)
+    left join tasker.idempotency_keys k
+      on k.namespace = t.namespace and k.name = t.name and k.idempotency_key = t.idempotency_key;
+  end if;
 
   insert into tasker.tasks
     (task_uuid, created_at, template_id, priority, active_steps, context, idempotency_key)
-  select
-    v_uuids[ordinality], v_now, v_templates[ordinality],
-    coalesce((task ->> 'priority')::numeric::int, 0),
+  select n.task_uuid, v_now, n.template_id, n.priority,
     (select count(*) from tasker.template_steps s
-      where s.template_id = v_templates[ordinality] and s.depends_on = '{}'),
-    coalesce(nullif(task -> 'context', 'null'), '{}'), task ->> 'idempotency_key'
-  from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
-  where v_new[ordinality];
+      where s.template_id = n.template_id and s.depends_on = '{}'),
+    n.context, n.idempotency_key
+  from unnest(v_uuids, v_new, v_templates, v_priorities, v_contexts, v_keys)
+    as n(task_uuid, is_new, template_id, priority, context, idempotency_key)
+  where n.is_new;
 
   insert into tasker.steps (task_uuid, step_no, template_id, waiting_on, max_attempts)
   select n.task_uuid, s.step_no, s.template_id, cardinality(s.depends_on), s.max_attempts
@@ -2750,25 +2922,74 @@ begin
   where n.is_new;
 
   insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at, cause)
-  select
-    v_uuids[ordinality], s.step_no, s.template_id,
-    coalesce((task ->> 'priority')::numeric::int, 0), v_now, 'task_start'
-  from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
-  join tasker.template_steps s on s.template_id = v_templates[ordinality]
-  where v_new[ordinality] and s.depends_on = '{}'
-  order by ordinality, s.step_no;
+  select n.task_uuid, s.step_no, s.template_id, n.priority, v_now, 'task_start'
+  from unnest(v_uuids, v_new, v_templates, v_priorities) with ordinality
+    as n(task_uuid, is_new, template_id, priority, position)
+  join tasker.template_steps s on s.template_id = n.template_id
+  where n.is_new and s.depends_on = '{}'
+  order by n.position, s.step_no;
 
   return query
-  select ordinality::int, u.task_uuid, u.is_new
-  from unnest(v_uuids, v_new) with ordinality as u(task_uuid, is_new, ordinality);
+  select u.position::int, u.task_uuid, u.is_new
+  from unnest(v_uuids, v_new) with ordinality as u(task_uuid, is_new, position);
+end
+$$;
+
+-- Name: submit_tasks_silently(jsonb, integer); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.submit_tasks_silently(p_tasks jsonb, p_patience_ms integer DEFAULT NULL::integer) RETURNS TABLE(task_uuid uuid, created boolean)
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_announce text := tasker.be_silent();
+  v_lock_timeout text := current_setting('lock_timeout');
+begin
+  if p_patience_ms is not null then
+    perform set_config('lock_timeout', p_patience_ms::text, true);
+  end if;
+  return query
+  select s.task_uuid, s.created from tasker.submit_tasks(p_tasks) s order by s.position;
+  perform set_config('lock_timeout', v_lock_timeout, true);
+  perform set_config('tasker.announce', v_announce, true);
+end
+$$;
+
+-- Name: summarize_transitions(); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.summarize_transitions() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_index regclass;
+begin
+  perform set_config('lock_timeout', '100ms', true);
+  for v_index in
+    select i.indexrelid
+    from pg_index i
+    join pg_class c on c.oid = i.indexrelid
+    join pg_am a on a.oid = c.relam
+    where a.amname = 'brin'
+      and i.indrelid in ('tasker.task_transitions'::regclass, 'tasker.step_transitions'::regclass)
+  loop
+    perform brin_summarize_new_values(v_index);
+  end loop;
+exception
+  when insufficient_privilege or lock_not_available then
+    null;
 end
 $$;
 
 -- Name: task_history(uuid); Type: FUNCTION; Schema: tasker
 
 CREATE FUNCTION tasker.task_history(p_task_uuid uuid) RETURNS TABLE(at timestamp with time zone, step_name text, attempt integer, from_state text, to_state text, actor text, reason text)
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
+#variable_conflict use_column
+begin
+  return query
   select m.at, m.step_name, m.attempt, m.from_state, m.to_state, m.actor, m.reason
   from (
     select t.at, null as step_name, null::int as attempt, t.from_state::text, t.to_state::text,
@@ -2785,29 +3006,43 @@ CREATE FUNCTION tasker.task_history(p_task_uuid uuid) RETURNS TABLE(at timestamp
   ) m
   order by m.at,
     -- At one moment a task starts before its steps and ends after them.
-    case when m.kind = 0 and m.to_state <> 'in_progress' then 2 else m.kind end, m.transition_no
+    case when m.kind = 0 and m.to_state <> 'in_progress' then 2 else m.kind end, m.transition_no;
+end
 $$;
 
 -- Name: task_may_move(tasker.task_state, tasker.task_state); Type: FUNCTION; Schema: tasker
 
 CREATE FUNCTION tasker.task_may_move(p_from tasker.task_state, p_to tasker.task_state) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $$
-  select case p_from
+begin
+  return case p_from
     when 'pending' then p_to in ('in_progress', 'cancelled')
     when 'in_progress' then p_to in ('complete', 'error', 'cancelled')
     when 'error' then p_to in ('in_progress', 'cancelled', 'resolved_manually')
     else false
-  end
+  end;
+end
 $$;
 
 -- Name: task_problem(jsonb); Type: FUNCTION; Schema: tasker
 
 CREATE FUNCTION tasker.task_problem(p_task jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $$
-  select case
-    when jsonb_typeof(p_task) <> 'object' then 'it is not a JSON object'
+declare
+  v_unknown jsonb;
+begin
+  if jsonb_typeof(p_task) <> 'object' then
+    return 'it is not a JSON object';
+  end if;
+  v_unknown := p_task - '{namespace,name,version,context,priority,idempotency_key}'::text[];
+  if v_unknown <> '{}' then
+    return format('unknown key %s', (
+      select string_agg(quote_ident(key), ', ') from jsonb_object_keys(v_unknown) key
+    ));
+  end if;
+  return case
     when jsonb_typeof(p_task -> 'namespace') is distinct from 'string' then
       'namespace is missing or not a string'
     when jsonb_typeof(p_task -> 'name') is distinct from 'string' then
@@ -2824,14 +3059,8 @@ CREATE FUNCTION tasker.task_problem(p_task jsonb) RETURNS text
       'idempotency_key is not a string'
     when char_length(p_task ->> 'idempotency_key') not between 1 and 255 then
       'idempotency_key has not 1 to 255 characters'
-    when p_task - '{namespace,name,version,context,priority,idempotency_key}'::text[] <> '{}' then
-      format('unknown key %s', (
-        select string_agg(quote_ident(key), ', ')
-        from jsonb_object_keys(
-          p_task - '{namespace,name,version,context,priority,idempotency_key}'::text[]
-        ) key
-      ))
-  end
+  end;
+end
 $$;
 
 -- Name: timeout_grace_ms(); Type: FUNCTION; Schema: tasker
@@ -2839,6 +3068,44 @@ $$;
 CREATE FUNCTION tasker.timeout_grace_ms() RETURNS integer
     LANGUAGE sql IMMUTABLE
     AS $$ select 1000 $$;
+
+-- Name: transition_marks(boolean); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.transition_marks(p_mark boolean) RETURNS TABLE(last_task_no bigint, last_step_no bigint, oldest_xid bigint, mark bigint, read_at timestamp with time zone, server_started_at timestamp with time zone)
+    LANGUAGE sql
+    AS $$
+  select coalesce(pg_sequence_last_value('tasker.task_transitions_transition_no_seq'), 0),
+    coalesce(pg_sequence_last_value('tasker.step_transitions_transition_no_seq'), 0),
+    pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+    case when p_mark then pg_current_xact_id()::text::bigint end,
+    clock_timestamp(), pg_postmaster_start_time()
+$$;
+
+-- Name: use_unlogged_queues(boolean); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.use_unlogged_queues(p_unlogged boolean) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+  v_queue text;
+  v_changed int := 0;
+begin
+  update tasker.queue_settings set unlogged = p_unlogged where unlogged <> p_unlogged;
+  for v_queue in
+    select 'q_' || n.queue_name
+    from tasker.namespaces n
+    join pg_class c on c.oid = to_regclass(format('pgmq.%I', 'q_' || n.queue_name))
+    where (c.relpersistence = 'u') <> p_unlogged
+    order by 1
+  loop
+    execute format(
+      'alter table pgmq.%I set %s', v_queue, case when p_unlogged then 'unlogged' else 'logged' end
+    );
+    v_changed := v_changed + 1;
+  end loop;
+  return v_changed;
+end
+$$;
 
 -- Name: _migrations; Type: TABLE; Schema: tasker
 
@@ -2867,6 +3134,20 @@ CREATE TABLE tasker.namespaces (
     queue_name text GENERATED ALWAYS AS ((('worker_'::text || namespace) || '_queue'::text)) STORED NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT a_namespace_makes_a_valid_queue_name CHECK ((namespace ~ '^[a-z][a-z0-9_]{0,28}$'::text))
+);
+
+-- Name: queue_settings; Type: TABLE; Schema: tasker
+
+CREATE TABLE tasker.queue_settings (
+    unlogged boolean DEFAULT false NOT NULL,
+    only_one boolean DEFAULT true NOT NULL,
+    CONSTRAINT there_is_one_row CHECK (only_one)
+);
+
+-- Name: queues_intact; Type: TABLE; Schema: tasker
+
+CREATE UNLOGGED TABLE tasker.queues_intact (
+    since timestamp with time zone NOT NULL
 );
 
 -- Name: ready_steps; Type: TABLE; Schema: tasker
@@ -3039,6 +3320,11 @@ ALTER TABLE ONLY tasker.idempotency_keys
 ALTER TABLE ONLY tasker.namespaces
     ADD CONSTRAINT namespaces_pkey PRIMARY KEY (namespace);
 
+-- Name: queue_settings queue_settings_pkey; Type: CONSTRAINT; Schema: tasker
+
+ALTER TABLE ONLY tasker.queue_settings
+    ADD CONSTRAINT queue_settings_pkey PRIMARY KEY (only_one);
+
 -- Name: steps steps_pkey; Type: CONSTRAINT; Schema: tasker
 
 ALTER TABLE ONLY tasker.steps
@@ -3072,17 +3358,17 @@ CREATE INDEX ready_steps_in_order ON tasker.ready_steps USING btree (priority DE
 
 CREATE INDEX ready_steps_of_template ON tasker.ready_steps USING btree (template_id, priority DESC, ready_no);
 
--- Name: step_transitions_of_task; Type: INDEX; Schema: tasker
+-- Name: step_transitions_by_range; Type: INDEX; Schema: tasker
 
-CREATE INDEX step_transitions_of_task ON tasker.step_transitions USING btree (task_uuid);
+CREATE INDEX step_transitions_by_range ON tasker.step_transitions USING brin (task_uuid uuid_minmax_multi_ops, transition_no) WITH (pages_per_range='64', autosummarize='on');
 
--- Name: task_transitions_of_task; Type: INDEX; Schema: tasker
+-- Name: task_transitions_by_range; Type: INDEX; Schema: tasker
 
-CREATE INDEX task_transitions_of_task ON tasker.task_transitions USING btree (task_uuid);
+CREATE INDEX task_transitions_by_range ON tasker.task_transitions USING brin (task_uuid uuid_minmax_multi_ops, transition_no) WITH (pages_per_range='64', autosummarize='on');
 
 -- Name: tasks_not_complete; Type: INDEX; Schema: tasker
 
-CREATE INDEX tasks_not_complete ON tasker.tasks USING btree (state, task_uuid) WHERE (state <> 'complete'::tasker.task_state);
+CREATE INDEX tasks_not_complete ON tasker.tasks USING btree (listed_as, task_uuid) WHERE (listed_as <> 'complete'::tasker.task_state);
 
 -- Name: tasks_of_template; Type: INDEX; Schema: tasker
 
