@@ -15,8 +15,7 @@ use serde_json::{Value, json};
 use tasker_shared::state::{StepState, TaskState};
 use tasker_testing::{PATIENCE, wait_until};
 use tasker_worker::{HandlerError, Handlers, Step};
-use tokio::sync::Semaphore;
-use world::World;
+use world::{Gate, World};
 
 /// More than any chain here is long.
 const ON: u32 = 16;
@@ -131,24 +130,17 @@ async fn a_worker_that_drains_ends_what_runs_and_starts_nothing_that_follows() {
     let world = World::create().await.with_continuation(ON);
     chain(&world, "gate").await;
     let task = world.submit("chain", json!({})).await;
-    let gate = Arc::new(Semaphore::new(0));
-    let handlers = {
-        let gate = Arc::clone(&gate);
-        Handlers::new().register("gate", move |_: Step| {
-            let gate = Arc::clone(&gate);
-            async move {
-                gate.acquire().await?.forget();
-                Ok::<_, HandlerError>(())
-            }
-        })
-    };
-    let worker = world.start(handlers);
-    world.run_attempt(task, 1).await;
+    let gate = Gate::new();
+    let worker = world.start(gate.handlers());
+    world.claim().await;
+    gate.wait_for_start().await;
 
     // The worker is told to stop before the first step ends.
     let mut drain = Box::pin(worker.drain());
     assert!((&mut drain).now_or_never().is_none());
-    gate.add_permits(4);
+    for _ in 0..4 {
+        gate.open();
+    }
     let drained = drain.await;
 
     assert_eq!((drained.interrupted, drained.is_complete), (0, true));

@@ -7,25 +7,11 @@
 
 mod world;
 
-use std::sync::Arc;
-
 use serde_json::json;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_testing::{FaultProxy, PATIENCE, TestDatabase, wait_until};
-use tasker_worker::{HandlerError, Handlers, Step};
-use tokio::sync::Semaphore;
-use world::{World, error_of};
-
-fn gated(gate: &Arc<Semaphore>) -> Handlers {
-    let gate = Arc::clone(gate);
-    Handlers::new().register("gate", move |_: Step| {
-        let gate = Arc::clone(&gate);
-        async move {
-            gate.acquire().await?.forget();
-            Ok::<_, HandlerError>(())
-        }
-    })
-}
+use tasker_worker::Handlers;
+use world::{Gate, World, error_of};
 
 async fn world_with_running_steps(steps: i64) -> World {
     let world = World::create().await.with_lease(3600.0);
@@ -38,25 +24,31 @@ async fn world_with_running_steps(steps: i64) -> World {
     world
 }
 
-async fn wait_for_running(world: &World, steps: i64) {
-    wait_until("handlers run", PATIENCE, async || {
+/// Waits until so many handlers run; that their steps are in progress says less.
+async fn wait_for_running(world: &World, gate: &Gate, steps: i64) {
+    wait_until("steps are in progress", PATIENCE, async || {
         world.orchestrate().await;
         let running = "select count(*) from tasker.steps where state = 'in_progress'";
         world.count(running).await == steps
     })
     .await;
+    for _ in 0..steps {
+        gate.wait_for_start().await;
+    }
 }
 
 #[tokio::test]
 async fn running_handlers_end_and_what_is_not_started_stays_in_the_queue() {
     let mut world = world_with_running_steps(3).await;
     world.config.worker.concurrency = 2;
-    let gate = Arc::new(Semaphore::new(0));
-    let worker = world.start(gated(&gate));
-    wait_for_running(&world, 2).await;
+    let gate = Gate::new();
+    let worker = world.start(gate.handlers());
+    wait_for_running(&world, &gate, 2).await;
 
     let drained = tokio::spawn(worker.drain());
-    gate.add_permits(3);
+    for _ in 0..3 {
+        gate.open();
+    }
     let drained = drained.await.unwrap();
 
     assert_eq!((drained.interrupted, drained.is_complete), (0, true));
@@ -72,8 +64,9 @@ async fn a_handler_that_does_not_end_is_interrupted_and_tried_again_at_once() {
     let mut world = world_with_running_steps(0).await;
     world.config.worker.drain_timeout_seconds = 0.0;
     let task = world.submit("one", json!({})).await;
-    let worker = world.start(gated(&Arc::new(Semaphore::new(0))));
-    wait_for_running(&world, 1).await;
+    let gate = Gate::new();
+    let worker = world.start(gate.handlers());
+    wait_for_running(&world, &gate, 1).await;
 
     let drained = worker.drain().await;
 
@@ -84,7 +77,8 @@ async fn a_handler_that_does_not_end_is_interrupted_and_tried_again_at_once() {
     let due = "select count(*) from tasker.timers where due_at <= tasker.now()";
     assert_eq!(world.count(due).await, 1);
 
-    let heir = world.start_named("heir", gated(&Arc::new(Semaphore::new(1))));
+    gate.open();
+    let heir = world.start_named("heir", gate.handlers());
     let detail = world.run_to(task, TaskState::Complete).await;
     assert_eq!(detail.steps[0].attempts, 2);
     heir.drain().await;
@@ -111,18 +105,19 @@ async fn a_worker_that_cannot_report_stops_all_the_same_and_says_so() {
         .template("one", "  - { name: only, handler: gate }")
         .await;
     let task = world.submit("one", json!({})).await;
-    let gate = Arc::new(Semaphore::new(0));
-    let worker = world.start(gated(&gate));
-    wait_for_running(&world, 1).await;
+    let gate = Gate::new();
+    let worker = world.start(gate.handlers());
+    wait_for_running(&world, &gate, 1).await;
 
     proxy.cut();
-    gate.add_permits(2);
+    gate.open();
+    gate.open();
     let drained = worker.drain().await;
 
     assert_eq!((drained.interrupted, drained.is_complete), (0, false));
     proxy.resume();
     world.expire_leases().await;
-    let heir = world.start_named("heir", gated(&gate));
+    let heir = world.start_named("heir", gate.handlers());
     let detail = world.run_to(task, TaskState::Complete).await;
     assert_eq!(detail.steps[0].attempts, 2);
     heir.drain().await;
@@ -132,16 +127,16 @@ async fn a_worker_that_cannot_report_stops_all_the_same_and_says_so() {
 #[tokio::test]
 async fn the_announcements_of_the_last_outcomes_are_sent_before_the_worker_ends() {
     let world = world_with_running_steps(1).await;
-    let gate = Arc::new(Semaphore::new(0));
-    let worker = world.start(gated(&gate));
-    wait_for_running(&world, 1).await;
+    let gate = Gate::new();
+    let worker = world.start(gate.handlers());
+    wait_for_running(&world, &gate, 1).await;
     let mut listener = sqlx::postgres::PgListener::connect(world.db.url())
         .await
         .unwrap();
     listener.listen("tasker_task_state").await.unwrap();
 
     let drained = tokio::spawn(worker.drain());
-    gate.add_permits(1);
+    gate.open();
     drained.await.unwrap();
 
     let told = tokio::time::timeout(PATIENCE, listener.recv()).await;
