@@ -29,7 +29,9 @@ create table tasker.tasks (
   ),
   constraint a_complete_task_has_no_failed_step check (state <> 'complete' or failed_steps = 0)
 )
-with (fillfactor = 80);
+-- Of tasks that are submitted together, many start in one transaction: half of a page is room for
+-- their next versions.
+with (fillfactor = 50);
 
 -- Lists by state look for what is not complete; what is complete is found by walking back in time.
 create index tasks_not_complete on tasker.tasks (listed_as, task_uuid)
