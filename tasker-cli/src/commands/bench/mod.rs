@@ -81,6 +81,10 @@ pub(crate) struct Args {
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     hold_vacuum: Option<u64>,
 
+    /// Keep the queues out of the log of PostgreSQL (database.unlogged_queues)
+    #[arg(long)]
+    unlogged_queues: bool,
+
     /// Be the worker that is measured; it goes on with so many dependents by itself
     #[arg(long, value_name = "LIMIT", hide = true)]
     as_worker: Option<u32>,
@@ -160,6 +164,7 @@ async fn on_server(
 ) -> Result<(), Failure> {
     let mut config = TaskerConfig::default();
     server.configure(&mut config);
+    config.database.unlogged_queues = args.unlogged_queues;
     let database = server.migrated(&config).await?;
     if counts_calls {
         usage::count_calls(&database).await?;
@@ -249,5 +254,6 @@ async fn environment(
         "sizes": args.sizes().describe(),
         "history": args.history,
         "hold_vacuum_seconds": args.hold_vacuum,
+        "unlogged_queues": args.unlogged_queues,
     }))
 }
