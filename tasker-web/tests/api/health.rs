@@ -21,7 +21,14 @@ async fn a_process_that_runs_is_live_and_ready() {
     let names: Vec<_> = checks.iter().map(|check| &check["name"]).collect();
     assert_eq!(
         names,
-        ["database", "schema", "task_waiter", "submitter", "channels"]
+        [
+            "database",
+            "schema",
+            "task_waiter",
+            "submitter",
+            "event_feed",
+            "channels"
+        ]
     );
 }
 

@@ -48,6 +48,7 @@ fn record_everything(metrics: &Metrics) {
     metrics.leases_lost("stale", 1);
     metrics.events_published("lifecycle_events", "worker", 3);
     metrics.events_dropped("lifecycle_events", "worker", 2);
+    metrics.event_subscribers_changed("web", 1);
     metrics.woke("claims", "command");
     metrics.supervised_restart("listener");
     metrics.database_call("claim_ready_tasks", MS, true);
@@ -87,6 +88,7 @@ fn what_is_recorded_is_scraped_under_its_exact_name() {
         r#"tasker_leases_lost_total{reason="stale"} 1"#,
         r#"events_published_total{channel="lifecycle_events",component="worker"} 3"#,
         r#"events_dropped_total{channel="lifecycle_events",component="worker"} 2"#,
+        r#"tasker_event_subscribers{component="web"} 1"#,
         r#"tasker_wakeups_total{loop="claims",reason="command"} 1"#,
         r#"tasker_supervised_restarts_total{name="listener"} 1"#,
         r#"tasker_database_calls_total{call="claim_ready_tasks",result="ok"} 1"#,
