@@ -22,7 +22,7 @@ demo: build ## Run an order workflow on a private PostgreSQL and draw it
 dev: build ## Keep the whole stack running on a private PostgreSQL
 	@$(TASKER) dev
 
-# The test files of the crates whose tests run workflows, but for two that have no use for it.
+# The test files of the crates whose tests run workflows, but for those that have no use for it.
 WORKFLOW_TESTS = system $(filter-out bench without_database, \
   $(basename $(notdir $(wildcard tasker-worker/tests/*.rs tasker-cli/tests/*.rs))))
 
@@ -32,7 +32,7 @@ test: setup ## Run all tests on the PostgreSQL of this machine
 
 test-without-continuation: setup ## Run workflow tests with every step going through the queue
 	TASKER__WORKER__CONTINUATION_LIMIT=0 \
-	  $(CARGO) test --workspace --locked $(addprefix --test ,$(sort $(WORKFLOW_TESTS)))
+	  $(CARGO) test --workspace --locked $(addprefix --test ,$(sort $(WORKFLOW_TESTS))) -- --skip idle::
 
 test-pg18: setup ## Run the database tests on PostgreSQL 18 as well
 	@scripts/pg18.sh
