@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use futures::future::join_all;
 use serde_json::{Value, json};
+use sqlx::PgPool;
 use sqlx::postgres::PgListener;
-use sqlx::{PgPool, Postgres, Transaction};
 use tasker_testing::{FaultProxy, PATIENCE, TestDatabase, wait_until};
 use tokio::time::timeout;
 
@@ -29,31 +29,12 @@ async fn count_in(pool: &PgPool, query: &'static str) -> i64 {
     count.fetch_one(pool).await.unwrap()
 }
 
-/// Holds up every submission until it is rolled back.
-async fn hold(api: &Api) -> Transaction<'static, Postgres> {
-    let mut held = api.database.pool().begin().await.unwrap();
-    sqlx::query("lock table tasker.tasks in exclusive mode")
-        .execute(&mut *held)
-        .await
-        .unwrap();
-    held
-}
-
 /// Starts a submission and returns once it is held up, alone in its transaction.
 async fn submit_first(api: &Api) -> tokio::task::JoinHandle<Answer> {
     let first = api.client.post(api.url(TASKS)).json(&order(&json!({})));
     let first = tokio::spawn(Answer::of(first));
-    until_held_up(api).await;
+    api.until_held_up(1).await;
     first
-}
-
-async fn until_held_up(api: &Api) {
-    wait_until("a submission waits for a lock", PATIENCE, async || {
-        let waiting = "select count(*) from pg_stat_activity where datname = current_database() \
-             and wait_event_type = 'Lock' and query like '%submit_tasks_silently%'";
-        count(api, waiting).await == 1
-    })
-    .await;
 }
 
 /// Starts these submissions and returns once all of them wait for the next transaction.
@@ -63,11 +44,7 @@ async fn submit_behind(api: &Api, tasks: &[Value]) -> Vec<tokio::task::JoinHandl
         tokio::spawn(Answer::of(request))
     });
     let started = started.collect();
-    let expected = format!("{} tasks wait to be submitted", tasks.len());
-    wait_until(&expected, PATIENCE, async || {
-        api.get("/health/ready").await.text.contains(&expected)
-    })
-    .await;
+    api.until_gathered(tasks.len()).await;
     started
 }
 
@@ -79,7 +56,7 @@ async fn answers(started: Vec<tokio::task::JoinHandle<Answer>>) -> Vec<Answer> {
 #[tokio::test]
 async fn a_hundred_tasks_that_come_during_one_transaction_are_the_next_one() {
     let api = Api::with_template().await;
-    let held = hold(&api).await;
+    let held = api.hold().await;
     let first = submit_first(&api).await;
     let others = submit_behind(&api, &vec![order(&json!({})); 100]).await;
     held.rollback().await.unwrap();
@@ -113,7 +90,7 @@ async fn bad_tasks_among_many_are_refused_alone_and_in_the_words_they_are_refuse
     for (index, task) in bad.iter().enumerate() {
         tasks.insert(index * 17, task.clone());
     }
-    let held = hold(&api).await;
+    let held = api.hold().await;
     let first = submit_first(&api).await;
     let others = submit_behind(&api, &tasks).await;
     held.rollback().await.unwrap();
@@ -163,7 +140,7 @@ async fn a_key_in_the_hands_of_an_open_transaction_holds_up_its_own_task_alone()
             .unwrap();
     let same = order(&json!({"idempotency_key": "k"}));
     let same = tokio::spawn(Answer::of(api.client.post(api.url(TASKS)).json(&same)));
-    until_held_up(&api).await;
+    api.until_held_up(1).await;
 
     let another = order(&json!({"idempotency_key": "another"}));
     let others = [order(&json!({})), another];
@@ -203,7 +180,7 @@ async fn a_large_task_is_answered_as_a_small_one() {
 async fn a_request_whose_client_went_away_before_its_turn_submits_nothing() {
     let api = Api::configured(|config| config.web.max_concurrent_requests = 2).await;
     api.apply(TEMPLATE).await;
-    let held = hold(&api).await;
+    let held = api.hold().await;
     let first = submit_first(&api).await;
     let mut gone = submit_behind(&api, &[order(&json!({}))]).await;
     api.get("/v1/queues")
@@ -258,11 +235,11 @@ async fn every_task_is_announced_once_as_a_start_however_small_the_announcers_ch
 async fn a_batch_whose_client_went_away_is_announced_all_the_same() {
     let api = Api::with_template().await;
     let mut listener = listen(&api).await;
-    let held = hold(&api).await;
+    let held = api.hold().await;
     let batch = json!({"tasks": vec![order(&json!({})); 3]});
     let request = api.client.post(api.url("/v1/tasks/batch")).json(&batch);
     let request = tokio::spawn(Answer::of(request));
-    until_held_up(&api).await;
+    api.until_held_up(1).await;
     request.abort();
     held.rollback().await.unwrap();
 
@@ -274,7 +251,7 @@ async fn a_batch_whose_client_went_away_is_announced_all_the_same() {
 async fn a_server_that_stops_submits_answers_and_announces_what_it_took_on() {
     let api = Api::with_template().await;
     let mut listener = listen(&api).await;
-    let held = hold(&api).await;
+    let held = api.hold().await;
     let first = submit_first(&api).await;
     let others = submit_behind(&api, &vec![order(&json!({})); 5]).await;
     api.stop();

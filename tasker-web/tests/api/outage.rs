@@ -1,7 +1,8 @@
-//! A database that is away, and comes back.
+//! A database that is away and comes back, or is behind a pooler.
 
+use futures::future::join_all;
 use serde_json::json;
-use tasker_testing::{FaultProxy, TestDatabase};
+use tasker_testing::{FaultProxy, PgBouncer, TestDatabase};
 
 use crate::support::{Api, TEMPLATE};
 
@@ -58,4 +59,30 @@ async fn an_error_of_the_database_is_not_shown() {
         "{problem}"
     );
     assert!(problem["hint"].as_str().unwrap().contains("x-request-id"));
+}
+
+#[tokio::test]
+async fn submissions_go_through_a_pooler_in_transaction_mode() {
+    let database = TestDatabase::create().await;
+    let Some(pooler) = PgBouncer::to(database.url(), &[]).await else {
+        return;
+    };
+    let transactions = |config: &mut tasker_shared::config::TaskerConfig| {
+        config.database.pooler = tasker_shared::config::Pooler::Transaction;
+        config.database.listen_url = database.url().into();
+    };
+    let api = Api::on(pooler.url(), transactions, Vec::new()).await;
+    api.apply(TEMPLATE).await;
+    let task = |index: usize| {
+        let key = format!("k{}", index % 10);
+        json!({"namespace": "shop", "name": "order", "idempotency_key": key})
+    };
+    let tasks: Vec<_> = (0..30).map(task).collect();
+    let answers = join_all(tasks.iter().map(|task| api.post("/v1/tasks", task))).await;
+    let created = answers.iter().filter(|answer| answer.status == 201).count();
+    let known = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!((created, known), (10, 20), "{answers:?}");
+    let batch = api.post("/v1/tasks/batch", &json!({"tasks": tasks})).await;
+    batch.expect(200);
+    api.stopped().await;
 }

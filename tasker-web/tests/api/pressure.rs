@@ -1,7 +1,6 @@
 //! What the server says when it takes no more, and that it keeps what it took.
 
 use serde_json::{Value, json};
-use sqlx::{Postgres, Transaction};
 use tasker_testing::{PATIENCE, wait_until};
 use tokio::task::JoinHandle;
 
@@ -13,28 +12,8 @@ fn order() -> Value {
     json!({"namespace": "shop", "name": "order"})
 }
 
-/// Holds up every submission until it is rolled back.
-async fn hold(api: &Api) -> Transaction<'static, Postgres> {
-    let mut held = api.database.pool().begin().await.unwrap();
-    sqlx::query("lock table tasker.tasks in exclusive mode")
-        .execute(&mut *held)
-        .await
-        .unwrap();
-    held
-}
-
 fn start(api: &Api, path: &str, body: &Value) -> JoinHandle<Answer> {
     tokio::spawn(Answer::of(api.client.post(api.url(path)).json(body)))
-}
-
-async fn until_held_up(api: &Api, submissions: i64) {
-    wait_until("submissions wait for a lock", PATIENCE, async || {
-        let waiting = "select count(*) from pg_stat_activity where datname = current_database() \
-             and wait_event_type = 'Lock' and query like '%submit_tasks_silently%'";
-        let waiting = sqlx::query_scalar::<_, i64>(waiting);
-        waiting.fetch_one(api.database.pool()).await.unwrap() == submissions
-    })
-    .await;
 }
 
 async fn count_tasks(api: &Api) -> i64 {
@@ -55,15 +34,11 @@ async fn submissions_beyond_the_buffer_are_asked_to_come_back_and_the_others_are
     })
     .await;
     api.apply(TEMPLATE).await;
-    let held = hold(&api).await;
+    let held = api.hold().await;
     let mut accepted = vec![start(&api, TASKS, &order())];
-    until_held_up(&api, 1).await;
+    api.until_held_up(1).await;
     accepted.extend((0..3).map(|_| start(&api, TASKS, &order())));
-    wait_until("the buffer is full", PATIENCE, async || {
-        let ready = api.get("/health/ready").await;
-        ready.text.contains("3 tasks wait to be submitted")
-    })
-    .await;
+    api.until_gathered(3).await;
 
     for _ in 0..5 {
         let refused = api.post(TASKS, &order()).await;
@@ -93,17 +68,13 @@ async fn submissions_beyond_the_bytes_of_the_buffer_are_asked_to_come_back() {
     })
     .await;
     api.apply(TEMPLATE).await;
-    let held = hold(&api).await;
+    let held = api.hold().await;
     let mut accepted = vec![start(&api, TASKS, &order())];
-    until_held_up(&api, 1).await;
+    api.until_held_up(1).await;
     let mut large = order();
     large["context"] = json!({"note": "x".repeat(15_000)});
     accepted.push(start(&api, TASKS, &large));
-    wait_until("the task waits", PATIENCE, async || {
-        let ready = api.get("/health/ready").await;
-        ready.text.contains("1 tasks wait to be submitted")
-    })
-    .await;
+    api.until_gathered(1).await;
 
     let refused = api.post(TASKS, &large).await;
     assert_asks_to_come_back(&refused, "mpsc_channels.web.submissions");
@@ -127,9 +98,9 @@ async fn bodies_beyond_the_bytes_in_flight_are_asked_to_come_back_however_they_a
     let mut task = order();
     task["context"] = json!({"note": "x".repeat(6_000)});
     let batch = json!({"tasks": [task]});
-    let held = hold(&api).await;
+    let held = api.hold().await;
     let accepted = start(&api, "/v1/tasks/batch", &batch);
-    until_held_up(&api, 1).await;
+    api.until_held_up(1).await;
 
     let key = "web.max_request_bytes_in_flight";
     for path in [TASKS, "/v1/tasks/batch"] {
@@ -163,9 +134,9 @@ async fn a_body_counts_until_its_tasks_are_submitted_even_if_its_client_has_gone
     let mut task = order();
     task["context"] = json!({"note": "x".repeat(6_000)});
     let batch = json!({"tasks": [task]});
-    let held = hold(&api).await;
+    let held = api.hold().await;
     let gone = start(&api, "/v1/tasks/batch", &batch);
-    until_held_up(&api, 1).await;
+    api.until_held_up(1).await;
     gone.abort();
     wait_until("the server has noticed", PATIENCE, async || {
         api.get("/v1/queues").await.status == 200

@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
+use sqlx::{Postgres, Transaction};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
 use tasker_shared::readiness::claim_ready_tasks;
@@ -155,6 +156,36 @@ impl Api {
         let answer = self.post("/v1/tasks", &task).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.json()["task_uuid"].as_str().unwrap().to_owned()
+    }
+
+    /// Holds up every submission until the transaction ends.
+    pub(crate) async fn hold(&self) -> Transaction<'static, Postgres> {
+        let mut held = self.database.pool().begin().await.unwrap();
+        sqlx::query("lock table tasker.tasks in exclusive mode")
+            .execute(&mut *held)
+            .await
+            .unwrap();
+        held
+    }
+
+    /// Returns once so many transactions that submit are held up.
+    pub(crate) async fn until_held_up(&self, submissions: i64) {
+        wait_until("submissions wait for a lock", PATIENCE, async || {
+            let waiting = "select count(*) from pg_stat_activity where datname = current_database() \
+                 and wait_event_type = 'Lock' and query like '%submit_tasks_silently%'";
+            let waiting = sqlx::query_scalar::<_, i64>(waiting);
+            waiting.fetch_one(self.database.pool()).await.unwrap() == submissions
+        })
+        .await;
+    }
+
+    /// Returns once so many tasks wait for the next transaction.
+    pub(crate) async fn until_gathered(&self, tasks: usize) {
+        let expected = format!("{tasks} tasks wait to be submitted");
+        wait_until(&expected, PATIENCE, async || {
+            self.get("/health/ready").await.text.contains(&expected)
+        })
+        .await;
     }
 
     /// Returns once this many requests have looked at their tasks and wait.
