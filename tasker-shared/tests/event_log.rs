@@ -333,7 +333,7 @@ async fn indexes_are_brought_up_to_date_while_the_log_is_followed() {
              from tasker.tasks, generate_series(1, 20000) n",
         )
         .await;
-    reader.log.next(&mut reader.connection).await.unwrap();
+    reader.log.summarize(&mut reader.connection).await.unwrap();
 
     let left: i32 = world
         .value("select brin_summarize_new_values('tasker.step_transitions_by_range')")

@@ -254,8 +254,17 @@ async fn look(
     if let Some(missed) = news.missed {
         feed.publisher.missed(missed);
     }
+    let is_quiet = news.events.is_empty();
     for event in news.events {
         feed.publisher.publish(event).await;
+    }
+    if !is_quiet {
+        let summarized = connection.call("summarize_transitions", async |connection| {
+            log.summarize(connection).await
+        });
+        if let Err(error) = summarized.await {
+            debug!(%error, "could not bring the indexes of the logs up to date");
+        }
     }
     Ok(news.is_behind)
 }

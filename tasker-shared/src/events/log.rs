@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::cursor::{Cursor, LOOK_BACK};
@@ -21,7 +22,7 @@ use crate::state::{StepState, TaskState};
 const SUBMISSION_TIME: TimeDelta = TimeDelta::seconds(2);
 
 /// How often the indexes that find the ends of the logs are brought up to date, at most.
-const SUMMARY_INTERVAL: TimeDelta = TimeDelta::seconds(5);
+const SUMMARY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Bits of a UUID of version 7 behind its milliseconds.
 const BITS_AFTER_MILLISECONDS: u32 = 80;
@@ -34,7 +35,9 @@ pub struct EventLog {
     steps: Cursor,
     submissions: Submissions,
     server_started_at: DateTime<Utc>,
-    summarized_at: DateTime<Utc>,
+    summarized_at: Option<Instant>,
+    /// Events missed that were not told of yet, because a look failed after it was found.
+    missed: Option<u64>,
 }
 
 /// What happened since the last look.
@@ -94,7 +97,8 @@ impl EventLog {
             steps: Cursor::new(marks.last_step_no),
             submissions: Submissions::since(marks.read_at),
             server_started_at: marks.server_started_at,
-            summarized_at: DateTime::UNIX_EPOCH,
+            summarized_at: None,
+            missed: None,
         };
         // What is there already is not news.
         log.advance(connection, marks).await?;
@@ -111,15 +115,21 @@ impl EventLog {
             self.tasks.mark(mark);
             self.steps.mark(mark);
         }
-        let read_at = marks.read_at;
-        let news = self.advance(connection, marks).await?;
-        if read_at - self.summarized_at >= SUMMARY_INTERVAL && !news.events.is_empty() {
-            self.summarized_at = read_at;
+        self.advance(connection, marks).await
+    }
+
+    /// Brings the indexes by which the ends of the logs are found up to date, if it is time. To be
+    /// called when something happened; where it fails, looks cost more until it works.
+    pub async fn summarize(&mut self, connection: &mut PgConnection) -> Result<(), Error> {
+        let now = Instant::now();
+        let is_time = |at: Instant| now.duration_since(at) >= SUMMARY_INTERVAL;
+        if self.summarized_at.is_none_or(is_time) {
+            self.summarized_at = Some(now);
             sqlx::query("select tasker.summarize_transitions()")
                 .execute(connection)
                 .await?;
         }
-        Ok(news)
+        Ok(())
     }
 
     async fn advance(
@@ -127,10 +137,12 @@ impl EventLog {
         connection: &mut PgConnection,
         marks: Marks,
     ) -> Result<News, Error> {
-        let mut missed = self.tasks.catch_up(marks.last_task_no);
-        missed += self.steps.catch_up(marks.last_step_no);
+        let skipped =
+            self.tasks.catch_up(marks.last_task_no) + self.steps.catch_up(marks.last_step_no);
         // Moves that a crash of the server took back were told of, and others may be numbered anew.
-        let restarted = marks.server_started_at != self.server_started_at;
+        if skipped > 0 || marks.server_started_at != self.server_started_at {
+            self.miss(skipped);
+        }
         self.server_started_at = marks.server_started_at;
 
         let tasks = self.tasks.ranges(marks.last_task_no, self.width);
@@ -155,23 +167,24 @@ impl EventLog {
         let is_behind = self.tasks.is_behind(marks.last_task_no, self.width)
             || self.steps.is_behind(marks.last_step_no, self.width)
             || submitted.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-        let oldest = marks.oldest_xid;
+        let (oldest, width) = (marks.oldest_xid, self.width);
         let mut rows = self.submissions.take(submitted, limit, marks.read_at);
-        rows.extend(
-            self.tasks
-                .take(tasks, (marks.last_task_no, self.width), oldest),
-        );
-        rows.extend(
-            self.steps
-                .take(steps, (marks.last_step_no, self.width), oldest),
-        );
-        missed += self.tasks.give_up() + self.steps.give_up();
+        rows.extend(self.tasks.take(tasks, (marks.last_task_no, width), oldest));
+        rows.extend(self.steps.take(steps, (marks.last_step_no, width), oldest));
+        let given_up = self.tasks.give_up() + self.steps.give_up();
+        if given_up > 0 {
+            self.miss(given_up);
+        }
         rows.sort_by_key(|row| (row.at, row.rank(), row.transition_no));
         Ok(News {
             events: rows.into_iter().map(Row::event).collect::<Result<_, _>>()?,
-            missed: (missed > 0 || restarted).then_some(missed),
+            missed: self.missed.take(),
             is_behind,
         })
+    }
+
+    fn miss(&mut self, count: u64) {
+        *self.missed.get_or_insert(0) += count;
     }
 }
 

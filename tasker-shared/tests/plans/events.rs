@@ -17,10 +17,10 @@ async fn whoever_follows_the_logs_reads_their_ends_only() {
     fill(&mut meter.world).await;
     let mut reader = meter.world.db.connect().await;
     let mut log = EventLog::open(&mut reader, WIDTH).await.unwrap();
-    // The first events bring the indexes up to date.
     meter.world.submit("pair").await;
     meter.world.run_all().await;
     assert_eq!(log.next(&mut reader).await.unwrap().events.len(), 9);
+    log.summarize(&mut reader).await.unwrap();
 
     for _ in 0..8 {
         meter.world.submit("pair").await;
