@@ -302,14 +302,7 @@ async fn a_reader_that_is_far_behind_goes_on_at_the_end_and_says_what_it_left_ou
     world.template("single", SINGLE).await;
     let task = world.submit("single").await;
     let mut reader = Reader::open(&world).await;
-    world
-        .run(
-            "insert into tasker.step_transitions
-               (task_uuid, at, step_no, attempt, from_state, to_state)
-             select task_uuid, now(), 1, n, 'enqueued', 'in_progress'
-             from tasker.tasks, generate_series(1, 100001) n",
-        )
-        .await;
+    log_moves(&mut world, 100_001).await;
 
     let news = reader.log.next(&mut reader.connection).await.unwrap();
 
@@ -325,14 +318,7 @@ async fn indexes_are_brought_up_to_date_while_the_log_is_followed() {
     world.template("single", SINGLE).await;
     world.submit("single").await;
     let mut reader = Reader::open(&world).await;
-    world
-        .run(
-            "insert into tasker.step_transitions
-               (task_uuid, at, step_no, attempt, from_state, to_state)
-             select task_uuid, now(), 1, n, 'enqueued', 'in_progress'
-             from tasker.tasks, generate_series(1, 20000) n",
-        )
-        .await;
+    log_moves(&mut world, 20_000).await;
     reader.log.summarize(&mut reader.connection).await.unwrap();
 
     let left: i32 = world
@@ -340,6 +326,18 @@ async fn indexes_are_brought_up_to_date_while_the_log_is_followed() {
         .await;
 
     assert_eq!(left, 0, "ranges that nobody had summarized");
+}
+
+/// So many moves of the step of the only task, in the log alone.
+async fn log_moves(world: &mut World, moves: i64) {
+    world
+        .run(format!(
+            "insert into tasker.step_transitions
+               (task_uuid, at, step_no, attempt, from_state, to_state)
+             select task_uuid, now(), 1, n, 'enqueued', 'in_progress'
+             from tasker.tasks, generate_series(1, {moves}) n"
+        ))
+        .await;
 }
 
 async fn cancel(connection: &mut PgConnection, task: TaskUuid) {

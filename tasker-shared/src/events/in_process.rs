@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::lifecycle::LifecycleEvent;
 use crate::{
-    channel::{self, BroadcastReceiver, BroadcastSender, ChannelMonitor, ChannelSpec, NotReceived},
+    channel::{self, BroadcastReceiver, BroadcastSender, ChannelSpec, NotReceived},
     config::{SharedEventPublisherConfig, WorkerInProcessEventsConfig},
     telemetry::metrics,
 };
@@ -113,11 +113,6 @@ impl InProcessEvents {
     /// Whether anybody subscribes; where nobody does, no event need be made.
     pub fn has_subscribers(&self) -> bool {
         self.count() > 0
-    }
-
-    /// What is known about the channel.
-    pub fn monitor(&self) -> ChannelMonitor {
-        self.sender.monitor()
     }
 }
 
