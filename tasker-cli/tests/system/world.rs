@@ -298,9 +298,13 @@ impl World {
         for role in roles {
             role.has_stopped().await;
         }
-        let doctor = TaskerBinary::locate()
-            .run(&["doctor"], &[("DATABASE_URL", self.url())])
-            .await;
+        let environment = [
+            ("DATABASE_URL", self.url()),
+            // There may be millions of steps.
+            ("TASKER__DATABASE__STATEMENT_TIMEOUT_MS", "3600000"),
+            ("TASKER__DATABASE__CALL_TIMEOUT_MS", "3600000"),
+        ];
+        let doctor = TaskerBinary::locate().run(&["doctor"], &environment).await;
         let answer = String::from_utf8_lossy(&doctor.stdout);
         assert!(doctor.status.success(), "{answer}");
         assert!(answer.contains("the database is healthy"), "{answer}");

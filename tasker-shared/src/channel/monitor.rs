@@ -40,7 +40,7 @@ pub struct ChannelStatus {
     pub max_bytes: Option<usize>,
     /// Bytes waiting, where they count.
     pub bytes: usize,
-    /// The nearer of both bounds, in percent of it.
+    /// The nearer of both bounds, in percent of it; 100 while a sender waits for room.
     pub usage_percent: f64,
     /// The highest usage of late, from 0 to 1: since the sample before the last.
     pub saturation: f64,
@@ -69,7 +69,7 @@ impl ChannelMonitor {
         self.0.counters()
     }
 
-    /// The nearer of both bounds, in percent of it.
+    /// The nearer of both bounds, in percent of it; 100 while a sender waits for room.
     pub fn usage_percent(&self) -> f64 {
         self.status().usage_percent
     }
