@@ -8,8 +8,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-mod clients;
 mod channels;
+mod clients;
 mod connections;
 mod drain;
 mod durability;
