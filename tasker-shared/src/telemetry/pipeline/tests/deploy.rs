@@ -75,6 +75,7 @@ fn deployed_files_name_only_metrics_that_are_scraped() {
     let scraped = scraped();
     let known: BTreeSet<_> = scraped
         .lines()
+        .map(|line| line.trim_start_matches("# TYPE "))
         .filter(|line| !line.starts_with('#'))
         .filter_map(|line| line.split(['{', ' ']).next())
         .collect();
