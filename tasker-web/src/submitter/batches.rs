@@ -13,7 +13,7 @@ use tasker_shared::channel::{Receiver, Weighed};
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
 use tasker_shared::supervisor::Supervised;
-use tasker_shared::tasks::{NewTask, Submitted, submit_tasks_silently};
+use tasker_shared::tasks::{NewTask, Submitted, submit_tasks, submit_tasks_silently};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -134,7 +134,11 @@ impl Batches {
     ) -> Result<Vec<Submitted>, Error> {
         self.connection
             .call_alive("submit_tasks", async |connection| {
-                submit_tasks_silently(connection, tasks, patience).await
+                if is_alone(tasks) {
+                    submit_tasks(connection, tasks).await
+                } else {
+                    submit_tasks_silently(connection, tasks, patience).await
+                }
             })
             .await
     }
@@ -150,8 +154,10 @@ impl Batches {
             // Whoever has gone away has its task all the same.
             let _ = reply.send(Ok(*submitted));
         }
-        let announcements = Announcements::of_submitted(submitted);
-        self.announcer.announce(announcements).await;
+        if !is_alone(tasks) {
+            let announcements = Announcements::of_submitted(submitted);
+            self.announcer.announce(announcements).await;
+        }
     }
 
     /// Lets those wait apart whose key somebody else may hold; returns the others.
@@ -192,6 +198,12 @@ impl Supervised for Batches {
             self.submit(batch).await;
         }
     }
+}
+
+/// Whether the trigger announces the task with its commit, which is soonest: a commit that notifies
+/// holds up others, but here there are none. One with a key could wait for it, and goes silently.
+const fn is_alone(tasks: &[NewTask]) -> bool {
+    matches!(tasks, [task] if task.idempotency_key.is_none())
 }
 
 /// Whether the error says nothing about a single task.
