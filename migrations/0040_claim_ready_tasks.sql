@@ -123,8 +123,10 @@ begin
       join tasker.namespaces n on n.namespace = t.namespace
       group by n.queue_name
     loop
+      -- The form with fewer arguments is planned anew each time.
       select array_agg(m.msg_id order by m.position) into v_msgs
-      from pgmq.send_batch(v_queue.name, v_queue.messages) with ordinality as m(msg_id, position);
+      from pgmq.send_batch(v_queue.name, v_queue.messages, null, clock_timestamp())
+        with ordinality as m(msg_id, position);
 
       with step as (
         select *

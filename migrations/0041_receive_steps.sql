@@ -64,7 +64,7 @@ begin
     end if;
 
     with held as materialized (
-      select s.task_uuid, s.step_no, s.msg_id, s.state
+      select s.task_uuid, s.step_no, s.template_id, s.msg_id, s.state
       from unnest(v_msgs, v_tasks, v_steps) as m(msg_id, task_uuid, step_no)
       join tasker.steps s
         on s.task_uuid = m.task_uuid and s.step_no = m.step_no and s.msg_id = m.msg_id
@@ -81,28 +81,33 @@ begin
       select task_uuid, v_now, step_no, attempt, 'enqueued', 'in_progress', p_worker
       from started
     )
-    select array_agg(task_uuid) as tasks, array_agg(step_no) as steps, array_agg(msg_id) as msgs,
-      array_agg(state = 'in_progress') as came_back
+    select array_agg(h.task_uuid) as tasks, array_agg(h.step_no) as steps,
+      array_agg(h.msg_id) as msgs, array_agg(h.state = 'in_progress') as came_back,
+      min(ts.timeout_ms) as shortest_timeout_ms
     into v_held
-    from held;
+    from held h
+    join tasker.template_steps ts on ts.template_id = h.template_id and ts.step_no = h.step_no;
 
     return query
     select * from tasker.describe_steps(v_held.tasks, v_held.steps, v_held.msgs, v_held.came_back);
 
     -- A step with a timeout shorter than the lease comes back when that is over.
-    for v_short in
-      select ts.timeout_ms, array_agg(m.msg_id) as msg_ids
-      from unnest(v_msgs, v_tasks, v_steps) as m(msg_id, task_uuid, step_no)
-      join tasker.tasks t on t.task_uuid = m.task_uuid
-      join tasker.template_steps ts on ts.template_id = t.template_id and ts.step_no = m.step_no
-      where ts.timeout_ms + tasker.timeout_grace_ms() < p_lease_ms
-      group by ts.timeout_ms
-    loop
-      perform pgmq.set_vt(
-        v_queue, v_short.msg_ids,
-        clock_timestamp() + (v_short.timeout_ms + tasker.timeout_grace_ms()) * interval '1 ms'
-      );
-    end loop;
+    if v_held.shortest_timeout_ms + tasker.timeout_grace_ms() < p_lease_ms then
+      for v_short in
+        select ts.timeout_ms, array_agg(m.msg_id) as msg_ids
+        from unnest(v_held.msgs, v_held.tasks, v_held.steps) as m(msg_id, task_uuid, step_no)
+        join tasker.tasks t on t.task_uuid = m.task_uuid
+        join tasker.template_steps ts
+          on ts.template_id = t.template_id and ts.step_no = m.step_no
+        where ts.timeout_ms + tasker.timeout_grace_ms() < p_lease_ms
+        group by ts.timeout_ms
+      loop
+        perform pgmq.set_vt(
+          v_queue, v_short.msg_ids,
+          clock_timestamp() + (v_short.timeout_ms + tasker.timeout_grace_ms()) * interval '1 ms'
+        );
+      end loop;
+    end if;
 
     if v_void is not null then
       perform pgmq.delete(v_queue, v_void);
