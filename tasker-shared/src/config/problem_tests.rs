@@ -169,8 +169,7 @@ fn a_table_in_the_place_of_a_value_is_refused_and_so_is_the_reverse() {
         [
             "base/a.toml:1: key database: expected a table with the keys acquire_timeout_ms, \
              call_timeout_ms, channel_prefix, listen_url, max_connections, pooler, \
-             statement_timeout_ms, url, found a whole \
-             number",
+             statement_timeout_ms, unlogged_queues, url, found a whole number",
             "base/a.toml:2: key worker.concurrency: expected a whole number, found a table",
         ]
     );
