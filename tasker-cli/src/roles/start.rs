@@ -8,7 +8,7 @@ use pgmq_notify::listener::can_listen;
 use tasker_shared::config::{DeploymentMode, TaskerConfig};
 use tasker_shared::database::{Database, schema_is_current};
 use tasker_shared::error::Error;
-use tasker_shared::telemetry::{init_logging, init_metrics};
+use tasker_shared::telemetry::{init_logging, init_metrics, record_waits};
 use tasker_shared::{announcer, channel};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
@@ -35,6 +35,7 @@ pub(crate) fn process(config: &TaskerConfig, role: &str) -> Result<(), Failure> 
     init_metrics(&config.telemetry, role, interval)
         .map_err(|error| Failure::new(format!("could not set up metrics: {error}")))?;
     tokio::spawn(channel::sampler::run(interval));
+    tokio::spawn(record_waits(interval));
     Ok(())
 }
 

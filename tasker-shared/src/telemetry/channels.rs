@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use opentelemetry::{
@@ -16,11 +16,14 @@ use crate::channel::{Counters, WAIT_BOUNDS_SECONDS, Waits, registry};
 /// The histogram of how long blocked sends waited.
 const WAITS: &str = "mpsc_channel_blocked_send_seconds";
 
-/// Makes the instruments. They live as long as the provider of `meter`.
-pub(super) fn observe(meter: &Meter) {
+/// Makes the instruments. They live as long as the provider of `meter`. What is returned keeps
+/// scrapes short when it is told to record now and then.
+pub(super) fn observe(meter: &Meter) -> Arc<RecordedWaits> {
+    let waits = Arc::new(RecordedWaits::new(meter));
     observe_levels(meter);
     observe_messages(meter);
-    observe_full_events(meter);
+    observe_full_events(meter, Arc::clone(&waits));
+    waits
 }
 
 /// What is particular about the histogram of waits: it has no smallest and largest value, because
@@ -87,8 +90,7 @@ fn observe_messages(meter: &Meter) {
         .build();
 }
 
-fn observe_full_events(meter: &Meter) {
-    let waits = RecordedWaits::new(meter);
+fn observe_full_events(meter: &Meter, waits: Arc<RecordedWaits>) {
     meter
         .u64_observable_counter("mpsc_channel_full_events_total")
         .with_description("Messages that found the channel full, by what happened to them")
@@ -120,12 +122,12 @@ fn observe_full_events(meter: &Meter) {
         .build();
 }
 
-/// The histogram of waits, fed at each scrape with what was waited since the one before.
+/// The histogram of waits, fed at each scrape, and in between, with what was waited since.
 ///
 /// The SDK takes histograms one value at a time, each of which costs more than a send; so waits are
 /// counted by bucket under the channel's lock, and here each bucket gets the mean of its new waits
 /// as often as there are some. Counts are exact, and so is the sum.
-struct RecordedWaits {
+pub(super) struct RecordedWaits {
     histogram: Histogram<f64>,
     /// What the histogram holds. Locked while it is fed, because several readers scrape.
     recorded: Mutex<BTreeMap<(&'static str, &'static str), Waits>>,
@@ -143,7 +145,8 @@ impl RecordedWaits {
         }
     }
 
-    fn record(&self) {
+    /// Records what is new; takes about a fifth of a microsecond for each wait.
+    pub(super) fn record(&self) {
         // Whoever panicked while it held the lock has recorded what it noted.
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         for ((component, name), Counters { waits, .. }) in registry::totals() {

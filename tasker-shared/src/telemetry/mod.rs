@@ -13,4 +13,6 @@ mod pipeline;
 pub use logging::{LoggingError, init_logging};
 pub use metrics::Metrics;
 pub use otlp::OtlpError;
-pub use pipeline::{MetricsError, end_metrics, init_metrics, metrics, render_prometheus};
+pub use pipeline::{
+    MetricsError, end_metrics, init_metrics, metrics, record_waits, render_prometheus,
+};

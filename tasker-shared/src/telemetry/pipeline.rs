@@ -1,7 +1,10 @@
 //! The provider behind the metrics, and what reads it: the text that Prometheus scrapes, and the
 //! messages to a collector.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::{
@@ -9,10 +12,14 @@ use opentelemetry_sdk::{
     metrics::{MeterProviderBuilder, SdkMeterProvider},
 };
 use prometheus::{Registry, TextEncoder};
+use tokio::{
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval},
+};
 use tracing::{error, warn};
 
 use super::{
-    channels,
+    channels::{self, RecordedWaits},
     metrics::Metrics,
     otlp::{self, OtlpError},
 };
@@ -67,6 +74,19 @@ pub fn end_metrics() {
     }
 }
 
+/// Has waits of blocked sends recorded each `every`, so that a scrape that comes late has little to
+/// catch up with, until it is aborted.
+pub async fn record_waits(every: Duration) {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = spawn_blocking(|| pipeline().waits.record()).await {
+            warn!(%error, "could not record the waits of blocked sends");
+        }
+    }
+}
+
 /// The metrics of the process.
 pub fn metrics() -> &'static Metrics {
     &pipeline().metrics
@@ -84,6 +104,7 @@ fn pipeline() -> &'static Pipeline {
 /// Instruments, and the readers that export what they record.
 struct Pipeline {
     metrics: Metrics,
+    waits: Arc<RecordedWaits>,
     registry: Registry,
     /// Dropping it would end the export.
     provider: SdkMeterProvider,
@@ -105,9 +126,9 @@ impl Pipeline {
         let provider = provider.with_view(channels::view);
         let provider = provider.with_reader(exporter).build();
         let meter = provider.meter("tasker");
-        channels::observe(&meter);
         Self {
             metrics: Metrics::new(&meter),
+            waits: channels::observe(&meter),
             registry,
             provider,
         }
