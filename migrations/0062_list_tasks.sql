@@ -25,8 +25,8 @@ begin
   end if;
   -- The restrictions are spelled out so that each combination is planned by itself. Of each
   -- template the latest are taken before all are merged: nothing else finds those of a template
-  -- that was last used long ago. Pages continue by comparing rows, which only the index that is
-  -- meant can do.
+  -- that was last used long ago. Where there is a choice, pages begin by comparing rows, which only
+  -- the index that is meant can do.
   v_state := case
     when p_state = 'complete' then ' and t.state = ''complete'''
     when p_state is not null then ' and t.state = ' || quote_literal(p_state)
@@ -34,7 +34,7 @@ begin
     else ''
   end;
   v_before := case
-    when p_before is null then ''
+    when p_before is null and v_templates is null then ''
     when p_state <> 'complete' then ' and (t.listed_as, t.task_uuid) < ('
       || quote_literal(v_listed_as) || ', $2)'
     when v_templates is null then ' and t.task_uuid < $2'
@@ -57,6 +57,6 @@ begin
     ) t' end || '
     join tasker.templates tp on tp.template_id = t.template_id
     order by t.task_uuid desc limit $3'
-    using v_templates, p_before, p_limit;
+    using v_templates, coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff'), p_limit;
 end
 $$;
