@@ -12,7 +12,9 @@
 -- dependent whose handler is among p_handlers. That step starts in the same transaction, on the
 -- lease of that message, in the hands of the same worker, whose leases are p_lease_ms long; see
 -- tasker.free_dependents. The caller continues only while most of the lease is left. The first row
--- of the answer tells what was brought about, each further row is a step that was started.
+-- of the answer tells what was brought about, each further row is a step that was started. A repeated
+-- call, whose outcomes are stale, answers the steps that its first one started, so that they need not
+-- wait for their leases where the answer got lost.
 create function tasker.complete_steps(
   p_worker text,
   p_task_uuids uuid[],
@@ -60,6 +62,9 @@ declare
   v_done_templates int[];
   v_done_msgs bigint[];
   v_queue record;
+  v_again_tasks uuid[];
+  v_again_steps int[];
+  v_again_msgs bigint[];
 begin
   perform 1 from tasker.tasks t
   where t.task_uuid = any(p_task_uuids)
@@ -122,9 +127,27 @@ begin
       where v_positions is null or position <> all(v_positions)
     );
   end if;
+  -- A report that comes again because its answer got lost is told again of the step that followed
+  -- then. Whoever hears of it too late runs it in vain: its outcome is stale.
+  if p_handlers is not null and v_moved.stale <> '{}' then
+    select array_agg(s.task_uuid), array_agg(s.step_no), array_agg(s.msg_id)
+    into v_again_tasks, v_again_steps, v_again_msgs
+    from unnest(v_moved.stale) as p(position)
+    join tasker.steps d
+      on d.task_uuid = p_task_uuids[p.position] and d.step_no = p_step_nos[p.position]
+    join tasker.template_steps ts on ts.template_id = d.template_id and ts.step_no = d.step_no
+    cross join unnest(ts.dependents) as e(step_no)
+    join tasker.steps s on s.task_uuid = d.task_uuid and s.step_no = e.step_no
+    where s.msg_id = p_msg_ids[p.position] and s.state = 'in_progress' and s.worker = p_worker;
+  end if;
   if v_positions is null then
     v_moved.timer_set := false;
     return query select (v_moved).*, (null::tasker.received_step).*;
+    if v_again_tasks is not null then
+      return query
+      select (null::tasker.moved).*, d.*
+      from tasker.describe_steps(v_again_tasks, v_again_steps, v_again_msgs, null) d;
+    end if;
     return;
   end if;
 
@@ -182,7 +205,7 @@ begin
   perform set_config('tasker.announce', v_announce, true);
 
   return query select (v_moved).*, (null::tasker.received_step).*;
-  if v_freed.started_tasks = '{}' then
+  if v_freed.started_tasks = '{}' and v_again_tasks is null then
     return;
   end if;
 
@@ -207,7 +230,8 @@ begin
   return query
   select (null::tasker.moved).*, d.*
   from tasker.describe_steps(
-    v_freed.started_tasks, v_freed.started_steps, v_freed.started_msgs, null
+    v_freed.started_tasks || v_again_tasks, v_freed.started_steps || v_again_steps,
+    v_freed.started_msgs || v_again_msgs, null
   ) d;
 end
 $$;

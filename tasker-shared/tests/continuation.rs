@@ -9,7 +9,7 @@ use support::{LEASE, WORKER, World, complete, fail, retry};
 use tasker_shared::operator;
 use tasker_shared::readiness;
 use tasker_shared::state::{StepState, TaskState};
-use tasker_shared::steps::{self, Continuation, Reported, StepReport};
+use tasker_shared::steps::{self, Continuation, ReceivedStep, Reported, StepReport};
 
 const LINEAR: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a"]), ("c", &["b"])];
 const DIAMOND: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a"]), ("c", &["a"]), ("d", &["b", "c"])];
@@ -167,17 +167,26 @@ async fn a_cancelled_task_hands_nothing_on() {
 }
 
 #[tokio::test]
-async fn a_repeated_report_hands_nothing_on_twice() {
+async fn a_repeated_report_hands_nothing_on_twice_and_tells_again_what_it_handed_on() {
     let mut world = World::new().await;
     world.template("linear", LINEAR).await;
     world.submit("linear").await;
     let a = world.start_one().await;
-    assert_eq!(report(&mut world, &[complete(&a)]).await.continued.len(), 1);
+    let first = report(&mut world, &[complete(&a)]).await.continued;
 
     let again = report(&mut world, &[complete(&a)]).await;
 
+    let told = |steps: &[ReceivedStep]| {
+        let steps = steps.iter();
+        let steps = steps.map(|step| (step.id, step.attempt, step.msg_id));
+        steps.collect::<Vec<_>>()
+    };
     assert_eq!(again.stale, [0]);
-    assert!(again.continued.is_empty());
+    assert_eq!(told(&again.continued), told(&first));
+    world.assert_healthy().await;
+    report(&mut world, &[complete(&first[0])]).await;
+    let too_late = report(&mut world, &[complete(&a)]).await;
+    assert!(too_late.continued.is_empty(), "it has ended since");
     world.assert_healthy().await;
 }
 

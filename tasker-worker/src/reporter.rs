@@ -158,7 +158,7 @@ impl Reporter {
                 lease,
                 ..
             } = &self.settings;
-            let reports = &part.reports;
+            let (reports, is_uncertain) = (&part.reports, part.is_uncertain);
             let continuation = Continuation {
                 // Asked anew: the outcome may have waited for the database longer than its lease.
                 may_continue: part
@@ -172,7 +172,8 @@ impl Reporter {
             let call = self
                 .connection
                 .call("complete_steps", async |connection| {
-                    if continuation.may_continue.contains(&true) {
+                    // What an answer that got lost told of is asked for again.
+                    if is_uncertain || continuation.may_continue.contains(&true) {
                         complete_and_continue(connection, worker, reports, &continuation).await
                     } else {
                         complete_steps(connection, worker, reports).await
@@ -264,8 +265,14 @@ impl Reporter {
         if !part.is_uncertain {
             metrics().stale_outcomes(stale.len() as u64);
         }
+        let told_again = reported.continued.iter().filter(|_| part.is_uncertain);
+        let told_again = told_again.map(|step| step.id.task_uuid).collect::<Vec<_>>();
         self.go_on(&part.reports, part.chains, reported.continued)
             .await;
+        if !told_again.is_empty() {
+            // Their leases run since the call whose answer got lost.
+            self.held.request_check(told_again);
+        }
         self.held.release(part.reports.iter().map(Attempt::from));
         let ended = self.events.of_interest(&announcements.finished);
         self.announcer.announce(announcements).await;

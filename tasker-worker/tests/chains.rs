@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use futures::FutureExt;
 use serde_json::json;
 use sqlx::{Postgres, Transaction};
+use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::cancel_task;
 use tasker_shared::state::{StepState, TaskState};
@@ -367,6 +368,50 @@ async fn an_outcome_is_recorded_although_what_follows_is_refused() {
 
     assert_eq!(attempts(&detail), [1, 1]);
     assert_eq!(runs.load(Ordering::Relaxed), 2);
+    worker.drain().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_step_whose_handing_on_was_never_answered_runs_without_waiting_for_its_lease() {
+    let db = TestDatabase::create().await;
+    let proxy = FaultProxy::to(db.url()).await;
+    let url = proxy.url().to_owned();
+    let mut world = World::at(db, &url)
+        .await
+        .with_lease(3600.0)
+        .with_continuation(ON);
+    world.config.database.call_timeout_ms = 1000;
+    world.database = Database::connect(&world.config.database).await.unwrap();
+    world
+        .template(
+            "chain",
+            "  - { name: a, handler: gate, timeout_ms: 3600000 }
+  - { name: b, handler: builtin.noop, depends_on: [a], timeout_ms: 3600000 }
+  - { name: c, handler: builtin.noop, depends_on: [b] }",
+        )
+        .await;
+    let warm_up = world.submit("chain", json!({})).await;
+    let gate = Gate::new();
+    let worker = world.start(gate.handlers());
+    gate.open();
+    world.run_to(warm_up, TaskState::Complete).await;
+    gate.wait_for_start().await;
+    let task = world.submit("chain", json!({})).await;
+    world.claim().await;
+    gate.wait_for_start().await;
+
+    proxy.swallow_answers();
+    gate.open();
+    wait_until("the next step is handed on", PATIENCE, async || {
+        world.task(task).await.steps[1].state == StepState::InProgress
+    })
+    .await;
+    proxy.resume();
+    proxy.reset();
+
+    let detail = world.run_to(task, TaskState::Complete).await;
+    assert_eq!(attempts(&detail), [1, 1, 1]);
     worker.drain().await;
     world.assert_sound().await;
 }

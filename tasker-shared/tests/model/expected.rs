@@ -34,6 +34,8 @@ pub(crate) struct Step {
     pub(crate) result: Option<Value>,
     /// Its message is under a lease.
     pub(crate) leased: bool,
+    /// The message it was last received or handed on with.
+    pub(crate) msg_id: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -132,6 +134,7 @@ impl Expected {
             worker: None,
             result: None,
             leased: false,
+            msg_id: None,
         });
         let task = Task {
             state: TaskState::Pending,
@@ -201,6 +204,7 @@ impl Expected {
         let step = self.step_mut(received.id);
         assert!(!step.leased, "received under somebody's lease");
         step.leased = true;
+        step.msg_id = Some(received.msg_id);
         if step.state == StepState::Enqueued {
             step.state = StepState::InProgress;
             step.attempt += 1;
@@ -245,9 +249,11 @@ impl Expected {
     ) -> Moved {
         let mut moved = Moved::default();
         let mut completed = Vec::new();
+        let mut again = Vec::new();
         for (position, (received, outcome)) in reports.iter().enumerate() {
             if !self.is_current(received, None) {
                 moved.stale.push(position);
+                again.push(received);
                 continue;
             }
             let id = received.id;
@@ -258,7 +264,7 @@ impl Expected {
             match outcome {
                 StepOutcome::Complete(result) => {
                     step.settle(StepState::Complete, Some(result.clone()));
-                    completed.push((id, leased));
+                    completed.push((id, leased, received.msg_id));
                 }
                 _ if cancelled => step.settle(StepState::Cancelled, None),
                 StepOutcome::Retry { after, .. } if step.attempt < step.max_attempts => {
@@ -270,6 +276,9 @@ impl Expected {
                 _ => step.settle(StepState::Error, None),
             }
         }
+        if let Some(worker) = continuing {
+            moved.continued = self.handed_on(&again, worker);
+        }
         completed.sort_unstable();
         self.free(&completed, continuing, &mut moved);
         self.end_tasks(&mut moved);
@@ -277,20 +286,20 @@ impl Expected {
     }
 
     /// Readies the dependents of completed steps, which come in order, or starts one for each.
-    fn free(&mut self, completed: &[(StepId, bool)], worker: Option<&str>, moved: &mut Moved) {
+    fn free(&mut self, completed: &[(StepId, bool, i64)], worker: Option<&str>, moved: &mut Moved) {
         let urgent = self.ready().into_iter();
         let urgent = urgent.map(|id| self.tasks[&id.task_uuid].priority).max();
         let mut followed = Vec::new();
-        for (id, _) in completed {
+        for (id, ..) in completed {
             let task = self.tasks.get_mut(&id.task_uuid).unwrap();
             task.free_dependents(&self.graph, index(*id));
         }
         for id in self.ids() {
             let parents = &self.graph[index(id)];
-            let mut done = completed.iter().filter(|(parent, _)| {
+            let mut done = completed.iter().filter(|(parent, ..)| {
                 parent.task_uuid == id.task_uuid && parents.contains(&index(*parent))
             });
-            let Some((parent, leased)) = done.next().copied() else {
+            let Some((parent, leased, msg_id)) = done.next().copied() else {
                 continue;
             };
             let task = self.tasks.get_mut(&id.task_uuid).unwrap();
@@ -309,11 +318,29 @@ impl Expected {
                 step.attempt += 1;
                 step.worker = Some(worker.to_owned());
                 step.leased = leased;
+                step.msg_id = Some(msg_id);
                 moved.continued.push(id);
             } else {
                 moved.ready.push(id.task_uuid);
             }
         }
+    }
+
+    /// The steps that were handed on when these were first reported, and run since.
+    fn handed_on(&self, reported: &[&ReceivedStep], worker: &str) -> Vec<StepId> {
+        let mut ids = self.ids();
+        ids.retain(|id| {
+            let step = self.step(*id);
+            let follows = |received: &&&ReceivedStep| {
+                received.id.task_uuid == id.task_uuid
+                    && self.graph[index(*id)].contains(&index(received.id))
+                    && step.msg_id == Some(received.msg_id)
+            };
+            step.state == StepState::InProgress
+                && step.worker.as_deref() == Some(worker)
+                && reported.iter().any(|received| follows(&received))
+        });
+        ids
     }
 
     pub(crate) fn release(&mut self, steps: &[ReceivedStep], refused: bool, worker: &str) -> Moved {
