@@ -133,8 +133,10 @@ impl Instruments {
                 "events_dropped_total",
                 "Life-cycle events that were dropped, or missed by a subscriber",
             ),
-            event_subscribers: make
-                .level("tasker_event_subscribers", "Subscribers of life-cycle events"),
+            event_subscribers: make.level(
+                "tasker_event_subscribers",
+                "Subscribers of life-cycle events",
+            ),
             wakeups: make.labelled("tasker_wakeups_total", "Wake-ups of loops, by reason"),
             supervised_restarts: make.labelled(
                 "tasker_supervised_restarts_total",
