@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
+use crate::object::Object;
 use crate::problem::{Kind, Mistake, Problem};
 use crate::state::WebState;
 
@@ -110,7 +111,7 @@ fn expect_json(media_type: Option<&str>) -> Result<(), Problem> {
     Err(unsupported(media_type, "application/json"))
 }
 
-/// Reads JSON; a mistake is refused with its path, line and column.
+/// Reads a JSON object; a mistake is refused with its path, line and column.
 fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if bytes.is_empty() {
         return Err(
@@ -118,7 +119,7 @@ fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         );
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer)
+    let Object(value) = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| json_problem(&error.path().to_string(), error.inner()))?;
     deserializer
         .end()
@@ -130,7 +131,8 @@ fn json_problem(path: &str, error: &serde_json::Error) -> Problem {
     let position = format!(" at line {} column {}", error.line(), error.column());
     let text = error.to_string();
     let message = text.strip_suffix(&position).unwrap_or(&text);
-    // The path of the document itself is ".".
+    // The path of the document itself is ".", or "?" where it breaks off.
+    let path = if path == "?" { "" } else { path };
     let path = path.trim_start_matches('.');
     let (kind, detail) = match error.classify() {
         Category::Data if path.is_empty() => (Kind::InvalidInput, message.to_owned()),
@@ -232,6 +234,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_an_object_is_refused_in_words_of_json() {
+        for (body, found) in [
+            ("[[]]", "sequence"),
+            ("\"text\"", "string \"text\""),
+            ("null", "null"),
+            ("1", "integer `1`"),
+        ] {
+            let problem = refusal(body);
+            assert_eq!(problem["status"], 422, "{body}");
+            assert_eq!(
+                problem["detail"],
+                format!("invalid type: {found}, expected a JSON object")
+            );
+        }
+    }
+
+    #[test]
     fn what_is_not_json_is_refused_with_its_position() {
         for body in [
             "",
@@ -243,6 +262,7 @@ mod tests {
             assert_eq!(refusal(body)["status"], 400, "{body:?}");
         }
         assert_eq!(refusal("{\n  \"lines\": [,]}")["errors"][0]["line"], 2);
+        assert_eq!(refusal("{")["errors"][0]["path"], "");
     }
 
     #[test]

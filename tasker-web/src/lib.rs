@@ -13,6 +13,7 @@ mod extract;
 mod health;
 mod limits;
 mod nul;
+mod object;
 mod observe;
 mod operate;
 mod problem;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::header::CONTENT_LENGTH;
+use axum::http::HeaderValue;
+use axum::http::header::{CONNECTION, CONTENT_LENGTH};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -40,12 +41,15 @@ pub(crate) struct BodyShare {
 /// sends slowly is told so.
 pub(crate) async fn admit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
     let Ok(_permit) = limits.requests.try_acquire() else {
-        return Problem::new(
+        let problem = Problem::new(
             Kind::TooManyRequests,
             "as many requests are in progress as this server takes",
         )
-        .hint("try again; web.max_concurrent_requests is the limit")
-        .into_response();
+        .hint("try again; web.max_concurrent_requests is the limit");
+        if request.body().is_end_stream() {
+            return problem.into_response();
+        }
+        return closing(problem);
     };
     match receive(request, &limits).await {
         Ok((mut request, share)) => {
@@ -54,8 +58,17 @@ pub(crate) async fn admit(State(limits): State<Limits>, request: Request, next: 
             drop(share);
             response
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => closing(problem),
     }
+}
+
+/// An answer to a request whose body may not have been received to its end. The server closes such a
+/// connection, and says so: a client that used it again would not know what became of its request.
+fn closing(problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response
 }
 
 async fn receive(request: Request, limits: &Limits) -> Result<(Request, BodyShare), Problem> {

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use crate::extract::JsonBody;
 use crate::limits::BodyShare;
 use crate::nul::{refuse_nul, refuse_nul_in_text};
+use crate::object::Object;
 use crate::problem::Problem;
 use crate::schema;
 use crate::state::WebState;
@@ -48,7 +49,8 @@ pub(crate) struct TaskRequest {
 #[serde(deny_unknown_fields)]
 pub(crate) struct BatchRequest {
     /// The tasks; `web.max_batch_tasks` says how many there may be.
-    tasks: Vec<TaskRequest>,
+    #[schema(value_type = Vec<TaskRequest>)]
+    tasks: Vec<Object<TaskRequest>>,
 }
 
 /// The answers to a batch, in its order.
@@ -145,7 +147,7 @@ pub(crate) async fn submit_batch(
         return Err(batch_too_large(request.tasks.len(), limit));
     }
     let mut tasks = Vec::with_capacity(request.tasks.len());
-    for (index, task) in request.tasks.into_iter().enumerate() {
+    for (index, Object(task)) in request.tasks.into_iter().enumerate() {
         tasks.push(task.into_task(&format!("tasks[{index}]."))?);
     }
     let tasks = match tasks.as_slice() {

@@ -58,6 +58,20 @@ async fn unknown_and_ill_typed_members_are_refused_by_name() {
 }
 
 #[tokio::test]
+async fn tasks_are_not_read_from_the_order_of_an_array() {
+    let api = Api::with_template().await;
+    let task = json!(["shop", "order", null, {}, 0, null]);
+    api.post(PATH, &task).await.problem(422, "invalid-input");
+    let refused = api
+        .post(&format!("{PATH}/batch"), &json!({"tasks": [task]}))
+        .await;
+    assert_eq!(
+        refused.problem(422, "invalid-input")["detail"],
+        "tasks[0]: invalid type: sequence, expected a JSON object"
+    );
+}
+
+#[tokio::test]
 async fn values_that_the_engine_refuses_are_refused_in_its_words() {
     let api = Api::with_template().await;
     for (member, value) in [

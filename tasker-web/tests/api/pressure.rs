@@ -107,6 +107,7 @@ async fn bodies_beyond_the_bytes_in_flight_are_asked_to_come_back_however_they_a
         let body = vec![b' '; 6_000];
         let declared = api.post_as(path, "application/json", body).await;
         assert_asks_to_come_back(&declared, key);
+        assert_eq!(declared.header("connection"), "close");
         let chunks = (0..6).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1000]));
         let undeclared = reqwest::Body::wrap_stream(futures::stream::iter(chunks));
         let undeclared = api.post_as(path, "application/json", undeclared).await;
