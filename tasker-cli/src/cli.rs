@@ -20,13 +20,16 @@ Examples:
 
 Exit status: 0 done, 1 failed, 2 wrong usage.";
 
+/// Columns of the help; what is longer is wrapped, examples and lists too.
+const WIDTH: usize = 100;
+
 /// Workflows that are not lost, on PostgreSQL.
 #[derive(Debug, Parser)]
 #[command(name = "tasker", version, after_help = EXAMPLES)]
 #[command(
     subcommand_required = true,
     arg_required_else_help = true,
-    max_term_width = 100
+    max_term_width = WIDTH
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -114,6 +117,10 @@ mod tests {
             }
             for inner in command.get_subcommands() {
                 assert!(inner.get_about().is_some(), "{}", inner.get_name());
+                let text = inner.get_after_help().map(ToString::to_string);
+                for line in text.unwrap_or_default().lines() {
+                    assert!(line.chars().count() <= WIDTH, "would be wrapped: {line}");
+                }
                 examine(inner);
             }
         }

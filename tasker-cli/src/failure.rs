@@ -112,10 +112,20 @@ impl From<Error> for Failure {
             Error::TimedOut { .. } | Error::Locked { .. } => Self::new(error.to_string())
                 .hint("look at the load and the locks of the database, then try again"),
             Error::Schema(what) => Self::new(what),
+            Error::Database(error) if is_about_nul(&error) => {
+                Self::new("a string holds the character \\u0000, which PostgreSQL cannot store")
+                    .hint("leave the character out, or encode the string, in base64 for example")
+            }
             Error::Database(_) | Error::Corrupt(_) => Self::new(error.to_string())
                 .hint("`tasker doctor` examines the database; this may be a bug worth reporting"),
         }
     }
+}
+
+/// Whether the database could not turn an escape in JSON into a character.
+fn is_about_nul(error: &sqlx::Error) -> bool {
+    let database = error.as_database_error();
+    database.is_some_and(|error| error.code().as_deref() == Some("22P05"))
 }
 
 /// What writing to standard output can come to.

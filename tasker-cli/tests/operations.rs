@@ -109,6 +109,16 @@ async fn a_context_that_its_schema_refuses_says_why() {
 }
 
 #[tokio::test]
+async fn a_character_that_cannot_be_stored_is_no_bug_of_ours() {
+    let db = TestDatabase::create().await;
+    apply(db.url(), LINEAR).await;
+    let context = r#"{"order_id": 1, "note": "\u0000"}"#;
+    let args = ["task", "submit", "shop/linear", "--context", context];
+    let answer = tasker_on(db.url(), &args).await;
+    answer.refused(1, &["holds the character \\u0000", "hint: leave"]);
+}
+
+#[tokio::test]
 async fn a_known_idempotency_key_gives_the_first_task() {
     let db = TestDatabase::create().await;
     apply(db.url(), LINEAR).await;

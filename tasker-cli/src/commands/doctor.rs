@@ -20,9 +20,9 @@ const COUNTERS: &str = "task_counters_match_steps";
 const ACTOR: &str = "doctor";
 
 const EXAMPLES: &str = "\
-Exit status 1 when something is found. It only reads, in one snapshot, and may run at any time. With
---repair it recounts the steps of tasks whose counters are wrong, and ends those that cannot move; all
-else is left to people.
+Exit status 1 when something is found. It only reads, in one snapshot, and may run at any time.
+With --repair it recounts the steps of tasks whose counters are wrong, and ends those that cannot
+move; all else is left to people.
 
 Examples:
   tasker doctor --json | jq '.findings[].detail'
