@@ -46,8 +46,8 @@ const COUNTER: &str = "pg_stat_statements";
 const LIBRARIES: [&str; 2] = ["../lib", "../lib/postgresql"];
 
 const EXAMPLES: &str = "\
-The private PostgreSQL runs with fsync and synchronous_commit on. Build with --release: `make bench`.
-docs/benchmarks.md tells the method.
+The private PostgreSQL runs with fsync and synchronous_commit on. `make bench` builds with
+--release; docs/benchmarks.md tells the method.
 
 Examples:
   tasker bench
