@@ -1,5 +1,8 @@
 //! Records outcomes: whatever gathered during one call is the batch of the next.
 //!
+//! Several loops take turns, each with a connection of its own: while one waits for its commit, the
+//! next records what came meanwhile.
+//!
 //! An outcome is not lost while this process lives. A call that failed because the database is away
 //! is repeated until it works; outcomes that were recorded by a call whose answer got lost come back
 //! as stale and change nothing. A batch that the database refuses is taken apart, so that one
@@ -19,6 +22,7 @@ use tasker_shared::steps::{
 };
 use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
+use tokio::sync::Mutex;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
@@ -49,6 +53,7 @@ impl Weighed for Report {
 }
 
 /// What the loop is configured to do.
+#[derive(Clone)]
 pub(crate) struct Reporting {
     pub(crate) worker: String,
     pub(crate) batch_size: usize,
@@ -64,7 +69,7 @@ pub(crate) struct Reporter {
     settings: Reporting,
     database: Database,
     connection: DedicatedConnection,
-    reports: Receiver<Report>,
+    reports: Arc<Mutex<Receiver<Report>>>,
     completions: Sender<Occupancy>,
     held: Arc<HeldSteps>,
     announcer: Announcer,
@@ -94,7 +99,7 @@ impl Reporter {
     pub(crate) fn new(
         settings: Reporting,
         database: Database,
-        (reports, completions): (Receiver<Report>, Sender<Occupancy>),
+        (reports, completions): (Arc<Mutex<Receiver<Report>>>, Sender<Occupancy>),
         (held, announcer, events): (Arc<HeldSteps>, Announcer, WorkerEvents),
         give_up: CancellationToken,
     ) -> Self {
@@ -118,7 +123,7 @@ impl Reporter {
     async fn next_batch(&mut self) -> bool {
         let mut batch = Vec::new();
         let limit = self.settings.batch_size;
-        if self.reports.recv_many(&mut batch, limit).await == 0 {
+        if self.reports.lock().await.recv_many(&mut batch, limit).await == 0 {
             return false;
         }
         self.take(batch);
@@ -359,7 +364,7 @@ impl Supervised for Reporter {
         loop {
             if !self.record().await {
                 let parts = self.outcomes.iter().map(|part| part.reports.len());
-                let lost = parts.sum::<usize>() + self.reports.len();
+                let lost = parts.sum::<usize>() + self.reports.lock().await.len();
                 error!(
                     lost,
                     "the worker stops with outcomes that the database did not take"

@@ -1,9 +1,11 @@
 //! Puts a worker together: channels, loops, and what the deployment mode says of them; and takes it
 //! apart again when it drains.
 
+use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use pgmq_notify::{ListenerSettings, Subscriptions};
 use tasker_shared::announcer::Announcer;
 use tasker_shared::channel::{self, ChannelSpec, Receiver, Sender};
@@ -14,7 +16,7 @@ use tasker_shared::database::Database;
 use tasker_shared::events::EventSubscription;
 use tasker_shared::supervisor::{Supervised, keep_running};
 use tasker_shared::telemetry::metrics;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -29,11 +31,11 @@ use crate::events::WorkerEvents;
 use crate::handlers::Handlers;
 use crate::heartbeat::{self, Heartbeat};
 use crate::held_steps::HeldSteps;
-use crate::launcher::{Launcher, Running};
+use crate::launcher::{Launcher, Occupancy, Running};
 use crate::namespaces::Namespaces;
-use crate::reporter::{Reporter, Reporting};
+use crate::reporter::{Report, Reporter, Reporting};
 
-/// How long ended handlers get to hand over their outcomes, and the reporter to record them, after
+/// How long ended handlers get to hand over their outcomes, and the reporters to record them, after
 /// the time to drain is over.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -57,7 +59,7 @@ pub struct RunningWorker {
     /// Stops waiting for the database.
     give_up: CancellationToken,
     processor: Option<JoinHandle<()>>,
-    reporter: Option<JoinHandle<()>>,
+    reporters: Vec<JoinHandle<()>>,
     announcer: Option<Announcer>,
     loops: Vec<AbortHandle>,
 }
@@ -143,20 +145,15 @@ impl Start<'_> {
             channel("commands", worker.command_processor.command_buffer_size);
         let (events, happened) = channel("events", worker.event_systems.event_channel_buffer_size);
 
-        let reporter = Reporter::new(
-            Reporting {
-                worker: name.clone(),
-                batch_size: config.report_batch_size,
-                refusal_delay: config.refusal_delay(),
-                max_refusals: config.max_refusals,
-                continues_with: handlers.names().map(str::to_owned).collect(),
-                lease: config.lease(),
-            },
-            self.database.clone(),
-            (outcomes, completions.clone()),
-            (Arc::clone(&self.held), announcer.clone(), self.published.clone()),
-            give_up.clone(),
-        );
+        let reporting = Reporting {
+            worker: name.clone(),
+            batch_size: config.report_batch_size,
+            refusal_delay: config.refusal_delay(),
+            max_refusals: config.max_refusals,
+            continues_with: handlers.names().map(str::to_owned).collect(),
+            lease: config.lease(),
+        };
+        let reporters = self.reporters(&reporting, outcomes, &completions, &announcer, &give_up);
         let running = Running {
             handlers: Arc::new(handlers),
             held: Arc::clone(&self.held),
@@ -197,16 +194,15 @@ impl Start<'_> {
         );
         heartbeat::start(heartbeat, self.supervisor.clone());
         let processor = self.spawn(processor);
-        let reporter = self.spawn(reporter);
         let mut loops = vec![
             processor.abort_handle(),
-            reporter.abort_handle(),
             self.spawn(WorkerEventSystem {
                 events: happened,
                 commands,
             })
             .abort_handle(),
         ];
+        loops.extend(reporters.iter().map(JoinHandle::abort_handle));
         loops.extend(self.sources(events, subscriptions));
         RunningWorker {
             name,
@@ -219,10 +215,36 @@ impl Start<'_> {
             rest,
             give_up,
             processor: Some(processor),
-            reporter: Some(reporter),
+            reporters,
             announcer: Some(announcer),
             loops,
         }
+    }
+
+    /// Starts the loops that record outcomes, which share what they receive from.
+    fn reporters(
+        &self,
+        reporting: &Reporting,
+        outcomes: Receiver<Report>,
+        completions: &Sender<Occupancy>,
+        announcer: &Announcer,
+        give_up: &CancellationToken,
+    ) -> Vec<JoinHandle<()>> {
+        let outcomes = Arc::new(Mutex::new(outcomes));
+        let start = |_| {
+            self.spawn(Reporter::new(
+                reporting.clone(),
+                self.database.clone(),
+                (Arc::clone(&outcomes), completions.clone()),
+                (
+                    Arc::clone(&self.held),
+                    announcer.clone(),
+                    self.published.clone(),
+                ),
+                give_up.clone(),
+            ))
+        };
+        (0..self.config.reporters).map(start).collect()
     }
 
     /// Starts what makes events, as the deployment mode says.
@@ -343,18 +365,16 @@ impl RunningWorker {
         drop(self);
     }
 
-    /// Lets the reporter and the announcer end what they have; whether they could.
+    /// Lets the reporters and the announcer end what they have; whether they could.
     async fn flush(&mut self) -> bool {
         if let Some(processor) = self.processor.take() {
             processor.abort();
         }
-        let Some(mut reporter) = self.reporter.take() else {
-            return false;
-        };
-        let mut is_complete = timeout(FLUSH_TIMEOUT, &mut reporter).await.is_ok();
+        let mut reporters = join_all(take(&mut self.reporters));
+        let mut is_complete = timeout(FLUSH_TIMEOUT, &mut reporters).await.is_ok();
         if !is_complete {
             self.give_up.cancel();
-            let _ = timeout(FLUSH_TIMEOUT, reporter).await;
+            let _ = timeout(FLUSH_TIMEOUT, reporters).await;
         }
         if let Some(announcer) = self.announcer.take() {
             is_complete &= timeout(FLUSH_TIMEOUT, announcer.close()).await.is_ok();

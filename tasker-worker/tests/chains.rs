@@ -382,6 +382,7 @@ async fn a_step_whose_handing_on_was_never_answered_runs_without_waiting_for_its
         .with_lease(3600.0)
         .with_continuation(ON);
     world.config.database.call_timeout_ms = 1000;
+    world.config.worker.reporters = 1;
     world.database = Database::connect(&world.config.database).await.unwrap();
     world
         .template(

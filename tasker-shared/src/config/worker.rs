@@ -29,6 +29,9 @@ pub struct WorkerConfig {
     /// Most outcomes reported by one call.
     #[garde(range(min = 1, max = 100_000))]
     pub report_batch_size: usize,
+    /// Loops that report outcomes, each on a connection of its own.
+    #[garde(range(min = 1, max = 64))]
+    pub reporters: usize,
     /// Time between two looks for steps that no notification announced.
     #[garde(range(min = 10, max = 3_600_000))]
     pub poll_interval_ms: u64,
