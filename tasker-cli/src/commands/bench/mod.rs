@@ -81,7 +81,7 @@ pub(crate) struct Args {
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     hold_vacuum: Option<u64>,
 
-    /// Keep the queues out of the log of PostgreSQL (database.unlogged_queues)
+    /// Keep the queues out of the log of PostgreSQL, as `database.unlogged_queues` does
     #[arg(long)]
     unlogged_queues: bool,
 
