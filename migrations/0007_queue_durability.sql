@@ -18,6 +18,8 @@ insert into tasker.queues_intact values (clock_timestamp());
 
 -- Makes the queues of all namespaces, present and future, unlogged or logged. Each that differs is
 -- rewritten, and waits for those who use it. Answers how many did.
+--
+-- What a crash took is put back first: a queue that has become logged is not refilled any more.
 create function tasker.use_unlogged_queues(p_unlogged boolean)
 returns int
 language plpgsql
@@ -26,6 +28,7 @@ declare
   v_queue text;
   v_changed int := 0;
 begin
+  perform tasker.refill_queues();
   update tasker.queue_settings set unlogged = p_unlogged where unlogged <> p_unlogged;
   for v_queue in
     select 'q_' || n.queue_name
@@ -51,9 +54,17 @@ $$;
 create function tasker.refill_queues(p_lease_ms int default 30000)
 returns int
 language plpgsql
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_sort to on
+set jit to off
 as $$
 declare
+  v_emptied int[];
   v_tasks uuid[];
+  v_templates int[];
   v_queue record;
   v_made int;
   v_all int := 0;
@@ -63,16 +74,28 @@ begin
     return 0;
   end if;
 
+  v_emptied := array(
+    select t.template_id
+    from tasker.templates t
+    join tasker.namespaces n on n.namespace = t.namespace
+    join pg_class c on c.oid = to_regclass(format('pgmq.%I', 'q_' || n.queue_name))
+    where c.relpersistence = 'u'
+  );
   -- Steps move under the lock of their task, so none ends between the look at it and its message.
-  v_tasks := array(
-    select t.task_uuid
+  select array_agg(a.task_uuid), array_agg(a.template_id) into v_tasks, v_templates
+  from (
+    select t.task_uuid, t.template_id
     from tasker.tasks t
     where t.listed_as in ('in_progress', 'cancelled') and t.active_steps > 0
+      and t.template_id = any(v_emptied)
     order by t.task_uuid
     for no key update
-  );
+  ) a;
   for v_queue in
-    select n.namespace, 'q_' || n.queue_name as name, n.queue_name
+    select 'q_' || n.queue_name as name,
+      array(
+        select t.template_id from tasker.templates t where t.namespace = n.namespace
+      ) as templates
     from tasker.namespaces n
     join pg_class c on c.oid = to_regclass(format('pgmq.%I', 'q_' || n.queue_name))
     where c.relpersistence = 'u'
@@ -84,13 +107,16 @@ begin
         clock_timestamp()
           + case s.state when ''in_progress'' then $2 else 0 end * interval ''1 ms'',
         jsonb_build_object(''task_uuid'', s.task_uuid, ''step_no'', s.step_no)
-      from unnest($1) as w(task_uuid)
-      join tasker.steps s on s.task_uuid = w.task_uuid
-      join tasker.templates t on t.template_id = s.template_id
-      where s.msg_id is not null and t.namespace = $3
+      from unnest($1, $3) as w(task_uuid, template_id)
+      cross join lateral (
+        select * from tasker.steps s
+        where s.task_uuid = w.task_uuid and s.msg_id is not null
+        offset 0
+      ) s
+      where w.template_id = any($4)
       order by s.enqueued_at
       on conflict do nothing', v_queue.name
-    ) using v_tasks, p_lease_ms, v_queue.namespace;
+    ) using v_tasks, p_lease_ms, v_templates, v_queue.templates;
     get diagnostics v_made = row_count;
     v_all := v_all + v_made;
     -- An unlogged sequence has begun anew.

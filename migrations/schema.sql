@@ -477,8 +477,10 @@ begin
       join tasker.namespaces n on n.namespace = t.namespace
       group by n.queue_name
     loop
+      -- The form with fewer arguments is planned anew each time.
       select array_agg(m.msg_id order by m.position) into v_msgs
-      from pgmq.send_batch(v_queue.name, v_queue.messages) with ordinality as m(msg_id, position);
+      from pgmq.send_batch(v_queue.name, v_queue.messages, null, clock_timestamp())
+        with ordinality as m(msg_id, position);
 
       with step as (
         select *
@@ -622,6 +624,9 @@ declare
   v_done_templates int[];
   v_done_msgs bigint[];
   v_queue record;
+  v_again_tasks uuid[];
+  v_again_steps int[];
+  v_again_msgs bigint[];
 begin
   perform 1 from tasker.tasks t
   where t.task_uuid = any(p_task_uuids)
@@ -684,9 +689,27 @@ begin
       where v_positions is null or position <> all(v_positions)
     );
   end if;
+  -- A report that comes again because its answer got lost is told again of the step that followed
+  -- then. Whoever hears of it too late runs it in vain: its outcome is stale.
+  if p_handlers is not null and v_moved.stale <> '{}' then
+    select array_agg(s.task_uuid), array_agg(s.step_no), array_agg(s.msg_id)
+    into v_again_tasks, v_again_steps, v_again_msgs
+    from unnest(v_moved.stale) as p(position)
+    join tasker.steps d
+      on d.task_uuid = p_task_uuids[p.position] and d.step_no = p_step_nos[p.position]
+    join tasker.template_steps ts on ts.template_id = d.template_id and ts.step_no = d.step_no
+    cross join unnest(ts.dependents) as e(step_no)
+    join tasker.steps s on s.task_uuid = d.task_uuid and s.step_no = e.step_no
+    where s.msg_id = p_msg_ids[p.position] and s.state = 'in_progress' and s.worker = p_worker;
+  end if;
   if v_positions is null then
     v_moved.timer_set := false;
     return query select (v_moved).*, (null::tasker.received_step).*;
+    if v_again_tasks is not null then
+      return query
+      select (null::tasker.moved).*, d.*
+      from tasker.describe_steps(v_again_tasks, v_again_steps, v_again_msgs, null) d;
+    end if;
     return;
   end if;
 
@@ -744,7 +767,7 @@ begin
   perform set_config('tasker.announce', v_announce, true);
 
   return query select (v_moved).*, (null::tasker.received_step).*;
-  if v_freed.started_tasks = '{}' then
+  if v_freed.started_tasks = '{}' and v_again_tasks is null then
     return;
   end if;
 
@@ -769,7 +792,8 @@ begin
   return query
   select (null::tasker.moved).*, d.*
   from tasker.describe_steps(
-    v_freed.started_tasks, v_freed.started_steps, v_freed.started_msgs, null
+    v_freed.started_tasks || v_again_tasks, v_freed.started_steps || v_again_steps,
+    v_freed.started_msgs || v_again_msgs, null
   ) d;
 end
 $$;
@@ -1133,7 +1157,7 @@ CREATE TABLE tasker.steps (
     CONSTRAINT a_step_moves_only_after_those_it_depends_on CHECK (((waiting_on = 0) OR (state = ANY (ARRAY['pending'::tasker.step_state, 'cancelled'::tasker.step_state, 'skipped'::tasker.step_state, 'resolved_manually'::tasker.step_state])))),
     CONSTRAINT waiting_on_is_not_negative CHECK ((waiting_on >= 0))
 )
-WITH (fillfactor='70');
+WITH (fillfactor='50');
 
 -- Name: tasks; Type: TABLE; Schema: tasker
 
@@ -1160,7 +1184,7 @@ END) STORED NOT NULL,
     CONSTRAINT an_ended_task_has_an_end CHECK (((state = ANY (ARRAY['pending'::tasker.task_state, 'in_progress'::tasker.task_state])) = (finished_at IS NULL))),
     CONSTRAINT counters_are_not_negative CHECK (((active_steps >= 0) AND (failed_steps >= 0)))
 )
-WITH (fillfactor='80');
+WITH (fillfactor='50');
 
 -- Name: find_step(tasker.tasks, text); Type: FUNCTION; Schema: tasker
 
@@ -2037,8 +2061,8 @@ begin
   end if;
   -- The restrictions are spelled out so that each combination is planned by itself. Of each
   -- template the latest are taken before all are merged: nothing else finds those of a template
-  -- that was last used long ago. Pages continue by comparing rows, which only the index that is
-  -- meant can do.
+  -- that was last used long ago. Where there is a choice, pages begin by comparing rows, which only
+  -- the index that is meant can do.
   v_state := case
     when p_state = 'complete' then ' and t.state = ''complete'''
     when p_state is not null then ' and t.state = ' || quote_literal(p_state)
@@ -2046,7 +2070,7 @@ begin
     else ''
   end;
   v_before := case
-    when p_before is null then ''
+    when p_before is null and v_templates is null then ''
     when p_state <> 'complete' then ' and (t.listed_as, t.task_uuid) < ('
       || quote_literal(v_listed_as) || ', $2)'
     when v_templates is null then ' and t.task_uuid < $2'
@@ -2069,7 +2093,7 @@ begin
     ) t' end || '
     join tasker.templates tp on tp.template_id = t.template_id
     order by t.task_uuid desc limit $3'
-    using v_templates, p_before, p_limit;
+    using v_templates, coalesce(p_before, 'ffffffff-ffff-ffff-ffff-ffffffffffff'), p_limit;
 end
 $_$;
 
@@ -2312,7 +2336,7 @@ begin
     end if;
 
     with held as materialized (
-      select s.task_uuid, s.step_no, s.msg_id, s.state
+      select s.task_uuid, s.step_no, s.template_id, s.msg_id, s.state
       from unnest(v_msgs, v_tasks, v_steps) as m(msg_id, task_uuid, step_no)
       join tasker.steps s
         on s.task_uuid = m.task_uuid and s.step_no = m.step_no and s.msg_id = m.msg_id
@@ -2329,28 +2353,33 @@ begin
       select task_uuid, v_now, step_no, attempt, 'enqueued', 'in_progress', p_worker
       from started
     )
-    select array_agg(task_uuid) as tasks, array_agg(step_no) as steps, array_agg(msg_id) as msgs,
-      array_agg(state = 'in_progress') as came_back
+    select array_agg(h.task_uuid) as tasks, array_agg(h.step_no) as steps,
+      array_agg(h.msg_id) as msgs, array_agg(h.state = 'in_progress') as came_back,
+      min(ts.timeout_ms) as shortest_timeout_ms
     into v_held
-    from held;
+    from held h
+    join tasker.template_steps ts on ts.template_id = h.template_id and ts.step_no = h.step_no;
 
     return query
     select * from tasker.describe_steps(v_held.tasks, v_held.steps, v_held.msgs, v_held.came_back);
 
     -- A step with a timeout shorter than the lease comes back when that is over.
-    for v_short in
-      select ts.timeout_ms, array_agg(m.msg_id) as msg_ids
-      from unnest(v_msgs, v_tasks, v_steps) as m(msg_id, task_uuid, step_no)
-      join tasker.tasks t on t.task_uuid = m.task_uuid
-      join tasker.template_steps ts on ts.template_id = t.template_id and ts.step_no = m.step_no
-      where ts.timeout_ms + tasker.timeout_grace_ms() < p_lease_ms
-      group by ts.timeout_ms
-    loop
-      perform pgmq.set_vt(
-        v_queue, v_short.msg_ids,
-        clock_timestamp() + (v_short.timeout_ms + tasker.timeout_grace_ms()) * interval '1 ms'
-      );
-    end loop;
+    if v_held.shortest_timeout_ms + tasker.timeout_grace_ms() < p_lease_ms then
+      for v_short in
+        select ts.timeout_ms, array_agg(m.msg_id) as msg_ids
+        from unnest(v_held.msgs, v_held.tasks, v_held.steps) as m(msg_id, task_uuid, step_no)
+        join tasker.tasks t on t.task_uuid = m.task_uuid
+        join tasker.template_steps ts
+          on ts.template_id = t.template_id and ts.step_no = m.step_no
+        where ts.timeout_ms + tasker.timeout_grace_ms() < p_lease_ms
+        group by ts.timeout_ms
+      loop
+        perform pgmq.set_vt(
+          v_queue, v_short.msg_ids,
+          clock_timestamp() + (v_short.timeout_ms + tasker.timeout_grace_ms()) * interval '1 ms'
+        );
+      end loop;
+    end if;
 
     if v_void is not null then
       perform pgmq.delete(v_queue, v_void);
@@ -2417,9 +2446,17 @@ $$;
 
 CREATE FUNCTION tasker.refill_queues(p_lease_ms integer DEFAULT 30000) RETURNS integer
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_sort TO 'on'
+    SET jit TO 'off'
     AS $_$
 declare
+  v_emptied int[];
   v_tasks uuid[];
+  v_templates int[];
   v_queue record;
   v_made int;
   v_all int := 0;
@@ -2429,16 +2466,28 @@ begin
     return 0;
   end if;
 
+  v_emptied := array(
+    select t.template_id
+    from tasker.templates t
+    join tasker.namespaces n on n.namespace = t.namespace
+    join pg_class c on c.oid = to_regclass(format('pgmq.%I', 'q_' || n.queue_name))
+    where c.relpersistence = 'u'
+  );
   -- Steps move under the lock of their task, so none ends between the look at it and its message.
-  v_tasks := array(
-    select t.task_uuid
+  select array_agg(a.task_uuid), array_agg(a.template_id) into v_tasks, v_templates
+  from (
+    select t.task_uuid, t.template_id
     from tasker.tasks t
     where t.listed_as in ('in_progress', 'cancelled') and t.active_steps > 0
+      and t.template_id = any(v_emptied)
     order by t.task_uuid
     for no key update
-  );
+  ) a;
   for v_queue in
-    select n.namespace, 'q_' || n.queue_name as name, n.queue_name
+    select 'q_' || n.queue_name as name,
+      array(
+        select t.template_id from tasker.templates t where t.namespace = n.namespace
+      ) as templates
     from tasker.namespaces n
     join pg_class c on c.oid = to_regclass(format('pgmq.%I', 'q_' || n.queue_name))
     where c.relpersistence = 'u'
@@ -2450,13 +2499,16 @@ begin
         clock_timestamp()
           + case s.state when ''in_progress'' then $2 else 0 end * interval ''1 ms'',
         jsonb_build_object(''task_uuid'', s.task_uuid, ''step_no'', s.step_no)
-      from unnest($1) as w(task_uuid)
-      join tasker.steps s on s.task_uuid = w.task_uuid
-      join tasker.templates t on t.template_id = s.template_id
-      where s.msg_id is not null and t.namespace = $3
+      from unnest($1, $3) as w(task_uuid, template_id)
+      cross join lateral (
+        select * from tasker.steps s
+        where s.task_uuid = w.task_uuid and s.msg_id is not null
+        offset 0
+      ) s
+      where w.template_id = any($4)
       order by s.enqueued_at
       on conflict do nothing', v_queue.name
-    ) using v_tasks, p_lease_ms, v_queue.namespace;
+    ) using v_tasks, p_lease_ms, v_templates, v_queue.templates;
     get diagnostics v_made = row_count;
     v_all := v_all + v_made;
     -- An unlogged sequence has begun anew.
@@ -3090,6 +3142,7 @@ declare
   v_queue text;
   v_changed int := 0;
 begin
+  perform tasker.refill_queues();
   update tasker.queue_settings set unlogged = p_unlogged where unlogged <> p_unlogged;
   for v_queue in
     select 'q_' || n.queue_name

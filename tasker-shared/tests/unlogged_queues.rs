@@ -199,6 +199,21 @@ async fn a_step_that_is_handed_on_before_the_refill_gets_a_message() {
 }
 
 #[tokio::test]
+async fn what_a_crash_took_is_put_back_before_queues_become_logged() {
+    let mut world = world().await;
+    world.submit("single").await;
+    world.claim().await;
+    crash(&mut world).await;
+
+    let changed: i32 = world.value("select tasker.use_unlogged_queues(false)").await;
+
+    assert_eq!(changed, 1);
+    assert_eq!(world.value::<i64>(MESSAGES).await, 1);
+    assert_eq!(world.run_all().await.len(), 1);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
 async fn queues_that_are_logged_are_left_as_they_are() {
     let mut world = World::new().await;
     world.template("single", SINGLE).await;

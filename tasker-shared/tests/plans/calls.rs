@@ -243,3 +243,40 @@ async fn a_look_at_what_is_ready_ends_although_all_of_it_is_young() {
     assert!(found.is_empty());
     meter.assert_frugal();
 }
+
+#[tokio::test]
+async fn queues_are_refilled_without_a_look_at_what_ended() {
+    let mut meter = Meter::new().await;
+    fill(&mut meter.world).await;
+    meter.world.run("analyze").await;
+    for round in 0..ROUNDS {
+        meter
+            .world
+            .run("select tasker.use_unlogged_queues(true)")
+            .await;
+        for _ in 0..BATCH {
+            meter.world.submit("pair").await;
+        }
+        meter.world.claim().await;
+        meter
+            .world
+            .run("truncate pgmq.q_worker_test_queue, tasker.queues_intact")
+            .await;
+        let in_flight = i64::try_from((round + 1) * BATCH).unwrap();
+
+        meter
+            .call("refill", Once, 12 * in_flight, async |connection| {
+                readiness::claim_ready_tasks(connection, "o", 10)
+                    .await
+                    .unwrap();
+            })
+            .await;
+        let messages: i64 = meter
+            .world
+            .value("select count(*) from pgmq.q_worker_test_queue")
+            .await;
+        assert_eq!(messages, in_flight);
+    }
+
+    meter.assert_frugal();
+}
