@@ -205,7 +205,9 @@ async fn what_a_crash_took_is_put_back_before_queues_become_logged() {
     world.claim().await;
     crash(&mut world).await;
 
-    let changed: i32 = world.value("select tasker.use_unlogged_queues(false)").await;
+    let changed: i32 = world
+        .value("select tasker.use_unlogged_queues(false)")
+        .await;
 
     assert_eq!(changed, 1);
     assert_eq!(world.value::<i64>(MESSAGES).await, 1);

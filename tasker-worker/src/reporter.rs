@@ -294,22 +294,26 @@ impl Reporter {
         if continued.is_empty() {
             return;
         }
-        // Told before any of them can end.
-        let taken = Occupancy::Taken(continued.len());
-        let _ = self.completions.send(taken).await;
         let mut following = continued
             .into_iter()
             .map(|step| ((step.namespace.clone(), step.msg_id), step))
             .collect::<HashMap<_, _>>();
-        let mut not_started = Vec::new();
-        for (report, chain) in reports.iter().zip(chains) {
+        // A step may be told of again that runs already, and that nobody waits for here.
+        let places = reports.iter().zip(chains).filter_map(|(report, chain)| {
             let message = (report.namespace.clone(), report.msg_id);
-            if let Some(chain) = chain
-                && let Some(step) = following.remove(&message)
-            {
-                not_started.extend(chain.follow(step));
-            }
+            Some((chain?, following.remove(&message)?))
+        });
+        let places = places.collect::<Vec<_>>();
+        if places.is_empty() {
+            return;
         }
+        // Told before any of them can end.
+        let taken = Occupancy::Taken(places.len());
+        let _ = self.completions.send(taken).await;
+        let not_started = places
+            .into_iter()
+            .filter_map(|(chain, step)| chain.follow(step))
+            .collect::<Vec<_>>();
         if !not_started.is_empty() {
             let freed = Occupancy::Freed(not_started.len());
             let _ = self.completions.send(freed).await;
@@ -364,7 +368,9 @@ impl Supervised for Reporter {
         loop {
             if !self.record().await {
                 let parts = self.outcomes.iter().map(|part| part.reports.len());
-                let lost = parts.sum::<usize>() + self.reports.lock().await.len();
+                // Not waited for: who waits for reports does so while chains are kept here.
+                let unread = self.reports.try_lock().map_or(0, |reports| reports.len());
+                let lost = parts.sum::<usize>() + unread;
                 error!(
                     lost,
                     "the worker stops with outcomes that the database did not take"
