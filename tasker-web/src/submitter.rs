@@ -8,6 +8,7 @@ mod batches;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tasker_shared::announcer::{Announcements, Announcer};
 use tasker_shared::channel::{self, ChannelSpec, NotSent, Sender, Weighed};
@@ -113,7 +114,7 @@ impl Submitter {
         let database = self.0.database.clone();
         let announcer = self.0.announcer().clone();
         let apart = async move {
-            let result = submit_apart(&database, &tasks).await;
+            let result = submit_apart(&database, &tasks, None).await;
             drop((tasks, share));
             let announcements = announcements(&result);
             // Whoever has gone away has its tasks all the same.
@@ -160,11 +161,16 @@ impl Parts {
     }
 }
 
-/// Submits on a connection of the pool, waiting for whoever holds an idempotency key.
-async fn submit_apart(database: &Database, tasks: &[NewTask]) -> Result<Vec<Submitted>, Error> {
+/// Submits on a connection of the pool, waiting for whoever holds an idempotency key; no longer than
+/// `patience`, where there is one.
+async fn submit_apart(
+    database: &Database,
+    tasks: &[NewTask],
+    patience: Option<Duration>,
+) -> Result<Vec<Submitted>, Error> {
     let submitted = database
         .call("submit_tasks", async |connection| {
-            submit_tasks_silently(connection, tasks, None).await
+            submit_tasks_silently(connection, tasks, patience).await
         })
         .await?;
     count_created(tasks, &submitted);

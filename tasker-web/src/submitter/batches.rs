@@ -27,6 +27,9 @@ const TASKS_PER_CALL: usize = 256;
 /// one for about a commit, a transaction in plain SQL for as long as it likes.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// How long such a task waits at a time, apart from the others, before it lets another one try.
+const TURN: Duration = Duration::from_secs(1);
+
 /// Most tasks that wait apart, so that what their clients have long given up stays bounded.
 const MOST_APART: usize = 1000;
 
@@ -49,6 +52,8 @@ pub(super) struct Batches {
     work: TaskTracker,
     /// A permit for each task that may wait apart.
     apart: Arc<Semaphore>,
+    /// A permit for each that may do so at the same time, on a connection of the pool.
+    turns: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -73,6 +78,9 @@ impl Batches {
         work: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
+        let connections = database.pool().options().get_max_connections();
+        // The other half is for everybody else.
+        let turns = usize::try_from(connections / 2).unwrap_or_default().max(1);
         Self {
             connection: database.dedicated(),
             database,
@@ -80,6 +88,7 @@ impl Batches {
             announcer,
             work,
             apart: Arc::new(Semaphore::new(MOST_APART)),
+            turns: Arc::new(Semaphore::new(turns)),
             stop,
         }
     }
@@ -168,18 +177,10 @@ impl Batches {
                 rest.push(submission);
             } else if let Ok(permit) = Arc::clone(&self.apart).try_acquire_owned() {
                 let (database, announcer) = (self.database.clone(), self.announcer.clone());
+                let turns = Arc::clone(&self.turns);
                 self.work.spawn(async move {
                     let _permit = permit;
-                    let result = submit_apart(&database, &[submission.task]).await;
-                    let announcements = announcements(&result);
-                    match result {
-                        Err(error) => tell_all(vec![submission.reply], error),
-                        Ok(submitted) => {
-                            let first = submitted.first().copied();
-                            let _ = first.map(|it| submission.reply.send(Ok(it)));
-                        }
-                    }
-                    announcer.announce(announcements).await;
+                    submit_by_turns(&database, &turns, submission, &announcer).await;
                 });
             } else {
                 let message = "too many tasks wait for keys that others hold".to_owned();
@@ -188,6 +189,35 @@ impl Batches {
         }
         rest
     }
+}
+
+/// Submits one task as soon as nobody else holds its key, for as long as its requester waits.
+async fn submit_by_turns(
+    database: &Database,
+    turns: &Semaphore,
+    Submission { task, reply }: Submission,
+    announcer: &Announcer,
+) {
+    let tasks = [task];
+    let result = loop {
+        let _turn = turns.acquire().await;
+        if reply.is_closed() {
+            return;
+        }
+        match submit_apart(database, &tasks, Some(TURN)).await {
+            Err(Error::Locked { .. }) => {}
+            result => break result,
+        }
+    };
+    let announcements = announcements(&result);
+    match result {
+        Err(error) => tell_all(vec![reply], error),
+        Ok(submitted) => {
+            let first = submitted.first().copied();
+            let _ = first.map(|it| reply.send(Ok(it)));
+        }
+    }
+    announcer.announce(announcements).await;
 }
 
 impl Supervised for Batches {

@@ -157,6 +157,46 @@ async fn a_key_in_the_hands_of_an_open_transaction_holds_up_its_own_task_alone()
 }
 
 #[tokio::test]
+async fn tasks_that_wait_for_a_key_leave_connections_for_everybody_else() {
+    const WAITING: usize = 8;
+    let database = TestDatabase::create().await;
+    let few = |config: &mut tasker_shared::config::TaskerConfig| {
+        config.database.max_connections = 4;
+        config.database.acquire_timeout_ms = 500;
+    };
+    let api = Api::on(database.url(), few, Vec::new()).await;
+    api.apply(TEMPLATE).await;
+    let pool = database.pool();
+    let mut own = pool.begin().await.unwrap();
+    sqlx::query("select tasker.submit_task('shop', 'order', p_idempotency_key => 'k')")
+        .execute(&mut *own)
+        .await
+        .unwrap();
+
+    let same = order(&json!({"idempotency_key": "k"}));
+    let same = (0..WAITING).map(|_| {
+        let request = api.client.post(api.url(TASKS)).json(&same);
+        tokio::spawn(Answer::of(request))
+    });
+    let same = same.collect();
+    wait_until("tasks wait for the key apart", PATIENCE, async || {
+        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
+             and datname = current_database() and query like '%submit_tasks_silently%'";
+        count_in(&pool, waiting).await >= 2
+    })
+    .await;
+
+    // Long enough for all of them to have come apart.
+    for _ in 0..500 {
+        api.get(TASKS).await.expect(200);
+    }
+    own.commit().await.unwrap();
+    for answer in answers(same).await {
+        assert_eq!(answer.expect(200)["created"], false);
+    }
+}
+
+#[tokio::test]
 async fn a_large_task_is_answered_as_a_small_one() {
     let api = Api::with_template().await;
     let note = "x".repeat(300_000);
