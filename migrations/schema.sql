@@ -3130,7 +3130,8 @@ CREATE FUNCTION tasker.transition_marks(p_mark boolean) RETURNS TABLE(last_task_
     coalesce(pg_sequence_last_value('tasker.step_transitions_transition_no_seq'), 0),
     pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
     case when p_mark then pg_current_xact_id()::text::bigint end,
-    clock_timestamp(), pg_postmaster_start_time()
+    clock_timestamp(),
+    greatest(pg_postmaster_start_time(), (select max(q.since) from tasker.queues_intact q))
 $$;
 
 -- Name: use_unlogged_queues(boolean); Type: FUNCTION; Schema: tasker

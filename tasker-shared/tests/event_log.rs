@@ -313,6 +313,21 @@ async fn a_reader_that_is_far_behind_goes_on_at_the_end_and_says_what_it_left_ou
 }
 
 #[tokio::test]
+async fn a_crash_of_the_server_that_is_not_started_anew_is_told() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    let mut reader = Reader::open(&world).await;
+    assert_eq!(reader.events().await, []);
+
+    world.run("truncate tasker.queues_intact").await;
+    world.claim().await;
+
+    let news = reader.log.next(&mut reader.connection).await.unwrap();
+    assert_eq!(news.missed, Some(0));
+    assert_eq!(reader.events().await, []);
+}
+
+#[tokio::test]
 async fn indexes_are_brought_up_to_date_while_the_log_is_followed() {
     let mut world = World::new().await;
     world.template("single", SINGLE).await;
