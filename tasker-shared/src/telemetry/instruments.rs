@@ -59,7 +59,10 @@ pub(super) struct Instruments {
 }
 
 impl Instruments {
-    #[expect(clippy::too_many_lines, reason = "one list, in the order of the fields")]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one list, in the order of the fields"
+    )]
     pub(super) fn new(meter: &Meter) -> Self {
         let make = Maker(meter);
         Self {
