@@ -143,7 +143,7 @@ async fn unknown_route(uri: Uri) -> Problem {
     if path.len() > 1 && path.ends_with('/') {
         return problem.hint("leave out the slash at the end");
     }
-    problem.hint("/openapi.json lists every path")
+    problem.hint("/openapi.json of the API lists every path")
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {

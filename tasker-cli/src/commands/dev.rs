@@ -147,6 +147,11 @@ impl Roles {
             ended = &mut self.worker => return Err(unexpected("the worker", ended)),
             failure = postgres_ended(server) => Err(failure),
         };
+        if let Err(Failure::Failed { what, .. }) = &reason {
+            remark(format!(
+                "{what}: stopping, which takes longer where outcomes wait for it"
+            ));
+        }
         self.stop_worker.cancel();
         let worker = self.worker.await;
         self.stop_engine.cancel();

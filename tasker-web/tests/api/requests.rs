@@ -13,7 +13,7 @@ async fn an_unknown_path_is_a_problem() {
     let api = Api::start().await;
     for path in ["/v1", "/v1/nothing", "/v2/tasks", "/v1/tasks/a/b/c/d"] {
         let problem = api.get(path).await.problem(404, "unknown-route");
-        assert_eq!(problem["hint"], "/openapi.json lists every path");
+        assert_eq!(problem["hint"], "/openapi.json of the API lists every path");
     }
     let problem = api.get("/v1/tasks/").await.problem(404, "unknown-route");
     assert_eq!(problem["hint"], "leave out the slash at the end");

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::state::StepState;
+use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::tasks::{TaskDetail, Transition, task_history};
 
 use crate::commands::task::{fetch, watch};
@@ -123,13 +123,12 @@ pub(crate) fn drawing(
         if failed.len() > MOST_FAILURES {
             lines.push(format!("and {} more", failed.len() - MOST_FAILURES));
         }
-        lines.push(look.paint(
-            Paint::Dim,
-            &format!(
-                "to go on: tasker step retry {} {} (or skip, or resolve)",
-                task.summary.task_uuid, first.name
-            ),
-        ));
+        // Who cancelled or resolved the task has ended it for good.
+        if matches!(task.summary.state, TaskState::InProgress | TaskState::Error) {
+            let (task, step) = (task.summary.task_uuid, &first.name);
+            let way = format!("to go on: tasker step retry {task} {step} (or skip, or resolve)");
+            lines.push(look.paint(Paint::Dim, &way));
+        }
     }
     lines
 }
