@@ -81,6 +81,7 @@ async fn a_worker_whose_outcomes_are_not_recorded_receives_only_what_it_has_room
         .unwrap();
     let roomy = world.config.clone();
     world.config.worker.concurrency = 2;
+    world.config.worker.reporters = 1;
     world.config.worker.report_batch_size = 1;
     let subscribers = &mut world.config.mpsc_channels.worker.event_subscribers;
     subscribers.result_buffer_size = 1;
