@@ -89,6 +89,8 @@ pub(crate) async fn run(
     let mut next_look = Instant::now();
     let mut not_before = next_look;
     let mut next_search = Instant::now() + jittered(settings.max_sleep);
+    // Whether timers may have fired in a call whose answer never came, here or before a restart.
+    let mut unanswered = true;
     loop {
         let reason = tokio::select! {
             biased;
@@ -98,7 +100,10 @@ pub(crate) async fn run(
         };
         metrics().woke("timers", reason);
         let look = async {
-            let fired = fire(settings, &mut connection, commands).await?;
+            let fired = fire(settings, &mut connection).await?;
+            if fired.fired > 0 || unanswered {
+                look_for_ready_tasks(commands, LookReason::RetriesFired).await;
+            }
             if let Some(age) = settings.overlooked_after
                 && next_search <= Instant::now()
             {
@@ -107,7 +112,9 @@ pub(crate) async fn run(
             }
             Ok::<_, Error>(settings.sleep_after(&fired))
         };
-        let pause = match look.await {
+        let looked = look.await;
+        unanswered = looked.is_err();
+        let pause = match looked {
             Ok(pause) => {
                 outage.over();
                 engine.vitals.database_answered();
@@ -129,7 +136,6 @@ async fn told_to_look(engine: &Engine, not_before: Instant) {
 async fn fire(
     settings: &TimerSettings,
     connection: &mut DedicatedConnection,
-    commands: &Sender<OrchestrationCommand>,
 ) -> Result<TimersFired, Error> {
     let fired = connection
         .call("fire_due_timers", async |connection| {
@@ -143,7 +149,6 @@ async fn fire(
         .await?;
     if fired.fired > 0 {
         metrics().timers_fired(u64::from(fired.fired.unsigned_abs()));
-        look_for_ready_tasks(commands, LookReason::RetriesFired).await;
     }
     Ok(fired)
 }

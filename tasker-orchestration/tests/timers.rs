@@ -16,7 +16,7 @@ use tasker_shared::readiness::fire_due_timers;
 use tasker_shared::steps::{
     ReceivedStep, Reported, StepError, StepOutcome, StepReport, complete_steps, receive_steps,
 };
-use tasker_testing::{PATIENCE, wait_for};
+use tasker_testing::{FaultProxy, PATIENCE, wait_for, wait_until};
 use tokio_util::sync::CancellationToken;
 use world::World;
 
@@ -122,6 +122,55 @@ async fn a_sleeping_timer_is_woken_by_the_announcement_of_an_earlier_one() {
 
     let reported = fail(&mut worker, &first, Duration::from_millis(50)).await;
     announcer.announce(reported.announcements).await;
+
+    assert_eq!(receive(&mut worker).await.attempt, 2);
+    orchestrator.stop().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_retry_that_fired_is_enqueued_though_the_answer_got_lost() {
+    let world = World::create().await;
+    let polling = world.start(&world.polling_config(PollingOnly)).await;
+    world.submit_unannounced().await;
+    let mut worker = world.db.connect().await;
+    let first = receive(&mut worker).await;
+    polling.stop().await;
+    // Time for the orchestrator to start and to fall asleep until then.
+    fail(&mut worker, &first, Duration::from_secs(2)).await;
+    let proxy = FaultProxy::to(world.db.url()).await;
+    let mut config = world.config(EventDrivenOnly);
+    config.database.listen_url = world.db.url().into();
+    config.database.url = proxy.url().into();
+    config.database.statement_timeout_ms = 400;
+    config.database.call_timeout_ms = 500;
+    let orchestrator = world.start(&config).await;
+    let holds = async |condition| -> bool {
+        let query = sqlx::query_scalar(condition);
+        query.fetch_one(&world.pool).await.unwrap()
+    };
+    wait_until("the loop has fallen asleep", PATIENCE, async || {
+        holds(
+            "select count(*) = 1 from pg_stat_activity
+             where datname = current_database() and query like '%fire_due_timers%'
+               and state = 'idle' and state_change < clock_timestamp() - interval '100 ms'",
+        )
+        .await
+    })
+    .await;
+
+    proxy.swallow_answers();
+    // A loop that was awake after all has no connection now, and has to go on later.
+    wait_until("the timer has fired, or cannot", PATIENCE, async || {
+        holds(
+            "select not exists (
+               select from tasker.timers where due_at > clock_timestamp() - interval '2 s'
+             )",
+        )
+        .await
+    })
+    .await;
+    proxy.resume();
 
     assert_eq!(receive(&mut worker).await.attempt, 2);
     orchestrator.stop().await;
