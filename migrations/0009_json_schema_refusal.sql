@@ -165,15 +165,31 @@ as $$
   end;
 $$;
 
--- What is wrong with a regular expression.
+-- What is wrong with a regular expression. Without backreferences one is matched in a time that is
+-- bounded by the lengths of the pattern and the text; with them the time may double with each
+-- character, and other submissions of the transaction wait for it.
 create function tasker.json_schema_pattern_flaw(p_pattern text)
 returns text
 language plpgsql stable
 as $$
 begin
+  if tasker.may_refer_back(p_pattern) then
+    return format(': a backreference like `\1` can take exponential time, in %s '
+      '(write out what it repeats, or check it in a handler)', p_pattern);
+  end if;
   perform '' ~ p_pattern;
   return null;
 exception when invalid_regular_expression then
   return format(': %s, in %s', sqlerrm, p_pattern);
 end
+$$;
+
+-- Whether a backslash and a digit from 1 stand in a regular expression, other than after a backslash
+-- that belongs to another escape. `\c` takes the next character with it in the usual syntax, but not
+-- in the basic one, which an option at the start of the pattern selects: it is read both ways.
+create function tasker.may_refer_back(p_pattern text)
+returns boolean
+language sql immutable parallel safe
+as $$
+  select p_pattern ~ '^([^\\]|\\.)*\\[1-9]|^([^\\]|\\[^c]|\\c.)*\\[1-9]';
 $$;

@@ -1952,6 +1952,10 @@ CREATE FUNCTION tasker.json_schema_pattern_flaw(p_pattern text) RETURNS text
     LANGUAGE plpgsql STABLE
     AS $$
 begin
+  if tasker.may_refer_back(p_pattern) then
+    return format(': a backreference like `\1` can take exponential time, in %s '
+      '(write out what it repeats, or check it in a handler)', p_pattern);
+  end if;
   perform '' ~ p_pattern;
   return null;
 exception when invalid_regular_expression then
@@ -2112,6 +2116,14 @@ begin
   end if;
   return v_task;
 end
+$$;
+
+-- Name: may_refer_back(text); Type: FUNCTION; Schema: tasker
+
+CREATE FUNCTION tasker.may_refer_back(p_pattern text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select p_pattern ~ '^([^\\]|\\.)*\\[1-9]|^([^\\]|\\[^c]|\\c.)*\\[1-9]';
 $$;
 
 -- Name: new_task_uuid(); Type: FUNCTION; Schema: tasker

@@ -10,7 +10,7 @@ use proptest::sample::{select, subsequence};
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
-use tasker_shared::template::Template;
+use tasker_shared::template::{Template, TemplateErrors};
 use tasker_testing::TestDatabase;
 use tokio::runtime::Runtime;
 
@@ -246,11 +246,7 @@ fn the_database_refuses_the_schemas_that_the_parser_refuses() {
     let outcome = runner().run(&vec(keyword, 0..4), |keywords| {
         let schema: Value = keywords.into_iter().collect();
         let (refusal, _) = runtime.block_on(ask(&pool, &schema, &[]));
-        let template = json!({
-            "namespace": "n", "name": "n", "version": "1.0.0", "input_schema": schema,
-            "steps": [{ "name": "n", "handler": "h" }],
-        });
-        let parsed = Template::parse_json(&template.to_string());
+        let parsed = parse_with(&schema);
         prop_assert_eq!(
             refusal.is_none(),
             parsed.is_ok(),
@@ -263,6 +259,15 @@ fn the_database_refuses_the_schemas_that_the_parser_refuses() {
     });
     outcome.unwrap();
     tally.assert_both_above(30);
+}
+
+/// Parses a template with this input schema.
+fn parse_with(schema: &Value) -> Result<Template, TemplateErrors> {
+    let template = json!({
+        "namespace": "n", "name": "n", "version": "1.0.0", "input_schema": schema,
+        "steps": [{ "name": "n", "handler": "h" }],
+    });
+    Template::parse_json(&template.to_string())
 }
 
 async fn error_of(pool: &PgPool, schema: Value, value: Value) -> Option<String> {
@@ -359,5 +364,77 @@ async fn a_pattern_that_postgresql_cannot_compile_is_refused() {
             .as_deref()
             .is_some_and(|text| text.starts_with(expected)),
         "{refusal:?}"
+    );
+}
+
+/// Patterns, and whether PostgreSQL may read a backreference in them.
+const BACKREFERENCES: [(&str, bool); 19] = [
+    (r"^[A-Z]{2}\d+$", false),
+    (r"^(a|b)\.\w+$", false),
+    (r"^a\\1$", false),
+    (r"^(a)\\\\9$", false),
+    (r"^[\\1]$", false),
+    (r"^(a)\0$", false),
+    (r"^(a)\x31\u0032$", false),
+    (r"^1(a)$", false),
+    (r"(a*)\1", true),
+    (r"^(?:(a))\1$", true),
+    (r"^(a)(b)\\\2$", true),
+    (r"^()()()()()()()()()(a)\10$", true),
+    // The control character `\c\`, and after it a backreference.
+    (r"^(a)\c\\1$", true),
+    // The basic syntax, in which `\c` is the letter.
+    (r"(?b)^\(a\)\c\1$", true),
+    (r"(?b)^\(a\)[\]\1$", true),
+    ("(?x)(a) # it\n\\1", true),
+    // No backreferences to PostgreSQL, but not worth telling apart: an octal code without and
+    // within brackets, and an invalid escape.
+    (r"^a\12$", true),
+    (r"^(a)[\12]$", true),
+    (r"^(a)[\1]$", true),
+];
+
+#[tokio::test]
+async fn a_pattern_with_a_backreference_is_refused_by_the_database_and_the_parser() {
+    let db = TestDatabase::create().await;
+    let pool = db.pool();
+    for (pattern, refers_back) in BACKREFERENCES {
+        for schema in [
+            json!({ "properties": { "sku": { "pattern": pattern } } }),
+            json!({ "patternProperties": { pattern: true } }),
+        ] {
+            let (refusal, _) = ask(&pool, &schema, &[]).await;
+            let parsed = parse_with(&schema).err();
+            let mistake = parsed.as_ref().map(|errors| &errors.as_slice()[0]);
+            let complaint = r"a backreference like `\1` can take exponential time";
+            assert_eq!(
+                refusal.as_deref().map(|text| text.contains(complaint)),
+                refers_back.then_some(true),
+                "{pattern}: {refusal:?}"
+            );
+            assert_eq!(
+                mistake.map(|mistake| mistake.message == complaint && mistake.hint.is_some()),
+                refers_back.then_some(true),
+                "{pattern}: {mistake:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_refusal_of_a_backreference_says_where_it_is_and_how_to_mend_it() {
+    let db = TestDatabase::create().await;
+    let schema = json!({ "properties": { "sku": { "pattern": r"(a*)\1" } } });
+    let (refusal, _) = ask(&db.pool(), &schema, &[]).await;
+    assert_eq!(
+        refusal.as_deref(),
+        Some(
+            r"properties.sku.pattern: a backreference like `\1` can take exponential time, in (a*)\1 (write out what it repeats, or check it in a handler)"
+        )
+    );
+    let parsed = parse_with(&schema).unwrap_err();
+    assert_eq!(
+        parsed.to_string(),
+        r"line 1, column 49: input_schema.properties.sku.pattern: a backreference like `\1` can take exponential time (write out what it repeats, or check it in a handler)"
     );
 }

@@ -6,7 +6,7 @@
 
 use super::error::{Mistakes, Path};
 use super::fields::{did_you_mean, wrong_type};
-use super::node::{Content, Node};
+use super::node::{Content, Node, Place};
 
 /// The deepest nesting of schemas, and the deepest chain of references while one is applied.
 const MAX_DEPTH: usize = 64;
@@ -21,6 +21,7 @@ const TYPES: [&str; 7] = [
 enum Shape {
     Any,
     Text,
+    Pattern,
     Bool,
     List,
     TextList,
@@ -32,6 +33,8 @@ enum Shape {
     Schema,
     SchemaList,
     SchemaMap,
+    /// By patterns of names.
+    PatternMap,
     Reference,
     /// Only at the root, where references find it.
     RootSchemaMap,
@@ -58,7 +61,7 @@ const KEYWORDS: [(&str, Shape); 46] = [
     ("properties", Shape::SchemaMap),
     ("required", Shape::TextList),
     ("additionalProperties", Shape::Schema),
-    ("patternProperties", Shape::SchemaMap),
+    ("patternProperties", Shape::PatternMap),
     ("propertyNames", Shape::Schema),
     ("minProperties", Shape::Count),
     ("maxProperties", Shape::Count),
@@ -78,7 +81,7 @@ const KEYWORDS: [(&str, Shape); 46] = [
     ("multipleOf", Shape::PositiveNumber),
     ("minLength", Shape::Count),
     ("maxLength", Shape::Count),
-    ("pattern", Shape::Text),
+    ("pattern", Shape::Pattern),
     ("allOf", Shape::SchemaList),
     ("anyOf", Shape::SchemaList),
     ("oneOf", Shape::SchemaList),
@@ -143,6 +146,13 @@ impl Check<'_> {
                     self.schema(item, &path.index(index), depth + 1);
                 }
             }
+            (Shape::Pattern, Content::Text(pattern)) => self.pattern(pattern, node.place, path),
+            (Shape::PatternMap, Content::Mapping(entries)) => {
+                for (key, value) in entries {
+                    self.pattern(&key.text, key.place, &path.key(&key.text));
+                    self.schema(value, &path.key(&key.text), depth + 1);
+                }
+            }
             (Shape::SchemaMap | Shape::RootSchemaMap, Content::Mapping(entries)) => {
                 for (key, value) in entries {
                     self.schema(value, &path.key(&key.text), depth + 1);
@@ -173,6 +183,15 @@ impl Check<'_> {
                 }
             }
             _ => self.expected(shape, node, path),
+        }
+    }
+
+    fn pattern(&mut self, pattern: &str, place: Place, path: &Path<'_>) {
+        if may_refer_back(pattern) {
+            let message = r"a backreference like `\1` can take exponential time";
+            self.mistakes.add_with_hint(place, path, message, || {
+                Some("write out what it repeats, or check it in a handler".to_owned())
+            });
         }
     }
 
@@ -232,7 +251,7 @@ impl Check<'_> {
 
     fn expected(&mut self, shape: Shape, node: &Node, path: &Path<'_>) {
         let expected = match shape {
-            Shape::Text | Shape::RootText | Shape::Any => "text",
+            Shape::Text | Shape::Pattern | Shape::RootText | Shape::Any => "text",
             Shape::Reference => "a reference as text",
             Shape::Bool => "true or false",
             Shape::List => "a list",
@@ -244,11 +263,29 @@ impl Check<'_> {
             Shape::Type => "the name of a type or a list of names",
             Shape::Schema => "a schema",
             Shape::SchemaList => "a list of schemas, at least one",
-            Shape::SchemaMap | Shape::RootSchemaMap => "a mapping to schemas",
+            Shape::SchemaMap | Shape::PatternMap | Shape::RootSchemaMap => "a mapping to schemas",
         };
         let message = format!("expected {expected}, found {}", node.kind());
         self.mistakes.add(node.place, path, message);
     }
+}
+
+/// Whether PostgreSQL may read a backreference in a pattern, as `tasker.may_refer_back` has it.
+///
+/// `\c` takes the next character with it in the usual syntax, but not in the basic one, which an
+/// option at the start of the pattern selects: it is read both ways.
+fn may_refer_back(pattern: &str) -> bool {
+    [true, false].into_iter().any(|control| {
+        let mut chars = pattern.chars();
+        while chars.by_ref().any(|char| char == '\\') {
+            match chars.next() {
+                Some('1'..='9') => return true,
+                Some('c') if control => drop(chars.next()),
+                _ => {}
+            }
+        }
+        false
+    })
 }
 
 /// What to write instead of a keyword that is not honoured.
