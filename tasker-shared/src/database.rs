@@ -23,7 +23,7 @@ use crate::telemetry::metrics;
 
 mod migrations;
 
-pub use migrations::{migrate, schema_is_current};
+pub use migrations::{SwitchedQueues, migrate, schema_is_current};
 
 /// Shown to the server, so that `pg_stat_activity` tells our connections from others.
 const APPLICATION_NAME: &str = "tasker";

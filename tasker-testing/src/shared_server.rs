@@ -245,7 +245,8 @@ pub(crate) async fn migrate(url: &str) -> Result<()> {
     let database = Database::connect(&config(url)).await?;
     let migrated = tasker_shared::database::migrate(&database).await;
     database.pool().close().await;
-    Ok(migrated?)
+    migrated?;
+    Ok(())
 }
 
 /// The configuration of the engine for a test database. The deadlines are those of a busy machine.

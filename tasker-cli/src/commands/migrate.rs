@@ -1,7 +1,7 @@
 //! `tasker migrate`: brings the database to the schema of this program.
 
 use serde_json::json;
-use tasker_shared::database::{migrate, schema_is_current};
+use tasker_shared::database::{SwitchedQueues, migrate, schema_is_current};
 
 use crate::failure::Failure;
 use crate::setup::Setup;
@@ -24,11 +24,36 @@ pub(crate) async fn run(_args: Args, setup: &Setup) -> Result<(), Failure> {
     let database = setup.database().await?;
     // A schema of another build is not current; why it cannot be used is for migrate to say.
     let was_current = schema_is_current(&database).await.unwrap_or(false);
-    migrate(&database).await?;
-    output.document(&json!({ "changed": !was_current }))?;
+    let switched = migrate(&database).await?;
+    output.document(&json!({
+        "changed": !was_current || switched.any(),
+        "unlogged_queues": switched.unlogged,
+        "queues_switched": switched.present,
+    }))?;
     output.text(if was_current {
-        "the database was up to date"
+        "the schema was up to date"
     } else {
-        "the database is up to date now"
-    })
+        "the schema is up to date now"
+    })?;
+    match told(switched) {
+        Some(told) => output.text(told),
+        None => Ok(()),
+    }
+}
+
+/// What was switched between logged and unlogged queues, in one line.
+fn told(switched: SwitchedQueues) -> Option<String> {
+    let kind = if switched.unlogged {
+        "unlogged"
+    } else {
+        "logged"
+    };
+    match (switched.present, switched.future) {
+        (0, false) => None,
+        (0, true) => Some(format!("new queues will be {kind}")),
+        (1, _) => Some(format!("1 queue is {kind} now, as new ones will be")),
+        (count, _) => Some(format!(
+            "{count} queues are {kind} now, as new ones will be"
+        )),
+    }
 }

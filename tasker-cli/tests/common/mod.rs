@@ -21,6 +21,12 @@ pub(crate) async fn tasker_on(url: &str, args: &[&str]) -> Answer {
     Answer::of(args, TaskerBinary::locate().run(args, &environment).await)
 }
 
+/// Runs a command on a database, with other variables in its environment.
+pub(crate) async fn tasker_with(url: &str, args: &[&str], variables: &[(&str, &str)]) -> Answer {
+    let environment = [&[("DATABASE_URL", url)], variables].concat();
+    Answer::of(args, TaskerBinary::locate().run(args, &environment).await)
+}
+
 /// What a command came to.
 #[derive(Debug)]
 pub(crate) struct Answer {

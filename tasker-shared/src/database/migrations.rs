@@ -20,13 +20,32 @@ fn migrator() -> Migrator {
     migrator
 }
 
+/// What [`migrate`] switched from logged to unlogged queues, or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SwitchedQueues {
+    /// What they are switched to.
+    pub unlogged: bool,
+    /// How many queues were there and were another way.
+    pub present: u32,
+    /// Whether the queues of new namespaces would have been another way.
+    pub future: bool,
+}
+
+impl SwitchedQueues {
+    /// Whether anything was another way before.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.present > 0 || self.future
+    }
+}
+
 /// Installs PGMQ where it is missing, applies the migrations that are not there yet, and makes the
 /// queues logged or unlogged, as the configuration wants them.
 ///
 /// # Errors
 /// [`Error::Schema`] when the database is too old, was migrated by another version of this
 /// program, or holds a `pgmq` schema of unknown origin.
-pub async fn migrate(database: &Database) -> Result<(), Error> {
+pub async fn migrate(database: &Database) -> Result<SwitchedQueues, Error> {
     refuse_old_server(database).await?;
     let pool = database.direct_pool()?;
     pgmq_notify::install(&pool)
@@ -40,11 +59,18 @@ pub async fn migrate(database: &Database) -> Result<(), Error> {
     let migrated = migrator().run(&own).await;
     own.close().await;
     migrated.map_err(schema_error)?;
-    sqlx::query("select tasker.use_unlogged_queues($1)")
-        .bind(database.unlogged_queues)
-        .execute(&pool)
-        .await?;
-    Ok(())
+    let unlogged = database.unlogged_queues;
+    let (future, present): (bool, i32) = sqlx::query_as(
+        "select unlogged <> $1, tasker.use_unlogged_queues($1) from tasker.queue_settings",
+    )
+    .bind(unlogged)
+    .fetch_one(&pool)
+    .await?;
+    Ok(SwitchedQueues {
+        unlogged,
+        present: present.unsigned_abs(),
+        future,
+    })
 }
 
 /// Whether every migration of this program, and nothing unknown to it, is applied.
