@@ -1,6 +1,6 @@
--- Checks the invariants of a live database in one snapshot and names what breaks them. Each branch
--- recomputes from the rows what another part of the engine keeps.
-create function tasker.doctor()
+-- What breaks the invariants of a database, as tasker.doctor() has it. Each branch recomputes from
+-- the rows what another part of the engine keeps.
+create function tasker.findings()
 returns table (check_name text, task_uuid uuid, step_name text, detail text)
 language plpgsql
 stable
@@ -153,5 +153,21 @@ begin
     window moves as (partition by task_uuid order by transition_no)
   ) l on l.task_uuid = t.task_uuid and (l.broken or l.back = 1)
   where l.broken or coalesce(l.last_state, 'pending') <> t.state;
+end
+$$;
+
+-- Checks the invariants of a live database in one snapshot and names what breaks them. Meanwhile no
+-- table of it is written anew: it would look empty.
+create function tasker.doctor()
+returns table (check_name text, task_uuid uuid, step_name text, detail text)
+language plpgsql
+as $$
+declare
+  v_table regclass;
+begin
+  foreach v_table in array tasker.queue_tables() loop
+    execute format('lock table %s in access share mode', v_table);
+  end loop;
+  return query select * from tasker.findings();
 end
 $$;

@@ -337,7 +337,7 @@ async fn the_doctor_fails_and_names_what_it_finds() {
 async fn the_doctor_says_exactly_what_it_checks() {
     let db = TestDatabase::create().await;
     let source: String = sqlx::query_scalar(
-        "select prosrc from pg_proc where oid = 'tasker.doctor()'::regprocedure",
+        "select prosrc from pg_proc where oid = 'tasker.findings()'::regprocedure",
     )
     .fetch_one(&db.pool())
     .await

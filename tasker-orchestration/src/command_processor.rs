@@ -4,6 +4,7 @@
 //! the more each call does. One call is made at a time; between two, what arrived is looked at.
 
 use tasker_shared::channel::Receiver;
+use tasker_shared::error::Error;
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -119,7 +120,12 @@ async fn claim(
     engine: &Engine,
     outage: &mut Outage,
 ) -> NextClaim {
-    match enqueuer.claim().await {
+    let claimed = async {
+        let claimed = enqueuer.claim().await?;
+        enqueuer.discard_dead_rows().await?;
+        Ok::<_, Error>(claimed)
+    };
+    match claimed.await {
         Ok(claimed) => {
             outage.over();
             engine.vitals.database_answered();

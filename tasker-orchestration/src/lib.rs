@@ -9,6 +9,7 @@
 mod backoff;
 mod command_processor;
 pub mod commands;
+mod dead_rows;
 mod engine;
 mod event_systems;
 mod health;

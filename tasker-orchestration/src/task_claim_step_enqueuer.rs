@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
-use tasker_shared::readiness::{ClaimedTask, claim_ready_tasks_of};
+use tasker_shared::readiness::{ClaimedTask, claim_ready_tasks_of, discard_dead_rows};
 use tasker_shared::telemetry::metrics;
 use tracing::debug;
+
+use crate::dead_rows::DeadRows;
 
 /// Claims for one orchestrator.
 #[derive(Debug)]
@@ -15,6 +17,7 @@ pub(crate) struct TaskClaimStepEnqueuer {
     connection: DedicatedConnection,
     processor: String,
     claims: Claiming,
+    dead_rows: DeadRows,
 }
 
 /// What is claimed.
@@ -42,6 +45,7 @@ impl TaskClaimStepEnqueuer {
             connection: database.dedicated(),
             processor: processor.to_owned(),
             claims: claims.clone(),
+            dead_rows: DeadRows::new(),
         }
     }
 
@@ -60,6 +64,7 @@ impl TaskClaimStepEnqueuer {
             })
             .await?;
         let steps = record(&tasks, started.elapsed());
+        self.dead_rows.claimed(steps);
         debug!(tasks = tasks.len(), steps, "claimed");
         Ok(
             if steps < u64::from(self.claims.batch_size.unsigned_abs()) {
@@ -68,6 +73,18 @@ impl TaskClaimStepEnqueuer {
                 Claimed::Full
             },
         )
+    }
+
+    /// Rids the tables of the dead rows that many claims left behind, where vacuum cannot.
+    pub(crate) async fn discard_dead_rows(&mut self) -> Result<(), Error> {
+        if self.dead_rows.look_is_due() {
+            let look = self
+                .connection
+                .call("discard_dead_rows", discard_dead_rows)
+                .await?;
+            self.dead_rows.looked(&look);
+        }
+        Ok(())
     }
 }
 

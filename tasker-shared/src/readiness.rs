@@ -104,6 +104,27 @@ pub async fn find_ready_tasks_of(
     )
 }
 
+/// What a look at tables full of dead rows did.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct DeadRowsDiscarded {
+    /// Whether an old snapshot, or a replication slot, keeps vacuum from its work.
+    pub held_back: bool,
+    /// The table that was written anew.
+    pub written: Option<String>,
+    /// How many other tables would have had to be.
+    pub remaining: i32,
+}
+
+/// Writes one of the tables whose rows come and go anew, without the dead rows that vacuum is kept
+/// from taking away; does nothing where vacuum is free.
+///
+/// Gives up after 50 ms where somebody keeps a lock on the table.
+pub async fn discard_dead_rows(connection: &mut PgConnection) -> Result<DeadRowsDiscarded, Error> {
+    Ok(sqlx::query_as("select * from tasker.discard_dead_rows()")
+        .fetch_one(connection)
+        .await?)
+}
+
 /// What a look at the timers did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimersFired {

@@ -11,6 +11,7 @@
 mod channels;
 mod clients;
 mod connections;
+mod dead_rows;
 mod drain;
 mod durability;
 mod events;

@@ -227,7 +227,7 @@ async fn a_task_whose_last_move_is_not_logged_is_found() {
 async fn every_check_is_broken_by_a_test_here() {
     let mut world = World::new().await;
     let source: String = world
-        .value("select prosrc from pg_proc where oid = 'tasker.doctor()'::regprocedure")
+        .value("select prosrc from pg_proc where oid = 'tasker.findings()'::regprocedure")
         .await;
 
     let checks = source

@@ -1,0 +1,102 @@
+-- The tables whose rows come and go: what is ready, what waits for its time, what is queued.
+create function tasker.queue_tables()
+returns regclass[]
+language plpgsql
+stable
+as $$
+begin
+  return '{tasker.ready_steps, tasker.timers}'::regclass[] || array(
+    select c.oid::regclass
+    from tasker.namespaces n
+    join pg_class c on c.oid = to_regclass(format('pgmq.%I', 'q_' || n.queue_name))
+    order by n.queue_name
+  );
+end
+$$;
+
+-- Writes a table anew without its dead rows, whatever snapshots there are. Answers whether it did: not
+-- where somebody keeps a lock on the table for more than 50 ms, or it belongs to somebody else.
+--
+-- It is empty for older snapshots afterwards, as after any truncate. Whoever compares it with other
+-- tables in one snapshot locks it before, as tasker.doctor() and pg_dump do.
+create function tasker.write_anew(p_table regclass)
+returns boolean
+language plpgsql
+set lock_timeout to '50ms'
+as $$
+declare
+  v_announce text := tasker.be_silent();
+  v_rows jsonb;
+begin
+  begin
+    execute format('lock table %s in access exclusive mode', p_table);
+    execute format('select jsonb_agg(to_jsonb(r)) from %s r', p_table) into v_rows;
+    execute format('truncate %s', p_table);
+    execute format(
+      'insert into %1$s overriding system value
+      select * from jsonb_populate_recordset(null::%1$s, $1)', p_table
+    ) using v_rows;
+    perform set_config('tasker.announce', v_announce, true);
+    return true;
+  exception when lock_not_available or insufficient_privilege then
+    perform set_config('tasker.announce', v_announce, true);
+    return false;
+  end;
+end
+$$;
+
+-- Writes one of the tables anew whose rows come and go, where something holds back vacuum. A claim or
+-- a receipt walks over all rows that died at the front of an index, and while an old snapshot lives
+-- nothing else takes those away. Answers whether vacuum is held back, the table that was written, and
+-- how many more would have had to be: many of their rows live, or somebody keeps a lock on them, or it
+-- is the next call's turn.
+create function tasker.discard_dead_rows(
+  out held_back boolean, out written text, out remaining int
+)
+language plpgsql
+as $$
+declare
+  -- Transactions that began since: a second under full load. Nothing of ours takes so long.
+  c_old_horizon constant int := 500;
+  -- Ten thousand dead rows or so, which cost a claim some milliseconds.
+  c_large_bytes constant bigint := 1024 * 1024;
+  -- Five times what a row takes: what is copied is little beside what is discarded.
+  c_bytes_per_row constant int := 1000;
+  -- Copying so many takes less than 100 ms.
+  c_most_rows constant int := 10000;
+  v_table record;
+  v_most int;
+  v_count int;
+begin
+  remaining := 0;
+  select coalesce(max(age(x.xid)), 0) > c_old_horizon into held_back
+  from (
+    select x.xid from pg_stat_activity a, unnest(array[a.backend_xmin, a.backend_xid]) as x(xid)
+    -- A standby that sends feedback has no database.
+    where a.datname is null or a.datname = current_database()
+    union all select xmin from pg_replication_slots
+    union all select transaction from pg_prepared_xacts where database = current_database()
+  ) as x(xid);
+  if not held_back then
+    return;
+  end if;
+
+  perform set_config('synchronous_commit', 'off', true);
+  for v_table in
+    select name, pg_relation_size(name) as bytes
+    from unnest(tasker.queue_tables()) as t(name)
+    where pg_relation_size(name) >= c_large_bytes
+    order by bytes desc
+  loop
+    v_most := least(c_most_rows, v_table.bytes / c_bytes_per_row);
+    execute format('select count(*) from (select from %s limit $1) few', v_table.name)
+    into v_count using v_most + 1;
+    -- One a call, because its lock lasts until the commit.
+    if written is null and v_count <= v_most and tasker.write_anew(v_table.name) then
+      written := v_table.name;
+    else
+      remaining := remaining + 1;
+    end if;
+  end loop;
+end
+$$;

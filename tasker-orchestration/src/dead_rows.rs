@@ -1,0 +1,128 @@
+//! Decides when to look for tables full of dead rows.
+//!
+//! Each step that is claimed leaves dead rows behind. Vacuum takes them away, unless an old snapshot
+//! keeps it from that; then the tables are written anew before the dead rows slow the claims down.
+
+use std::time::Duration;
+
+use tasker_shared::readiness::DeadRowsDiscarded;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+/// Claimed steps between two looks: what they leave behind slows a claim down by milliseconds.
+const STEPS_BETWEEN_LOOKS: u64 = 5_000;
+
+/// How much rarer looks become at most while they are in vain.
+const RAREST: u64 = 16;
+
+/// What is known about dead rows.
+#[derive(Debug)]
+pub(crate) struct DeadRows {
+    /// Steps claimed since the last look.
+    claimed: u64,
+    /// How many of them make the next look due.
+    look_after: u64,
+    /// Since when vacuum has been held back.
+    held_back_since: Option<Instant>,
+}
+
+impl DeadRows {
+    pub(crate) const fn new() -> Self {
+        Self {
+            claimed: 0,
+            look_after: STEPS_BETWEEN_LOOKS,
+            held_back_since: None,
+        }
+    }
+
+    pub(crate) const fn claimed(&mut self, steps: u64) {
+        self.claimed += steps;
+    }
+
+    pub(crate) const fn look_is_due(&self) -> bool {
+        self.claimed >= self.look_after
+    }
+
+    /// Notes what a look did. Another is due after the next claim where it is a table's turn, and
+    /// later and later while it is in vain: it holds up the others for a moment.
+    pub(crate) fn looked(&mut self, look: &DeadRowsDiscarded) {
+        match (&look.written, look.remaining) {
+            (Some(_), 1..) => {}
+            (None, 1..) => {
+                self.claimed = 0;
+                self.look_after = (self.look_after * 2).min(STEPS_BETWEEN_LOOKS * RAREST);
+            }
+            _ => {
+                self.claimed = 0;
+                self.look_after = STEPS_BETWEEN_LOOKS;
+            }
+        }
+        debug!(?look, "looked for dead rows");
+        match (look.held_back, self.held_back_since) {
+            (true, None) => {
+                self.held_back_since = Some(Instant::now());
+                warn!(
+                    "an old transaction or replication slot holds back vacuum; \
+                     queues are written anew instead, but other tables grow: \
+                     see pg_stat_activity.backend_xmin"
+                );
+            }
+            (false, Some(since)) => {
+                self.held_back_since = None;
+                let lasted: Duration = since.elapsed();
+                info!(?lasted, "vacuum is not held back any more");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(written: Option<&str>, remaining: i32) -> DeadRowsDiscarded {
+        DeadRowsDiscarded {
+            held_back: true,
+            written: written.map(str::to_owned),
+            remaining,
+        }
+    }
+
+    /// How many steps have to be claimed until the next look.
+    fn steps_until_due(rows: &mut DeadRows) -> u64 {
+        let mut steps = 0;
+        while !rows.look_is_due() {
+            rows.claimed(1_000);
+            steps += 1_000;
+        }
+        steps
+    }
+
+    #[test]
+    fn a_look_is_due_after_so_many_claims_and_again_after_as_many() {
+        let mut rows = DeadRows::new();
+        assert_eq!(steps_until_due(&mut rows), STEPS_BETWEEN_LOOKS);
+        rows.looked(&look(Some("written"), 0));
+        assert_eq!(steps_until_due(&mut rows), STEPS_BETWEEN_LOOKS);
+    }
+
+    #[test]
+    fn the_next_table_has_its_turn_after_the_next_claim() {
+        let mut rows = DeadRows::new();
+        steps_until_due(&mut rows);
+        rows.looked(&look(Some("written"), 1));
+        assert!(rows.look_is_due());
+    }
+
+    #[test]
+    fn looks_in_vain_become_rarer_until_one_is_not() {
+        let mut rows = DeadRows::new();
+        for times in [2, 4, 8, 16, 16] {
+            rows.looked(&look(None, 1));
+            assert_eq!(steps_until_due(&mut rows), times * STEPS_BETWEEN_LOOKS);
+        }
+        rows.looked(&look(Some("written"), 0));
+        assert_eq!(steps_until_due(&mut rows), STEPS_BETWEEN_LOOKS);
+    }
+}
