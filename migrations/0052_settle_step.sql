@@ -25,9 +25,12 @@ begin
         'step %s is %s in a task that is %s and cannot be settled by hand',
         p_step_name, v_step.state, v_task.state
       ),
-      hint = case v_step.state when 'in_progress' then
-        'wait until its attempt has ended, or cancel the task'
-        else 'only a step that waits, or that failed, can be settled' end;
+      hint = case
+        when v_task.state in ('complete', 'cancelled', 'resolved_manually') then
+          format('a task that is %s does not go on; submit it anew', v_task.state)
+        when v_step.state = 'in_progress' then
+          'wait until its attempt has ended, or cancel the task'
+        else 'it has ended well, and keeps its result' end;
   end if;
 
   update tasker.steps

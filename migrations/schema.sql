@@ -2784,7 +2784,17 @@ begin
         'step %s is %s in a task that is %s and cannot be retried',
         p_step_name, v_step.state, v_task.state
       ),
-      hint = 'only a step in error, or one that waits for its retry, can be retried';
+      hint = case
+        when v_task.state in ('complete', 'cancelled', 'resolved_manually') then
+          format('a task that is %s does not go on; submit it anew', v_task.state)
+        when v_step.state = 'in_progress' then
+          'wait until its attempt has ended, or cancel the task'
+        when v_step.state = 'enqueued' or v_step.state = 'pending' and v_step.waiting_on = 0 then
+          'it runs as soon as a worker has a place for it'
+        when v_step.state = 'pending' then
+          'it runs once the steps it depends on have ended well; '
+            'if one of those failed, retry that one'
+        else 'it has ended well; submit the task anew to run it again' end;
   end if;
 
   if v_step.state = 'waiting_for_retry' then
@@ -2843,9 +2853,12 @@ begin
         'step %s is %s in a task that is %s and cannot be settled by hand',
         p_step_name, v_step.state, v_task.state
       ),
-      hint = case v_step.state when 'in_progress' then
-        'wait until its attempt has ended, or cancel the task'
-        else 'only a step that waits, or that failed, can be settled' end;
+      hint = case
+        when v_task.state in ('complete', 'cancelled', 'resolved_manually') then
+          format('a task that is %s does not go on; submit it anew', v_task.state)
+        when v_step.state = 'in_progress' then
+          'wait until its attempt has ended, or cancel the task'
+        else 'it has ended well, and keeps its result' end;
   end if;
 
   update tasker.steps
