@@ -93,15 +93,23 @@ async fn documents_for_machines_are_json() {
 
 #[tokio::test]
 async fn an_unknown_key_of_the_configuration_is_named() {
+    assert_not_usable("TASKER__WORKER__CONCURENCY", "TASKER__WORKER__CONCURENCY").await;
+}
+
+#[tokio::test]
+async fn a_variable_that_would_set_no_key_is_refused_with_the_name_that_is_meant() {
+    assert_not_usable("TASKER_WORKER__CONCURRENCY", "TASKER__WORKER__CONCURRENCY").await;
+}
+
+/// Expects every command to refuse this variable with this text.
+async fn assert_not_usable(variable: &str, text: &str) {
     let binary = tasker_testing::TaskerBinary::locate();
-    let variable = ("TASKER__WORKER__CONCURENCY", "5");
     for args in [&["config", "validate"][..], &["task", "list"], &["worker"]] {
-        let output = binary.run(args, &[variable]).await;
+        let output = binary.run(args, &[(variable, "5")]).await;
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{args:?}: {error}");
         assert!(
-            error.starts_with("error: the configuration is not usable")
-                && error.contains("TASKER__WORKER__CONCURENCY"),
+            error.starts_with("error: the configuration is not usable") && error.contains(text),
             "{args:?}: {error}"
         );
     }

@@ -10,7 +10,8 @@ use crate::table::{Table, plain};
 const EXAMPLES: &str = "\
 The configuration comes from the files compiled into the program, the folder $TASKER_CONFIG_DIR or
 ./config/tasker (base/ and environments/$TASKER_ENV/), and environment variables such as
-TASKER__WORKER__CONCURRENCY=20, DATABASE_URL and DEPLOYMENT_MODE; what comes later wins.";
+TASKER__WORKER__CONCURRENCY=20, DATABASE_URL and DEPLOYMENT_MODE; what comes later wins. Unknown
+keys are refused, and so is TASKER_WORKER__CONCURRENCY, with one underscore after TASKER.";
 
 /// Commands about the configuration.
 #[derive(Debug, clap::Subcommand)]

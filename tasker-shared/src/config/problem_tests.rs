@@ -115,6 +115,44 @@ fn values_out_of_range_are_refused() {
 }
 
 #[test]
+fn a_variable_with_one_underscore_too_few_is_refused_with_the_name_that_is_meant() {
+    let found = problems(
+        &[],
+        &[
+            ("TASKER_DATABASE__URL", "postgres://app:s3cret@db"),
+            ("TASKER_MPSC_CHANNELS__X", "5"),
+            ("TASKER_web__bind", ""),
+        ],
+    );
+    assert_eq!(
+        found,
+        [
+            "environment variable TASKER_DATABASE__URL: sets no key: write TASKER__DATABASE__URL, \
+             with two underscores after TASKER",
+            "environment variable TASKER_MPSC_CHANNELS__X: sets no key: write \
+             TASKER__MPSC_CHANNELS__X, with two underscores after TASKER",
+            "environment variable TASKER_web__bind: sets no key: write TASKER__WEB__BIND, with two \
+             underscores after TASKER",
+        ]
+    );
+}
+
+#[test]
+fn variables_that_name_no_section_are_left_to_others() {
+    loaded_with(&[
+        ("TASKER_ENV", "test"),
+        ("TASKER_CONFIG_DIR", "/etc/tasker"),
+        ("TASKER_PG_BIN", "/usr/lib/postgresql/17/bin"),
+        ("TASKER_WEB", "1"),
+        ("TASKER_WEB_PORT", "tcp://10.0.0.7:8080"),
+        ("TASKER_WORKERS__X", "1"),
+        ("TASKER_OTHER__WEB", "1"),
+        ("MYTASKER_WEB__BIND", "1"),
+        ("TASKER_", ""),
+    ]);
+}
+
+#[test]
 fn a_section_without_the_prefix_of_channels_is_refused_with_a_hint() {
     let found = problems(
         &[

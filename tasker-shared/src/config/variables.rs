@@ -1,7 +1,8 @@
 //! Environment variables that set keys.
 //!
 //! `TASKER__A__B=value` sets key `a.b`. A few short names stand for keys that deployments set most;
-//! where both are given, the long name wins because it is the more exact.
+//! where both are given, the long name wins because it is the more exact. A long name with one
+//! underscore after `TASKER` is refused, because it would set nothing.
 
 use std::collections::BTreeMap;
 
@@ -59,6 +60,12 @@ pub(super) fn overlay(merged: &mut Merged, variables: &BTreeMap<String, String>)
     if let Some(interval) = short("POLL_INTERVAL_MS") {
         set_poll_interval(merged, interval);
     }
+    for name in variables.keys() {
+        if let Some(meant) = meant_by(merged, name) {
+            let message = format!("sets no key: write {meant}, with two underscores after TASKER");
+            refuse(merged, name, message);
+        }
+    }
     for (name, value) in variables {
         if let Some(path) = name.strip_prefix(PREFIX) {
             let key = path
@@ -70,6 +77,15 @@ pub(super) fn overlay(merged: &mut Merged, variables: &BTreeMap<String, String>)
             set(merged, name, &[&key], &value);
         }
     }
+}
+
+/// The name that sets a key, where this one lacks an underscore after `TASKER` and names a section.
+/// Every other name that starts like ours may belong to something else.
+fn meant_by(merged: &Merged, name: &str) -> Option<String> {
+    let key = name.strip_prefix("TASKER_")?;
+    let (section, _) = key.split_once("__")?;
+    let is_known = merged.values.contains_key(&section.to_ascii_lowercase());
+    is_known.then(|| format!("{PREFIX}{}", key.to_ascii_uppercase()))
 }
 
 /// Milliseconds for both pollers; the orchestrator's key counts in seconds.
