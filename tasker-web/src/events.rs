@@ -17,7 +17,7 @@ use tracing::error;
 use utoipa::IntoParams;
 
 use crate::event_feed::NotSubscribed;
-use crate::extract::Params;
+use crate::extract::{self, Params};
 use crate::problem::{Kind, Problem};
 use crate::schema;
 use crate::state::WebState;
@@ -38,7 +38,8 @@ const LAGGED: &str = "lagged";
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventParams {
-    /// Only events of tasks of this namespace.
+    /// Only events of tasks of this namespace, which need not be there yet.
+    #[serde(default, deserialize_with = "extract::namespace")]
     namespace: Option<String>,
     /// Only events of this task.
     #[param(value_type = Option<Uuid>)]

@@ -8,8 +8,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 use http_body_util::BodyExt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
+use tasker_shared::template::is_namespace;
 
 use crate::object::Object;
 use crate::problem::{Kind, Mistake, Problem};
@@ -26,6 +28,10 @@ pub(crate) struct OptionalJsonBody<T>(pub(crate) T);
 /// The query of the request.
 #[derive(Debug)]
 pub(crate) struct Params<T>(pub(crate) T);
+
+/// No query: where a route takes no parameters, none is ignored.
+#[derive(Debug)]
+pub(crate) struct NoParams;
 
 /// The variable parts of the path.
 #[derive(Debug)]
@@ -61,6 +67,21 @@ impl<T: DeserializeOwned> FromRequestParts<WebState> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &WebState) -> Result<Self, Problem> {
         parse_query(&parts.uri).map(Self)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for NoParams {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        if parts.uri.query().is_none_or(str::is_empty) {
+            return Ok(Self);
+        }
+        Err(Problem::new(
+            Kind::InvalidRequest,
+            "the query cannot be read: there are no parameters here",
+        )
+        .hint("leave out what follows the question mark"))
     }
 }
 
@@ -162,6 +183,27 @@ fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
         )
     })?;
     Ok(value)
+}
+
+/// Reads the namespace that a parameter restricts an answer to. One that is not there yet may come.
+pub(crate) fn namespace<'de, D: Deserializer<'de>>(text: D) -> Result<Option<String>, D::Error> {
+    let name = String::deserialize(text)?;
+    if is_namespace(&name) {
+        return Ok(Some(name));
+    }
+    Err(D::Error::custom(format_args!(
+        "{name:?} is not a namespace: expected a lower-case letter, then up to 28 lower-case \
+         letters, digits or underscores"
+    )))
+}
+
+/// Reads the name that a parameter restricts an answer to.
+pub(crate) fn name<'de, D: Deserializer<'de>>(text: D) -> Result<Option<String>, D::Error> {
+    let name = String::deserialize(text)?;
+    if name.is_empty() {
+        return Err(D::Error::custom("expected a name, found nothing"));
+    }
+    Ok(Some(name))
 }
 
 /// Refuses the one character that PostgreSQL cannot store, in its only form in a URL.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use tasker_shared::queues::{self, QueueSummary};
 use utoipa::ToSchema;
 
+use crate::extract::NoParams;
 use crate::problem::Problem;
 use crate::schema;
 use crate::state::WebState;
@@ -25,7 +26,10 @@ pub(crate) struct Queues {
     tag = "queues",
     responses((status = 200, body = Queues, description = "The queue of every namespace.")),
 )]
-pub(crate) async fn list_queues(State(state): State<WebState>) -> Result<Json<Queues>, Problem> {
+pub(crate) async fn list_queues(
+    State(state): State<WebState>,
+    _: NoParams,
+) -> Result<Json<Queues>, Problem> {
     let queues = state
         .database
         .call("list_queues", async |connection| {

@@ -13,7 +13,7 @@ use tracing::debug;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::cursor;
-use crate::extract::{Params, PathParts};
+use crate::extract::{self, NoParams, Params, PathParts};
 use crate::problem::{Kind, Problem};
 use crate::schema;
 use crate::state::WebState;
@@ -23,9 +23,11 @@ use crate::state::WebState;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListParams {
-    /// Only tasks of this namespace.
+    /// Only tasks of this namespace; none where it is not there.
+    #[serde(default, deserialize_with = "extract::namespace")]
     namespace: Option<String>,
     /// Only tasks of templates of this name.
+    #[serde(default, deserialize_with = "extract::name")]
     name: Option<String>,
     /// Only tasks in this state.
     #[param(value_type = Option<schema::TaskState>)]
@@ -236,6 +238,7 @@ async fn find(state: &WebState, task_uuid: TaskUuid) -> Result<Option<TaskDetail
 pub(crate) async fn task_history(
     State(state): State<WebState>,
     PathParts(task_uuid): PathParts<String>,
+    _: NoParams,
 ) -> Result<Json<History>, Problem> {
     let task_uuid = parse_task_uuid(&task_uuid)?;
     let transitions = state

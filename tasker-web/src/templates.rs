@@ -11,7 +11,7 @@ use tasker_shared::templates::{self, TemplateDetail, TemplateSummary};
 use tokio::task::spawn_blocking;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::extract::{Params, PathParts, body_bytes, media_type, unsupported};
+use crate::extract::{self, NoParams, Params, PathParts, body_bytes, media_type, unsupported};
 use crate::nul::refuse_nul;
 use crate::problem::{Kind, Mistake, Problem};
 use crate::schema;
@@ -23,7 +23,8 @@ use crate::template_schema::TemplateDocument;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListParams {
-    /// Only templates of this namespace.
+    /// Only templates of this namespace; none where it is not there.
+    #[serde(default, deserialize_with = "extract::namespace")]
     namespace: Option<String>,
 }
 
@@ -227,6 +228,7 @@ pub(crate) async fn show_template(
 pub(crate) async fn show_template_version(
     State(state): State<WebState>,
     PathParts((namespace, name, version)): PathParts<(String, String, String)>,
+    _: NoParams,
 ) -> Result<Json<TemplateDetail>, Problem> {
     show(&state, &namespace, &name, Some(&version)).await
 }
@@ -258,7 +260,7 @@ async fn show(
         description = "The schema, in JSON Schema 2020-12.",
     )),
 )]
-pub(crate) async fn template_schema() -> Response {
+pub(crate) async fn template_schema(_: NoParams) -> Response {
     let headers = [(CONTENT_TYPE, "application/schema+json")];
     (headers, Json(Template::json_schema())).into_response()
 }

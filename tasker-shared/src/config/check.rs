@@ -1,6 +1,7 @@
 //! Checks of single values that garde does not have.
 
 use crate::config::telemetry;
+use crate::template::is_namespace;
 
 /// A number of seconds between the two, refused when it is no number at all.
 pub(super) fn seconds(min: f64, max: f64) -> impl Fn(&f64, &()) -> garde::Result {
@@ -66,12 +67,4 @@ pub(super) fn namespaces(names: &[String], (): &()) -> garde::Result {
              letters, digits or underscores"
         ))),
     }
-}
-
-fn is_namespace(name: &str) -> bool {
-    name.len() <= 29
-        && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }

@@ -52,6 +52,9 @@ pub(super) const TIMEOUT_MS: RangeInclusive<u64> = 10..=86_400_000;
 /// The largest part of a version, so that versions compare as numbers of 32 bits.
 const MAX_VERSION_PART: u32 = 999_999;
 
+/// The longest namespace: names of queues are made of it, and PostgreSQL bounds those.
+const MAX_NAMESPACE: usize = 29;
+
 /// How much of a wrong name a message quotes, in characters.
 const MAX_QUOTED: usize = 80;
 
@@ -87,7 +90,7 @@ pub(super) fn template(root: &Node, mistakes: &mut Mistakes) -> Option<Template>
         read_defaults(node, &path.key("defaults"), &mut defaults, mistakes);
     }
     Some(Template {
-        namespace: read_name(namespace, &path.key("namespace"), 29, mistakes),
+        namespace: read_name(namespace, &path.key("namespace"), MAX_NAMESPACE, mistakes),
         name: read_name(name, &path.key("name"), 64, mistakes),
         version: read_version(version, &path.key("version"), mistakes),
         description: fields
@@ -279,11 +282,7 @@ fn read_name(
     let Some((node, name)) = node.and_then(|node| Some((node, text(node, path, mistakes)?))) else {
         return String::new();
     };
-    let first = name.starts_with(|first: char| first.is_ascii_lowercase());
-    let rest = name
-        .bytes()
-        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
-    if !first || !rest || name.len() > max_length {
+    if !is_name(name, max_length) {
         let message = format!("`{}` is not a name", shortened(name, MAX_QUOTED));
         mistakes.add_with_hint(node.place, path, message, || {
             Some(format!(
@@ -292,6 +291,19 @@ fn read_name(
         });
     }
     name.to_owned()
+}
+
+/// Whether this names a namespace, there or not.
+pub fn is_namespace(name: &str) -> bool {
+    is_name(name, MAX_NAMESPACE)
+}
+
+fn is_name(name: &str, max_length: usize) -> bool {
+    name.len() <= max_length
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }
 
 fn read_handler(node: Option<&Node>, path: &Path<'_>, mistakes: &mut Mistakes) -> String {

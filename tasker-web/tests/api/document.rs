@@ -147,6 +147,32 @@ async fn every_path_of_the_document_is_served_with_its_methods() {
     }
 }
 
+#[tokio::test]
+async fn no_path_that_is_read_takes_a_parameter_that_it_does_not_know() {
+    let api = Api::start().await;
+    let document = api.get("/openapi.json").await.expect(200);
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let Some(operation) = methods.get("get") else {
+            continue;
+        };
+        let parameters = operation["parameters"].as_array();
+        let known = parameters.into_iter().flatten();
+        let mut known = known.filter(|parameter| parameter["in"] == "query");
+        let expected = match known.next() {
+            Some(parameter) => parameter["name"].as_str().unwrap(),
+            None => "there are no parameters",
+        };
+
+        let path = path.replace(['{', '}'], "");
+        let problem = api.get(&format!("{path}?nonsense=1")).await;
+        let problem = problem.problem(400, "invalid-request");
+
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(expected), "{path}: {detail}");
+        assert!(operation["responses"]["400"].is_object(), "{path}");
+    }
+}
+
 #[test]
 fn the_document_is_openapi_3_1_and_leaves_no_reference_open() {
     let document = serde_json::to_value(tasker_web::openapi()).unwrap();

@@ -165,6 +165,9 @@ async fn questions_that_make_no_sense_are_refused() {
         ("types=", "unknown event \"\""),
         ("task_uuid=7", "is not the uuid of a task"),
         ("since=now", "unknown field `since`"),
+        ("namespace=", "\"\" is not a namespace"),
+        ("namespace=shop,depot", "is not a namespace"),
+        ("namespace=Shop", "\"Shop\" is not a namespace"),
     ] {
         let refused = api.get(&format!("/v1/events?{query}")).await;
         let problem = refused.problem(400, "invalid-request");
@@ -173,6 +176,17 @@ async fn questions_that_make_no_sense_are_refused() {
             "{problem}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_namespace_may_be_named_before_it_is_there() {
+    let api = Api::start().await;
+    let mut events = Events::of(&api, "?namespace=shop").await;
+
+    api.apply(TEMPLATE).await;
+    api.submit().await;
+
+    assert_eq!(events.told(1).await, ["task_submitted pending"]);
 }
 
 #[tokio::test]

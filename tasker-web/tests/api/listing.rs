@@ -92,6 +92,12 @@ async fn bad_parameters_are_refused_with_what_is_allowed() {
         ("page=2", "cursor"),
         ("limit=1&limit=2", "duplicate field `limit`"),
         ("namespace=a%00b", "%00"),
+        ("namespace=", "namespace: \"\" is not a namespace"),
+        (
+            "namespace=a-b",
+            "expected a lower-case letter, then up to 28",
+        ),
+        ("name=", "name: expected a name"),
     ] {
         let problem = api.get(&format!("/v1/tasks?{query}")).await;
         let problem = problem.problem(400, "invalid-request");
