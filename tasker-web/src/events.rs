@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderName;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -16,6 +16,7 @@ use tasker_shared::ids::TaskUuid;
 use tracing::error;
 use utoipa::IntoParams;
 
+use crate::connection::Carries;
 use crate::event_feed::NotSubscribed;
 use crate::extract::{self, Params};
 use crate::problem::{Kind, Problem};
@@ -64,7 +65,8 @@ struct Filter {
 ///
 /// Events may be lost: a client that is too slow gets an event `lagged` whose `data` says how many
 /// it `missed`, 0 where that is unknown, and goes on with the next. There are no ids to resume from.
-/// A client that connects again, or lagged, looks at the tasks that it cares about.
+/// A client that connects again, or lagged, looks at the tasks that it cares about. A server that
+/// stops ends the streams; what a client has not read a second later may be lost.
 #[utoipa::path(
     get,
     path = "/v1/events",
@@ -82,10 +84,12 @@ struct Filter {
 )]
 pub(crate) async fn stream_events(
     State(state): State<WebState>,
+    ConnectInfo(connection): ConnectInfo<Carries>,
     Params(params): Params<EventParams>,
 ) -> Result<Response, Problem> {
     let filter = Filter::read(params)?;
     let subscriber = state.events.subscribe().await.map_err(refused)?;
+    connection.a_stream();
     let stream = unfold((subscriber, filter), async |(mut subscriber, filter)| {
         loop {
             let message = match subscriber.next().await? {

@@ -4,17 +4,20 @@ use std::io;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
+use crate::connection::{Carries, Connections};
 use crate::router::{probes_router, router};
 use crate::state::{Probes, WebState};
 
 /// How long probes that are in progress may take when their server stops.
 const PROBES_GRACE: Duration = Duration::from_secs(5);
+
+/// How long clients may take to read the rest of their events when the server stops.
+const STREAMS_GRACE: Duration = Duration::from_secs(1);
 
 /// How long the submissions that were taken on may take when the last request has ended.
 const SUBMISSIONS_GRACE: Duration = Duration::from_secs(5);
@@ -22,7 +25,7 @@ const SUBMISSIONS_GRACE: Duration = Duration::from_secs(5);
 /// Serves the API until `shutdown`, then for as long as requests in progress take.
 ///
 /// Requests that wait for a task are answered at once with the task as it is, and streams of events
-/// end. What has not ended within `web.request_timeout_ms` is cut off. Submissions that were taken on
+/// end; a client that does not read them holds up nothing. What has not ended within `web.request_timeout_ms` is cut off. Submissions that were taken on
 /// are ended, and announced.
 ///
 /// # Errors
@@ -70,12 +73,9 @@ async fn run(
     drain: impl Future<Output = ()> + Send + 'static,
     grace: Duration,
 ) -> io::Result<()> {
-    // Answers are small and written whole; Nagle's algorithm would only hold them back.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            debug!(%error, "could not set TCP_NODELAY");
-        }
-    });
+    let streams_end = CancellationToken::new();
+    let connections = Connections::of(listener, streams_end.clone());
+    let service = router.into_make_service_with_connect_info::<Carries>();
     let draining = CancellationToken::new();
     let drain = {
         let draining = draining.clone();
@@ -86,10 +86,13 @@ async fn run(
     };
     let cut_off = async {
         draining.cancelled().await;
-        sleep(grace).await;
+        let streams_grace = STREAMS_GRACE.min(grace);
+        sleep(streams_grace).await;
+        streams_end.cancel();
+        sleep(grace.saturating_sub(streams_grace)).await;
     };
     tokio::select! {
-        ended = axum::serve(listener, router).with_graceful_shutdown(drain) => ended,
+        ended = axum::serve(connections, service).with_graceful_shutdown(drain) => ended,
         () = cut_off => {
             warn!("requests that did not end in time were cut off");
             Ok(())

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection};
+use tasker_shared::config::TaskerConfig;
 use tasker_shared::operator::cancel_task;
 use tasker_shared::steps::{StepError, StepOutcome};
 use tasker_testing::{Durability, FaultProxy, PATIENCE, TestDatabase, TestServer, wait_until};
@@ -302,19 +303,21 @@ async fn read_until(client: &mut TcpStream, text: &str) {
     timeout(PATIENCE, read).await.expect(text);
 }
 
-#[tokio::test]
-async fn a_client_that_is_too_slow_is_told_so_and_goes_on() {
+/// A server whose clients lag soon, and a task on it.
+async fn with_little_room(change: impl FnOnce(&mut TaskerConfig)) -> (Api, String) {
     let api = Api::configured(|config| {
         let publisher = &mut config.mpsc_channels.shared.event_publisher;
         publisher.event_queue_buffer_size = 2000;
+        change(config);
     })
     .await;
     api.apply(TEMPLATE).await;
     let uuid = api.submit().await;
-    let mut client = narrow_client(&api).await;
-    read_until(&mut client, "text/event-stream").await;
+    (api, uuid)
+}
 
-    // More than fits between the two, until the server has no room left.
+/// Lets more happen than fits between the server and a client, until the server has no room left.
+async fn until_lagging(api: &Api, uuid: &str) {
     let missed = r#"events_dropped_total{channel="in_process_events",component="web"}"#;
     let burst = format!(
         "insert into tasker.step_transitions
@@ -331,9 +334,30 @@ async fn a_client_that_is_too_slow_is_told_so_and_goes_on() {
         })
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_too_slow_is_told_so_and_goes_on() {
+    let (api, uuid) = with_little_room(|_| {}).await;
+    let mut client = narrow_client(&api).await;
+    read_until(&mut client, "text/event-stream").await;
+
+    until_lagging(&api, &uuid).await;
 
     read_until(&mut client, "event: lagged\ndata: {\"missed\":").await;
     let mut connection = api.database.pool().acquire().await.unwrap();
     cancel(&mut connection, &uuid).await;
     read_until(&mut client, "event: task_finished").await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_does_not_hold_up_a_server_that_stops() {
+    let (api, uuid) = with_little_room(|config| config.web.request_timeout_ms = 3_600_000).await;
+    let mut client = narrow_client(&api).await;
+    read_until(&mut client, "text/event-stream").await;
+    until_lagging(&api, &uuid).await;
+
+    api.stopped().await;
+
+    drop(client);
 }
