@@ -6,7 +6,7 @@ use utoipa::openapi::{OpenApi as Api, Ref, RefOr};
 
 use crate::problem::{Mistake, Problem};
 
-/// Operations under this path need the database and are bounded.
+/// What every operation under this path may answer with is added to them.
 const API_PREFIX: &str = "/v1/";
 
 /// The frame of the document.
@@ -19,9 +19,9 @@ const API_PREFIX: &str = "/v1/";
                        Errors are problem details (RFC 9457) with the media type \
                        `application/problem+json`; their `type` is stable. Every answer carries \
                        `x-request-id`, a client's own where it sent one.\n\n\
-                       A path that is read refuses parameters that it does not know, and filters \
-                       that are empty or malformed, with status 400. A namespace that is well-formed \
-                       and not there is no mistake: it may come.\n\n\
+                       A path under `/v1/` that is read refuses parameters that it does not know, \
+                       and filters that are empty or malformed, with status 400. A namespace that \
+                       is well-formed and not there is no mistake: it may come.\n\n\
                        A server that takes no more answers with status 503, the `type` \
                        `urn:tasker:problem:too-many-requests` and `Retry-After`; of such a request \
                        nothing was begun.",
@@ -39,14 +39,14 @@ const API_PREFIX: &str = "/v1/";
 )]
 pub(crate) struct Document;
 
-/// Adds to every operation the problems that any of its kind may answer with.
+/// Adds to every operation of the API the problems that any of them may answer with.
 pub(crate) fn complete(mut api: Api) -> Api {
     for (path, item) in &mut api.paths.paths {
+        if !path.starts_with(API_PREFIX) {
+            continue;
+        }
         for operation in operations(item) {
             add_problem(operation, "400");
-            if !path.starts_with(API_PREFIX) {
-                continue;
-            }
             if operation.request_body.is_some() {
                 add_problem(operation, "408");
                 add_problem(operation, "413");

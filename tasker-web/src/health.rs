@@ -17,7 +17,6 @@ use tokio::time::timeout;
 use tracing::warn;
 use utoipa::ToSchema;
 
-use crate::extract::NoParams;
 use crate::schema;
 use crate::state::{ComponentHealth, Probes};
 
@@ -78,7 +77,7 @@ pub(crate) struct ChannelHealth {
     tag = "health",
     responses((status = 200, body = Live, description = "It does.")),
 )]
-pub(crate) async fn live(_: NoParams) -> Json<Live> {
+pub(crate) async fn live() -> Json<Live> {
     Json(Live { status: "live" })
 }
 
@@ -95,10 +94,7 @@ pub(crate) async fn live(_: NoParams) -> Json<Live> {
         (status = 503, body = Readiness, description = "Something is not; the checks say what."),
     ),
 )]
-pub(crate) async fn ready(
-    State(probes): State<Probes>,
-    _: NoParams,
-) -> (StatusCode, Json<Readiness>) {
+pub(crate) async fn ready(State(probes): State<Probes>) -> (StatusCode, Json<Readiness>) {
     let mut checks = check_database(&probes.database).await;
     checks.extend((probes.components)().into_iter().map(Check::from));
     checks.push(check_channels(probes.channel_warning_threshold));
@@ -166,7 +162,7 @@ async fn check_database(database: &Database) -> Vec<Check> {
     tag = "health",
     responses((status = 200, body = ChannelHealth, description = "Every channel.")),
 )]
-pub(crate) async fn channels(State(probes): State<Probes>, _: NoParams) -> Json<ChannelHealth> {
+pub(crate) async fn channels(State(probes): State<Probes>) -> Json<ChannelHealth> {
     let (status, warnings) = match registry::check_channel_health(probes.channel_warning_threshold)
     {
         ChannelHealthStatus::Healthy => ("Healthy", Vec::new()),
@@ -191,6 +187,6 @@ pub(crate) async fn channels(State(probes): State<Probes>, _: NoParams) -> Json<
         description = "All metrics of the process.",
     )),
 )]
-pub(crate) async fn metrics(_: NoParams) -> Response {
+pub(crate) async fn metrics() -> Response {
     ([(CONTENT_TYPE, PROMETHEUS_TEXT)], render_prometheus()).into_response()
 }

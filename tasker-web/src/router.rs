@@ -15,7 +15,6 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::extract::NoParams;
 use crate::limits::{Limits, admit, deadline};
 use crate::observe::{observe, panicked};
 use crate::problem::{Kind, Problem};
@@ -131,7 +130,7 @@ fn document_routes() -> OpenApiRouter<WebState> {
         description = "The OpenAPI document of this API.",
     )),
 )]
-async fn openapi_document(_: NoParams) -> Response {
+async fn openapi_document() -> Response {
     match openapi().to_json() {
         Ok(text) => ([(CONTENT_TYPE, "application/json")], text).into_response(),
         Err(error) => Problem::internal(error).into_response(),

@@ -260,7 +260,7 @@ async fn show(
         description = "The schema, in JSON Schema 2020-12.",
     )),
 )]
-pub(crate) async fn template_schema(_: NoParams) -> Response {
+pub(crate) async fn template_schema() -> Response {
     let headers = [(CONTENT_TYPE, "application/schema+json")];
     (headers, Json(Template::json_schema())).into_response()
 }

@@ -148,10 +148,15 @@ async fn every_path_of_the_document_is_served_with_its_methods() {
 }
 
 #[tokio::test]
-async fn no_path_that_is_read_takes_a_parameter_that_it_does_not_know() {
+async fn no_path_that_is_read_takes_a_parameter_that_it_does_not_know_unless_it_is_a_probe() {
     let api = Api::start().await;
     let document = api.get("/openapi.json").await.expect(200);
     for (path, methods) in document["paths"].as_object().unwrap() {
+        if !path.starts_with("/v1/") {
+            let answer = api.get(&format!("{path}?nonsense=1")).await;
+            assert_eq!(answer.status, 200, "{path}");
+            continue;
+        }
         let Some(operation) = methods.get("get") else {
             continue;
         };
