@@ -5,6 +5,7 @@
 //! it too, because the noise of a machine is larger than most improvements.
 
 mod baseline;
+mod claims;
 mod client;
 mod figures;
 mod history;

@@ -22,6 +22,34 @@ const CPU_CLIENT: Figure = figure("cpu_client_per_1000_steps", "s");
 const RSS_ORCHESTRATOR: Figure = figure("peak_rss_orchestrator", "MiB");
 const RSS_WORKER: Figure = figure("peak_rss_worker", "MiB");
 
+/// What calls of these functions cost within the server, the commit left out.
+const FUNCTIONS: [(Figure, &str); 6] = [
+    (
+        figure("sql_time_submit_per_1000_steps", "s"),
+        "%tasker.submit_task%",
+    ),
+    (
+        figure("sql_time_claim_per_1000_steps", "s"),
+        "%tasker.claim_ready_tasks(%",
+    ),
+    (
+        figure("sql_time_receive_per_1000_steps", "s"),
+        "%tasker.receive_steps(%",
+    ),
+    (
+        figure("sql_time_complete_per_1000_steps", "s"),
+        "%tasker.complete_steps(%",
+    ),
+    (
+        figure("sql_time_announce_per_1000_steps", "s"),
+        "%tasker.announce(%",
+    ),
+    (
+        figure("sql_time_look_per_1000_steps", "s"),
+        "%tasker.get_task(%",
+    ),
+];
+
 /// Ticks a second in `/proc`; Linux has shown this number to programs on every architecture of
 /// today, whatever its kernel uses.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -53,6 +81,8 @@ pub(crate) struct Usage {
     wal_bytes: f64,
     transactions: f64,
     calls: Option<f64>,
+    /// Seconds in each of [`FUNCTIONS`], where the server counts them.
+    functions: Option<Vec<f64>>,
     cpu: [(Figure, Option<f64>); 4],
 }
 
@@ -72,6 +102,7 @@ impl Usage {
             wal_bytes,
             transactions,
             calls: calls(database).await?,
+            functions: function_times(database).await?,
             cpu: [
                 (CPU_ORCHESTRATOR, cpu_seconds(processes.orchestrator)),
                 (CPU_WORKER, processes.worker.and_then(cpu_seconds)),
@@ -93,6 +124,11 @@ impl Usage {
         if let (Some(now), Some(before)) = (self.calls, before.calls) {
             note(CALLS, (now - before) / steps);
         }
+        if let (Some(now), Some(before)) = (&self.functions, &before.functions) {
+            for (((figure, _), now), before) in FUNCTIONS.iter().zip(now).zip(before) {
+                note(*figure, (now - before) / steps * 1e3);
+            }
+        }
         for ((figure, now), (_, before)) in self.cpu.iter().zip(&before.cpu) {
             if let (Some(now), Some(before)) = (now, before) {
                 note(*figure, (now - before) / steps * 1e3);
@@ -113,13 +149,7 @@ impl Usage {
 /// `None` where the server does not count them.
 pub(crate) async fn calls(database: &Database) -> Result<Option<f64>, Failure> {
     let counted = database.call("calls", async |connection| {
-        let counts: bool = sqlx::query_scalar(
-            "select /* bench */ exists (select from pg_extension where extname = \
-             'pg_stat_statements')",
-        )
-        .fetch_one(&mut *connection)
-        .await?;
-        if !counts {
+        if !counts_calls(connection).await? {
             return Ok(None);
         }
         let calls = sqlx::query_scalar(
@@ -128,6 +158,31 @@ pub(crate) async fn calls(database: &Database) -> Result<Option<f64>, Failure> {
              and query not like '%/* bench */%'",
         );
         Ok(Some(calls.fetch_one(connection).await?))
+    });
+    Ok(counted.await?)
+}
+
+async fn counts_calls(connection: &mut PgConnection) -> Result<bool, Error> {
+    let query = "select /* bench */ exists (select from pg_extension where extname = \
+                 'pg_stat_statements')";
+    Ok(sqlx::query_scalar(query).fetch_one(connection).await?)
+}
+
+/// Seconds in each of [`FUNCTIONS`] so far; `None` where the server does not count them.
+async fn function_times(database: &Database) -> Result<Option<Vec<f64>>, Failure> {
+    let patterns = FUNCTIONS.map(|(_, pattern)| pattern);
+    let counted = database.call("function_times", async |connection| {
+        if !counts_calls(connection).await? {
+            return Ok(None);
+        }
+        let times = sqlx::query_scalar(
+            "select /* bench */ coalesce(sum(s.total_exec_time) / 1000, 0)::float8 \
+             from unnest($1::text[]) with ordinality as f(pattern, position) \
+             left join pg_stat_statements s on s.query like f.pattern and s.dbid = \
+               (select oid from pg_database where datname = current_database()) \
+             group by f.position order by f.position",
+        );
+        Ok(Some(times.bind(patterns).fetch_all(connection).await?))
     });
     Ok(counted.await?)
 }

@@ -9,7 +9,7 @@ use crate::commands::bench::client::{Shape, all_ended};
 use crate::commands::bench::figures::{MACHINE, Place, Run, quantile, throughput, time};
 use crate::commands::bench::sizes::Sizes;
 use crate::commands::bench::stage::Stage;
-use crate::commands::bench::{idle, readiness, stopwatch, submit};
+use crate::commands::bench::{claims, idle, readiness, stopwatch, submit};
 use crate::failure::Failure;
 
 /// Handler of the workloads that need no time.
@@ -46,6 +46,8 @@ pub(crate) enum Workload {
     Sustained,
     /// Submission alone, over REST and SQL, single and in batches
     Submit,
+    /// Claims alone, by one claimer and by several
+    Claims,
     /// From step to step, one client
     StepToStep,
     /// From step to step, sixteen clients
@@ -72,6 +74,7 @@ impl Workload {
             Self::BurstLarge => "burst-large",
             Self::Sustained => "sustained",
             Self::Submit => "submit",
+            Self::Claims => "claims",
             Self::StepToStep => "step-to-step",
             Self::StepToStepLoaded => "step-to-step-loaded",
             Self::Readiness => "readiness",
@@ -84,7 +87,9 @@ impl Workload {
     pub(crate) fn places(self) -> Vec<Place> {
         let modes: &[_] = match self {
             Self::Machine => &[],
-            Self::Submit | Self::Idle | Self::Readiness | Self::ReadinessPolling => &[None],
+            Self::Submit | Self::Claims | Self::Idle | Self::Readiness | Self::ReadinessPolling => {
+                &[None]
+            }
             _ => &[Some(true), Some(false)],
         };
         let workload = self.name();
@@ -102,6 +107,7 @@ impl Workload {
                 ("DEPLOYMENT_MODE", "PollingOnly"),
                 ("POLL_INTERVAL_MS", "100"),
             ],
+            Self::Claims => &[("TASKER__ORCHESTRATION__NAMESPACES", "none")],
             _ => &[],
         }
     }
@@ -147,6 +153,7 @@ impl Workload {
             Self::BurstLarge => burst(stage, many, place, run).await,
             Self::Sustained => sustained(stage, sizes.sustained, place, run).await,
             Self::Submit => submit::measure(stage, sizes, place, run).await,
+            Self::Claims => claims::measure(stage, sizes, place, run).await,
             Self::StepToStep => step_to_step(stage, 1, samples, place, run).await,
             Self::StepToStepLoaded => {
                 step_to_step(stage, LOADED_CLIENTS, samples, place, run).await
