@@ -45,13 +45,14 @@ begin
 end
 $$;
 
--- Writes one of the tables anew whose rows come and go, where something holds back vacuum. A claim or
--- a receipt walks over all rows that died at the front of an index, and while an old snapshot lives
--- nothing else takes those away. Answers whether vacuum is held back, the table that was written, and
--- how many more would have had to be: many of their rows live, or somebody keeps a lock on them, or it
--- is the next call's turn.
+-- Tells which of the tables whose rows come and go want a vacuum before autovacuum comes: a claim or a
+-- receipt walks over all rows that died at the front of an index. Where something holds back vacuum,
+-- writes one of them anew instead, because while an old snapshot lives nothing else takes those rows
+-- away. Answers whether vacuum is held back, the table that was written, how many more would have had
+-- to be (many of their rows live, or somebody keeps a lock on them, or it is the next call's turn), and
+-- the tables to vacuum, quoted.
 create function tasker.discard_dead_rows(
-  out held_back boolean, out written text, out remaining int
+  out held_back boolean, out written text, out remaining int, out to_vacuum text[]
 )
 language plpgsql
 as $$
@@ -60,6 +61,8 @@ declare
   c_old_horizon constant int := 500;
   -- Ten thousand dead rows or so, which cost a claim some milliseconds.
   c_large_bytes constant bigint := 1024 * 1024;
+  -- A vacuum of so much takes some milliseconds too. More is for autovacuum.
+  c_small_bytes constant bigint := 64 * 1024 * 1024;
   -- Five times what a row takes: what is copied is little beside what is discarded.
   c_bytes_per_row constant int := 1000;
   -- Copying so many takes less than 100 ms.
@@ -69,6 +72,7 @@ declare
   v_count int;
 begin
   remaining := 0;
+  to_vacuum := '{}';
   select coalesce(max(age(x.xid)), 0) > c_old_horizon into held_back
   from (
     select x.xid from pg_stat_activity a, unnest(array[a.backend_xmin, a.backend_xid]) as x(xid)
@@ -78,6 +82,10 @@ begin
     union all select transaction from pg_prepared_xacts where database = current_database()
   ) as x(xid);
   if not held_back then
+    to_vacuum := array(
+      select name::text from unnest(tasker.queue_tables()) as t(name)
+      where pg_relation_size(name) between c_large_bytes / 2 and c_small_bytes
+    );
     return;
   end if;
 

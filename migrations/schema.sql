@@ -874,7 +874,7 @@ $$;
 
 -- Name: discard_dead_rows(); Type: FUNCTION; Schema: tasker
 
-CREATE FUNCTION tasker.discard_dead_rows(OUT held_back boolean, OUT written text, OUT remaining integer) RETURNS record
+CREATE FUNCTION tasker.discard_dead_rows(OUT held_back boolean, OUT written text, OUT remaining integer, OUT to_vacuum text[]) RETURNS record
     LANGUAGE plpgsql
     AS $_$
 declare
@@ -882,6 +882,8 @@ declare
   c_old_horizon constant int := 500;
   -- Ten thousand dead rows or so, which cost a claim some milliseconds.
   c_large_bytes constant bigint := 1024 * 1024;
+  -- A vacuum of so much takes some milliseconds too. More is for autovacuum.
+  c_small_bytes constant bigint := 64 * 1024 * 1024;
   -- Five times what a row takes: what is copied is little beside what is discarded.
   c_bytes_per_row constant int := 1000;
   -- Copying so many takes less than 100 ms.
@@ -891,6 +893,7 @@ declare
   v_count int;
 begin
   remaining := 0;
+  to_vacuum := '{}';
   select coalesce(max(age(x.xid)), 0) > c_old_horizon into held_back
   from (
     select x.xid from pg_stat_activity a, unnest(array[a.backend_xmin, a.backend_xid]) as x(xid)
@@ -900,6 +903,10 @@ begin
     union all select transaction from pg_prepared_xacts where database = current_database()
   ) as x(xid);
   if not held_back then
+    to_vacuum := array(
+      select name::text from unnest(tasker.queue_tables()) as t(name)
+      where pg_relation_size(name) between c_large_bytes / 2 and c_small_bytes
+    );
     return;
   end if;
 

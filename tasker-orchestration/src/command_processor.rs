@@ -4,7 +4,6 @@
 //! the more each call does. One call is made at a time; between two, what arrived is looked at.
 
 use tasker_shared::channel::Receiver;
-use tasker_shared::error::Error;
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -120,15 +119,11 @@ async fn claim(
     engine: &Engine,
     outage: &mut Outage,
 ) -> NextClaim {
-    let claimed = async {
-        let claimed = enqueuer.claim().await?;
-        enqueuer.discard_dead_rows().await?;
-        Ok::<_, Error>(claimed)
-    };
-    match claimed.await {
+    match enqueuer.claim().await {
         Ok(claimed) => {
             outage.over();
             engine.vitals.database_answered();
+            enqueuer.discard_dead_rows().await;
             match claimed {
                 Claimed::Full => NextClaim::Now,
                 Claimed::All => NextClaim::OnDemand,

@@ -1,16 +1,18 @@
 //! Decides when to look for tables full of dead rows.
 //!
-//! Each step that is claimed leaves dead rows behind. Vacuum takes them away, unless an old snapshot
-//! keeps it from that; then the tables are written anew before the dead rows slow the claims down.
+//! Each step that is claimed leaves dead rows behind, which slow later claims and receipts down.
+//! Autovacuum comes once a minute at best, so the tables are vacuumed as they fill; where an old
+//! snapshot keeps vacuum from its work they are written anew.
 
 use std::time::Duration;
 
+use tasker_shared::error::Error;
 use tasker_shared::readiness::DeadRowsDiscarded;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 /// Claimed steps between two looks: what they leave behind slows a claim down by milliseconds.
-const STEPS_BETWEEN_LOOKS: u64 = 5_000;
+const STEPS_BETWEEN_LOOKS: u64 = 10_000;
 
 /// How much rarer looks become at most while they are in vain.
 const RAREST: u64 = 16;
@@ -43,15 +45,23 @@ impl DeadRows {
         self.claimed >= self.look_after
     }
 
+    /// Notes that a look failed.
+    pub(crate) fn failed(&mut self, error: &Error) {
+        debug!(%error, "could not discard dead rows");
+        self.looked_in_vain();
+    }
+
+    fn looked_in_vain(&mut self) {
+        self.claimed = 0;
+        self.look_after = (self.look_after * 2).min(STEPS_BETWEEN_LOOKS * RAREST);
+    }
+
     /// Notes what a look did. Another is due after the next claim where it is a table's turn, and
     /// later and later while it is in vain: it holds up the others for a moment.
     pub(crate) fn looked(&mut self, look: &DeadRowsDiscarded) {
         match (&look.written, look.remaining) {
             (Some(_), 1..) => {}
-            (None, 1..) => {
-                self.claimed = 0;
-                self.look_after = (self.look_after * 2).min(STEPS_BETWEEN_LOOKS * RAREST);
-            }
+            (None, 1..) => self.looked_in_vain(),
             _ => {
                 self.claimed = 0;
                 self.look_after = STEPS_BETWEEN_LOOKS;
@@ -86,6 +96,7 @@ mod tests {
             held_back: true,
             written: written.map(str::to_owned),
             remaining,
+            to_vacuum: Vec::new(),
         }
     }
 

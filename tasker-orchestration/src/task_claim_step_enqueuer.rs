@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
-use tasker_shared::readiness::{ClaimedTask, claim_ready_tasks_of, discard_dead_rows};
+use tasker_shared::readiness::{
+    ClaimedTask, DeadRowsDiscarded, claim_ready_tasks_of, discard_dead_rows, vacuum,
+};
 use tasker_shared::telemetry::metrics;
 use tracing::debug;
 
@@ -75,17 +77,27 @@ impl TaskClaimStepEnqueuer {
         )
     }
 
-    /// Rids the tables of the dead rows that many claims left behind, where vacuum cannot.
-    pub(crate) async fn discard_dead_rows(&mut self) -> Result<(), Error> {
-        if self.dead_rows.look_is_due() {
-            let look = self
-                .connection
-                .call("discard_dead_rows", discard_dead_rows)
-                .await?;
-            self.dead_rows.looked(&look);
+    /// Rids the tables of the dead rows that many claims left behind.
+    pub(crate) async fn discard_dead_rows(&mut self) {
+        if !self.dead_rows.look_is_due() {
+            return;
         }
-        Ok(())
+        match look(&mut self.connection).await {
+            Ok(look) => self.dead_rows.looked(&look),
+            Err(error) => self.dead_rows.failed(&error),
+        }
     }
+}
+
+/// Looks at dead rows, and vacuums where it can.
+async fn look(connection: &mut DedicatedConnection) -> Result<DeadRowsDiscarded, Error> {
+    let look = connection
+        .call("discard_dead_rows", discard_dead_rows)
+        .await?;
+    if !look.to_vacuum.is_empty() {
+        vacuum(connection, &look.to_vacuum).await?;
+    }
+    Ok(look)
 }
 
 /// Feeds the metrics of claims; returns how many steps were claimed.

@@ -216,6 +216,31 @@ impl DedicatedConnection {
         name: &'static str,
         f: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let framing = self.framing.clone();
+        self.call_framed(name, &framing, f).await
+    }
+
+    /// Runs a single statement that refuses to be part of a transaction, within the deadline of a
+    /// call.
+    pub async fn call_outside_transaction(
+        &mut self,
+        name: &'static str,
+        statement: String,
+    ) -> Result<(), Error> {
+        let run = async |connection: &mut PgConnection| {
+            let statement = sqlx::raw_sql(AssertSqlSafe(statement));
+            statement.execute(connection).await?;
+            Ok(())
+        };
+        self.call_framed(name, &None, run).await
+    }
+
+    async fn call_framed<T>(
+        &mut self,
+        name: &'static str,
+        framing: &Framing,
+        f: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let started = Instant::now();
         let deadline = self.call_timeout;
         // The connection is out of its place while a call runs: where the call is abandoned
@@ -226,7 +251,7 @@ impl DedicatedConnection {
                 Some(connection) => connection,
                 None => open(&self.options, deadline).await?,
             };
-            let result = framed(&mut connection, &self.framing, f).await;
+            let result = framed(&mut connection, framing, f).await;
             Ok::<_, Error>((connection, result))
         };
         let result = match timeout(deadline, work).await {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
+use crate::database::DedicatedConnection;
 use crate::error::Error;
 use crate::ids::TaskUuid;
 use crate::steps::milliseconds;
@@ -113,16 +114,26 @@ pub struct DeadRowsDiscarded {
     pub written: Option<String>,
     /// How many other tables would have had to be.
     pub remaining: i32,
+    /// The tables to vacuum, as SQL names them.
+    pub to_vacuum: Vec<String>,
 }
 
-/// Writes one of the tables whose rows come and go anew, without the dead rows that vacuum is kept
-/// from taking away; does nothing where vacuum is free.
+/// Looks for tables that hold many dead rows of steps which were claimed.
 ///
-/// Gives up after 50 ms where somebody keeps a lock on the table.
+/// Tells which of them to vacuum. Where vacuum is kept from its work, writes one of them anew
+/// instead; gives up after 50 ms where somebody keeps a lock on it.
 pub async fn discard_dead_rows(connection: &mut PgConnection) -> Result<DeadRowsDiscarded, Error> {
     Ok(sqlx::query_as("select * from tasker.discard_dead_rows()")
         .fetch_one(connection)
         .await?)
+}
+
+/// Vacuums these tables, named as [`DeadRowsDiscarded`] does; those that somebody else vacuums
+/// are left out.
+pub async fn vacuum(connection: &mut DedicatedConnection, tables: &[String]) -> Result<(), Error> {
+    let tables = tables.join(", ");
+    let vacuum = format!("vacuum (skip_locked, truncate off, index_cleanup on) {tables}");
+    connection.call_outside_transaction("vacuum", vacuum).await
 }
 
 /// What a look at the timers did.

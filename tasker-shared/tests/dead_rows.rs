@@ -6,8 +6,11 @@ mod support;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use support::{DIAMOND, SINGLE, World, retry};
+use tasker_shared::config::{DatabaseConfig, Pooler};
+use tasker_shared::database::Database;
 use tasker_shared::doctor;
-use tasker_shared::readiness::{DeadRowsDiscarded, discard_dead_rows};
+use tasker_shared::readiness::{DeadRowsDiscarded, discard_dead_rows, vacuum};
+use tasker_testing::{PATIENCE, wait_until};
 
 const READY: &str = "tasker.ready_steps";
 const TIMERS: &str = "tasker.timers";
@@ -130,7 +133,7 @@ async fn dead_rows_are_discarded_and_all_others_stay_as_they_are() {
 }
 
 #[tokio::test]
-async fn nothing_is_written_where_vacuum_is_free() {
+async fn nothing_is_written_but_much_to_vacuum_where_that_is_free() {
     let mut world = world().await;
     litter(&mut world, "false").await;
     let before = size(&mut world, READY).await;
@@ -143,9 +146,40 @@ async fn nothing_is_written_where_vacuum_is_free() {
             held_back: false,
             written: None,
             remaining: 0,
+            to_vacuum: [READY, TIMERS, QUEUE].map(str::to_owned).to_vec(),
         }
     );
     assert_eq!(size(&mut world, READY).await, before);
+}
+
+#[tokio::test]
+async fn tables_are_vacuumed_behind_a_pooler_too() {
+    let mut world = world().await;
+    litter(&mut world, "false").await;
+    let look = look(&mut world).await;
+    for pooler in [Pooler::None, Pooler::Transaction] {
+        let config = DatabaseConfig {
+            url: world.db.url().into(),
+            pooler,
+            ..DatabaseConfig::default()
+        };
+        let database = Database::connect(&config).await.unwrap();
+
+        vacuum(&mut database.dedicated(), &look.to_vacuum)
+            .await
+            .unwrap();
+    }
+
+    wait_until("the vacuums are counted", PATIENCE, async || {
+        let vacuums: i64 = world
+            .value(
+                "select min(vacuum_count) from pg_stat_user_tables
+                 where relid = any(tasker.queue_tables())",
+            )
+            .await;
+        vacuums == 2
+    })
+    .await;
 }
 
 #[tokio::test]
