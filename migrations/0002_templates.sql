@@ -51,3 +51,7 @@ create table tasker.template_steps (
   constraint delays_are_not_negative check (base_ms >= 0 and max_ms >= base_ms),
   constraint a_timeout_is_positive check (timeout_ms > 0)
 );
+
+-- The steps that are ready when a task is submitted, so that nobody reads thousands to find them.
+create index template_steps_that_depend_on_none on tasker.template_steps (template_id, step_no)
+where depends_on = '{}';

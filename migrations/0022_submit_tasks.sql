@@ -126,8 +126,12 @@ begin
   select n.task_uuid, s.step_no, s.template_id, n.priority, v_now, 'task_start'
   from unnest(v_uuids, v_new, v_templates, v_priorities) with ordinality
     as n(task_uuid, is_new, template_id, priority, position)
-  join tasker.template_steps s on s.template_id = n.template_id
-  where n.is_new and s.depends_on = '{}'
+  cross join lateral (
+    select * from tasker.template_steps s
+    where s.template_id = n.template_id and s.depends_on = '{}'
+    offset 0
+  ) s
+  where n.is_new
   order by n.position, s.step_no;
 
   return query

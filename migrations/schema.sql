@@ -3090,8 +3090,12 @@ begin
   select n.task_uuid, s.step_no, s.template_id, n.priority, v_now, 'task_start'
   from unnest(v_uuids, v_new, v_templates, v_priorities) with ordinality
     as n(task_uuid, is_new, template_id, priority, position)
-  join tasker.template_steps s on s.template_id = n.template_id
-  where n.is_new and s.depends_on = '{}'
+  cross join lateral (
+    select * from tasker.template_steps s
+    where s.template_id = n.template_id and s.depends_on = '{}'
+    offset 0
+  ) s
+  where n.is_new
   order by n.position, s.step_no;
 
   return query
@@ -3567,6 +3571,10 @@ CREATE INDEX tasks_not_complete ON tasker.tasks USING btree (listed_as, task_uui
 -- Name: tasks_of_template; Type: INDEX; Schema: tasker
 
 CREATE INDEX tasks_of_template ON tasker.tasks USING btree (template_id, task_uuid);
+
+-- Name: template_steps_that_depend_on_none; Type: INDEX; Schema: tasker
+
+CREATE INDEX template_steps_that_depend_on_none ON tasker.template_steps USING btree (template_id, step_no) WHERE (depends_on = '{}'::integer[]);
 
 -- Name: timers_by_time; Type: INDEX; Schema: tasker
 

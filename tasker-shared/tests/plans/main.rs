@@ -17,6 +17,9 @@ use support::World;
 /// Tasks that ended long ago.
 const FINISHED: i64 = 50_000;
 
+/// Steps side by side in a template of which there is no task.
+const WIDE: usize = 2_000;
+
 const PAIR: &[(&str, &[&str])] = &[("first", &[]), ("second", &["first"])];
 
 /// Counts what calls read, and notes those that read too much.
@@ -55,6 +58,13 @@ impl Meter {
     async fn new() -> Self {
         let mut world = World::new().await;
         world.template("pair", PAIR).await;
+        // What others need many steps for is no reason to read many.
+        let names: Vec<String> = (0..WIDE).map(|number| format!("step_{number}")).collect();
+        let after_first: &[&str] = &["first"];
+        let mut wide: Vec<_> = names.iter().map(|name| (&**name, after_first)).collect();
+        wide.push(("first", &[]));
+        world.template("wide", &wide).await;
+        world.run("analyze tasker.template_steps").await;
         Self {
             world,
             excesses: Vec::new(),
