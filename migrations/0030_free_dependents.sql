@@ -48,9 +48,20 @@ begin
       case when least(f.timeout_ms, ts.timeout_ms) + tasker.timeout_grace_ms() < p_lease_ms
         then least(ts.timeout_ms + tasker.timeout_grace_ms(), p_lease_ms) end as lease_ms
     from freed f
-    join tasker.steps s on s.task_uuid = f.task_uuid and s.step_no = f.step_no
-    join tasker.tasks t on t.task_uuid = f.task_uuid
-    join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
+    -- By their whole keys, as in tasker.describe_steps().
+    cross join lateral (
+      select * from tasker.steps s
+      where s.task_uuid = f.task_uuid and s.step_no = f.step_no
+      offset 0
+    ) s
+    cross join lateral (
+      select * from tasker.tasks t where t.task_uuid = f.task_uuid offset 0
+    ) t
+    cross join lateral (
+      select * from tasker.template_steps ts
+      where ts.template_id = s.template_id and ts.step_no = s.step_no
+      offset 0
+    ) ts
   ), chosen as (
     select c.*,
       c.may_start and row_number() over (

@@ -23,6 +23,9 @@ create function tasker.timeout_grace_ms() returns int language sql immutable as 
 
 -- What a worker needs to know of the steps it holds, each with its message. p_came_back tells which
 -- of them were in progress when their message was received; null for none.
+--
+-- Every row is fetched by its whole key, hence the lateral subqueries: a planner that knows tasks as
+-- small would read a task's thousands of steps to find one.
 create function tasker.describe_steps(
   p_task_uuids uuid[], p_step_nos int[], p_msg_ids bigint[], p_came_back boolean[]
 )
@@ -41,8 +44,16 @@ begin
     case when ts.depends_on = '{}' then '{}' else (
       select coalesce(jsonb_object_agg(ps.name, coalesce(p.result, 'null')), '{}')
       from unnest(ts.depends_on) as d(step_no)
-      join tasker.template_steps ps on ps.template_id = ts.template_id and ps.step_no = d.step_no
-      join tasker.steps p on p.task_uuid = h.task_uuid and p.step_no = d.step_no
+      cross join lateral (
+        select ps.name from tasker.template_steps ps
+        where ps.template_id = ts.template_id and ps.step_no = d.step_no
+        offset 0
+      ) ps
+      cross join lateral (
+        select p.result from tasker.steps p
+        where p.task_uuid = h.task_uuid and p.step_no = d.step_no
+        offset 0
+      ) p
     ) end,
     case
       when h.came_back is not true then null
@@ -51,9 +62,17 @@ begin
     end
   from unnest(p_task_uuids, p_step_nos, p_msg_ids, p_came_back)
     as h(task_uuid, step_no, msg_id, came_back)
-  join tasker.steps s on s.task_uuid = h.task_uuid and s.step_no = h.step_no
-  join tasker.tasks t on t.task_uuid = h.task_uuid
-  join tasker.templates tp on tp.template_id = t.template_id
-  join tasker.template_steps ts on ts.template_id = t.template_id and ts.step_no = h.step_no;
+  cross join lateral (
+    select * from tasker.steps s where s.task_uuid = h.task_uuid and s.step_no = h.step_no offset 0
+  ) s
+  cross join lateral (
+    select * from tasker.tasks t where t.task_uuid = h.task_uuid offset 0
+  ) t
+  cross join lateral (
+    select * from tasker.template_steps ts
+    where ts.template_id = s.template_id and ts.step_no = h.step_no
+    offset 0
+  ) ts
+  join tasker.templates tp on tp.template_id = s.template_id;
 end
 $$;

@@ -12,6 +12,7 @@ set plan_cache_mode to force_generic_plan
 set enable_seqscan to off
 set enable_hashjoin to off
 set enable_mergejoin to off
+set enable_sort to off
 set jit to off
 as $$
 declare
@@ -33,10 +34,27 @@ begin
     select queue_name into v_queue from tasker.namespaces where namespace = v_namespace;
     continue when not found;
 
-    select array_agg(m.msg_id), array_agg((m.message ->> 'task_uuid')::uuid),
-      array_agg((m.message ->> 'step_no')::int)
+    -- As pgmq.read() does it, last_read_at aside, which older versions lack. The keys are in an array,
+    -- because a planner that knows the queue as empty would read all of it to find those messages
+    -- again; and it may not sort all messages to take the first.
+    execute format(
+      'with first as (
+        select q.msg_id from pgmq.%1$I q
+        where q.vt <= $1
+        order by q.msg_id
+        limit $2
+        for update skip locked
+      ), read as (
+        update pgmq.%1$I q set vt = $1 + $3, read_ct = q.read_ct + 1
+        where q.msg_id = any(array(select f.msg_id from first f))
+        returning q.msg_id, q.message
+      )
+      select array_agg(m.msg_id), array_agg((m.message ->> ''task_uuid'')::uuid),
+        array_agg((m.message ->> ''step_no'')::int)
+      from read m', 'q_' || v_queue
+    )
     into v_msgs, v_tasks, v_steps
-    from pgmq.read(v_queue, ceil(p_lease_ms / 1000.0)::int, v_left) m;
+    using clock_timestamp(), v_left, make_interval(secs => ceil(p_lease_ms / 1000.0));
     continue when v_msgs is null;
     -- Read after the messages, so that no step starts before it was enqueued.
     v_now := tasker.now();
@@ -97,8 +115,11 @@ begin
         select ts.timeout_ms, array_agg(m.msg_id) as msg_ids
         from unnest(v_held.msgs, v_held.tasks, v_held.steps) as m(msg_id, task_uuid, step_no)
         join tasker.tasks t on t.task_uuid = m.task_uuid
-        join tasker.template_steps ts
-          on ts.template_id = t.template_id and ts.step_no = m.step_no
+        cross join lateral (
+          select ts.timeout_ms from tasker.template_steps ts
+          where ts.template_id = t.template_id and ts.step_no = m.step_no
+          offset 0
+        ) ts
         where ts.timeout_ms + tasker.timeout_grace_ms() < p_lease_ms
         group by ts.timeout_ms
       loop

@@ -73,26 +73,30 @@ begin
   v_now := tasker.now();
 
   with report as (
-    select *
+    select r.*, t.state as task_state
     from unnest(p_task_uuids, p_step_nos, p_attempts, p_msg_ids, p_outcomes, p_payloads)
       with ordinality as r(task_uuid, step_no, attempt, msg_id, outcome, payload, position)
+    -- Steps are found by their whole keys, as in tasker.describe_steps().
+    cross join lateral (
+      select t.state from tasker.tasks t where t.task_uuid = r.task_uuid offset 0
+    ) t
   ), moved as (
     update tasker.steps s
     set state = case
         when r.outcome = 'complete' then 'complete'
-        when t.state = 'cancelled' then 'cancelled'
+        when r.task_state = 'cancelled' then 'cancelled'
         when r.outcome = 'retry' and s.attempt < s.max_attempts then 'waiting_for_retry'
         else 'error'
       end::tasker.step_state,
       result = case when r.outcome = 'complete' then r.payload end,
       error = case when r.outcome <> 'complete' then r.payload end,
       finished_at = case
-        when r.outcome = 'retry' and s.attempt < s.max_attempts and t.state <> 'cancelled' then null
+        when r.outcome = 'retry' and s.attempt < s.max_attempts and r.task_state <> 'cancelled'
+          then null
         else v_now
       end,
       msg_id = null
     from report r
-    join tasker.tasks t on t.task_uuid = r.task_uuid
     where s.task_uuid = r.task_uuid and s.step_no = r.step_no
       and s.attempt = r.attempt and s.msg_id = r.msg_id and s.state = 'in_progress'
     returning r.position::int, s.task_uuid, s.step_no, s.template_id, s.state, s.attempt, s.error

@@ -56,7 +56,9 @@ begin
     join tasker.steps s on s.task_uuid = r.task_uuid and s.step_no = r.step_no
       and s.attempt = r.attempt and s.msg_id = r.msg_id
       and s.state = 'in_progress' and s.worker = p_worker
-    join tasker.tasks t on t.task_uuid = s.task_uuid
+    cross join lateral (
+      select t.state from tasker.tasks t where t.task_uuid = r.task_uuid offset 0
+    ) t
     join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
   ), moved as (
     update tasker.steps s

@@ -635,26 +635,30 @@ begin
   v_now := tasker.now();
 
   with report as (
-    select *
+    select r.*, t.state as task_state
     from unnest(p_task_uuids, p_step_nos, p_attempts, p_msg_ids, p_outcomes, p_payloads)
       with ordinality as r(task_uuid, step_no, attempt, msg_id, outcome, payload, position)
+    -- Steps are found by their whole keys, as in tasker.describe_steps().
+    cross join lateral (
+      select t.state from tasker.tasks t where t.task_uuid = r.task_uuid offset 0
+    ) t
   ), moved as (
     update tasker.steps s
     set state = case
         when r.outcome = 'complete' then 'complete'
-        when t.state = 'cancelled' then 'cancelled'
+        when r.task_state = 'cancelled' then 'cancelled'
         when r.outcome = 'retry' and s.attempt < s.max_attempts then 'waiting_for_retry'
         else 'error'
       end::tasker.step_state,
       result = case when r.outcome = 'complete' then r.payload end,
       error = case when r.outcome <> 'complete' then r.payload end,
       finished_at = case
-        when r.outcome = 'retry' and s.attempt < s.max_attempts and t.state <> 'cancelled' then null
+        when r.outcome = 'retry' and s.attempt < s.max_attempts and r.task_state <> 'cancelled'
+          then null
         else v_now
       end,
       msg_id = null
     from report r
-    join tasker.tasks t on t.task_uuid = r.task_uuid
     where s.task_uuid = r.task_uuid and s.step_no = r.step_no
       and s.attempt = r.attempt and s.msg_id = r.msg_id and s.state = 'in_progress'
     returning r.position::int, s.task_uuid, s.step_no, s.template_id, s.state, s.attempt, s.error
@@ -855,8 +859,16 @@ begin
     case when ts.depends_on = '{}' then '{}' else (
       select coalesce(jsonb_object_agg(ps.name, coalesce(p.result, 'null')), '{}')
       from unnest(ts.depends_on) as d(step_no)
-      join tasker.template_steps ps on ps.template_id = ts.template_id and ps.step_no = d.step_no
-      join tasker.steps p on p.task_uuid = h.task_uuid and p.step_no = d.step_no
+      cross join lateral (
+        select ps.name from tasker.template_steps ps
+        where ps.template_id = ts.template_id and ps.step_no = d.step_no
+        offset 0
+      ) ps
+      cross join lateral (
+        select p.result from tasker.steps p
+        where p.task_uuid = h.task_uuid and p.step_no = d.step_no
+        offset 0
+      ) p
     ) end,
     case
       when h.came_back is not true then null
@@ -865,10 +877,18 @@ begin
     end
   from unnest(p_task_uuids, p_step_nos, p_msg_ids, p_came_back)
     as h(task_uuid, step_no, msg_id, came_back)
-  join tasker.steps s on s.task_uuid = h.task_uuid and s.step_no = h.step_no
-  join tasker.tasks t on t.task_uuid = h.task_uuid
-  join tasker.templates tp on tp.template_id = t.template_id
-  join tasker.template_steps ts on ts.template_id = t.template_id and ts.step_no = h.step_no;
+  cross join lateral (
+    select * from tasker.steps s where s.task_uuid = h.task_uuid and s.step_no = h.step_no offset 0
+  ) s
+  cross join lateral (
+    select * from tasker.tasks t where t.task_uuid = h.task_uuid offset 0
+  ) t
+  cross join lateral (
+    select * from tasker.template_steps ts
+    where ts.template_id = s.template_id and ts.step_no = h.step_no
+    offset 0
+  ) ts
+  join tasker.templates tp on tp.template_id = s.template_id;
 end
 $$;
 
@@ -1430,9 +1450,20 @@ begin
       case when least(f.timeout_ms, ts.timeout_ms) + tasker.timeout_grace_ms() < p_lease_ms
         then least(ts.timeout_ms + tasker.timeout_grace_ms(), p_lease_ms) end as lease_ms
     from freed f
-    join tasker.steps s on s.task_uuid = f.task_uuid and s.step_no = f.step_no
-    join tasker.tasks t on t.task_uuid = f.task_uuid
-    join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
+    -- By their whole keys, as in tasker.describe_steps().
+    cross join lateral (
+      select * from tasker.steps s
+      where s.task_uuid = f.task_uuid and s.step_no = f.step_no
+      offset 0
+    ) s
+    cross join lateral (
+      select * from tasker.tasks t where t.task_uuid = f.task_uuid offset 0
+    ) t
+    cross join lateral (
+      select * from tasker.template_steps ts
+      where ts.template_id = s.template_id and ts.step_no = s.step_no
+      offset 0
+    ) ts
   ), chosen as (
     select c.*,
       c.may_start and row_number() over (
@@ -2384,8 +2415,9 @@ CREATE FUNCTION tasker.receive_steps(p_namespaces text[], p_worker text, p_limit
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
+    SET enable_sort TO 'off'
     SET jit TO 'off'
-    AS $$
+    AS $_$
 declare
   v_now timestamptz;
   v_namespace text;
@@ -2405,10 +2437,27 @@ begin
     select queue_name into v_queue from tasker.namespaces where namespace = v_namespace;
     continue when not found;
 
-    select array_agg(m.msg_id), array_agg((m.message ->> 'task_uuid')::uuid),
-      array_agg((m.message ->> 'step_no')::int)
+    -- As pgmq.read() does it, last_read_at aside, which older versions lack. The keys are in an array,
+    -- because a planner that knows the queue as empty would read all of it to find those messages
+    -- again; and it may not sort all messages to take the first.
+    execute format(
+      'with first as (
+        select q.msg_id from pgmq.%1$I q
+        where q.vt <= $1
+        order by q.msg_id
+        limit $2
+        for update skip locked
+      ), read as (
+        update pgmq.%1$I q set vt = $1 + $3, read_ct = q.read_ct + 1
+        where q.msg_id = any(array(select f.msg_id from first f))
+        returning q.msg_id, q.message
+      )
+      select array_agg(m.msg_id), array_agg((m.message ->> ''task_uuid'')::uuid),
+        array_agg((m.message ->> ''step_no'')::int)
+      from read m', 'q_' || v_queue
+    )
     into v_msgs, v_tasks, v_steps
-    from pgmq.read(v_queue, ceil(p_lease_ms / 1000.0)::int, v_left) m;
+    using clock_timestamp(), v_left, make_interval(secs => ceil(p_lease_ms / 1000.0));
     continue when v_msgs is null;
     -- Read after the messages, so that no step starts before it was enqueued.
     v_now := tasker.now();
@@ -2469,8 +2518,11 @@ begin
         select ts.timeout_ms, array_agg(m.msg_id) as msg_ids
         from unnest(v_held.msgs, v_held.tasks, v_held.steps) as m(msg_id, task_uuid, step_no)
         join tasker.tasks t on t.task_uuid = m.task_uuid
-        join tasker.template_steps ts
-          on ts.template_id = t.template_id and ts.step_no = m.step_no
+        cross join lateral (
+          select ts.timeout_ms from tasker.template_steps ts
+          where ts.template_id = t.template_id and ts.step_no = m.step_no
+          offset 0
+        ) ts
         where ts.timeout_ms + tasker.timeout_grace_ms() < p_lease_ms
         group by ts.timeout_ms
       loop
@@ -2498,7 +2550,7 @@ begin
     end if;
   end loop;
 end
-$$;
+$_$;
 
 -- Name: recent_transitions(bigint[], bigint[], bigint[], bigint[], uuid, integer); Type: FUNCTION; Schema: tasker
 
@@ -2669,7 +2721,9 @@ begin
     join tasker.steps s on s.task_uuid = r.task_uuid and s.step_no = r.step_no
       and s.attempt = r.attempt and s.msg_id = r.msg_id
       and s.state = 'in_progress' and s.worker = p_worker
-    join tasker.tasks t on t.task_uuid = s.task_uuid
+    cross join lateral (
+      select t.state from tasker.tasks t where t.task_uuid = r.task_uuid offset 0
+    ) t
     join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
   ), moved as (
     update tasker.steps s

@@ -12,7 +12,7 @@ use tasker_shared::tasks;
 
 use crate::Planned::{EachTime, Once};
 use crate::support::{LEASE, WORKER, complete, fail, new_task, retry};
-use crate::{Meter, fill};
+use crate::{Meter, WIDE, fill};
 
 /// A connection that called a function more often than this uses its generic plan.
 const ROUNDS: usize = 8;
@@ -279,4 +279,68 @@ async fn queues_are_refilled_without_a_look_at_what_ended() {
     }
 
     meter.assert_frugal();
+}
+
+#[tokio::test]
+async fn steps_of_a_task_that_has_thousands_are_found_by_their_keys() {
+    for analyzed in [false, true] {
+        let mut meter = Meter::new().await;
+        if analyzed {
+            for _ in 0..20 {
+                meter.world.submit("pair").await;
+            }
+            meter.world.run_all().await;
+            meter.world.run("analyze").await;
+        }
+        let wide = i64::try_from(WIDE).unwrap();
+        meter.world.submit("wide").await;
+        let first = meter.world.start_one().await;
+        meter
+            .call("complete the first", Once, 20 * wide, async |connection| {
+                steps::complete_steps(connection, WORKER, &[complete(&first)])
+                    .await
+                    .unwrap()
+            })
+            .await;
+        meter.world.claim().await;
+
+        for _ in 0..2 {
+            let batch = i64::try_from(BATCH).unwrap();
+            let namespaces = ["test".to_owned()];
+            let received = meter
+                .call("receive_steps", Once, 20 * batch, async |connection| {
+                    steps::receive_steps(connection, &namespaces, WORKER, 10, LEASE)
+                        .await
+                        .unwrap()
+                })
+                .await;
+            assert_eq!(received.len(), BATCH);
+            let (ended, released) = received.split_at(BATCH - 1);
+            let reports: Vec<_> = ended.iter().map(complete).collect();
+            let reported = meter
+                .call("complete_steps", Once, 20 * batch, async |connection| {
+                    steps::complete_steps(connection, WORKER, &reports)
+                        .await
+                        .unwrap()
+                })
+                .await;
+            assert_eq!(reported.stale, Vec::<usize>::new());
+            let released = [ReleasedStep {
+                id: released[0].id,
+                attempt: released[0].attempt,
+                msg_id: released[0].msg_id,
+                namespace: released[0].namespace.clone(),
+                refused: false,
+            }];
+            meter
+                .call("release_steps", Once, 40, async |connection| {
+                    steps::release_steps(connection, WORKER, &released, Duration::ZERO, 100)
+                        .await
+                        .unwrap()
+                })
+                .await;
+        }
+
+        meter.assert_frugal();
+    }
 }
