@@ -5,7 +5,7 @@ CARGO ?= cargo
 TASKER = $(CARGO) run --quiet --locked --package tasker-cli --bin tasker --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test test-without-continuation test-pg18 bench bench-channels bench-notify load fmt lint docs schema ci clean
+.PHONY: help setup build demo dev test test-without-continuation test-pg18 bench bench-channels bench-notify load fmt lint docs ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,9 +60,6 @@ lint: setup ## Check format and lints
 docs: setup ## Build the API documentation and check the Markdown files
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
 	@scripts/check-docs.sh
-
-schema: build ## Write migrations/schema.sql anew
-	@scripts/schema.sh
 
 ci: ## Everything the CI runs
 	@.ci/run
