@@ -1,22 +1,28 @@
 -- A step of a task.
 --
--- waiting_on counts the steps it depends on that are not satisfied yet. attempt is the fencing
--- token: it grows with every start, and an outcome counts only when it names the current one.
--- msg_id is the message that stands for the step in its namespace's queue, and the only one that
--- may start it.
+-- waiting_on counts the steps it depends on that are not satisfied yet. attempt counts the starts
+-- that people are shown; a step that is given back unstarted takes its attempt back. receipt is the
+-- fencing token: it grows with every start and never shrinks, and an outcome counts only when it
+-- names the current one. msg_id is the message that stands for the step in its namespace's queue, and
+-- the only one that may start it.
+--
+-- result_bytes is the size of the result as it is kept in memory, and input_bytes that of all that a
+-- handler is given: the context of the task and the results of the steps it depends on.
 create table tasker.steps (
   task_uuid uuid not null,
   msg_id bigint,
   enqueued_at timestamptz,
   started_at timestamptz,
   finished_at timestamptz,
+  input_bytes bigint not null default 0,
   step_no int not null,
   template_id int not null,
   state tasker.step_state not null default 'pending',
   waiting_on int not null,
   attempt int not null default 0,
   max_attempts int not null,
-  refusals int not null default 0,
+  receipt int not null default 0,
+  result_bytes int not null default 0,
   worker text,
   result jsonb,
   error jsonb,
@@ -64,3 +70,11 @@ create table tasker.timers (
 );
 
 create index timers_by_time on tasker.timers (due_at);
+
+-- The priorities that steps were enqueued with. Where there is only one, nobody need ask whether
+-- something more urgent waits. A priority may be in it twice: writers do not wait for each other.
+create table tasker.priorities_in_use (
+  priority int not null
+);
+
+create index priorities_in_use_in_order on tasker.priorities_in_use (priority);

@@ -46,11 +46,79 @@ begin
 end
 $$;
 
--- Puts back what a crash of the server took from unlogged queues: a message for each step that is
--- enqueued, and for each that a worker holds, which comes back after p_lease_ms unless that worker
--- extends its lease. Wakes the workers, and answers how many messages it made. Does nothing where
--- that was done since the last crash. Nothing may be enqueued before, because the queues have lost
--- count of their messages.
+-- Makes the messages that are missing in a queue of a namespace: one for each step that is enqueued,
+-- and one for each that a worker holds, which comes back after p_lease_ms unless that worker extends
+-- its lease. Wakes the workers, and answers how many messages it made.
+create function tasker.refill_queue(p_namespace text, p_lease_ms int)
+returns int
+language plpgsql
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_sort to on
+set jit to off
+as $$
+declare
+  v_queue text := (select queue_name from tasker.namespaces where namespace = p_namespace);
+  v_tasks uuid[];
+  v_priorities int[];
+  v_made int;
+begin
+  -- Steps move under the lock of their task, so none ends between the look at it and its message.
+  select array_agg(a.task_uuid), array_agg(a.priority) into v_tasks, v_priorities
+  from (
+    select t.task_uuid, t.priority
+    from tasker.tasks t
+    where t.listed_as in ('in_progress', 'cancelled') and t.active_steps > 0
+      and t.template_id = any(array(
+        select template_id from tasker.templates where namespace = p_namespace
+      ))
+    order by t.task_uuid
+    for no key update
+  ) a;
+  execute format(
+    'insert into pgmq.%I (msg_id, vt, message) overriding system value
+    select s.msg_id,
+      clock_timestamp() + case s.state when ''in_progress'' then $3 else 0 end * interval ''1 ms'',
+      tasker.step_message(s.task_uuid, s.step_no, ts.handler, w.priority)
+    from unnest($1, $2) as w(task_uuid, priority)
+    cross join lateral (
+      select * from tasker.steps s
+      where s.task_uuid = w.task_uuid and s.msg_id is not null
+      offset 0
+    ) s
+    join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
+    order by s.enqueued_at
+    on conflict do nothing', 'q_' || v_queue
+  ) using v_tasks, v_priorities, p_lease_ms;
+  get diagnostics v_made = row_count;
+  -- A new sequence, as one has that was unlogged, begins at 1.
+  execute format(
+    'select setval(pg_get_serial_sequence(%1$L, ''msg_id''), greatest(
+      (select max(msg_id) from pgmq.%2$I), nextval(pg_get_serial_sequence(%1$L, ''msg_id''))
+    ))', format('pgmq.%I', 'q_' || v_queue), 'q_' || v_queue
+  );
+  perform pg_notify('pgmq.q_' || v_queue || '.INSERT', '');
+  return v_made;
+end
+$$;
+
+-- Makes the queue of a namespace again, or what is missing of it, and the messages that it lacks.
+-- Answers how many it made.
+create function tasker.repair_queue(p_namespace text)
+returns int
+language plpgsql
+as $$
+begin
+  perform tasker.create_queue(queue_name) from tasker.namespaces where namespace = p_namespace;
+  return tasker.refill_queue(p_namespace, 30000);
+end
+$$;
+
+-- Puts back what a crash of the server took from unlogged queues, and answers how many messages it
+-- made. Does nothing where that was done since the last crash. Nothing may be enqueued before,
+-- because the queues have lost count of their messages.
 create function tasker.refill_queues(p_lease_ms int default 30000)
 returns int
 language plpgsql
@@ -62,11 +130,7 @@ set enable_sort to on
 set jit to off
 as $$
 declare
-  v_emptied int[];
-  v_tasks uuid[];
-  v_templates int[];
-  v_queue record;
-  v_made int;
+  v_emptied text[];
   v_all int := 0;
 begin
   perform pg_advisory_xact_lock(hashtext('tasker.refill_queues'));
@@ -75,58 +139,25 @@ begin
   end if;
 
   v_emptied := array(
-    select t.template_id
-    from tasker.templates t
-    join tasker.namespaces n on n.namespace = t.namespace
-    join pg_class c on c.oid = to_regclass(format('pgmq.%I', 'q_' || n.queue_name))
-    where c.relpersistence = 'u'
-  );
-  -- Steps move under the lock of their task, so none ends between the look at it and its message.
-  select array_agg(a.task_uuid), array_agg(a.template_id) into v_tasks, v_templates
-  from (
-    select t.task_uuid, t.template_id
-    from tasker.tasks t
-    where t.listed_as in ('in_progress', 'cancelled') and t.active_steps > 0
-      and t.template_id = any(v_emptied)
-    order by t.task_uuid
-    for no key update
-  ) a;
-  for v_queue in
-    select 'q_' || n.queue_name as name,
-      array(
-        select t.template_id from tasker.templates t where t.namespace = n.namespace
-      ) as templates
+    select n.namespace
     from tasker.namespaces n
     join pg_class c on c.oid = to_regclass(format('pgmq.%I', 'q_' || n.queue_name))
     where c.relpersistence = 'u'
-    order by n.queue_name
-  loop
-    execute format(
-      'insert into pgmq.%I (msg_id, vt, message) overriding system value
-      select s.msg_id,
-        clock_timestamp()
-          + case s.state when ''in_progress'' then $2 else 0 end * interval ''1 ms'',
-        jsonb_build_object(''task_uuid'', s.task_uuid, ''step_no'', s.step_no)
-      from unnest($1, $3) as w(task_uuid, template_id)
-      cross join lateral (
-        select * from tasker.steps s
-        where s.task_uuid = w.task_uuid and s.msg_id is not null
-        offset 0
-      ) s
-      where w.template_id = any($4)
-      order by s.enqueued_at
-      on conflict do nothing', v_queue.name
-    ) using v_tasks, p_lease_ms, v_templates, v_queue.templates;
-    get diagnostics v_made = row_count;
-    v_all := v_all + v_made;
-    -- An unlogged sequence has begun anew.
-    execute format(
-      'select setval(pg_get_serial_sequence(%1$L, ''msg_id''), greatest(
-        (select max(msg_id) from pgmq.%2$I), nextval(pg_get_serial_sequence(%1$L, ''msg_id''))
-      ))', format('pgmq.%I', v_queue.name), v_queue.name
-    );
-    perform pg_notify('pgmq.' || v_queue.name || '.INSERT', '');
-  end loop;
+    order by n.namespace
+  );
+  -- The tasks of all queues, in the one order of locks.
+  perform 1
+  from tasker.tasks t
+  where t.listed_as in ('in_progress', 'cancelled') and t.active_steps > 0
+    and t.template_id = any(array(
+      select template_id from tasker.templates where namespace = any(v_emptied)
+    ))
+  order by t.task_uuid
+  for no key update;
+  v_all := coalesce(
+    (select sum(tasker.refill_queue(e.namespace, p_lease_ms)) from unnest(v_emptied) as e(namespace)),
+    0
+  );
   insert into tasker.queues_intact values (clock_timestamp());
   return v_all;
 end

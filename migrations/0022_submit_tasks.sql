@@ -116,9 +116,12 @@ begin
     as n(task_uuid, is_new, template_id, priority, context, idempotency_key)
   where n.is_new;
 
-  insert into tasker.steps (task_uuid, step_no, template_id, waiting_on, max_attempts)
-  select n.task_uuid, s.step_no, s.template_id, cardinality(s.depends_on), s.max_attempts
-  from unnest(v_uuids, v_new, v_templates) as n(task_uuid, is_new, template_id)
+  insert into tasker.steps
+    (task_uuid, step_no, template_id, waiting_on, max_attempts, input_bytes)
+  select n.task_uuid, s.step_no, s.template_id, cardinality(s.depends_on), s.max_attempts,
+    pg_column_size(n.context)
+  from unnest(v_uuids, v_new, v_templates, v_contexts)
+    as n(task_uuid, is_new, template_id, context)
   join tasker.template_steps s on s.template_id = n.template_id
   where n.is_new;
 

@@ -1,7 +1,9 @@
--- What a batch of moved steps brought about: which positions of the input (from 1) were stale, and
--- what the caller has to announce once it has committed.
+-- What a batch of moved steps brought about: which positions of the input (from 1) were stale, which
+-- were left out because another transaction holds the task or the step, and what the caller has to
+-- announce once it has committed.
 create type tasker.moved as (
   stale int[],
+  locked int[],
   ready_tasks uuid[],
   finished_tasks uuid[],
   cancelled_tasks uuid[],

@@ -3,15 +3,18 @@
 --
 -- Where p_handlers is given, a satisfied step with a message in p_msg_ids hands that message on to
 -- one of its ready dependents whose handler is among them: that one starts at once, in the hands of
--- p_worker, without its turn in the queue. Not so where something more urgent is ready. The
+-- p_worker, without its turn in the queue. Not so where something more urgent is ready or of the
+-- priority p_urgent, nor where it would be given so much that a receipt has to count the bytes. The
 -- message keeps its lease; where a timeout is shorter than p_lease_ms, lease_ms tells its new length.
+--
+-- p_result_bytes are the sizes of the results of the satisfied steps.
 --
 -- Answers the task of each step that became ready, and the steps that were started, each with the
 -- step that it followed. In plpgsql because that keeps its plans for the session.
 create function tasker.free_dependents(
   p_task_uuids uuid[], p_step_nos int[], p_template_ids int[], p_now timestamptz,
   p_worker text default null, p_msg_ids bigint[] default null, p_handlers text[] default null,
-  p_lease_ms bigint default null,
+  p_lease_ms bigint default null, p_urgent int default null, p_result_bytes int[] default null,
   out ready_tasks uuid[],
   out started_tasks uuid[], out started_steps int[], out started_msgs bigint[],
   out followed_steps int[], out lease_ms bigint[]
@@ -19,6 +22,8 @@ create function tasker.free_dependents(
 language plpgsql
 as $$
 declare
+  -- What a dependent may be given to be started in the place of the step before it.
+  c_most_bytes constant bigint := 1024 * 1024;
   v_urgent int;
 begin
   if p_handlers is not null then
@@ -26,24 +31,27 @@ begin
     from tasker.ready_steps r
     order by r.priority desc, r.ready_no
     limit 1;
+    v_urgent := greatest(v_urgent, p_urgent);
   end if;
 
   with freed as (
     select d.task_uuid, e.step_no, count(*)::int as parents,
+      coalesce(sum(d.result_bytes), 0) as bytes,
       min(d.step_no) filter (where d.msg_id is not null) as parent_no,
       (array_agg(d.msg_id order by d.step_no) filter (where d.msg_id is not null))[1] as msg_id,
       min(ts.timeout_ms) as timeout_ms
-    from unnest(p_task_uuids, p_step_nos, p_template_ids, p_msg_ids)
-      as d(task_uuid, step_no, template_id, msg_id)
+    from unnest(p_task_uuids, p_step_nos, p_template_ids, p_msg_ids, p_result_bytes)
+      as d(task_uuid, step_no, template_id, msg_id, result_bytes)
     join tasker.template_steps ts on ts.template_id = d.template_id and ts.step_no = d.step_no
     cross join unnest(ts.dependents) as e(step_no)
     group by d.task_uuid, e.step_no
   ), child as (
-    select s.task_uuid, s.step_no, s.template_id, f.parents, f.msg_id, f.parent_no, t.priority,
+    select s.task_uuid, s.step_no, s.template_id, f.parents, f.bytes, f.msg_id, f.parent_no, t.priority,
       s.waiting_on = f.parents and s.state = 'pending' as is_ready,
       f.msg_id is not null and t.state = 'in_progress'
         and (v_urgent is null or t.priority >= v_urgent)
         and s.waiting_on = f.parents and s.state = 'pending'
+        and s.input_bytes + f.bytes <= c_most_bytes
         and ts.handler = any(p_handlers) as may_start,
       case when least(f.timeout_ms, ts.timeout_ms) + tasker.timeout_grace_ms() < p_lease_ms
         then least(ts.timeout_ms + tasker.timeout_grace_ms(), p_lease_ms) end as lease_ms
@@ -71,8 +79,10 @@ begin
   ), counted as (
     update tasker.steps s
     set waiting_on = s.waiting_on - c.parents,
+      input_bytes = s.input_bytes + c.bytes,
       state = case when c.starts then 'in_progress' else s.state end,
       attempt = s.attempt + coalesce(c.starts, false)::int,
+      receipt = s.receipt + coalesce(c.starts, false)::int,
       msg_id = case when c.starts then c.msg_id else s.msg_id end,
       worker = case when c.starts then p_worker else s.worker end,
       enqueued_at = case when c.starts then p_now else s.enqueued_at end,

@@ -1,5 +1,9 @@
--- A step in a worker's hands, with all its handler may want to know. expired tells that the message
--- came back because an earlier holder's lease ran out.
+-- A step in a worker's hands, with all its handler may want to know. receipt is what an outcome has
+-- to name. expired tells that the message came back because an earlier holder's lease ran out.
+--
+-- problem tells why a step cannot be handed out: it comes without what its handler would need, and
+-- its worker has to fail it. Where there is no step, problem tells of a namespace whose queue could
+-- not be read.
 create type tasker.received_step as (
   task_uuid uuid,
   step_no int,
@@ -9,25 +13,33 @@ create type tasker.received_step as (
   step_name text,
   handler text,
   attempt int,
+  receipt int,
   max_attempts int,
   timeout_ms int,
   priority int,
   context jsonb,
   input jsonb,
   dependency_results jsonb,
-  expired text
+  expired text,
+  input_bytes bigint,
+  problem text
 );
 
 -- Time beyond a step's timeout that its worker has to report it, before the message comes back.
 create function tasker.timeout_grace_ms() returns int language sql immutable as $$ select 1000 $$;
 
 -- What a worker needs to know of the steps it holds, each with its message. p_came_back tells which
--- of them were in progress when their message was received; null for none.
+-- of them were in progress when their message was received; null for none. A step that would be given
+-- more than p_max_bytes is given nothing and has a problem.
+--
+-- An attempt whose time is over counts as lost where its worker has not been seen for a while, and as
+-- too long only where that worker lives.
 --
 -- Every row is fetched by its whole key, hence the lateral subqueries: a planner that knows tasks as
 -- small would read a task's thousands of steps to find one.
 create function tasker.describe_steps(
-  p_task_uuids uuid[], p_step_nos int[], p_msg_ids bigint[], p_came_back boolean[]
+  p_task_uuids uuid[], p_step_nos int[], p_msg_ids bigint[], p_came_back boolean[],
+  p_max_bytes bigint default null
 )
 returns setof tasker.received_step
 language plpgsql
@@ -40,8 +52,9 @@ begin
   select
     h.task_uuid, h.step_no, h.msg_id, tp.namespace,
     tp.namespace || '/' || tp.name || '@' || tp.version, ts.name, ts.handler,
-    s.attempt, s.max_attempts, ts.timeout_ms, t.priority, t.context, ts.input,
-    case when ts.depends_on = '{}' then '{}' else (
+    s.attempt, s.receipt, s.max_attempts, ts.timeout_ms, t.priority,
+    case when f.fits then t.context else '{}' end, ts.input,
+    case when ts.depends_on = '{}' or not f.fits then '{}' else (
       select coalesce(jsonb_object_agg(ps.name, coalesce(p.result, 'null')), '{}')
       from unnest(ts.depends_on) as d(step_no)
       cross join lateral (
@@ -57,9 +70,17 @@ begin
     ) end,
     case
       when h.came_back is not true then null
-      when v_now >= s.started_at + ts.timeout_ms * interval '1 ms' then 'timeout'
+      when v_now >= s.started_at + ts.timeout_ms * interval '1 ms'
+        and tasker.process_is_alive(s.worker) then 'timeout'
       else 'lease_expired'
-    end
+    end,
+    s.input_bytes,
+    case when not f.fits then format(
+      'its context and the results it depends on have %s bytes, and the worker takes at most %s in '
+        'one receipt (worker.receive_batch_bytes): keep large results elsewhere and return '
+        'references to them',
+      s.input_bytes, p_max_bytes
+    ) end
   from unnest(p_task_uuids, p_step_nos, p_msg_ids, p_came_back)
     as h(task_uuid, step_no, msg_id, came_back)
   cross join lateral (
@@ -73,6 +94,9 @@ begin
     where ts.template_id = s.template_id and ts.step_no = h.step_no
     offset 0
   ) ts
+  cross join lateral (
+    select p_max_bytes is null or s.input_bytes <= p_max_bytes as fits
+  ) f
   join tasker.templates tp on tp.template_id = s.template_id;
 end
 $$;

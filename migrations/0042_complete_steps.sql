@@ -2,11 +2,16 @@
 -- result, `retry` or `fail` with an error. States, retries, dependents, the tasks' ends and the
 -- deletion of the messages are one transaction.
 --
--- An outcome counts when its attempt is the current one, in progress and under this message; any
+-- An outcome counts when its receipt is the current one, in progress and under this message; any
 -- other is stale and changes nothing. The message matters because a crash of the server may undo
 -- a claim and give its number to another step. In a cancelled task a result is kept and a failure
 -- becomes `cancelled`.
 -- Silent: the caller announces what the answer tells once it has committed.
+--
+-- Waits for tasks and steps that another transaction holds, but not for long: then it raises
+-- lock_not_available and has changed nothing. With p_skip_locked it waits for none; `locked` tells
+-- which outcomes it left out, for the caller to try again. A message that cannot be deleted, as where
+-- the queue is damaged, keeps no outcome from being recorded: it stands for no step any more.
 --
 -- Continuation: an outcome whose element of p_continue is true may hand its message on to a ready
 -- dependent whose handler is among p_handlers. That step starts in the same transaction, on the
@@ -19,7 +24,7 @@ create function tasker.complete_steps(
   p_worker text,
   p_task_uuids uuid[],
   p_step_nos int[],
-  p_attempts int[],
+  p_receipts int[],
   p_msg_ids bigint[],
   p_namespaces text[],
   p_outcomes text[],
@@ -27,14 +32,16 @@ create function tasker.complete_steps(
   p_delays_ms bigint[],
   p_continue boolean[] default null,
   p_handlers text[] default null,
-  p_lease_ms bigint default null
+  p_lease_ms bigint default null,
+  p_skip_locked boolean default false
 )
 returns table (
-  stale int[], ready_tasks uuid[], finished_tasks uuid[], cancelled_tasks uuid[],
+  stale int[], locked int[], ready_tasks uuid[], finished_tasks uuid[], cancelled_tasks uuid[],
   woken_queues text[], timer_set boolean,
   task_uuid uuid, step_no int, msg_id bigint, namespace text, template text, step_name text,
-  handler text, attempt int, max_attempts int, timeout_ms int, priority int, context jsonb,
-  input jsonb, dependency_results jsonb, expired text
+  handler text, attempt int, receipt int, max_attempts int, timeout_ms int, priority int,
+  context jsonb, input jsonb, dependency_results jsonb, expired text, input_bytes bigint,
+  problem text
 )
 language plpgsql
 set plan_cache_mode to force_generic_plan
@@ -42,6 +49,7 @@ set enable_seqscan to off
 set enable_hashjoin to off
 set enable_mergejoin to off
 set jit to off
+set lock_timeout to '250ms'
 as $$
 #variable_conflict use_column
 declare
@@ -65,21 +73,28 @@ declare
   v_again_tasks uuid[];
   v_again_steps int[];
   v_again_msgs bigint[];
+  v_done_bytes int[];
+  v_locked int[] := '{}';
 begin
-  perform 1 from tasker.tasks t
-  where t.task_uuid = any(p_task_uuids)
-  order by t.task_uuid
-  for no key update;
+  if p_skip_locked then
+    v_locked := tasker.locked_positions(p_task_uuids, p_step_nos);
+  else
+    perform 1 from tasker.tasks t
+    where t.task_uuid = any(p_task_uuids)
+    order by t.task_uuid
+    for no key update;
+  end if;
   v_now := tasker.now();
 
   with report as (
     select r.*, t.state as task_state
-    from unnest(p_task_uuids, p_step_nos, p_attempts, p_msg_ids, p_outcomes, p_payloads)
-      with ordinality as r(task_uuid, step_no, attempt, msg_id, outcome, payload, position)
+    from unnest(p_task_uuids, p_step_nos, p_receipts, p_msg_ids, p_outcomes, p_payloads)
+      with ordinality as r(task_uuid, step_no, receipt, msg_id, outcome, payload, position)
     -- Steps are found by their whole keys, as in tasker.describe_steps().
     cross join lateral (
       select t.state from tasker.tasks t where t.task_uuid = r.task_uuid offset 0
     ) t
+    where r.position <> all(v_locked)
   ), moved as (
     update tasker.steps s
     set state = case
@@ -89,6 +104,7 @@ begin
         else 'error'
       end::tasker.step_state,
       result = case when r.outcome = 'complete' then r.payload end,
+      result_bytes = case when r.outcome = 'complete' then pg_column_size(r.payload) else 0 end,
       error = case when r.outcome <> 'complete' then r.payload end,
       finished_at = case
         when r.outcome = 'retry' and s.attempt < s.max_attempts and r.task_state <> 'cancelled'
@@ -98,8 +114,9 @@ begin
       msg_id = null
     from report r
     where s.task_uuid = r.task_uuid and s.step_no = r.step_no
-      and s.attempt = r.attempt and s.msg_id = r.msg_id and s.state = 'in_progress'
-    returning r.position::int, s.task_uuid, s.step_no, s.template_id, s.state, s.attempt, s.error
+      and s.receipt = r.receipt and s.msg_id = r.msg_id and s.state = 'in_progress'
+    returning r.position::int, s.task_uuid, s.step_no, s.template_id, s.state, s.attempt, s.error,
+      s.result_bytes
   ), logged as (
     insert into tasker.step_transitions
       (task_uuid, at, step_no, attempt, from_state, to_state, actor, error)
@@ -114,9 +131,10 @@ begin
     array_agg(step_no) filter (where state = 'complete'),
     array_agg(template_id) filter (where state = 'complete'),
     array_agg(case when p_continue[position] then p_msg_ids[position] end)
-      filter (where state = 'complete')
+      filter (where state = 'complete'),
+    array_agg(result_bytes) filter (where state = 'complete')
   into v_positions, v_tasks, v_steps, v_templates, v_states, v_attempts, v_active, v_failed,
-    v_done_tasks, v_done_steps, v_done_templates, v_done_msgs
+    v_done_tasks, v_done_steps, v_done_templates, v_done_msgs, v_done_bytes
   from moved;
 
   v_moved.ready_tasks := '{}';
@@ -124,11 +142,12 @@ begin
   v_moved.cancelled_tasks := '{}';
   v_moved.woken_queues := '{}';
   v_moved.timer_set := 'waiting_for_retry' = any(v_states);
+  v_moved.locked := v_locked;
   v_moved.stale := '{}';
-  if cardinality(p_task_uuids) > coalesce(cardinality(v_positions), 0) then
+  if cardinality(p_task_uuids) > coalesce(cardinality(v_positions), 0) + cardinality(v_locked) then
     v_moved.stale := array(
       select position from generate_series(1, cardinality(p_task_uuids)) as position
-      where v_positions is null or position <> all(v_positions)
+      where (v_positions is null or position <> all(v_positions)) and position <> all(v_locked)
     );
   end if;
   -- A report that comes again because its answer got lost is told again of the step that followed
@@ -175,7 +194,10 @@ begin
   v_announce := tasker.be_silent();
   v_freed := tasker.free_dependents(
     v_done_tasks, v_done_steps, v_done_templates, v_now, p_worker, v_done_msgs, p_handlers,
-    p_lease_ms
+    p_lease_ms,
+    case when array_remove(v_done_msgs, null) <> '{}' then
+      tasker.most_urgent_message(p_namespaces, p_handlers) end,
+    v_done_bytes
   );
   v_moved.ready_tasks := v_freed.ready_tasks;
 
@@ -203,7 +225,7 @@ begin
       group by n.queue_name
       order by n.queue_name
     loop
-      perform pgmq.delete(v_queue.name, v_queue.msg_ids);
+      perform tasker.delete_messages(v_queue.name, v_queue.msg_ids);
     end loop;
   end if;
   perform set_config('tasker.announce', v_announce, true);
@@ -225,9 +247,7 @@ begin
       group by 1, 2
       order by 1, 2
     loop
-      perform pgmq.set_vt(
-        v_queue.name, v_queue.msg_ids, clock_timestamp() + v_queue.lease_ms * interval '1 ms'
-      );
+      perform tasker.delay_messages(v_queue.name, v_queue.msg_ids, v_queue.lease_ms);
     end loop;
   end if;
 

@@ -1,11 +1,14 @@
 -- Extends the leases of running steps by p_lease_ms from this moment, but not beyond the end of
 -- their timeout. Answers the positions (from 1) whose work is no longer wanted: `stale` when the
--- attempt is not the worker's any more, `cancelled` when the task was cancelled; the lease of the
--- latter is extended all the same, so that the handler can wind down undisturbed.
+-- receipt is not the worker's any more, `cancelled` when the task was cancelled; the lease of the
+-- latter is extended all the same, so that the handler can wind down undisturbed. And those whose
+-- lease could not be extended, as where the queue is damaged: `failed`, with the reason behind a colon.
 --
--- Never waits for a step that another transaction holds: its outcome is being recorded.
+-- Locks no step, and waits for no message that another transaction holds: whoever does records its
+-- outcome. Where that is done, there is no message left; where it was handed on, a dependent in the
+-- same hands has its lease extended.
 create function tasker.extend_leases(
-  p_worker text, p_task_uuids uuid[], p_step_nos int[], p_attempts int[], p_lease_ms bigint
+  p_worker text, p_task_uuids uuid[], p_step_nos int[], p_receipts int[], p_lease_ms bigint
 )
 returns table ("position" int, reason text)
 language plpgsql
@@ -15,23 +18,25 @@ set enable_hashjoin to off
 set enable_mergejoin to off
 set enable_material to off
 set jit to off
+set lock_timeout to '250ms'
 as $$
 #variable_conflict use_column
 declare
   v_now timestamptz := tasker.now();
   v_group record;
+  v_problem text;
 begin
   perform set_config('synchronous_commit', 'off', true);
 
   for v_group in
     with held as materialized (
-      select s.step_no, s.template_id, s.msg_id, s.started_at
-      from unnest(p_task_uuids, p_step_nos, p_attempts) as l(task_uuid, step_no, attempt)
+      select s.step_no, s.template_id, s.msg_id, s.started_at, l.position
+      from unnest(p_task_uuids, p_step_nos, p_receipts) with ordinality
+        as l(task_uuid, step_no, receipt, position)
       join tasker.steps s on s.task_uuid = l.task_uuid and s.step_no = l.step_no
-        and s.attempt = l.attempt and s.state = 'in_progress' and s.worker = p_worker
-      for no key update of s skip locked
+        and s.receipt = l.receipt and s.state = 'in_progress' and s.worker = p_worker
     ), extended as (
-      select n.queue_name, h.msg_id,
+      select n.queue_name, h.msg_id, h.position,
         least(
           p_lease_ms,
           extract(epoch from
@@ -43,24 +48,26 @@ begin
       join tasker.namespaces n on n.namespace = t.namespace
       join tasker.template_steps ts on ts.template_id = h.template_id and ts.step_no = h.step_no
     )
-    select queue_name as name, extension_ms, array_agg(msg_id order by msg_id) as msg_ids
+    select queue_name as name, extension_ms, array_agg(msg_id order by msg_id) as msg_ids,
+      array_agg(position::int) as positions
     from extended
     where extension_ms > 0
     group by queue_name, extension_ms
   loop
-    perform pgmq.set_vt(
-      v_group.name, v_group.msg_ids,
-      clock_timestamp() + v_group.extension_ms * interval '1 ms'
-    );
+    v_problem := tasker.delay_messages(v_group.name, v_group.msg_ids, v_group.extension_ms);
+    if v_problem is not null then
+      return query
+      select f.position, 'failed: ' || v_problem from unnest(v_group.positions) as f(position);
+    end if;
   end loop;
 
   return query
   select l.position::int,
     case when s.task_uuid is null then 'stale' else 'cancelled' end
-  from unnest(p_task_uuids, p_step_nos, p_attempts) with ordinality
-    as l(task_uuid, step_no, attempt, position)
+  from unnest(p_task_uuids, p_step_nos, p_receipts) with ordinality
+    as l(task_uuid, step_no, receipt, position)
   left join tasker.steps s on s.task_uuid = l.task_uuid and s.step_no = l.step_no
-    and s.attempt = l.attempt and s.state = 'in_progress' and s.worker = p_worker
+    and s.receipt = l.receipt and s.state = 'in_progress' and s.worker = p_worker
   left join tasker.tasks t on t.task_uuid = s.task_uuid
   where s.task_uuid is null or t.state = 'cancelled'
   order by l.position;

@@ -4,7 +4,10 @@
 --
 -- Any number of orchestrators may call it at once; each retry becomes ready once. The caller looks
 -- for ready tasks afterwards; one that serves some namespaces only has the others told with
--- p_announce.
+-- p_announce. A queue that cannot be read is left out.
+--
+-- Queues have no index on the end of leases. None is needed: where a message is visible, the first
+-- few rows tell, and where none is, what is there is in the hands of workers, who are few.
 create function tasker.fire_due_timers(
   p_limit int, p_announce boolean default false,
   out fired int, out woken_queues text[], out next_due_ms bigint
@@ -15,8 +18,12 @@ set enable_seqscan to off
 set enable_hashjoin to off
 set enable_mergejoin to off
 set jit to off
+set lock_timeout to '100ms'
 as $$
 declare
+  -- Until a queue is looked at again in which messages wait that nobody received: leases may have run
+  -- out among them.
+  c_visible_again_ms constant bigint := 5000;
   v_now timestamptz := tasker.now();
   v_queue text;
   v_due timestamptz;
@@ -60,18 +67,21 @@ begin
   woken_queues := '{}';
   v_clock := clock_timestamp();
   for v_queue in select queue_name from tasker.namespaces order by queue_name loop
-    -- A parameter, because a plan that calls clock_timestamp() for each row reads the whole queue.
-    execute format(
-      'select
-        exists (select from pgmq.%1$I where vt <= $1),
-        (select min(vt) from pgmq.%1$I where vt > $1)', 'q_' || v_queue
-    ) into v_visible, v_due using v_clock;
-    if v_visible then
-      woken_queues := woken_queues || v_queue;
-      perform pg_notify('pgmq.q_' || v_queue || '.INSERT', '');
-    end if;
-    v_due_ms := ceil(extract(epoch from v_due - v_clock) * 1000);
-    next_due_ms := least(next_due_ms, v_due_ms);
+    begin
+      execute format('select exists (select from pgmq.%I where vt <= $1)', 'q_' || v_queue)
+      into v_visible using v_clock;
+      if v_visible then
+        woken_queues := woken_queues || v_queue;
+        perform pg_notify('pgmq.q_' || v_queue || '.INSERT', '');
+        v_due_ms := c_visible_again_ms;
+      else
+        execute format('select min(vt) from pgmq.%I', 'q_' || v_queue) into v_due;
+        v_due_ms := ceil(extract(epoch from v_due - v_clock) * 1000);
+      end if;
+      next_due_ms := least(next_due_ms, v_due_ms);
+    exception when others then
+      null;
+    end;
   end loop;
   -- Not greatest(), which would turn "nothing waits" into "due now".
   if next_due_ms < 0 then

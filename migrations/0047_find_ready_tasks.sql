@@ -1,7 +1,8 @@
 -- Looks at the p_limit most urgent ready steps and answers the tasks of those that have been ready
 -- for longer than p_age_ms, the most urgent first. Reads no more rows than that, however many are
 -- ready: while the most urgent are young, claims keep up, and what is behind them gets its turn.
--- With p_namespaces it looks in those alone.
+-- With p_namespaces it looks in those alone. Volatile, so that it sees a table that was rewritten while
+-- it waited for it.
 create function tasker.find_ready_tasks(
   p_age_ms bigint, p_limit int, p_namespaces text[] default null
 )
@@ -9,7 +10,6 @@ returns table (
   task_uuid uuid, namespace text, priority int, ready_steps int, ready_for_ms double precision
 )
 language plpgsql
-stable
 set plan_cache_mode to force_generic_plan
 set enable_seqscan to off
 set enable_sort to off

@@ -46,11 +46,11 @@ end
 $$;
 
 -- Tells which of the tables whose rows come and go want a vacuum before autovacuum comes: a claim or a
--- receipt walks over all rows that died at the front of an index. Where something holds back vacuum,
--- writes one of them anew instead, because while an old snapshot lives nothing else takes those rows
--- away. Answers whether vacuum is held back, the table that was written, how many more would have had
--- to be (many of their rows live, or somebody keeps a lock on them, or it is the next call's turn), and
--- the tables to vacuum, quoted.
+-- receipt walks over all rows that died at the front of an index. Where something holds back vacuum, and
+-- where a table has grown too large for a vacuum between two claims, writes one of them anew instead:
+-- while an old snapshot lives nothing else takes those rows away. Answers whether vacuum is held back,
+-- the table that was written, how many more would have had to be (many of their rows live, or somebody
+-- keeps a lock on them, or it is the next call's turn), and the tables to vacuum, quoted.
 create function tasker.discard_dead_rows(
   out held_back boolean, out written text, out remaining int, out to_vacuum text[]
 )
@@ -61,7 +61,8 @@ declare
   c_old_horizon constant int := 500;
   -- Ten thousand dead rows or so, which cost a claim some milliseconds.
   c_large_bytes constant bigint := 1024 * 1024;
-  -- A vacuum of so much takes some milliseconds too. More is for autovacuum.
+  -- A vacuum of so much takes some milliseconds too. A larger table is rewritten, where little of it
+  -- lives, and is small from then on; where much does, it is for autovacuum.
   c_small_bytes constant bigint := 64 * 1024 * 1024;
   -- Five times what a row takes: what is copied is little beside what is discarded.
   c_bytes_per_row constant int := 1000;
@@ -86,14 +87,13 @@ begin
       select name::text from unnest(tasker.queue_tables()) as t(name)
       where pg_relation_size(name) between c_large_bytes / 2 and c_small_bytes
     );
-    return;
   end if;
 
   perform set_config('synchronous_commit', 'off', true);
   for v_table in
     select name, pg_relation_size(name) as bytes
     from unnest(tasker.queue_tables()) as t(name)
-    where pg_relation_size(name) >= c_large_bytes
+    where pg_relation_size(name) >= case when held_back then c_large_bytes else c_small_bytes end
     order by bytes desc
   loop
     v_most := least(c_most_rows, v_table.bytes / c_bytes_per_row);

@@ -61,7 +61,7 @@ begin
     select n.queue_name into v_queue
     from tasker.templates t join tasker.namespaces n on n.namespace = t.namespace
     where t.template_id = v_task.template_id;
-    perform pgmq.delete(v_queue, v_msgs);
+    perform tasker.delete_messages(v_queue, v_msgs);
   end if;
 end
 $$;

@@ -40,7 +40,7 @@ begin
     end if;
   else
     update tasker.steps s
-    set state = 'pending', finished_at = null, refusals = 0,
+    set state = 'pending', finished_at = null,
       max_attempts = s.attempt + ts.max_attempts
     from tasker.template_steps ts
     where s.task_uuid = p_task_uuid and s.step_no = v_step.step_no

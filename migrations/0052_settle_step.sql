@@ -34,7 +34,8 @@ begin
   end if;
 
   update tasker.steps
-  set state = p_state, result = coalesce(p_result, 'null'), error = null, msg_id = null,
+  set state = p_state, result = coalesce(p_result, 'null'),
+    result_bytes = pg_column_size(coalesce(p_result, 'null')), error = null, msg_id = null,
     finished_at = v_now
   where task_uuid = p_task_uuid and step_no = v_step.step_no;
   insert into tasker.step_transitions
@@ -54,7 +55,8 @@ begin
     'tasker.moved_step', tasker.step_uuid(p_task_uuid, v_step.step_no) || ' ' || p_state, true
   );
   v_ready := cardinality((tasker.free_dependents(
-    array[p_task_uuid], array[v_step.step_no], array[v_step.template_id], v_now
+    array[p_task_uuid], array[v_step.step_no], array[v_step.template_id], v_now,
+    p_result_bytes => array[pg_column_size(coalesce(p_result, 'null'))]
   )).ready_tasks);
   v_active := v_task.active_steps + v_ready - case
     when v_step.state in ('enqueued', 'waiting_for_retry') then 1
@@ -79,7 +81,7 @@ begin
   end if;
 
   if v_step.msg_id is not null then
-    perform pgmq.delete(n.queue_name, v_step.msg_id)
+    perform tasker.delete_messages(n.queue_name, array[v_step.msg_id])
     from tasker.templates t join tasker.namespaces n on n.namespace = t.namespace
     where t.template_id = v_task.template_id;
   end if;

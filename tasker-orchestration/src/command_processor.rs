@@ -3,13 +3,15 @@
 //! Commands that arrive while a claim runs are one more claim after it, so the more there is to do
 //! the more each call does. One call is made at a time; between two, what arrived is looked at.
 
+use std::time::Duration;
+
 use tasker_shared::channel::Receiver;
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::trace;
 
-use crate::backoff::Outage;
+use crate::backoff::{Backoff, Outage};
 use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
 use crate::inbox::Inbox;
@@ -17,6 +19,11 @@ use crate::task_claim_step_enqueuer::{Claimed, TaskClaimStepEnqueuer};
 
 /// Commands merged before the next claim.
 const COMMANDS_PER_LOOK: usize = 1000;
+
+/// First and longest pause before a claim that comes back for what the last one left out because
+/// another transaction held it: most hold it for milliseconds, a person for minutes.
+const LEFT_OUT_MIN: Duration = Duration::from_millis(10);
+const LEFT_OUT_MAX: Duration = Duration::from_millis(500);
 
 /// When the next claim has to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +34,13 @@ enum NextClaim {
     Now,
     /// Not before this moment, whatever asks for it: the last one failed.
     At(Instant),
+    /// At this moment, or when something asks for it: the last one had to leave out something.
+    By(Instant),
 }
 
 impl NextClaim {
     fn ask(&mut self) {
-        if *self == Self::OnDemand {
+        if matches!(self, Self::OnDemand | Self::By(_)) {
             *self = Self::Now;
         }
     }
@@ -46,7 +55,7 @@ enum Wake {
     Asked,
     /// The last claim did not take all that was ready.
     MoreReady,
-    /// The last claim failed, and the pause after it is over.
+    /// The last claim failed or left out something, and the pause after it is over.
     Retry,
     /// The orchestrator stops.
     Stopped,
@@ -62,6 +71,7 @@ pub(crate) async fn run(
     let mut commands = commands.open().await;
     let mut batch = Vec::new();
     let mut outage = Outage::new("claim ready steps", engine.backoff);
+    let mut left_out = Backoff::new(LEFT_OUT_MIN, LEFT_OUT_MAX);
     let mut next = NextClaim::OnDemand;
     loop {
         let wake = tokio::select! {
@@ -87,7 +97,7 @@ pub(crate) async fn run(
             }
         }
         if next == NextClaim::Now {
-            next = claim(&mut enqueuer, engine, &mut outage).await;
+            next = claim(&mut enqueuer, engine, &mut outage, &mut left_out).await;
         }
     }
 }
@@ -107,7 +117,7 @@ async fn due(next: NextClaim) -> Wake {
     match next {
         NextClaim::OnDemand => std::future::pending().await,
         NextClaim::Now => Wake::MoreReady,
-        NextClaim::At(moment) => {
+        NextClaim::At(moment) | NextClaim::By(moment) => {
             sleep_until(moment).await;
             Wake::Retry
         }
@@ -118,15 +128,20 @@ async fn claim(
     enqueuer: &mut TaskClaimStepEnqueuer,
     engine: &Engine,
     outage: &mut Outage,
+    left_out: &mut Backoff,
 ) -> NextClaim {
     match enqueuer.claim().await {
         Ok(claimed) => {
             outage.over();
             engine.vitals.database_answered();
             enqueuer.discard_dead_rows().await;
+            if claimed != Claimed::NotAll {
+                left_out.reset();
+            }
             match claimed {
                 Claimed::Full => NextClaim::Now,
                 Claimed::All => NextClaim::OnDemand,
+                Claimed::NotAll => NextClaim::By(Instant::now() + left_out.pause()),
             }
         }
         Err(error) => NextClaim::At(Instant::now() + outage.failed(&error)),

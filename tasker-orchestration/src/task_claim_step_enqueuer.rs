@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
+use tasker_shared::queues::QueueTroubles;
 use tasker_shared::readiness::{
     ClaimedTask, DeadRowsDiscarded, claim_ready_tasks_of, discard_dead_rows, vacuum,
 };
@@ -20,6 +21,7 @@ pub(crate) struct TaskClaimStepEnqueuer {
     processor: String,
     claims: Claiming,
     dead_rows: DeadRows,
+    troubles: QueueTroubles,
 }
 
 /// What is claimed.
@@ -38,6 +40,9 @@ pub(crate) enum Claimed {
     Full,
     /// Nothing is left that nobody else is claiming.
     All,
+    /// Something is left that could not be claimed for the moment: another transaction holds it, or
+    /// its queue is in trouble.
+    NotAll,
 }
 
 impl TaskClaimStepEnqueuer {
@@ -48,6 +53,7 @@ impl TaskClaimStepEnqueuer {
             processor: processor.to_owned(),
             claims: claims.clone(),
             dead_rows: DeadRows::new(),
+            troubles: QueueTroubles::default(),
         }
     }
 
@@ -55,7 +61,7 @@ impl TaskClaimStepEnqueuer {
     /// workers commit with the claim.
     pub(crate) async fn claim(&mut self) -> Result<Claimed, Error> {
         let started = Instant::now();
-        let tasks = self
+        let claimed = self
             .connection
             .call("claim_ready_tasks", async |connection| {
                 let Claiming {
@@ -65,16 +71,21 @@ impl TaskClaimStepEnqueuer {
                 claim_ready_tasks_of(connection, &self.processor, *batch_size, namespaces).await
             })
             .await?;
-        let steps = record(&tasks, started.elapsed());
+        let steps = record(&claimed.tasks, started.elapsed());
         self.dead_rows.claimed(steps);
-        debug!(tasks = tasks.len(), steps, "claimed");
-        Ok(
-            if steps < u64::from(self.claims.batch_size.unsigned_abs()) {
-                Claimed::All
-            } else {
-                Claimed::Full
-            },
-        )
+        debug!(tasks = claimed.tasks.len(), steps, "claimed");
+        if claimed.locked > 0 {
+            metrics().steps_locked(u64::from(claimed.locked));
+            debug!(steps = claimed.locked, "left out what others hold");
+        }
+        let is_full = steps >= u64::from(self.claims.batch_size.unsigned_abs());
+        let is_all = claimed.locked == 0 && claimed.troubled.is_empty();
+        self.troubles.note("write to", claimed.troubled);
+        Ok(match (is_full, is_all) {
+            (true, _) => Claimed::Full,
+            (false, true) => Claimed::All,
+            (false, false) => Claimed::NotAll,
+        })
     }
 
     /// Rids the tables of the dead rows that many claims left behind.

@@ -14,7 +14,7 @@ use tasker_shared::config::{DeploymentMode, OrchestrationConfig};
 use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
 use tasker_shared::readiness::{
-    TimersFired, find_ready_tasks_of, fire_and_announce_due_timers, fire_due_timers,
+    TimersFired, find_ready_tasks_of, fire_and_announce_due_timers, fire_due_timers, tend_queues,
 };
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
@@ -31,6 +31,9 @@ const RESOLUTION: Duration = Duration::from_millis(5);
 /// Sleep while the next timer is overdue but did not fire: another orchestrator is firing it, and
 /// this one comes back only in case it dies over that.
 const OVERDUE_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often queues are tended: it reads them whole, and what it finds is rare.
+const TENDING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How the timers look.
 #[derive(Debug, Clone)]
@@ -89,6 +92,7 @@ pub(crate) async fn run(
     let mut next_look = Instant::now();
     let mut not_before = next_look;
     let mut next_search = Instant::now() + jittered(settings.max_sleep);
+    let mut next_tending = Instant::now();
     // Whether timers may have fired in a call whose answer never came, here or before a restart.
     let mut unanswered = true;
     loop {
@@ -109,6 +113,13 @@ pub(crate) async fn run(
             {
                 next_search = Instant::now() + jittered(settings.max_sleep);
                 search(age, &settings.namespaces, &mut connection, commands).await?;
+            }
+            if next_tending <= Instant::now() {
+                next_tending = Instant::now() + jittered(TENDING_INTERVAL);
+                let archived = connection.call("tend_queues", tend_queues).await?;
+                if archived > 0 {
+                    metrics().messages_archived(archived.into());
+                }
             }
             Ok::<_, Error>(settings.sleep_after(&fired))
         };

@@ -92,9 +92,14 @@ async fn handle_a_batch(world: &World) {
     let received = frugal(&mut connection, "receive_steps", async |connection| {
         let lease = Duration::from_mins(10);
         let shop = ["shop".to_owned()];
-        receive_steps(connection, &shop, "worker", BATCH, lease)
-            .await
-            .unwrap()
+        receive_steps(
+            connection,
+            "worker",
+            &tasker_shared::steps::Demand::of_any(&shop, BATCH, lease),
+        )
+        .await
+        .unwrap()
+        .steps
     })
     .await;
     assert_eq!(received.len(), 50);
@@ -102,7 +107,7 @@ async fn handle_a_batch(world: &World) {
         .into_iter()
         .map(|step| StepReport {
             id: step.id,
-            attempt: step.attempt,
+            receipt: step.receipt,
             msg_id: step.msg_id,
             namespace: step.namespace,
             outcome: StepOutcome::Complete(serde_json::Value::Null),
@@ -110,9 +115,14 @@ async fn handle_a_batch(world: &World) {
         .collect();
     let mut connection = world.db.connect().await;
     let reported = frugal(&mut connection, "complete_steps", async |connection| {
-        complete_steps(connection, "worker", &reports)
-            .await
-            .unwrap()
+        complete_steps(
+            connection,
+            "worker",
+            &reports,
+            tasker_shared::steps::Locks::Wait,
+        )
+        .await
+        .unwrap()
     })
     .await;
     assert!(reported.stale.is_empty());

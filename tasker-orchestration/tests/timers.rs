@@ -14,7 +14,8 @@ use tasker_shared::config::DeploymentMode::{EventDrivenOnly, Hybrid, PollingOnly
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::readiness::fire_due_timers;
 use tasker_shared::steps::{
-    ReceivedStep, Reported, StepError, StepOutcome, StepReport, complete_steps, receive_steps,
+    Demand, Locks, ReceivedStep, Reported, StepError, StepOutcome, StepReport, complete_steps,
+    receive_steps,
 };
 use tasker_testing::{FaultProxy, PATIENCE, wait_for, wait_until};
 use tokio_util::sync::CancellationToken;
@@ -25,8 +26,13 @@ const LEASE: Duration = Duration::from_mins(10);
 /// Receives one step from the queue as a worker would, as soon as there is one.
 async fn receive(connection: &mut PgConnection) -> ReceivedStep {
     wait_for("a step is received", PATIENCE, async || {
-        let steps = receive_steps(connection, &["shop".to_owned()], "worker", 1, LEASE).await;
-        steps.unwrap().pop()
+        let steps = receive_steps(
+            connection,
+            "worker",
+            &Demand::of_any(&["shop".to_owned()], 1, LEASE),
+        )
+        .await;
+        steps.unwrap().steps.pop()
     })
     .await
 }
@@ -35,7 +41,7 @@ async fn receive(connection: &mut PgConnection) -> ReceivedStep {
 async fn fail(connection: &mut PgConnection, step: &ReceivedStep, after: Duration) -> Reported {
     let report = StepReport {
         id: step.id,
-        attempt: step.attempt,
+        receipt: step.receipt,
         msg_id: step.msg_id,
         namespace: step.namespace.clone(),
         outcome: StepOutcome::Retry {
@@ -47,7 +53,7 @@ async fn fail(connection: &mut PgConnection, step: &ReceivedStep, after: Duratio
             after: Some(after),
         },
     };
-    complete_steps(connection, "worker", &[report])
+    complete_steps(connection, "worker", &[report], Locks::Wait)
         .await
         .unwrap()
 }

@@ -5,6 +5,10 @@ use sqlx::PgConnection;
 
 use crate::error::Error;
 
+mod troubles;
+
+pub use troubles::QueueTroubles;
+
 /// A namespace's queue and what lies in it.
 #[derive(Debug, Clone, Serialize, sqlx::FromRow)]
 pub struct QueueSummary {
@@ -18,8 +22,6 @@ pub struct QueueSummary {
     pub visible: i64,
     /// Age of the oldest message, in seconds; `None` when it is empty.
     pub oldest_message_age_seconds: Option<f64>,
-    /// How often the steps in it were refused by workers that do not know their handler.
-    pub refusals: i64,
 }
 
 /// Every namespace's queue, by name.

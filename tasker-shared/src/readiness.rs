@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection, Row};
 
 use crate::database::DedicatedConnection;
 use crate::error::Error;
@@ -29,6 +29,17 @@ pub struct ClaimedTask {
     pub successor_after_ms: Option<f64>,
 }
 
+/// What a claim brought.
+#[derive(Debug, Clone, Default)]
+pub struct Claimed {
+    /// The tasks whose steps were put into queues, the most urgent first.
+    pub tasks: Vec<ClaimedTask>,
+    /// How many ready steps were left out because another transaction holds them or their task.
+    pub locked: u32,
+    /// The namespaces whose queue could not be written, each with what the database says.
+    pub troubled: Vec<(String, String)>,
+}
+
 /// Claims up to `limit` ready steps, the most urgent and then the oldest first, puts each into its
 /// namespace's queue and wakes the queue's workers.
 ///
@@ -38,24 +49,42 @@ pub async fn claim_ready_tasks(
     processor: &str,
     limit: i32,
 ) -> Result<Vec<ClaimedTask>, Error> {
-    claim_ready_tasks_of(connection, processor, limit, &[]).await
+    Ok(claim_ready_tasks_of(connection, processor, limit, &[])
+        .await?
+        .tasks)
 }
 
-/// Like [`claim_ready_tasks`], in the given namespaces alone; in all where none is given.
+/// Like [`claim_ready_tasks`], in the given namespaces alone, in all where none is given; and tells
+/// what could not be claimed.
 pub async fn claim_ready_tasks_of(
     connection: &mut PgConnection,
     processor: &str,
     limit: i32,
     namespaces: &[String],
-) -> Result<Vec<ClaimedTask>, Error> {
-    Ok(
-        sqlx::query_as("select * from tasker.claim_ready_tasks($1, $2, $3)")
-            .bind(processor)
-            .bind(limit)
-            .bind(some(namespaces))
-            .fetch_all(connection)
-            .await?,
-    )
+) -> Result<Claimed, Error> {
+    let rows = sqlx::query("select * from tasker.claim_ready_tasks($1, $2, $3)")
+        .bind(processor)
+        .bind(limit)
+        .bind(some(namespaces))
+        .fetch_all(connection)
+        .await?;
+    let mut claimed = Claimed::default();
+    for row in &rows {
+        let task: Option<TaskUuid> = row.try_get("task_uuid")?;
+        let problem: Option<String> = row.try_get("problem")?;
+        match (task, problem) {
+            (Some(_), _) => claimed.tasks.push(ClaimedTask::from_row(row)?),
+            (None, Some(problem)) => {
+                let namespace = row.try_get("namespace")?;
+                claimed.troubled.push((namespace, problem));
+            }
+            (None, None) => {
+                let steps: i32 = row.try_get("ready_steps")?;
+                claimed.locked += steps.unsigned_abs();
+            }
+        }
+    }
+    Ok(claimed)
 }
 
 /// The restriction to namespaces, as SQL takes it: null where there is none.
@@ -183,4 +212,15 @@ async fn fire(
         woken_queues,
         next_due_in,
     })
+}
+
+/// Moves messages that somebody else sent to our queues into their archives, and lets those be found
+/// whose lease ran out after they were handed on. Returns how many were archived.
+///
+/// Reads whole queues.
+pub async fn tend_queues(connection: &mut PgConnection) -> Result<u32, Error> {
+    let archived: i32 = sqlx::query_scalar("select tasker.tend_queues()")
+        .fetch_one(connection)
+        .await?;
+    Ok(archived.unsigned_abs())
 }

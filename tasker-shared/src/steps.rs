@@ -7,9 +7,9 @@ use crate::error::Error;
 mod receive;
 mod report;
 
-pub use receive::{LeaseLost, ReceivedStep, extend_leases, receive_steps};
+pub use receive::{Demand, LeaseLost, Received, ReceivedStep, Unfit, extend_leases, receive_steps};
 pub use report::{
-    Continuation, ReleasedStep, Reported, StepError, StepOutcome, StepReport,
+    Continuation, Locks, ReleasedStep, Reported, StepError, StepOutcome, StepReport,
     complete_and_continue, complete_steps, release_steps,
 };
 

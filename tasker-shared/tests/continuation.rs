@@ -21,9 +21,15 @@ async fn report(world: &mut World, reports: &[StepReport]) -> Reported {
         handlers: &["builtin.noop".to_owned()],
         lease: LEASE,
     };
-    steps::complete_and_continue(&mut world.connection, WORKER, reports, &continuation)
-        .await
-        .unwrap()
+    steps::complete_and_continue(
+        &mut world.connection,
+        WORKER,
+        reports,
+        &continuation,
+        steps::Locks::Wait,
+    )
+    .await
+    .unwrap()
 }
 
 #[tokio::test]

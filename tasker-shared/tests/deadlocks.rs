@@ -138,7 +138,7 @@ async fn a_heartbeat_and_the_outcomes_of_the_same_steps_do_not_deadlock() {
 
     let held = running
         .iter()
-        .map(|step| (step.id, step.attempt))
+        .map(|step| (step.id, step.receipt))
         .collect::<Vec<_>>();
     let heartbeat = world
         .start_blocked(async move |mut connection| {
@@ -148,7 +148,7 @@ async fn a_heartbeat_and_the_outcomes_of_the_same_steps_do_not_deadlock() {
     let reports = running.iter().map(complete).collect::<Vec<_>>();
     let outcomes = world
         .start_blocked(async move |mut connection| {
-            steps::complete_steps(&mut connection, WORKER, &reports).await
+            steps::complete_steps(&mut connection, WORKER, &reports, steps::Locks::Wait).await
         })
         .await;
     first.commit().await.unwrap();
@@ -163,13 +163,18 @@ async fn a_heartbeat_does_not_wait_for_outcomes_that_are_being_recorded() {
     let mut world = World::new().await;
     let running = with_two_timeouts(&mut world).await;
     let mut first = world.begin().await;
-    steps::complete_steps(&mut first, WORKER, &[complete(&running[0])])
-        .await
-        .unwrap();
+    steps::complete_steps(
+        &mut first,
+        WORKER,
+        &[complete(&running[0])],
+        steps::Locks::Wait,
+    )
+    .await
+    .unwrap();
 
     let held = running
         .iter()
-        .map(|step| (step.id, step.attempt))
+        .map(|step| (step.id, step.receipt))
         .collect::<Vec<_>>();
     world.run("set lock_timeout = '20 s'").await;
     let lost = steps::extend_leases(&mut world.connection, WORKER, &held, LEASE)
@@ -213,7 +218,7 @@ async fn batches_that_name_the_same_tasks_in_another_order_do_not_deadlock() {
     for reports in [forwards, backwards] {
         let call = world
             .start_blocked(async move |mut connection| {
-                steps::complete_steps(&mut connection, WORKER, &reports).await
+                steps::complete_steps(&mut connection, WORKER, &reports, steps::Locks::Wait).await
             })
             .await;
         calls.push(call);

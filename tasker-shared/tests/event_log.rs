@@ -4,8 +4,6 @@
 
 mod support;
 
-use std::time::Duration;
-
 use serde_json::json;
 use sqlx::PgConnection;
 use support::{DIAMOND, SINGLE, World, complete, fail, retry};
@@ -122,6 +120,7 @@ async fn a_task_is_followed_from_its_submission_to_its_end() {
         support::WORKER,
         &reports,
         &continuation,
+        tasker_shared::steps::Locks::Wait,
     )
     .await
     .unwrap();
@@ -157,13 +156,12 @@ async fn what_operators_do_is_told_too() {
 
     let back = ReleasedStep {
         id: step.id,
-        attempt: step.attempt,
+        receipt: step.receipt,
         msg_id: step.msg_id,
         namespace: step.namespace.clone(),
-        refused: false,
     };
     let connection = &mut world.connection;
-    release_steps(connection, support::WORKER, &[back], Duration::ZERO, 9)
+    release_steps(connection, support::WORKER, &[back])
         .await
         .unwrap();
     assert_eq!(reader.news().await, ["step_released a"]);

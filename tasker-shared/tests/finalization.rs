@@ -107,9 +107,14 @@ async fn a_task_is_ended_by_its_last_step_or_by_the_claim_but_never_by_both() {
     let step = world.start_one().await;
     let mut reporter = world.begin().await;
     let report = [complete(&step)];
-    tasker_shared::steps::complete_steps(&mut reporter, support::WORKER, &report)
-        .await
-        .unwrap();
+    tasker_shared::steps::complete_steps(
+        &mut reporter,
+        support::WORKER,
+        &report,
+        tasker_shared::steps::Locks::Wait,
+    )
+    .await
+    .unwrap();
 
     let claim = world
         .start_blocked(|mut connection| async move {

@@ -182,12 +182,22 @@ async fn namespaces_are_received_from_in_the_order_they_are_named() {
     world.claim().await;
     let namespaces = ["c", "absent", "a", "b"].map(str::to_owned);
 
-    let received = steps::receive_steps(&mut world.connection, &namespaces, WORKER, 5, LEASE)
-        .await
-        .unwrap();
-    let rest = steps::receive_steps(&mut world.connection, &namespaces, WORKER, 5, LEASE)
-        .await
-        .unwrap();
+    let received = steps::receive_steps(
+        &mut world.connection,
+        WORKER,
+        &steps::Demand::of_any(&namespaces, 5, LEASE),
+    )
+    .await
+    .unwrap()
+    .steps;
+    let rest = steps::receive_steps(
+        &mut world.connection,
+        WORKER,
+        &steps::Demand::of_any(&namespaces, 5, LEASE),
+    )
+    .await
+    .unwrap()
+    .steps;
 
     let from = |steps: &[ReceivedStep]| {
         let namespaces = steps.iter().map(|step| step.namespace.clone());

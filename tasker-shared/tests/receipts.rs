@@ -13,20 +13,17 @@ use tasker_shared::state::TaskState;
 use tasker_shared::steps::{self, ReceivedStep, ReleasedStep, Reported};
 
 const LINEAR: &[(&str, &[&str])] = &[("first", &[]), ("second", &["first"])];
-/// Refusals after which a step fails.
-const MAX_REFUSALS: i32 = 2;
 
 /// Gives a step back at once.
-async fn release(world: &mut World, step: &ReceivedStep, refused: bool) -> Reported {
+async fn release(world: &mut World, step: &ReceivedStep) -> Reported {
     let step = ReleasedStep {
         id: step.id,
-        attempt: step.attempt,
+        receipt: step.receipt,
         msg_id: step.msg_id,
         namespace: step.namespace.clone(),
-        refused,
     };
     let connection = &mut world.connection;
-    steps::release_steps(connection, WORKER, &[step], Duration::ZERO, MAX_REFUSALS)
+    steps::release_steps(connection, WORKER, &[step])
         .await
         .unwrap()
 }
@@ -75,7 +72,7 @@ async fn a_report_that_names_the_message_of_another_step_is_stale() {
     };
 
     assert_eq!(world.report(&[complete(&undone)]).await.stale, [0]);
-    assert_eq!(release(&mut world, &undone, false).await.stale, [0]);
+    assert_eq!(release(&mut world, &undone).await.stale, [0]);
 
     let both = [complete(&first), complete(&second)];
     assert_eq!(world.report(&both).await.stale, Vec::<usize>::new());
@@ -88,34 +85,10 @@ async fn a_released_step_is_received_again_and_its_attempt_does_not_count() {
     world.template("linear", LINEAR).await;
     world.submit("linear").await;
     let step = world.start_one().await;
-    let released = release(&mut world, &step, false).await;
+    let released = release(&mut world, &step).await;
 
     assert_eq!(released.announcements.queues, ["worker_test_queue"]);
     world.assert_healthy().await;
     assert_eq!(world.receive().await[0].attempt, 1);
     world.assert_healthy().await;
-}
-
-#[tokio::test]
-async fn a_step_that_nobody_can_run_fails_after_its_last_refusal() {
-    let mut world = World::new().await;
-    world.template("linear", LINEAR).await;
-    let task = world.submit("linear").await;
-    world.claim().await;
-
-    for refusal in 1..=MAX_REFUSALS {
-        let step = world.receive().await.remove(0);
-        release(&mut world, &step, true).await;
-        world.assert_healthy().await;
-        assert_eq!(
-            world.task_state(task).await == TaskState::Error,
-            refusal == MAX_REFUSALS
-        );
-    }
-
-    let detail = world.task(task).await;
-    assert_eq!(
-        detail.steps[0].error.as_ref().unwrap()["kind"],
-        "unknown_handler"
-    );
 }

@@ -94,7 +94,7 @@ async fn outcomes_that_ready_fail_retry_and_end_are_silent() {
 }
 
 #[tokio::test]
-async fn refusals_that_end_a_task_are_silent() {
+async fn what_is_given_back_is_silent() {
     let mut world = World::new().await;
     world.template("single", SINGLE).await;
     world.submit("single").await;
@@ -103,17 +103,16 @@ async fn refusals_that_end_a_task_are_silent() {
 
     let released = ReleasedStep {
         id: step.id,
-        attempt: step.attempt,
+        receipt: step.receipt,
         msg_id: step.msg_id,
         namespace: step.namespace.clone(),
-        refused: true,
     };
     let connection = &mut world.connection;
-    let reported = steps::release_steps(connection, WORKER, &[released], Duration::ZERO, 1)
+    let reported = steps::release_steps(connection, WORKER, &[released])
         .await
         .unwrap();
 
-    assert_eq!(reported.announcements.finished.len(), 1);
+    assert_eq!(reported.announcements.queues.len(), 1);
     assert_eq!(heard(&mut world, &mut listener).await, Vec::<String>::new());
 }
 

@@ -45,6 +45,7 @@ async fn claim(world: &mut World, limit: i32, namespaces: &[&str]) -> Vec<Claime
     claim_ready_tasks_of(&mut world.connection, "o", limit, &namespaces)
         .await
         .unwrap()
+        .tasks
 }
 
 fn by_namespace(claimed: &[ClaimedTask]) -> BTreeMap<&str, usize> {
@@ -81,7 +82,8 @@ async fn two_restricted_claims_at_once_share_what_is_ready() {
     let namespaces = ["b".to_owned()];
     let first = claim_ready_tasks_of(&mut other, "o-2", 8, &namespaces)
         .await
-        .unwrap();
+        .unwrap()
+        .tasks;
     let second = claim(&mut world, 8, &["b"]).await;
     other.commit().await.unwrap();
 
@@ -170,6 +172,7 @@ async fn a_restricted_claim_reads_no_more_however_much_is_ready_elsewhere() {
             found += claim_ready_tasks_of(&mut transaction, "o", 10, &namespaces)
                 .await
                 .unwrap()
+                .tasks
                 .len();
         } else {
             let look = find_ready_tasks_of(&mut transaction, Duration::ZERO, 10, &namespaces);

@@ -19,13 +19,12 @@ use tasker_shared::readiness;
 use tasker_shared::steps::{self, Continuation, ReceivedStep, ReleasedStep, StepOutcome};
 use tasker_shared::tasks;
 
-fn release(step: &ReceivedStep, refused: bool) -> ReleasedStep {
+fn release(step: &ReceivedStep) -> ReleasedStep {
     ReleasedStep {
         id: step.id,
-        attempt: step.attempt,
+        receipt: step.receipt,
         msg_id: step.msg_id,
         namespace: step.namespace.clone(),
-        refused,
     }
 }
 
@@ -152,16 +151,20 @@ impl Actor {
     async fn receive(&mut self) {
         let namespaces = ["test".to_owned()];
         let limit = self.random.i32(1..40);
-        let received =
-            steps::receive_steps(&mut self.connection, &namespaces, &self.name, limit, LEASE)
-                .await
-                .unwrap();
+        let received = steps::receive_steps(
+            &mut self.connection,
+            &self.name,
+            &steps::Demand::of_any(&namespaces, limit, LEASE),
+        )
+        .await
+        .unwrap()
+        .steps;
         self.held.extend(received);
     }
 
     async fn extend(&mut self) {
         self.random.shuffle(&mut self.held);
-        let held = self.held.iter().map(|step| (step.id, step.attempt));
+        let held = self.held.iter().map(|step| (step.id, step.receipt));
         let held = held.collect::<Vec<_>>();
         steps::extend_leases(&mut self.connection, &self.name, &held, LEASE)
             .await
@@ -180,11 +183,8 @@ impl Actor {
 
     async fn release(&mut self) {
         let back = self.take(0.05);
-        let back = back
-            .iter()
-            .map(|step| release(step, self.random.bool()))
-            .collect::<Vec<_>>();
-        steps::release_steps(&mut self.connection, &self.name, &back, Duration::ZERO, 3)
+        let back = back.iter().map(release).collect::<Vec<_>>();
+        steps::release_steps(&mut self.connection, &self.name, &back)
             .await
             .unwrap();
     }
@@ -211,10 +211,15 @@ impl Actor {
             handlers: &["builtin.noop".to_owned()],
             lease: LEASE,
         };
-        let reported =
-            steps::complete_and_continue(&mut self.connection, &self.name, &reports, &continuation)
-                .await
-                .unwrap();
+        let reported = steps::complete_and_continue(
+            &mut self.connection,
+            &self.name,
+            &reports,
+            &continuation,
+            steps::Locks::Wait,
+        )
+        .await
+        .unwrap();
         assert!(
             reported.stale.is_empty() || self.crashes,
             "no lease ran out"

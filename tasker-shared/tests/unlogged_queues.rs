@@ -146,9 +146,14 @@ async fn an_outcome_that_is_being_recorded_leaves_no_message_behind() {
     let running = world.start_one().await;
     crash(&mut world).await;
     let mut reporting = world.begin().await;
-    steps::complete_steps(&mut reporting, WORKER, &[complete(&running)])
-        .await
-        .unwrap();
+    steps::complete_steps(
+        &mut reporting,
+        WORKER,
+        &[complete(&running)],
+        steps::Locks::Wait,
+    )
+    .await
+    .unwrap();
 
     let claim = world
         .start_blocked(async |mut other| {
@@ -177,10 +182,15 @@ async fn a_step_that_is_handed_on_before_the_refill_gets_a_message() {
         lease: LEASE,
     };
     let connection = &mut world.connection;
-    let reported =
-        steps::complete_and_continue(connection, WORKER, &[complete(&running)], &continuation)
-            .await
-            .unwrap();
+    let reported = steps::complete_and_continue(
+        connection,
+        WORKER,
+        &[complete(&running)],
+        &continuation,
+        steps::Locks::Wait,
+    )
+    .await
+    .unwrap();
     world.claim().await;
 
     let next = &reported.continued[0];

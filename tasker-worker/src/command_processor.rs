@@ -11,8 +11,8 @@ use tasker_shared::channel::Receiver;
 use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::queues;
-use tasker_shared::steps::{ReceivedStep, receive_steps};
+use tasker_shared::queues::{self, QueueTroubles};
+use tasker_shared::steps::{Demand, Received, ReceivedStep, receive_steps};
 use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
@@ -21,13 +21,10 @@ use tracing::debug;
 
 use crate::backoff::Backoff;
 use crate::launcher::{Launcher, Occupancy};
-use crate::namespaces::{Namespaces, Turn, queue_name};
+use crate::namespaces::{Namespaces, queue_name};
 
 /// How many commands or completions are looked at as one.
 const BURST: usize = 1000;
-
-/// How much later a worker looks where others may know handlers that it lacks.
-const COURTESY: Duration = Duration::from_millis(100);
 
 /// What the worker is told to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +56,6 @@ pub(crate) enum WakeReason {
     Capacity,
     /// The last look failed.
     Retry,
-    /// Others had time to look first.
-    Courtesy,
 }
 
 impl WakeReason {
@@ -74,19 +69,6 @@ impl WakeReason {
             Self::Backlog => "backlog",
             Self::Capacity => "capacity",
             Self::Retry => "retry",
-            Self::Courtesy => "courtesy",
-        }
-    }
-
-    /// Whose turn it is: what is announced or known to wait is for those who know the handlers.
-    const fn turn(self) -> Turn {
-        match self {
-            Self::Start | Self::Poll | Self::Retry | Self::Courtesy => Turn::Everybody,
-            Self::Connected
-            | Self::Notification
-            | Self::Namespace
-            | Self::Backlog
-            | Self::Capacity => Turn::Informed,
         }
     }
 }
@@ -95,7 +77,9 @@ impl WakeReason {
 pub(crate) struct Receiving {
     pub(crate) worker: String,
     pub(crate) concurrency: usize,
+    pub(crate) handlers: Vec<String>,
     pub(crate) batch_size: i32,
+    pub(crate) batch_bytes: i64,
     pub(crate) lease: Duration,
 }
 
@@ -117,9 +101,8 @@ pub(crate) struct CommandProcessor {
     refresh: bool,
     /// Until when nothing is tried, after a failure.
     pause_until: Option<Instant>,
-    /// When to look where others looked first.
-    courtesy_until: Option<Instant>,
     backoff: Backoff,
+    troubles: QueueTroubles,
 }
 
 impl CommandProcessor {
@@ -143,8 +126,8 @@ impl CommandProcessor {
             wanted: Some(WakeReason::Start),
             refresh: true,
             pause_until: None,
-            courtesy_until: None,
             backoff: Backoff::new("receive steps"),
+            troubles: QueueTroubles::default(),
         }
     }
 
@@ -162,8 +145,6 @@ impl CommandProcessor {
         let mut commands = Vec::new();
         let mut completed = Vec::new();
         let pause_until = self.pause_until.unwrap_or_else(Instant::now);
-        let courteous = self.courtesy_until.is_some();
-        let courtesy_until = self.courtesy_until.unwrap_or_else(Instant::now);
         tokio::select! {
             () = self.shutdown.cancelled() => return false,
             _ = self.completions.recv_many(&mut completed, BURST) => self.completed(&completed),
@@ -176,10 +157,6 @@ impl CommandProcessor {
                 self.pause_until = None;
                 self.wanted = Some(WakeReason::Retry);
             }
-            () = sleep_until(courtesy_until), if courteous => {
-                self.courtesy_until = None;
-                self.wanted = Some(WakeReason::Courtesy);
-            }
         }
         for command in commands {
             self.take_note(command);
@@ -189,10 +166,7 @@ impl CommandProcessor {
 
     fn completed(&mut self, changes: &[Occupancy]) {
         self.count(changes);
-        if self
-            .wanted
-            .is_some_and(|reason| reason.turn() == Turn::Informed)
-        {
+        if self.wanted.is_some() {
             self.wanted = Some(WakeReason::Capacity);
         }
     }
@@ -238,7 +212,7 @@ impl CommandProcessor {
             return;
         };
         metrics().woke("worker_receive", reason.as_str());
-        match self.receive(reason.turn()).await {
+        match self.receive().await {
             Ok((limit, steps)) => {
                 self.backoff.succeeded();
                 if steps.len() >= limit && limit > 0 {
@@ -255,28 +229,32 @@ impl CommandProcessor {
     }
 
     /// Receives up to as many steps as there are places; returns that limit too.
-    async fn receive(&mut self, turn: Turn) -> Result<(usize, Vec<ReceivedStep>), Error> {
+    async fn receive(&mut self) -> Result<(usize, Vec<ReceivedStep>), Error> {
         if self.refresh || self.namespaces.is_empty() {
             self.refresh_namespaces().await?;
         }
-        let now = Instant::now();
-        if turn == Turn::Informed && self.namespaces.yields(now) {
-            self.courtesy_until.get_or_insert(now + COURTESY);
-        }
-        let namespaces = self.namespaces.next_order(turn, now);
+        let namespaces = self.namespaces.next_order();
         if namespaces.is_empty() {
             return Ok((0, Vec::new()));
         }
         let free = i32::try_from(self.free()).unwrap_or(i32::MAX);
-        let limit = free.min(self.settings.batch_size);
-        let Receiving { worker, lease, .. } = &self.settings;
-        let steps = self
+        let settings = &self.settings;
+        let limit = free.min(settings.batch_size);
+        let demand = Demand {
+            namespaces: &namespaces,
+            handlers: Some(&settings.handlers),
+            limit,
+            max_bytes: settings.batch_bytes,
+            lease: settings.lease,
+        };
+        let Received { steps, troubled } = self
             .connection
             .call("receive_steps", async |connection| {
-                receive_steps(connection, &namespaces, worker, limit, *lease).await
+                receive_steps(connection, &settings.worker, &demand).await
             })
             .await?;
         metrics().steps_received(steps.len() as u64);
+        self.troubles.note("receive from", troubled);
         Ok((usize::try_from(limit).unwrap_or(0), steps))
     }
 
@@ -298,11 +276,7 @@ impl CommandProcessor {
         if self.shutdown.is_cancelled() {
             self.launcher.give_back(steps);
         } else {
-            let launched = self.launcher.launch(steps);
-            self.running += launched.started;
-            for namespace in launched.refused_in {
-                self.namespaces.yield_in(namespace, Instant::now());
-            }
+            self.running += self.launcher.launch(steps);
         }
     }
 }

@@ -83,24 +83,24 @@ impl Heartbeat {
                 })
                 .await?;
             for LeaseLost { index, reason } in lost {
-                let Some((id, attempt)) = steps.get(index).copied() else {
+                let Some((id, receipt)) = steps.get(index).copied() else {
                     return Err(Error::Corrupt(format!("lease {index} of {}", steps.len())));
                 };
-                self.lost(id, attempt, &reason);
+                self.lost(id, receipt, &reason);
             }
         }
         Ok(())
     }
 
     /// Tells the handler. Where it ended meanwhile, its outcome is on its way and nothing is lost.
-    fn lost(&self, step: StepId, attempt: i32, reason: &str) {
+    fn lost(&self, step: StepId, receipt: i32, reason: &str) {
         if reason == "cancelled" {
-            if self.held.cancel(step, attempt) {
-                info!(%step, attempt, "the task was cancelled; its handler is told");
+            if self.held.cancel(step, receipt) {
+                info!(%step, receipt, "the task was cancelled; its handler is told");
                 metrics().leases_lost("cancelled", 1);
             }
-        } else if self.held.abort(step, attempt) {
-            info!(%step, attempt, "the attempt is no longer the current one; its handler ends");
+        } else if reason == "stale" && self.held.abort(step, receipt) {
+            info!(%step, receipt, "the attempt is no longer the current one; its handler ends");
             metrics().leases_lost("stale", 1);
         }
     }

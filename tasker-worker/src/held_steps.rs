@@ -21,12 +21,12 @@ pub(crate) enum Abort {
     WorkerStopped,
 }
 
-/// One receipt of one step. The number of an attempt alone is not enough: a crash of the server can
-/// undo a receipt, and the next one has the same number.
+/// One receipt of one step. Its number alone is not enough: a crash of the server can undo a receipt,
+/// and the next one has the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Attempt {
     pub(crate) id: StepId,
-    pub(crate) number: i32,
+    pub(crate) receipt: i32,
     pub(crate) msg_id: i64,
 }
 
@@ -34,7 +34,7 @@ impl From<&ReceivedStep> for Attempt {
     fn from(step: &ReceivedStep) -> Self {
         Self {
             id: step.id,
-            number: step.attempt,
+            receipt: step.receipt,
             msg_id: step.msg_id,
         }
     }
@@ -44,7 +44,7 @@ impl From<&StepReport> for Attempt {
     fn from(report: &StepReport) -> Self {
         Self {
             id: report.id,
-            number: report.attempt,
+            receipt: report.receipt,
             msg_id: report.msg_id,
         }
     }
@@ -138,7 +138,7 @@ impl HeldSteps {
         self.lock()
             .iter()
             .filter(|(id, _)| wanted(**id))
-            .map(|(id, held)| (*id, held.attempt.number))
+            .map(|(id, held)| (*id, held.attempt.receipt))
             .collect()
     }
 
@@ -156,9 +156,9 @@ impl HeldSteps {
     }
 
     /// Tells the handler that its task was cancelled; whether it still runs and did not know.
-    pub(crate) fn cancel(&self, id: StepId, attempt: i32) -> bool {
+    pub(crate) fn cancel(&self, id: StepId, receipt: i32) -> bool {
         let mut steps = self.lock();
-        let running = Self::running(&mut steps, id, attempt);
+        let running = Self::running(&mut steps, id, receipt);
         let Some(held) = running.filter(|held| !held.cancellation.is_cancelled()) else {
             return false;
         };
@@ -167,15 +167,15 @@ impl HeldSteps {
     }
 
     /// Ends the handler; whether it still runs.
-    pub(crate) fn abort(&self, id: StepId, attempt: i32) -> bool {
+    pub(crate) fn abort(&self, id: StepId, receipt: i32) -> bool {
         let mut steps = self.lock();
-        let running = Self::running(&mut steps, id, attempt);
+        let running = Self::running(&mut steps, id, receipt);
         running.map(|held| held.end(Abort::Stale)).is_some()
     }
 
-    fn running(steps: &mut HashMap<StepId, Held>, id: StepId, attempt: i32) -> Option<&mut Held> {
+    fn running(steps: &mut HashMap<StepId, Held>, id: StepId, receipt: i32) -> Option<&mut Held> {
         let held = steps.get_mut(&id)?;
-        (held.attempt.number == attempt && held.is_running()).then_some(held)
+        (held.attempt.receipt == receipt && held.is_running()).then_some(held)
     }
 
     /// Ends every handler that still runs, because the worker stops; returns how many.
@@ -216,16 +216,16 @@ mod tests {
         }
     }
 
-    fn attempt(id: StepId, number: i32) -> Attempt {
+    fn attempt(id: StepId, receipt: i32) -> Attempt {
         Attempt {
             id,
-            number,
+            receipt,
             msg_id: 1,
         }
     }
 
-    fn hold_one(held: &HeldSteps, id: StepId, number: i32) -> Hold {
-        held.hold([attempt(id, number)]).remove(0)
+    fn hold_one(held: &HeldSteps, id: StepId, receipt: i32) -> Hold {
+        held.hold([attempt(id, receipt)]).remove(0)
     }
 
     #[test]

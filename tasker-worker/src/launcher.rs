@@ -1,12 +1,11 @@
 //! Starts what was received: each step in a task of its own, whose outcome goes to the reporter.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tasker_shared::channel::Sender;
 use tasker_shared::state::StepState;
-use tasker_shared::steps::{ReceivedStep, ReleasedStep, StepOutcome, StepReport};
+use tasker_shared::steps::{ReceivedStep, ReleasedStep, StepOutcome, StepReport, Unfit};
 use tasker_shared::telemetry::metrics;
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -34,9 +33,6 @@ const LEASE_PARTS: u32 = 3;
 /// database allows a second more.
 const PLACE_PATIENCE: Duration = Duration::from_millis(500);
 
-/// How many unknown handlers are warned of by name; the metric counts all.
-const UNKNOWN_HANDLERS_NAMED: usize = 1000;
-
 /// How the number of steps changed that run or are about to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Occupancy {
@@ -49,7 +45,6 @@ pub(crate) enum Occupancy {
 /// Starts steps.
 pub(crate) struct Launcher {
     running: Running,
-    unknown_handlers: HashSet<String>,
 }
 
 /// What every running step needs to come to its end, and to be followed by another.
@@ -86,46 +81,27 @@ enum Fate {
     Start(AnyHandler, ReceivedStep),
     /// It runs already, in this very worker.
     GoOn,
-    /// It goes back, for a worker that knows its handler.
-    Refuse(ReceivedStep),
     /// There is something to tell the database.
     Tell(Report),
 }
 
-/// What became of received steps.
-#[derive(Debug, Default)]
-pub(crate) struct Launched {
-    /// How many run.
-    pub(crate) started: usize,
-    /// The namespaces of those that had to be refused.
-    pub(crate) refused_in: HashSet<String>,
-}
-
 impl Launcher {
-    pub(crate) fn new(running: Running) -> Self {
-        Self {
-            running,
-            unknown_handlers: HashSet::new(),
-        }
+    pub(crate) const fn new(running: Running) -> Self {
+        Self { running }
     }
 
     pub(crate) fn held(&self) -> &HeldSteps {
         &self.running.held
     }
 
-    /// Starts what can be started; reports or gives back the rest.
-    pub(crate) fn launch(&mut self, received: Vec<ReceivedStep>) -> Launched {
+    /// Starts what can be started, and reports the rest; returns how many run.
+    pub(crate) fn launch(&self, received: Vec<ReceivedStep>) -> usize {
         let mut started = Vec::with_capacity(received.len());
         let mut told = Vec::new();
-        let mut refused_in = HashSet::new();
         for step in received {
             match self.decide(step) {
                 Fate::Start(handler, step) => started.push((handler, step)),
                 Fate::GoOn => {}
-                Fate::Refuse(step) => {
-                    refused_in.insert(step.namespace.clone());
-                    told.push(release(step, true));
-                }
                 Fate::Tell(report) => told.push(report),
             }
         }
@@ -137,22 +113,19 @@ impl Launcher {
             self.running.tasks.spawn(run(handler, step, hold, chain));
         }
         self.tell(told);
-        Launched {
-            started: count,
-            refused_in,
-        }
+        count
     }
 
     /// Gives steps back that were received and will not be started.
     pub(crate) fn give_back(&self, received: Vec<ReceivedStep>) {
         let reports = received.into_iter().map(|step| match step.expired {
             Some(_) => expired(step, &self.running.events),
-            None => release(step, false),
+            None => release(step),
         });
         self.tell(reports.collect());
     }
 
-    fn decide(&mut self, step: ReceivedStep) -> Fate {
+    fn decide(&self, step: ReceivedStep) -> Fate {
         // The receipt renewed the lease, so what lost it during an outage can go on; and so can what
         // was received before the server crashed and forgot about it.
         let expired_as = step.expired.as_deref().unwrap_or(LEASE_EXPIRED);
@@ -162,26 +135,13 @@ impl Launcher {
         if step.expired.is_some() {
             return Fate::Tell(expired(step, &self.running.events));
         }
-        if let Some(report) = unreadable(&step, &self.running.events) {
+        if let Some(report) = unfit(&step, &self.running.events) {
             return Fate::Tell(report);
         }
-        if let Some(handler) = self.running.handlers.get(&step.handler) {
-            return Fate::Start(handler.clone(), step);
-        }
-        self.warn_of(&step);
-        Fate::Refuse(step)
-    }
-
-    fn warn_of(&mut self, step: &ReceivedStep) {
-        let handler = &step.handler;
-        if self.unknown_handlers.len() < UNKNOWN_HANDLERS_NAMED
-            && self.unknown_handlers.insert(handler.clone())
-        {
-            warn!(
-                handler,
-                template = step.template,
-                "no handler of this name is registered here; its steps go back for other workers"
-            );
+        // Only what is known here is asked for.
+        match self.running.handlers.get(&step.handler) {
+            Some(handler) => Fate::Start(handler.clone(), step),
+            None => Fate::Tell(release(step)),
         }
     }
 
@@ -212,15 +172,15 @@ impl Chain {
     /// Runs the step that follows; where it cannot be started, there is something to report.
     pub(crate) fn follow(mut self, step: ReceivedStep) -> Option<Report> {
         let running = &self.running;
-        let unreadable = unreadable(&step, &running.events);
-        if unreadable.is_some() {
-            return unreadable;
+        let unfit = unfit(&step, &running.events);
+        if unfit.is_some() {
+            return unfit;
         }
         let Some(handler) = running.handlers.get(&step.handler).cloned() else {
-            return Some(release(step, true));
+            return Some(release(step));
         };
         let Some(hold) = running.held.hold([Attempt::from(&step)]).pop() else {
-            return Some(release(step, false));
+            return Some(release(step));
         };
         metrics().steps_received(1);
         self.followed += 1;
@@ -275,7 +235,7 @@ async fn run_permitted(handler: AnyHandler, received: ReceivedStep, hold: Hold, 
     };
     let Some(permit) = permit else {
         running.held.release([attempt]);
-        let _ = running.reports.send(release(received, false)).await;
+        let _ = running.reports.send(release(received)).await;
         return;
     };
     let described = running.events.describe(&received, &hold.cancellation);
@@ -304,7 +264,7 @@ async fn run_permitted(handler: AnyHandler, received: ReceivedStep, hold: Hold, 
     log(&name, &outcome);
     let report = StepReport {
         id: attempt.id,
-        attempt: attempt.number,
+        receipt: attempt.receipt,
         msg_id: attempt.msg_id,
         namespace,
         outcome,
@@ -334,11 +294,13 @@ fn log(handler: &str, outcome: &StepOutcome) {
     }
 }
 
-/// The failure of a step whose JSON cannot be read, where it is one.
-fn unreadable(step: &ReceivedStep, events: &WorkerEvents) -> Option<Report> {
-    let problem = step.unreadable.as_ref()?;
-    let message = format!("it cannot be read: {problem}");
-    let error = step_error("invalid_input", message, None);
+/// The failure of a step that cannot be run, where it is one.
+fn unfit(step: &ReceivedStep, events: &WorkerEvents) -> Option<Report> {
+    let (kind, message) = match step.unfit.as_ref()? {
+        Unfit::TooLarge(problem) => ("input_too_large", problem.clone()),
+        Unfit::Unreadable(problem) => ("invalid_input", format!("it cannot be read: {problem}")),
+    };
+    let error = step_error(kind, message, None);
     Some(outcome(step.clone(), StepOutcome::Fail(error), events))
 }
 
@@ -363,7 +325,7 @@ fn outcome(step: ReceivedStep, outcome: StepOutcome, events: &WorkerEvents) -> R
     let described = events.describe(&step, &CancellationToken::new());
     let report = StepReport {
         id: step.id,
-        attempt: step.attempt,
+        receipt: step.receipt,
         msg_id: step.msg_id,
         namespace: step.namespace,
         outcome,
@@ -371,12 +333,11 @@ fn outcome(step: ReceivedStep, outcome: StepOutcome, events: &WorkerEvents) -> R
     Report::Outcome(report, None, described)
 }
 
-fn release(step: ReceivedStep, refused: bool) -> Report {
+fn release(step: ReceivedStep) -> Report {
     Report::Release(ReleasedStep {
         id: step.id,
-        attempt: step.attempt,
+        receipt: step.receipt,
         msg_id: step.msg_id,
         namespace: step.namespace,
-        refused,
     })
 }

@@ -1,13 +1,4 @@
-//! The namespaces whose steps this worker takes, in which order it looks at them, and where it lets
-//! other workers look first.
-
-use std::collections::HashMap;
-use std::time::Duration;
-
-use tokio::time::Instant;
-
-/// How long a worker looks after others where it lacked a handler.
-const YIELDING_LASTS: Duration = Duration::from_mins(1);
+//! The namespaces whose steps this worker takes, and in which order it looks at them.
 
 /// The queue of a namespace, as `tasker.namespaces.queue_name` computes it.
 pub(crate) fn queue_name(namespace: &str) -> String {
@@ -21,26 +12,13 @@ pub(crate) struct Namespaces {
     configured: Vec<String>,
     /// Those that exist.
     known: Vec<String>,
-    /// Where a step had to be refused for lack of a handler, and until when others look first: a
-    /// step that the wrong worker receives is lost to the right one for the time of its refusal.
-    yielding: HashMap<String, Instant>,
-}
-
-/// Whose turn it is to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// That of workers which know the handlers, as far as that is known.
-    Informed,
-    /// Everybody's.
-    Everybody,
 }
 
 impl Namespaces {
-    pub(crate) fn new(configured: Vec<String>) -> Self {
+    pub(crate) const fn new(configured: Vec<String>) -> Self {
         Self {
             configured,
             known: Vec::new(),
-            yielding: HashMap::new(),
         }
     }
 
@@ -72,40 +50,17 @@ impl Namespaces {
 
     /// The order of the next look: the configured one, or each namespace first in its turn, so
     /// that a full queue does not keep the others waiting.
-    pub(crate) fn next_order(&mut self, turn: Turn, now: Instant) -> Vec<String> {
+    pub(crate) fn next_order(&mut self) -> Vec<String> {
         if self.configured.is_empty() && !self.known.is_empty() {
             self.known.rotate_left(1);
         }
-        let mut order = self.known.clone();
-        if turn == Turn::Informed {
-            order.retain(|namespace| !self.yields_in(namespace, now));
-        }
-        order
-    }
-
-    /// Lets others look first in this namespace for a while.
-    pub(crate) fn yield_in(&mut self, namespace: String, now: Instant) {
-        self.yielding.insert(namespace, now + YIELDING_LASTS);
-    }
-
-    /// Whether others look first anywhere.
-    pub(crate) fn yields(&self, now: Instant) -> bool {
-        self.yielding.values().any(|until| *until > now)
-    }
-
-    fn yields_in(&self, namespace: &str, now: Instant) -> bool {
-        let until = self.yielding.get(namespace);
-        until.is_some_and(|until| *until > now)
+        self.known.clone()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn next(namespaces: &mut Namespaces) -> Vec<String> {
-        namespaces.next_order(Turn::Everybody, Instant::now())
-    }
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -119,7 +74,7 @@ mod tests {
             namespaces.update(names(&["a", "b", "c"])),
             names(&["a", "b", "c"])
         );
-        let firsts = (0..6).map(|_| next(&mut namespaces)[0].clone());
+        let firsts = (0..6).map(|_| namespaces.next_order()[0].clone());
         assert_eq!(
             firsts.collect::<Vec<_>>(),
             names(&["b", "c", "a", "b", "c", "a"])
@@ -130,10 +85,10 @@ mod tests {
     fn a_look_at_the_same_namespaces_does_not_start_the_turn_anew() {
         let mut namespaces = Namespaces::new(Vec::new());
         namespaces.update(names(&["a", "b"]));
-        next(&mut namespaces);
+        namespaces.next_order();
 
         assert!(namespaces.update(names(&["a", "b"])).is_empty());
-        assert_eq!(next(&mut namespaces), names(&["a", "b"]));
+        assert_eq!(namespaces.next_order(), names(&["a", "b"]));
     }
 
     #[test]
@@ -144,35 +99,13 @@ mod tests {
             namespaces.update(names(&["bulk", "other"])),
             names(&["bulk"])
         );
-        assert_eq!(next(&mut namespaces), names(&["bulk"]));
+        assert_eq!(namespaces.next_order(), names(&["bulk"]));
         assert_eq!(
             namespaces.update(names(&["bulk", "other", "urgent"])),
             names(&["urgent"])
         );
         for _ in 0..3 {
-            assert_eq!(next(&mut namespaces), names(&["urgent", "bulk"]));
+            assert_eq!(namespaces.next_order(), names(&["urgent", "bulk"]));
         }
-    }
-
-    #[test]
-    fn where_a_step_was_refused_others_look_first_for_a_while() {
-        let mut namespaces = Namespaces::new(names(&["a", "b"]));
-        namespaces.update(names(&["a", "b"]));
-        let now = Instant::now();
-
-        namespaces.yield_in("a".to_owned(), now);
-
-        assert!(namespaces.yields(now));
-        assert_eq!(namespaces.next_order(Turn::Informed, now), names(&["b"]));
-        assert_eq!(
-            namespaces.next_order(Turn::Everybody, now),
-            names(&["a", "b"])
-        );
-        let later = now + YIELDING_LASTS;
-        assert!(!namespaces.yields(later));
-        assert_eq!(
-            namespaces.next_order(Turn::Informed, later),
-            names(&["a", "b"])
-        );
     }
 }

@@ -17,7 +17,7 @@ use tasker_shared::channel::{Receiver, Sender, Weighed};
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
 use tasker_shared::steps::{
-    Continuation, ReceivedStep, ReleasedStep, Reported, StepOutcome, StepReport,
+    Continuation, Locks, ReceivedStep, ReleasedStep, Reported, StepOutcome, StepReport,
     complete_and_continue, complete_steps, release_steps,
 };
 use tasker_shared::supervisor::Supervised;
@@ -57,8 +57,6 @@ impl Weighed for Report {
 pub(crate) struct Reporting {
     pub(crate) worker: String,
     pub(crate) batch_size: usize,
-    pub(crate) refusal_delay: Duration,
-    pub(crate) max_refusals: i32,
     /// The handlers whose steps may follow; none where continuation is off.
     pub(crate) continues_with: Vec<String>,
     pub(crate) lease: Duration,
@@ -179,9 +177,16 @@ impl Reporter {
                 .call("complete_steps", async |connection| {
                     // What an answer that got lost told of is asked for again.
                     if is_uncertain || continuation.may_continue.contains(&true) {
-                        complete_and_continue(connection, worker, reports, &continuation).await
+                        complete_and_continue(
+                            connection,
+                            worker,
+                            reports,
+                            &continuation,
+                            Locks::Wait,
+                        )
+                        .await
                     } else {
-                        complete_steps(connection, worker, reports).await
+                        complete_steps(connection, worker, reports, Locks::Wait).await
                     }
                 })
                 .await;
@@ -201,21 +206,18 @@ impl Reporter {
 
     async fn record_releases(&mut self) -> bool {
         while !self.releases.is_empty() {
-            let settings = &self.settings;
+            let worker = &self.settings.worker;
             let steps = &self.releases;
             let call = self
                 .connection
                 .call("release_steps", async |connection| {
-                    let (delay, most) = (settings.refusal_delay, settings.max_refusals);
-                    release_steps(connection, &settings.worker, steps, delay, most).await
+                    release_steps(connection, worker, steps).await
                 })
                 .await;
             match call {
                 Ok(reported) => {
                     self.backoff.succeeded();
-                    let refused = steps.iter().filter(|step| step.refused).count();
-                    metrics().steps_refused(refused as u64);
-                    metrics().steps_released((steps.len() - refused) as u64);
+                    metrics().steps_released(steps.len() as u64);
                     self.announcer.announce(reported.announcements).await;
                     self.releases.clear();
                 }
@@ -261,7 +263,7 @@ impl Reporter {
             } else if part.is_uncertain {
                 announce_again(&mut announcements, report);
             } else {
-                debug!(step = %report.id, attempt = report.attempt, "an outcome came too late");
+                debug!(step = %report.id, receipt = report.receipt, "an outcome came too late");
             }
         }
         for (outcome, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
@@ -351,8 +353,8 @@ impl Reporter {
             return;
         }
         for report in &mut part.reports {
-            let (step, attempt) = (report.id, report.attempt);
-            error!(%error, %step, attempt, "the database refuses an outcome; the step fails");
+            let (step, receipt) = (report.id, report.receipt);
+            error!(%error, %step, receipt, "the database refuses an outcome; the step fails");
             let message = format!("the outcome could not be stored: {error}");
             report.outcome = StepOutcome::Fail(step_error("report_refused", message, None));
         }

@@ -145,12 +145,11 @@ impl Start<'_> {
             channel("commands", worker.command_processor.command_buffer_size);
         let (events, happened) = channel("events", worker.event_systems.event_channel_buffer_size);
 
+        let names = handlers.names().map(str::to_owned).collect::<Vec<_>>();
         let reporting = Reporting {
             worker: name.clone(),
             batch_size: config.report_batch_size,
-            refusal_delay: config.refusal_delay(),
-            max_refusals: config.max_refusals,
-            continues_with: handlers.names().map(str::to_owned).collect(),
+            continues_with: names.clone(),
             lease: config.lease(),
         };
         let reporters = self.reporters(&reporting, outcomes, &completions, &announcer, &give_up);
@@ -173,7 +172,9 @@ impl Start<'_> {
             Receiving {
                 worker: name.clone(),
                 concurrency: config.concurrency,
+                handlers: names,
                 batch_size: config.receive_batch_size,
+                batch_bytes: config.receive_batch_bytes,
                 lease: config.lease(),
             },
             self.database.dedicated(),

@@ -319,45 +319,27 @@ async fn a_context_that_no_program_can_hold_fails_its_task_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_step_whose_handler_nobody_knows_fails_after_its_refusals() {
-    let mut world = World::create().await;
-    world.config.worker.max_refusals = 3;
-
-    let step = world
-        .run_one(
-            "{ name: only, handler: nobodys }",
-            json!({}),
-            Handlers::new(),
-            TaskState::Error,
-        )
-        .await;
-
-    let (kind, message) = error_of(&step);
-    assert_eq!(kind, "unknown_handler");
-    assert!(message.contains("'nobodys'"), "{message}");
-}
-
-#[tokio::test]
-async fn a_step_that_one_worker_refuses_is_run_by_another_that_knows_its_handler() {
+async fn a_step_whose_handler_nobody_knows_waits_for_a_worker_that_does() {
     let world = World::create().await;
     world
         .template("one", "  - { name: only, handler: reserve }")
         .await;
-    let ignorant = world.start_named("ignorant", Handlers::new());
+    world
+        .template("other", "  - { name: only, handler: builtin.noop }")
+        .await;
+    let stranger = world.start_named("stranger", Handlers::new());
     let task = world.submit("one", json!({ "order_id": 1 })).await;
-    wait_until("a refusal", PATIENCE, async || {
-        world.orchestrate().await;
-        let refused = "select count(*) from tasker.steps where refusals > 0";
-        world.count(refused).await == 1
-    })
-    .await;
+    let other = world.submit("other", json!({})).await;
+    world.run_to(other, TaskState::Complete).await;
+    let waiting = world.task(task).await.steps.remove(0);
+    assert_eq!((waiting.state, waiting.attempts), (StepState::Enqueued, 0));
 
     let knowing = world.start_named("knowing", Handlers::new().register("reserve", reserve));
 
     let detail = world.run_to(task, TaskState::Complete).await;
     assert_eq!(detail.steps[0].worker.as_deref(), Some("knowing"));
-    assert_eq!(detail.steps[0].attempts, 1, "a refusal is no attempt");
-    ignorant.drain().await;
+    assert_eq!(detail.steps[0].attempts, 1);
+    stranger.drain().await;
     knowing.drain().await;
     world.assert_sound().await;
 }

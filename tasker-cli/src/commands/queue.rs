@@ -29,14 +29,7 @@ pub(crate) async fn run(command: Command, setup: &Setup) -> Result<(), Failure> 
     if queues.is_empty() {
         return output.text("no queues: the first template of a namespace creates its queue");
     }
-    let mut table = Table::new(&[
-        "NAMESPACE",
-        "QUEUE",
-        "MESSAGES",
-        "WAITING",
-        "REFUSED",
-        "OLDEST",
-    ]);
+    let mut table = Table::new(&["NAMESPACE", "QUEUE", "MESSAGES", "WAITING", "OLDEST"]);
     for queue in queues {
         let oldest = queue.oldest_message_age_seconds;
         let oldest = oldest.map(|age| std::time::Duration::from_secs_f64(age.max(0.0)));
@@ -45,7 +38,6 @@ pub(crate) async fn run(command: Command, setup: &Setup) -> Result<(), Failure> 
             plain(queue.queue_name),
             plain(queue.length.to_string()),
             plain(queue.visible.to_string()),
-            plain(queue.refusals.to_string()),
             plain(oldest.map(duration).unwrap_or_default()),
         ]);
     }

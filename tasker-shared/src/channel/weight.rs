@@ -87,7 +87,7 @@ mod tests {
                 task_uuid,
                 step_no: 1,
             },
-            attempt: 1,
+            receipt: 1,
             msg_id: 1,
             namespace: "shop".to_owned(),
             outcome,

@@ -71,7 +71,7 @@ fn the_folder_wins_over_what_is_built_in_and_variables_over_the_folder() {
     let folder = folder(&[
         (
             "base/worker.toml",
-            "[worker]\nconcurrency = 7\nreceive_batch_size = 8\nmax_refusals = 9\n",
+            "[worker]\nconcurrency = 7\nreceive_batch_size = 8\nreporters = 9\n",
         ),
         (
             "environments/production/worker.toml",
@@ -87,13 +87,13 @@ fn the_folder_wins_over_what_is_built_in_and_variables_over_the_folder() {
         ),
         ("base/notes.txt", "not read"),
     ]);
-    let variables = [("TASKER__WORKER__MAX_REFUSALS", "90")];
+    let variables = [("TASKER__WORKER__REPORTERS", "60")];
     let config = load(inputs("production", Some(folder.path()), &variables))
         .unwrap()
         .config;
     assert_eq!(config.worker.concurrency, 7);
     assert_eq!(config.worker.receive_batch_size, 80);
-    assert_eq!(config.worker.max_refusals, 90);
+    assert_eq!(config.worker.reporters, 60);
     assert_eq!(
         config
             .mpsc_channels

@@ -183,10 +183,7 @@ fn a_key_set_by_two_files_of_one_layer_is_refused() {
     let found = problems(
         &[
             ("base/a.toml", "[worker]\nconcurrency = 1\n"),
-            (
-                "base/b.toml",
-                "[worker]\nmax_refusals = 1\nconcurrency = 2\n",
-            ),
+            ("base/b.toml", "[worker]\nreporters = 1\nconcurrency = 2\n"),
         ],
         &[],
     );

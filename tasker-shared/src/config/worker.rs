@@ -26,6 +26,9 @@ pub struct WorkerConfig {
     /// Most steps received by one call.
     #[garde(range(min = 1, max = 100_000))]
     pub receive_batch_size: i32,
+    /// Most bytes that the steps received by one call are given.
+    #[garde(range(min = 1, max = 200_000_000))]
+    pub receive_batch_bytes: i64,
     /// Most outcomes reported by one call.
     #[garde(range(min = 1, max = 100_000))]
     pub report_batch_size: usize,
@@ -38,12 +41,6 @@ pub struct WorkerConfig {
     /// How long running handlers get to finish at shutdown.
     #[garde(custom(check::seconds(0.0, 86_400.0)))]
     pub drain_timeout_seconds: f64,
-    /// Refusals for an unknown handler after which a step fails.
-    #[garde(range(min = 1, max = 1_000_000))]
-    pub max_refusals: i32,
-    /// Pause before a refused step is offered again.
-    #[garde(range(min = 1, max = 3_600_000))]
-    pub refusal_delay_ms: u64,
     /// Largest result of a step, as JSON.
     #[garde(range(min = 1, max = 268_435_456))]
     pub max_result_bytes: usize,
@@ -74,10 +71,5 @@ impl WorkerConfig {
     /// How long running handlers get to finish at shutdown.
     pub fn drain_timeout(&self) -> Duration {
         Duration::from_secs_f64(self.drain_timeout_seconds)
-    }
-
-    /// Pause before a refused step is offered again.
-    pub fn refusal_delay(&self) -> Duration {
-        Duration::from_millis(self.refusal_delay_ms)
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection, Row};
 
 use super::{index_of, milliseconds};
 use crate::error::Error;
@@ -24,8 +24,10 @@ pub struct ReceivedStep {
     pub step_name: String,
     /// Name of the handler that has to run it.
     pub handler: String,
-    /// The attempt that starts, from 1; an outcome has to name it.
+    /// The attempt that starts, from 1.
     pub attempt: i32,
+    /// Number of this receipt of the step, which never comes back; an outcome has to name it.
+    pub receipt: i32,
     /// How many attempts it may have.
     pub max_attempts: i32,
     /// How long an attempt may take, in milliseconds.
@@ -41,9 +43,18 @@ pub struct ReceivedStep {
     /// Set when the message came back because an earlier holder's lease ran out: the kind of error
     /// (`timeout` or `lease_expired`) to report for `attempt`. Such a step must not be run.
     pub expired: Option<String>,
-    /// Set when its JSON cannot be read, and says why: PostgreSQL stores numbers and depths that no
-    /// program of ours can hold. Such a step must not be run.
-    pub unreadable: Option<String>,
+    /// Set when it cannot be run, and says why: PostgreSQL stores numbers and depths that no program
+    /// of ours can hold, and more results than a worker wants to be given.
+    pub unfit: Option<Unfit>,
+}
+
+/// Why a received step cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// What it would be given is more than the worker takes.
+    TooLarge(String),
+    /// Its JSON cannot be read.
+    Unreadable(String),
 }
 
 /// The JSON of a step, as it was sent.
@@ -86,19 +97,21 @@ pub(super) struct ReceivedRow {
     step_name: String,
     handler: String,
     attempt: i32,
+    receipt: i32,
     max_attempts: i32,
     timeout_ms: i32,
     priority: i32,
     #[sqlx(flatten)]
     texts: StepTexts,
     expired: Option<String>,
+    problem: Option<String>,
 }
 
 impl From<ReceivedRow> for ReceivedStep {
     fn from(row: ReceivedRow) -> Self {
         let (values, unreadable) = match row.texts.read() {
             Ok(values) => (values, None),
-            Err(problem) => (StepValues::default(), Some(problem)),
+            Err(problem) => (StepValues::default(), Some(Unfit::Unreadable(problem))),
         };
         Self {
             id: StepId {
@@ -111,6 +124,7 @@ impl From<ReceivedRow> for ReceivedStep {
             step_name: row.step_name,
             handler: row.handler,
             attempt: row.attempt,
+            receipt: row.receipt,
             max_attempts: row.max_attempts,
             timeout_ms: i64::from(row.timeout_ms),
             priority: row.priority,
@@ -118,35 +132,83 @@ impl From<ReceivedRow> for ReceivedStep {
             input: values.input,
             dependency_results: values.dependency_results,
             expired: row.expired,
-            unreadable,
+            unfit: row.problem.map(Unfit::TooLarge).or(unreadable),
         }
     }
 }
 
+/// What a worker asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Demand<'a> {
+    /// Where it looks, in this order.
+    pub namespaces: &'a [String],
+    /// The handlers that it knows; `None` for any, as tools and tests have it.
+    pub handlers: Option<&'a [String]>,
+    /// Most steps.
+    pub limit: i32,
+    /// Most bytes of what the steps are given, as the database keeps it. A step that would be given
+    /// more comes without it and is [`Unfit`].
+    pub max_bytes: i64,
+    /// How long the steps belong to the worker.
+    pub lease: Duration,
+}
+
+impl<'a> Demand<'a> {
+    /// Up to `limit` steps of any handler and any size.
+    pub const fn of_any(namespaces: &'a [String], limit: i32, lease: Duration) -> Self {
+        Self {
+            namespaces,
+            handlers: None,
+            limit,
+            max_bytes: 1 << 26,
+            lease,
+        }
+    }
+}
+
+/// What a receipt brought.
+#[derive(Debug, Clone, Default)]
+pub struct Received {
+    /// The steps that were started.
+    pub steps: Vec<ReceivedStep>,
+    /// The namespaces whose queue could not be read, each with what the database says.
+    pub troubled: Vec<(String, String)>,
+}
+
 /// The columns of a received step; its JSON as text.
 const RECEIVE: &str = "\
-    select task_uuid, step_no, msg_id, namespace, template, step_name, handler, attempt, \
+    select task_uuid, step_no, msg_id, namespace, template, step_name, handler, attempt, receipt, \
       max_attempts, timeout_ms, priority, context::text, input::text, dependency_results::text, \
-      expired \
-    from tasker.receive_steps($1, $2, $3, $4)";
+      expired, problem \
+    from tasker.receive_steps($1, $2, $3, $4, $5, $6)";
 
-/// Receives up to `limit` steps from the queues of the namespaces, in the order given, and starts
-/// an attempt of each under a lease.
+/// Receives steps that the worker can run from the queues of the namespaces, the most urgent of a
+/// namespace first, and starts an attempt of each under a lease.
 pub async fn receive_steps(
     connection: &mut PgConnection,
-    namespaces: &[String],
     worker: &str,
-    limit: i32,
-    lease: Duration,
-) -> Result<Vec<ReceivedStep>, Error> {
-    let rows: Vec<ReceivedRow> = sqlx::query_as(RECEIVE)
-        .bind(namespaces)
+    demand: &Demand<'_>,
+) -> Result<Received, Error> {
+    let rows = sqlx::query(RECEIVE)
+        .bind(demand.namespaces)
         .bind(worker)
-        .bind(limit)
-        .bind(milliseconds(lease))
+        .bind(demand.limit)
+        .bind(milliseconds(demand.lease))
+        .bind(demand.handlers)
+        .bind(demand.max_bytes)
         .fetch_all(connection)
         .await?;
-    Ok(rows.into_iter().map(ReceivedStep::from).collect())
+    let mut received = Received::default();
+    for row in &rows {
+        let step: Option<TaskUuid> = row.try_get("task_uuid")?;
+        if step.is_some() {
+            received.steps.push(ReceivedRow::from_row(row)?.into());
+        } else {
+            let problem = (row.try_get("namespace")?, row.try_get("problem")?);
+            received.troubled.push(problem);
+        }
+    }
+    Ok(received)
 }
 
 /// A lease that could not be extended.
@@ -154,13 +216,15 @@ pub async fn receive_steps(
 pub struct LeaseLost {
     /// Index of the step in the call.
     pub index: usize,
-    /// `cancelled` when its task was cancelled, `stale` when the attempt is no longer current.
+    /// `cancelled` when its task was cancelled, `stale` when the receipt is no longer current, or
+    /// `failed: ` and what the database says.
     pub reason: String,
 }
 
 /// Extends the leases of running steps, never beyond the end of their timeout.
 ///
-/// Returns those whose work is no longer wanted.
+/// Each is named by its receipt. Returns those whose work is no longer wanted, and those whose lease
+/// the database could not extend.
 pub async fn extend_leases(
     connection: &mut PgConnection,
     worker: &str,
@@ -180,7 +244,7 @@ pub async fn extend_leases(
             .bind(
                 steps
                     .iter()
-                    .map(|(_, attempt)| *attempt)
+                    .map(|(_, receipt)| *receipt)
                     .collect::<Vec<_>>(),
             )
             .bind(milliseconds(lease))

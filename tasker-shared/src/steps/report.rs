@@ -17,8 +17,8 @@ use crate::ids::StepId;
 /// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepError {
-    /// Sort of failure: `handler_failed`, `panic`, `timeout`, `lease_expired`, `unknown_handler`,
-    /// `invalid_input` or a word of the handler's own.
+    /// Sort of failure: `handler_failed`, `panic`, `timeout`, `lease_expired`, `invalid_input`,
+    /// `input_too_large` or a word of the handler's own.
     pub kind: String,
     /// What happened, for people.
     pub message: String,
@@ -48,8 +48,8 @@ pub enum StepOutcome {
 pub struct StepReport {
     /// The step.
     pub id: StepId,
-    /// The attempt that ended.
-    pub attempt: i32,
+    /// The receipt whose attempt ended.
+    pub receipt: i32,
     /// The message it was received with.
     pub msg_id: i64,
     /// Namespace of the message's queue.
@@ -58,12 +58,24 @@ pub struct StepReport {
     pub outcome: StepOutcome,
 }
 
+/// What a report does about tasks and steps that another transaction holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locks {
+    /// Waits a moment; then all of it fails with [`Error::Locked`].
+    Wait,
+    /// Leaves them out, and tells which they were.
+    Skip,
+}
+
 /// What a batch of reports did.
 #[derive(Debug, Clone, Default)]
 pub struct Reported {
-    /// Indexes of the reports that named an attempt which is no longer current; nothing of them
+    /// Indexes of the reports that named a receipt which is no longer current; nothing of them
     /// was recorded.
     pub stale: Vec<usize>,
+    /// Indexes of the reports whose task or step another transaction holds; nothing of them was
+    /// recorded, and they have to be made again.
+    pub locked: Vec<usize>,
     /// What other processes should hear about.
     pub announcements: Announcements,
     /// Dependents that were started in the worker's hands, each with the message of a step that
@@ -76,7 +88,7 @@ pub struct Reported {
 struct ReportColumns<'a> {
     tasks: Vec<Uuid>,
     numbers: Vec<i32>,
-    attempts: Vec<i32>,
+    receipts: Vec<i32>,
     messages: Vec<i64>,
     namespaces: Vec<&'a str>,
     outcomes: Vec<&'static str>,
@@ -97,8 +109,9 @@ pub async fn complete_steps(
     connection: &mut PgConnection,
     worker: &str,
     reports: &[StepReport],
+    locks: Locks,
 ) -> Result<Reported, Error> {
-    record(connection, worker, reports, None).await
+    record(connection, worker, reports, None, locks).await
 }
 
 /// What a worker is ready to go on with when it reports.
@@ -120,30 +133,32 @@ pub async fn complete_and_continue(
     worker: &str,
     reports: &[StepReport],
     continuation: &Continuation<'_>,
+    locks: Locks,
 ) -> Result<Reported, Error> {
-    record(connection, worker, reports, Some(continuation)).await
+    record(connection, worker, reports, Some(continuation), locks).await
 }
 
 /// The first row tells what was brought about, each further one is a step that was started.
 const COMPLETE: &str = "\
-    select stale, ready_tasks, finished_tasks, cancelled_tasks, woken_queues, timer_set, \
-      task_uuid, step_no, msg_id, namespace, template, step_name, handler, attempt, \
+    select stale, locked, ready_tasks, finished_tasks, cancelled_tasks, woken_queues, timer_set, \
+      task_uuid, step_no, msg_id, namespace, template, step_name, handler, attempt, receipt, \
       max_attempts, timeout_ms, priority, context::text, input::text, dependency_results::text, \
-      expired \
-    from tasker.complete_steps($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+      expired, problem \
+    from tasker.complete_steps($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
 async fn record(
     connection: &mut PgConnection,
     worker: &str,
     reports: &[StepReport],
     continuation: Option<&Continuation<'_>>,
+    locks: Locks,
 ) -> Result<Reported, Error> {
     let columns = ReportColumns::from(reports);
     let rows = sqlx::query(COMPLETE)
         .bind(worker)
         .bind(columns.tasks)
         .bind(columns.numbers)
-        .bind(columns.attempts)
+        .bind(columns.receipts)
         .bind(columns.messages)
         .bind(columns.namespaces)
         .bind(columns.outcomes)
@@ -152,6 +167,7 @@ async fn record(
         .bind(continuation.map(|continuation| &continuation.may_continue))
         .bind(continuation.map(|continuation| continuation.handlers))
         .bind(continuation.map(|continuation| milliseconds(continuation.lease)))
+        .bind(locks == Locks::Skip)
         .fetch_all(connection)
         .await?;
     let Some((first, started)) = rows.split_first() else {
@@ -179,7 +195,7 @@ impl<'a> From<&'a [StepReport]> for ReportColumns<'a> {
         for report in reports {
             columns.tasks.push(report.id.task_uuid.0);
             columns.numbers.push(report.id.step_no);
-            columns.attempts.push(report.attempt);
+            columns.receipts.push(report.receipt);
             columns.messages.push(report.msg_id);
             columns.namespaces.push(&report.namespace);
             let (outcome, payload, delay) = match &report.outcome {
@@ -202,26 +218,21 @@ impl<'a> From<&'a [StepReport]> for ReportColumns<'a> {
 pub struct ReleasedStep {
     /// The step.
     pub id: StepId,
-    /// The attempt it was received as; it does not count.
-    pub attempt: i32,
+    /// The receipt that is given back; its attempt does not count.
+    pub receipt: i32,
     /// The message it was received with.
     pub msg_id: i64,
     /// Namespace of the message's queue.
     pub namespace: String,
-    /// Whether it goes back because this worker knows no such handler.
-    pub refused: bool,
 }
 
-/// Gives steps back to their queues: at once, or after `refusal_delay` where they were refused, so
-/// that another worker gets a chance. A step refused `max_refusals` times fails for good.
+/// Gives steps back to their queues, where other workers can receive them at once.
 pub async fn release_steps(
     connection: &mut PgConnection,
     worker: &str,
     steps: &[ReleasedStep],
-    refusal_delay: Duration,
-    max_refusals: i32,
 ) -> Result<Reported, Error> {
-    let row = sqlx::query("select * from tasker.release_steps($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+    let row = sqlx::query("select * from tasker.release_steps($1, $2, $3, $4, $5, $6)")
         .bind(worker)
         .bind(
             steps
@@ -230,7 +241,7 @@ pub async fn release_steps(
                 .collect::<Vec<_>>(),
         )
         .bind(steps.iter().map(|step| step.id.step_no).collect::<Vec<_>>())
-        .bind(steps.iter().map(|step| step.attempt).collect::<Vec<_>>())
+        .bind(steps.iter().map(|step| step.receipt).collect::<Vec<_>>())
         .bind(steps.iter().map(|step| step.msg_id).collect::<Vec<_>>())
         .bind(
             steps
@@ -238,9 +249,6 @@ pub async fn release_steps(
                 .map(|step| step.namespace.as_str())
                 .collect::<Vec<_>>(),
         )
-        .bind(steps.iter().map(|step| step.refused).collect::<Vec<_>>())
-        .bind(milliseconds(refusal_delay))
-        .bind(max_refusals)
         .fetch_one(connection)
         .await?;
     reported(&row)
@@ -248,9 +256,16 @@ pub async fn release_steps(
 
 /// Reads the one row that the functions which move steps answer with.
 fn reported(row: &sqlx::postgres::PgRow) -> Result<Reported, Error> {
-    let stale: Vec<i32> = row.try_get("stale")?;
+    let indexes = |column| {
+        let positions: Vec<i32> = row.try_get(column)?;
+        positions
+            .into_iter()
+            .map(index_of)
+            .collect::<Result<_, Error>>()
+    };
     Ok(Reported {
-        stale: stale.into_iter().map(index_of).collect::<Result<_, _>>()?,
+        stale: indexes("stale")?,
+        locked: indexes("locked")?,
         announcements: Announcements::from_row(row)?,
         continued: Vec::new(),
     })

@@ -41,7 +41,8 @@ pub(super) struct Instruments {
     pub(super) step_duration: Histogram<f64>,
     pub(super) running_steps: UpDownCounter<i64>,
     pub(super) concurrency: UpDownCounter<i64>,
-    pub(super) steps_refused: Counter<u64>,
+    pub(super) messages_archived: Counter<u64>,
+    pub(super) steps_locked: Counter<u64>,
     pub(super) steps_released: Counter<u64>,
     pub(super) leases_lost: Counter<u64>,
     pub(super) events_published: Counter<u64>,
@@ -121,9 +122,13 @@ impl Instruments {
             ),
             running_steps: make.level("tasker_worker_running_steps", "Handlers running"),
             concurrency: make.level("tasker_worker_concurrency", "Most handlers that may run"),
-            steps_refused: make.counter(
-                "tasker_steps_refused_total",
-                "Steps given back for an unknown handler",
+            messages_archived: make.counter(
+                "tasker_messages_archived_total",
+                "Messages that somebody else sent to a queue of ours, moved to its archive",
+            ),
+            steps_locked: make.counter(
+                "tasker_claim_steps_locked_total",
+                "Ready steps left out of a claim because another transaction held them or their task",
             ),
             steps_released: make
                 .counter("tasker_steps_released_total", "Steps given back unstarted"),

@@ -117,9 +117,14 @@ impl Metrics {
         self.0.concurrency.add(by, &[]);
     }
 
-    /// Steps were given back because their handler is unknown here.
-    pub fn steps_refused(&self, count: u64) {
-        self.0.steps_refused.add(count, &[]);
+    /// Messages that somebody else sent to our queues were moved to their archives.
+    pub fn messages_archived(&self, count: u64) {
+        self.0.messages_archived.add(count, &[]);
+    }
+
+    /// Ready steps were left out of a claim because another transaction held them or their task.
+    pub fn steps_locked(&self, count: u64) {
+        self.0.steps_locked.add(count, &[]);
     }
 
     /// Steps were given back unstarted.

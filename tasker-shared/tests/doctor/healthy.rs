@@ -79,7 +79,7 @@ async fn a_cancelled_task_is_healthy_with_and_without_its_running_step() {
             .await
             .unwrap();
         world.assert_healthy().await;
-        let running = [(step.id, step.attempt)];
+        let running = [(step.id, step.receipt)];
         steps::extend_leases(&mut world.connection, WORKER, &running, LEASE)
             .await
             .unwrap();
@@ -95,7 +95,7 @@ async fn a_cancelled_task_whose_step_is_given_back_is_healthy() {
     operator::cancel_task(&mut world.connection, task, "me", None)
         .await
         .unwrap();
-    give_back(&mut world, &step, false, 3).await;
+    give_back(&mut world, &step).await;
     world.assert_healthy().await;
 }
 
@@ -116,13 +116,11 @@ async fn a_cancelled_task_that_never_started_or_had_failed_is_healthy() {
 }
 
 #[tokio::test]
-async fn a_refused_step_is_healthy_until_and_after_it_fails() {
+async fn a_step_that_was_given_back_is_healthy() {
     let (mut world, _, step) = with_a_running_step().await;
-    give_back(&mut world, &step, true, 2).await;
+    give_back(&mut world, &step).await;
     world.assert_healthy().await;
-    world.expire_leases().await;
-    let again = world.receive().await.remove(0);
-    give_back(&mut world, &again, true, 2).await;
+    world.receive().await;
     world.assert_healthy().await;
 }
 
@@ -177,9 +175,14 @@ async fn tasks_of_several_namespaces_are_healthy_together() {
     world.claim().await;
     world.assert_healthy().await;
     let namespaces = ["test".to_owned(), "other".to_owned()];
-    let received = steps::receive_steps(&mut world.connection, &namespaces, WORKER, 10, LEASE)
-        .await
-        .unwrap();
+    let received = steps::receive_steps(
+        &mut world.connection,
+        WORKER,
+        &steps::Demand::of_any(&namespaces, 10, LEASE),
+    )
+    .await
+    .unwrap()
+    .steps;
     assert_eq!(received.len(), 2);
     world.assert_healthy().await;
     let reports = received.iter().map(complete).collect::<Vec<_>>();
@@ -187,22 +190,14 @@ async fn tasks_of_several_namespaces_are_healthy_together() {
     world.assert_healthy().await;
 }
 
-async fn give_back(world: &mut World, step: &ReceivedStep, refused: bool, max_refusals: i32) {
+async fn give_back(world: &mut World, step: &ReceivedStep) {
     let released = ReleasedStep {
         id: step.id,
-        attempt: step.attempt,
+        receipt: step.receipt,
         msg_id: step.msg_id,
         namespace: step.namespace.clone(),
-        refused,
     };
-    let delay = Duration::from_secs(1);
-    steps::release_steps(
-        &mut world.connection,
-        WORKER,
-        &[released],
-        delay,
-        max_refusals,
-    )
-    .await
-    .unwrap();
+    steps::release_steps(&mut world.connection, WORKER, &[released])
+        .await
+        .unwrap();
 }

@@ -27,17 +27,21 @@ async fn queues_tell_what_lies_in_them() {
     world.claim().await;
     let namespaces = ["test".to_owned()];
     let connection = &mut world.connection;
-    let received = steps::receive_steps(connection, &namespaces, WORKER, 2, LEASE)
-        .await
-        .unwrap();
-    let refused = ReleasedStep {
+    let received = steps::receive_steps(
+        connection,
+        WORKER,
+        &steps::Demand::of_any(&namespaces, 2, LEASE),
+    )
+    .await
+    .unwrap()
+    .steps;
+    let released = ReleasedStep {
         id: received[0].id,
-        attempt: received[0].attempt,
+        receipt: received[0].receipt,
         msg_id: received[0].msg_id,
         namespace: "test".to_owned(),
-        refused: true,
     };
-    steps::release_steps(connection, WORKER, &[refused], Duration::ZERO, 9)
+    steps::release_steps(connection, WORKER, &[released])
         .await
         .unwrap();
 
@@ -51,22 +55,15 @@ async fn queues_tell_what_lies_in_them() {
             queue_name,
             length,
             visible,
-            refusals,
             ..
         } = queue;
-        (
-            namespace.as_str(),
-            queue_name.as_str(),
-            *length,
-            *visible,
-            *refusals,
-        )
+        (namespace.as_str(), queue_name.as_str(), *length, *visible)
     });
     assert_eq!(
         told.collect::<Vec<_>>(),
         [
-            ("idle", "worker_idle_queue", 0, 0, 0),
-            ("test", "worker_test_queue", 3, 2, 1),
+            ("idle", "worker_idle_queue", 0, 0),
+            ("test", "worker_test_queue", 3, 2),
         ]
     );
     assert_eq!(listed[0].oldest_message_age_seconds, None);

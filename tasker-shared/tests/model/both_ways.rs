@@ -35,7 +35,7 @@ pub(crate) enum Fate {
     /// Its worker is lost, and the lease runs out.
     Lost,
     /// The worker gives it back the first time, and completes it then.
-    Refused,
+    Returned,
 }
 
 /// What an operator does about everything that failed, once nothing moves any more.
@@ -83,7 +83,7 @@ struct Run<'a> {
     random: fastrand::Rng,
     tasks: Vec<TaskUuid>,
     held: Vec<ReceivedStep>,
-    refused: HashMap<StepId, i32>,
+    returned: HashMap<StepId, i32>,
     handed_on: usize,
 }
 
@@ -108,7 +108,7 @@ pub(crate) async fn happen(
         random: fastrand::Rng::with_seed(seed),
         tasks: submitted,
         held: Vec::new(),
-        refused: HashMap::new(),
+        returned: HashMap::new(),
         handed_on: 0,
     };
     run.until_nothing_moves().await;
@@ -151,9 +151,14 @@ impl Run<'_> {
             .await
             .unwrap();
         let namespaces = ["test".to_owned()];
-        let received = steps::receive_steps(connection, &namespaces, WORKER, places, LEASE)
-            .await
-            .unwrap();
+        let received = steps::receive_steps(
+            connection,
+            WORKER,
+            &steps::Demand::of_any(&namespaces, places, LEASE),
+        )
+        .await
+        .unwrap()
+        .steps;
         self.held.extend(received);
         if self.held.is_empty() {
             self.world.expire_leases().await;
@@ -171,15 +176,15 @@ impl Run<'_> {
         let some = self.random.usize(..=self.held.len());
         let mut reports = Vec::new();
         for step in self.held.split_off(self.held.len() - some) {
-            let refusals = self.refused.entry(step.id).or_default();
+            let returns = self.returned.entry(step.id).or_default();
             match self.history.fate(&self.tasks, &step) {
                 _ if step.expired.is_some() => reports.push(report(&step, lost())),
                 Fate::Lost => {}
-                Fate::Refused if *refusals == 0 => {
-                    *refusals += 1;
+                Fate::Returned if *returns == 0 => {
+                    *returns += 1;
                     release_one(self.world, WORKER, released(&step)).await;
                 }
-                Fate::Complete | Fate::Refused => {
+                Fate::Complete | Fate::Returned => {
                     reports.push(report(&step, StepOutcome::Complete(result_of(&step))));
                 }
                 Fate::Retry(after) => reports.push(report(
@@ -194,14 +199,23 @@ impl Run<'_> {
         }
         let connection = &mut self.world.connection;
         let reported = match self.way {
-            Way::Queue => steps::complete_steps(connection, WORKER, &reports).await,
+            Way::Queue => {
+                steps::complete_steps(connection, WORKER, &reports, steps::Locks::Wait).await
+            }
             Way::Continuation => {
                 let continuation = Continuation {
                     may_continue: reports.iter().map(|_| self.random.u8(..) < 200).collect(),
                     handlers: &["h".to_owned()],
                     lease: LEASE,
                 };
-                steps::complete_and_continue(connection, WORKER, &reports, &continuation).await
+                steps::complete_and_continue(
+                    connection,
+                    WORKER,
+                    &reports,
+                    &continuation,
+                    steps::Locks::Wait,
+                )
+                .await
             }
         };
         let reported = reported.unwrap();
@@ -271,8 +285,8 @@ impl Run<'_> {
                from tasker.tasks t
                union all
                select array_position($1, s.task_uuid), s.step_no,
-                 format('step %s is %s after %s of %s, refused %s times, with %s%s: %s', s.step_no,
-                   s.state, s.attempt, s.max_attempts, s.refusals, s.result, s.error, l.moves)
+                 format('step %s is %s after %s of %s, received %s times, with %s%s: %s', s.step_no,
+                   s.state, s.attempt, s.max_attempts, s.receipt, s.result, s.error, l.moves)
                from tasker.steps s left join step_log l using (task_uuid, step_no)
              ) lines
              order by task_no, step_no",
@@ -306,10 +320,9 @@ fn lost() -> StepOutcome {
 fn released(step: &ReceivedStep) -> ReleasedStep {
     ReleasedStep {
         id: step.id,
-        attempt: step.attempt,
+        receipt: step.receipt,
         msg_id: step.msg_id,
         namespace: step.namespace.clone(),
-        refused: true,
     }
 }
 
@@ -326,7 +339,7 @@ pub(crate) fn histories() -> impl Strategy<Value = History> {
         2 => prop::option::of(0..5000_u64).prop_map(Fate::Retry),
         1 => Just(Fate::Fail),
         1 => Just(Fate::Lost),
-        1 => Just(Fate::Refused),
+        1 => Just(Fate::Returned),
     ];
     let hands = prop_oneof![
         3 => Just(Hand::Retry),

@@ -27,7 +27,6 @@ pub(crate) enum Call {
     },
     Release {
         pick: usize,
-        refused: bool,
         by_another: bool,
     },
     Extend {
@@ -68,8 +67,8 @@ pub(crate) fn calls() -> impl Strategy<Value = Call> {
         8 => (0..2_u8, 1..6).prop_map(|(worker, limit)| Call::Receive { worker, limit }),
         12 => (prop::collection::vec((picks(), outcomes()), 1..4), any::<bool>())
             .prop_map(|(picks, continuing)| Call::Report { picks, continuing }),
-        6 => (picks(), any::<bool>(), another)
-            .prop_map(|(pick, refused, by_another)| Call::Release { pick, refused, by_another }),
+        6 => (picks(), another)
+            .prop_map(|(pick, by_another)| Call::Release { pick, by_another }),
         2 => (picks(), another)
             .prop_map(|(pick, by_another)| Call::Extend { pick, by_another }),
         2 => Just(Call::ExpireLeases),

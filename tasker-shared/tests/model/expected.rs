@@ -12,8 +12,6 @@ use tasker_shared::steps::{ReceivedStep, StepOutcome};
 
 /// Attempts that the template gives each step.
 pub(crate) const MAX_ATTEMPTS: i32 = 2;
-/// Refusals after which a step fails.
-pub(crate) const MAX_REFUSALS: i32 = 2;
 /// Delay before a retry, in milliseconds.
 pub(crate) const RETRY_MS: i64 = 1000;
 
@@ -29,7 +27,7 @@ pub(crate) struct Step {
     pub(crate) ready: bool,
     /// When its retry is due, in milliseconds of the case's clock.
     pub(crate) due: Option<i64>,
-    pub(crate) refusals: i32,
+    pub(crate) receipt: i32,
     pub(crate) worker: Option<String>,
     pub(crate) result: Option<Value>,
     /// Its message is under a lease.
@@ -130,7 +128,7 @@ impl Expected {
             max_attempts: MAX_ATTEMPTS,
             ready: parents.is_empty(),
             due: None,
-            refusals: 0,
+            receipt: 0,
             worker: None,
             result: None,
             leased: false,
@@ -208,6 +206,7 @@ impl Expected {
         if step.state == StepState::Enqueued {
             step.state = StepState::InProgress;
             step.attempt += 1;
+            step.receipt += 1;
             step.worker = Some(worker.to_owned());
             assert_eq!(received.expired, None);
         } else {
@@ -227,13 +226,14 @@ impl Expected {
         }
         assert_eq!(received.dependency_results, results);
         assert_eq!(received.attempt, self.step(received.id).attempt);
+        assert_eq!(received.receipt, self.step(received.id).receipt);
     }
 
     /// Whether an attempt is the current one and runs; by the worker, where one is given.
     pub(crate) fn is_current(&self, step: &ReceivedStep, worker: Option<&str>) -> bool {
         let found = self.step(step.id);
         found.state == StepState::InProgress
-            && found.attempt == step.attempt
+            && found.receipt == step.receipt
             && worker.is_none_or(|worker| found.worker.as_deref() == Some(worker))
     }
 
@@ -316,6 +316,7 @@ impl Expected {
                 step.ready = false;
                 step.state = StepState::InProgress;
                 step.attempt += 1;
+                step.receipt += 1;
                 step.worker = Some(worker.to_owned());
                 step.leased = leased;
                 step.msg_id = Some(msg_id);
@@ -343,7 +344,7 @@ impl Expected {
         ids
     }
 
-    pub(crate) fn release(&mut self, steps: &[ReceivedStep], refused: bool, worker: &str) -> Moved {
+    pub(crate) fn release(&mut self, steps: &[ReceivedStep], worker: &str) -> Moved {
         let mut moved = Moved::default();
         for (position, received) in steps.iter().enumerate() {
             if !self.is_current(received, Some(worker)) {
@@ -353,16 +354,11 @@ impl Expected {
             let cancelled = self.is_cancelled(received.id);
             let step = self.step_mut(received.id);
             step.leased = false;
-            step.refusals += i32::from(refused);
+            step.attempt -= 1;
+            step.worker = None;
             if cancelled {
-                step.attempt -= 1;
-                step.worker = None;
                 step.settle(StepState::Cancelled, None);
-            } else if refused && step.refusals >= MAX_REFUSALS {
-                step.settle(StepState::Error, None);
             } else {
-                step.attempt -= 1;
-                step.worker = None;
                 step.state = StepState::Enqueued;
             }
         }

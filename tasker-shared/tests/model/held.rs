@@ -16,7 +16,7 @@ pub(crate) struct Held {
     pub(crate) state: String,
     attempt: i32,
     max_attempts: i32,
-    refusals: i32,
+    receipt: i32,
     ready: bool,
     due_ms: Option<i64>,
     worker: Option<String>,
@@ -25,7 +25,7 @@ pub(crate) struct Held {
 
 const HELD: &str = "
     select s.task_uuid, s.step_no, t.state::text as task_state, s.state::text, s.attempt,
-      s.max_attempts, s.refusals,
+      s.max_attempts, s.receipt,
       exists (
         select from tasker.ready_steps r where r.task_uuid = s.task_uuid and r.step_no = s.step_no
       ) as ready,
@@ -55,7 +55,7 @@ impl Held {
             state: step.state.to_string(),
             attempt: step.attempt,
             max_attempts: step.max_attempts,
-            refusals: step.refusals,
+            receipt: step.receipt,
             ready: step.ready,
             due_ms: step.due,
             worker: step.worker,

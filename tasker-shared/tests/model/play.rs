@@ -12,7 +12,7 @@ use tasker_shared::steps::{self, Continuation, ReceivedStep, ReleasedStep, Repor
 use tasker_shared::tasks;
 
 use crate::call::{Call, Outcome};
-use crate::expected::{Expected, Graph, MAX_REFUSALS, Moved, index, result_of, step_name};
+use crate::expected::{Expected, Graph, Moved, index, result_of, step_name};
 use crate::held::{Held, empty_but_for};
 use crate::support::{LEASE, World, error, new_task, report};
 
@@ -64,11 +64,7 @@ impl<'a> Play<'a> {
             Call::Claim(limit) => self.claim(*limit).await,
             Call::Receive { worker, limit } => self.receive(&name(*worker), *limit).await,
             Call::Report { picks, continuing } => self.report(picks, *continuing).await,
-            Call::Release {
-                pick,
-                refused,
-                by_another,
-            } => self.release(*pick, *refused, *by_another).await,
+            Call::Release { pick, by_another } => self.release(*pick, *by_another).await,
             Call::Extend { pick, by_another } => self.extend(*pick, *by_another).await,
             Call::ExpireLeases => {
                 self.world.expire_leases().await;
@@ -157,9 +153,14 @@ impl<'a> Play<'a> {
         let receivable = i32::try_from(self.expected.receivable().len()).unwrap();
         let namespaces = ["test".to_owned()];
         let connection = &mut self.world.connection;
-        let received = steps::receive_steps(connection, &namespaces, worker, limit, LEASE)
-            .await
-            .unwrap();
+        let received = steps::receive_steps(
+            connection,
+            worker,
+            &steps::Demand::of_any(&namespaces, limit, LEASE),
+        )
+        .await
+        .unwrap()
+        .steps;
         assert_eq!(
             i32::try_from(received.len()).unwrap(),
             limit.min(receivable)
@@ -206,11 +207,18 @@ impl<'a> Play<'a> {
                 handlers: &["h".to_owned()],
                 lease: LEASE,
             };
-            let reported =
-                steps::complete_and_continue(connection, REPORTER, &reports, &continuation).await;
+            let reported = steps::complete_and_continue(
+                connection,
+                REPORTER,
+                &reports,
+                &continuation,
+                steps::Locks::Wait,
+            )
+            .await;
             (reported.unwrap(), Some(REPORTER))
         } else {
-            let reported = steps::complete_steps(connection, REPORTER, &reports).await;
+            let reported =
+                steps::complete_steps(connection, REPORTER, &reports, steps::Locks::Wait).await;
             (reported.unwrap(), None)
         };
         let timer_set = reported.announcements.timer_set;
@@ -233,20 +241,19 @@ impl<'a> Play<'a> {
         assert_eq!(timer_set, batch.iter().enumerate().any(waits));
     }
 
-    async fn release(&mut self, pick: usize, refused: bool, by_another: bool) {
+    async fn release(&mut self, pick: usize, by_another: bool) {
         let Some((step, worker)) = self.pick_received(pick).cloned() else {
             return;
         };
         let worker = if by_another { "another" } else { &worker };
         let released = ReleasedStep {
             id: step.id,
-            attempt: step.attempt,
+            receipt: step.receipt,
             msg_id: step.msg_id,
             namespace: step.namespace.clone(),
-            refused,
         };
         let released = release_one(self.world, worker, released).await;
-        let moved = self.expected.release(&[step], refused, worker);
+        let moved = self.expected.release(&[step], worker);
         assert_same(&released, &moved);
     }
 
@@ -255,7 +262,7 @@ impl<'a> Play<'a> {
             return;
         };
         let worker = if by_another { "another" } else { &worker };
-        let running = [(step.id, step.attempt)];
+        let running = [(step.id, step.receipt)];
         let lost = steps::extend_leases(&mut self.world.connection, worker, &running, LEASE)
             .await
             .unwrap();
@@ -346,7 +353,7 @@ impl<'a> Play<'a> {
 /// Gives one step back at once.
 pub(crate) async fn release_one(world: &mut World, worker: &str, step: ReleasedStep) -> Reported {
     let connection = &mut world.connection;
-    steps::release_steps(connection, worker, &[step], Duration::ZERO, MAX_REFUSALS)
+    steps::release_steps(connection, worker, &[step])
         .await
         .unwrap()
 }

@@ -52,15 +52,20 @@ impl Meter {
         let namespaces = ["test".to_owned()];
         let received = self
             .call("receive_steps", Once, 20 * batch, async |connection| {
-                steps::receive_steps(connection, &namespaces, WORKER, 10, LEASE)
-                    .await
-                    .unwrap()
+                steps::receive_steps(
+                    connection,
+                    WORKER,
+                    &steps::Demand::of_any(&namespaces, 10, LEASE),
+                )
+                .await
+                .unwrap()
+                .steps
             })
             .await;
         assert!(received.len() > 4, "{}", received.len());
         let running = received
             .iter()
-            .map(|step| (step.id, step.attempt))
+            .map(|step| (step.id, step.receipt))
             .collect::<Vec<_>>();
         let lost = self
             .call("extend_leases", Once, 10 * batch, async |connection| {
@@ -74,18 +79,16 @@ impl Meter {
         let (back, done) = received.split_at(2);
         let back = back
             .iter()
-            .zip([true, false])
-            .map(|(step, refused)| ReleasedStep {
+            .map(|step| ReleasedStep {
                 id: step.id,
-                attempt: step.attempt,
+                receipt: step.receipt,
                 msg_id: step.msg_id,
                 namespace: step.namespace.clone(),
-                refused,
             })
             .collect::<Vec<_>>();
         let released = self
             .call("release_steps", Once, 40, async |connection| {
-                steps::release_steps(connection, WORKER, &back, Duration::ZERO, 100)
+                steps::release_steps(connection, WORKER, &back)
                     .await
                     .unwrap()
             })
@@ -96,7 +99,7 @@ impl Meter {
         reports.extend(some.iter().map(complete));
         let reported = self
             .call("complete_steps", Once, 20 * batch, async |connection| {
-                steps::complete_steps(connection, WORKER, &reports)
+                steps::complete_steps(connection, WORKER, &reports, steps::Locks::Wait)
                     .await
                     .unwrap()
             })
@@ -125,16 +128,22 @@ impl Meter {
         };
         let reported = self
             .call("complete_and_continue", Once, 200, async |connection| {
-                steps::complete_and_continue(connection, WORKER, reports, &continuation)
-                    .await
-                    .unwrap()
+                steps::complete_and_continue(
+                    connection,
+                    WORKER,
+                    reports,
+                    &continuation,
+                    steps::Locks::Wait,
+                )
+                .await
+                .unwrap()
             })
             .await;
         assert!(reported.stale.is_empty());
         let next = reported.continued.iter().map(complete).collect::<Vec<_>>();
         let last = self
             .call("complete_steps", Once, 200, async |connection| {
-                steps::complete_steps(connection, WORKER, &next)
+                steps::complete_steps(connection, WORKER, &next, steps::Locks::Wait)
                     .await
                     .unwrap()
             })
@@ -297,7 +306,7 @@ async fn steps_of_a_task_that_has_thousands_are_found_by_their_keys() {
         let first = meter.world.start_one().await;
         meter
             .call("complete the first", Once, 20 * wide, async |connection| {
-                steps::complete_steps(connection, WORKER, &[complete(&first)])
+                steps::complete_steps(connection, WORKER, &[complete(&first)], steps::Locks::Wait)
                     .await
                     .unwrap()
             })
@@ -309,9 +318,14 @@ async fn steps_of_a_task_that_has_thousands_are_found_by_their_keys() {
             let namespaces = ["test".to_owned()];
             let received = meter
                 .call("receive_steps", Once, 20 * batch, async |connection| {
-                    steps::receive_steps(connection, &namespaces, WORKER, 10, LEASE)
-                        .await
-                        .unwrap()
+                    steps::receive_steps(
+                        connection,
+                        WORKER,
+                        &steps::Demand::of_any(&namespaces, 10, LEASE),
+                    )
+                    .await
+                    .unwrap()
+                    .steps
                 })
                 .await;
             assert_eq!(received.len(), BATCH);
@@ -319,7 +333,7 @@ async fn steps_of_a_task_that_has_thousands_are_found_by_their_keys() {
             let reports: Vec<_> = ended.iter().map(complete).collect();
             let reported = meter
                 .call("complete_steps", Once, 20 * batch, async |connection| {
-                    steps::complete_steps(connection, WORKER, &reports)
+                    steps::complete_steps(connection, WORKER, &reports, steps::Locks::Wait)
                         .await
                         .unwrap()
                 })
@@ -327,14 +341,13 @@ async fn steps_of_a_task_that_has_thousands_are_found_by_their_keys() {
             assert_eq!(reported.stale, Vec::<usize>::new());
             let released = [ReleasedStep {
                 id: released[0].id,
-                attempt: released[0].attempt,
+                receipt: released[0].receipt,
                 msg_id: released[0].msg_id,
                 namespace: released[0].namespace.clone(),
-                refused: false,
             }];
             meter
                 .call("release_steps", Once, 40, async |connection| {
-                    steps::release_steps(connection, WORKER, &released, Duration::ZERO, 100)
+                    steps::release_steps(connection, WORKER, &released)
                         .await
                         .unwrap()
                 })

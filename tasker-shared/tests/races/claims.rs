@@ -97,7 +97,7 @@ async fn a_claim_is_dated_after_the_outcome_that_made_its_step_ready() {
         })
         .await;
     let reports = branches.iter().map(complete).collect::<Vec<_>>();
-    steps::complete_steps(&mut first, WORKER, &reports)
+    steps::complete_steps(&mut first, WORKER, &reports, steps::Locks::Wait)
         .await
         .unwrap();
     first.commit().await.unwrap();

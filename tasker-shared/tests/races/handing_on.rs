@@ -18,9 +18,15 @@ async fn go_on(connection: &mut PgConnection, worker: &str, reports: &[StepRepor
         handlers: &["builtin.noop".to_owned()],
         lease: LEASE,
     };
-    steps::complete_and_continue(connection, worker, reports, &continuation)
-        .await
-        .unwrap()
+    steps::complete_and_continue(
+        connection,
+        worker,
+        reports,
+        &continuation,
+        steps::Locks::Wait,
+    )
+    .await
+    .unwrap()
 }
 
 /// A task of which the first step runs.
@@ -112,10 +118,15 @@ async fn an_expired_step_that_is_received_while_it_is_handed_on_goes_on() {
     world.expire_leases().await;
     let namespaces = ["test".to_owned()];
     let mut transaction = world.begin().await;
-    let expired = steps::receive_steps(&mut transaction, &namespaces, OTHER, 10, LEASE)
-        .await
-        .unwrap()
-        .remove(0);
+    let expired = steps::receive_steps(
+        &mut transaction,
+        OTHER,
+        &steps::Demand::of_any(&namespaces, 10, LEASE),
+    )
+    .await
+    .unwrap()
+    .steps
+    .remove(0);
 
     let report = complete(&first);
     let outcome = world

@@ -23,7 +23,7 @@ async fn an_outcome_that_comes_while_its_task_is_cancelled_is_kept_and_readies_n
     let reports = branches.iter().map(complete).collect::<Vec<_>>();
     let outcome = world
         .start_blocked(async move |mut connection| {
-            steps::complete_steps(&mut connection, WORKER, &reports)
+            steps::complete_steps(&mut connection, WORKER, &reports, steps::Locks::Wait)
                 .await
                 .unwrap()
         })
@@ -44,7 +44,7 @@ async fn a_task_cancelled_while_an_outcome_is_recorded_keeps_it_and_stops() {
     let (task, branches) = with_two_branches_running(&mut world).await;
     let mut first = world.begin().await;
     let reports = branches.iter().map(complete).collect::<Vec<_>>();
-    steps::complete_steps(&mut first, WORKER, &reports)
+    steps::complete_steps(&mut first, WORKER, &reports, steps::Locks::Wait)
         .await
         .unwrap();
 
@@ -67,7 +67,7 @@ async fn a_task_that_completes_while_it_is_cancelled_stays_complete() {
     let mut world = World::new().await;
     let (task, step) = with_one_step_running(&mut world).await;
     let mut first = world.begin().await;
-    steps::complete_steps(&mut first, WORKER, &[complete(&step)])
+    steps::complete_steps(&mut first, WORKER, &[complete(&step)], steps::Locks::Wait)
         .await
         .unwrap();
 
@@ -141,10 +141,15 @@ async fn a_step_that_is_received_while_it_is_skipped_runs_on() {
     world.claim().await;
     let namespaces = ["test".to_owned()];
     let mut first = world.begin().await;
-    let step = steps::receive_steps(&mut first, &namespaces, WORKER, 10, LEASE)
-        .await
-        .unwrap()
-        .remove(0);
+    let step = steps::receive_steps(
+        &mut first,
+        WORKER,
+        &steps::Demand::of_any(&namespaces, 10, LEASE),
+    )
+    .await
+    .unwrap()
+    .steps
+    .remove(0);
 
     let skipping = world
         .start_blocked(async move |mut connection| {

@@ -1,7 +1,5 @@
 //! Outcomes, late outcomes and messages that come back, at once.
 
-use std::time::Duration;
-
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps::{self, ReleasedStep};
 use tasker_testing::{PATIENCE, wait_until};
@@ -14,14 +12,19 @@ async fn a_join_whose_parents_complete_at_once_is_readied_once() {
     let mut world = World::new().await;
     let (task, branches) = with_two_branches_running(&mut world).await;
     let mut first = world.begin().await;
-    let one = steps::complete_steps(&mut first, WORKER, &[complete(&branches[0])])
-        .await
-        .unwrap();
+    let one = steps::complete_steps(
+        &mut first,
+        WORKER,
+        &[complete(&branches[0])],
+        steps::Locks::Wait,
+    )
+    .await
+    .unwrap();
 
     let report = complete(&branches[1]);
     let two = world
         .start_blocked(async move |mut connection| {
-            steps::complete_steps(&mut connection, OTHER, &[report])
+            steps::complete_steps(&mut connection, OTHER, &[report], steps::Locks::Wait)
                 .await
                 .unwrap()
         })
@@ -43,14 +46,19 @@ async fn a_join_does_not_count_a_parent_whose_outcome_was_rolled_back() {
     let mut world = World::new().await;
     let (task, branches) = with_two_branches_running(&mut world).await;
     let mut first = world.begin().await;
-    steps::complete_steps(&mut first, WORKER, &[complete(&branches[0])])
-        .await
-        .unwrap();
+    steps::complete_steps(
+        &mut first,
+        WORKER,
+        &[complete(&branches[0])],
+        steps::Locks::Wait,
+    )
+    .await
+    .unwrap();
 
     let report = complete(&branches[1]);
     let two = world
         .start_blocked(async move |mut connection| {
-            steps::complete_steps(&mut connection, OTHER, &[report])
+            steps::complete_steps(&mut connection, OTHER, &[report], steps::Locks::Wait)
                 .await
                 .unwrap()
         })
@@ -79,13 +87,13 @@ async fn of_an_outcome_and_the_report_that_its_lease_ran_out_the_first_counts() 
             (retry(&expired), complete(&step))
         };
         let mut first = world.begin().await;
-        let counted = steps::complete_steps(&mut first, WORKER, &[one])
+        let counted = steps::complete_steps(&mut first, WORKER, &[one], steps::Locks::Wait)
             .await
             .unwrap();
 
         let late = world
             .start_blocked(async move |mut connection| {
-                steps::complete_steps(&mut connection, OTHER, &[two])
+                steps::complete_steps(&mut connection, OTHER, &[two], steps::Locks::Wait)
                     .await
                     .unwrap()
             })
@@ -110,7 +118,7 @@ async fn a_step_whose_outcome_is_being_recorded_is_not_received_again() {
     let (task, step) = with_one_step_running(&mut world).await;
     world.expire_leases().await;
     let mut first = world.begin().await;
-    steps::complete_steps(&mut first, WORKER, &[complete(&step)])
+    steps::complete_steps(&mut first, WORKER, &[complete(&step)], steps::Locks::Wait)
         .await
         .unwrap();
 
@@ -129,15 +137,20 @@ async fn an_outcome_that_comes_while_its_expired_step_is_received_still_counts()
     world.expire_leases().await;
     let namespaces = ["test".to_owned()];
     let mut first = world.begin().await;
-    let expired = steps::receive_steps(&mut first, &namespaces, OTHER, 10, LEASE)
-        .await
-        .unwrap()
-        .remove(0);
+    let expired = steps::receive_steps(
+        &mut first,
+        OTHER,
+        &steps::Demand::of_any(&namespaces, 10, LEASE),
+    )
+    .await
+    .unwrap()
+    .steps
+    .remove(0);
 
     let report = complete(&step);
     let outcome = world
         .start_blocked(async move |mut connection| {
-            steps::complete_steps(&mut connection, WORKER, &[report])
+            steps::complete_steps(&mut connection, WORKER, &[report], steps::Locks::Wait)
                 .await
                 .unwrap()
         })
@@ -161,9 +174,14 @@ async fn two_workers_never_receive_the_same_step() {
     let namespaces = ["test".to_owned()];
     let mut first = world.begin().await;
 
-    let some = steps::receive_steps(&mut first, &namespaces, OTHER, 3, LEASE)
-        .await
-        .unwrap();
+    let some = steps::receive_steps(
+        &mut first,
+        OTHER,
+        &steps::Demand::of_any(&namespaces, 3, LEASE),
+    )
+    .await
+    .unwrap()
+    .steps;
     let rest = world.receive().await;
     first.commit().await.unwrap();
 
@@ -178,20 +196,19 @@ async fn a_step_that_was_given_back_meanwhile_does_not_complete() {
     let (task, step) = with_one_step_running(&mut world).await;
     let release = ReleasedStep {
         id: step.id,
-        attempt: step.attempt,
+        receipt: step.receipt,
         msg_id: step.msg_id,
         namespace: step.namespace.clone(),
-        refused: false,
     };
     let mut first = world.begin().await;
-    steps::release_steps(&mut first, WORKER, &[release], Duration::ZERO, 3)
+    steps::release_steps(&mut first, WORKER, &[release])
         .await
         .unwrap();
 
     let report = complete(&step);
     let outcome = world
         .start_blocked(async move |mut connection| {
-            steps::complete_steps(&mut connection, WORKER, &[report])
+            steps::complete_steps(&mut connection, WORKER, &[report], steps::Locks::Wait)
                 .await
                 .unwrap()
         })

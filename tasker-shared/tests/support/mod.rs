@@ -80,13 +80,18 @@ impl World {
 
     pub async fn receive(&mut self) -> Vec<ReceivedStep> {
         let namespaces = ["test".to_owned()];
-        steps::receive_steps(&mut self.connection, &namespaces, WORKER, 1000, LEASE)
-            .await
-            .unwrap()
+        steps::receive_steps(
+            &mut self.connection,
+            WORKER,
+            &steps::Demand::of_any(&namespaces, 1000, LEASE),
+        )
+        .await
+        .unwrap()
+        .steps
     }
 
     pub async fn report(&mut self, reports: &[StepReport]) -> Reported {
-        steps::complete_steps(&mut self.connection, WORKER, reports)
+        steps::complete_steps(&mut self.connection, WORKER, reports, steps::Locks::Wait)
             .await
             .unwrap()
     }
@@ -233,7 +238,7 @@ pub fn new_task(name: &str) -> NewTask {
 pub fn report(step: &ReceivedStep, outcome: StepOutcome) -> StepReport {
     StepReport {
         id: step.id,
-        attempt: step.attempt,
+        receipt: step.receipt,
         msg_id: step.msg_id,
         namespace: step.namespace.clone(),
         outcome,

@@ -10,8 +10,8 @@ use sqlx::{Postgres, Transaction};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
 use tasker_shared::readiness::claim_ready_tasks;
+use tasker_shared::steps::{Demand, complete_steps, receive_steps};
 use tasker_shared::steps::{ReceivedStep, StepError, StepOutcome, StepReport};
-use tasker_shared::steps::{complete_steps, receive_steps};
 use tasker_testing::{PATIENCE, TestDatabase, wait_until};
 use tasker_web::{ComponentHealth, WebState};
 use tokio::net::TcpListener;
@@ -203,7 +203,9 @@ impl Api {
             .call("test", async |connection| {
                 claim_ready_tasks(connection, "orchestrator", 100).await?;
                 let lease = Duration::from_secs(30);
-                receive_steps(connection, &["shop".to_owned()], WORKER, 100, lease).await
+                let shop = ["shop".to_owned()];
+                let demand = Demand::of_any(&shop, 100, lease);
+                Ok(receive_steps(connection, WORKER, &demand).await?.steps)
             })
             .await
             .unwrap()
@@ -215,7 +217,7 @@ impl Api {
         assert!(!steps.is_empty(), "no step can run");
         let reports = steps.into_iter().map(|step| StepReport {
             id: step.id,
-            attempt: step.attempt,
+            receipt: step.receipt,
             msg_id: step.msg_id,
             namespace: step.namespace,
             outcome: outcome.clone(),
@@ -223,7 +225,13 @@ impl Api {
         let reports: Vec<_> = reports.collect();
         self.database
             .call("test", async |connection| {
-                complete_steps(connection, WORKER, &reports).await
+                complete_steps(
+                    connection,
+                    WORKER,
+                    &reports,
+                    tasker_shared::steps::Locks::Wait,
+                )
+                .await
             })
             .await
             .unwrap();

@@ -41,7 +41,6 @@ impl World {
         let mut config = TaskerConfig::default();
         config.database.url = url.into();
         config.worker.poll_interval_ms = 50;
-        config.worker.refusal_delay_ms = 1;
         if let Some(limit) = continuation_limit() {
             config.worker.continuation_limit = limit;
         }

@@ -43,7 +43,8 @@ fn record_everything(metrics: &Metrics) {
     metrics.running_steps_changed(3);
     metrics.running_steps_changed(-1);
     metrics.concurrency_changed(100);
-    metrics.steps_refused(8);
+    metrics.messages_archived(8);
+    metrics.steps_locked(9);
     metrics.steps_released(9);
     metrics.leases_lost("stale", 1);
     metrics.events_published("lifecycle_events", "worker", 3);
@@ -83,7 +84,8 @@ fn what_is_recorded_is_scraped_under_its_exact_name() {
         "tasker_stale_outcomes_total 1",
         "tasker_worker_running_steps 2",
         "tasker_worker_concurrency 100",
-        "tasker_steps_refused_total 8",
+        "tasker_messages_archived_total 8",
+        "tasker_claim_steps_locked_total 9",
         "tasker_steps_released_total 9",
         r#"tasker_leases_lost_total{reason="stale"} 1"#,
         r#"events_published_total{channel="lifecycle_events",component="worker"} 3"#,
@@ -223,8 +225,8 @@ async fn the_histogram_of_waits_has_their_number_and_sum_over_all_scrapes() {
 
 #[test]
 fn the_process_has_one_pipeline() {
-    metrics().steps_refused(1);
-    assert!(!render_prometheus().contains("tasker_steps_refused_total 0\n"));
+    metrics().messages_archived(1);
+    assert!(!render_prometheus().contains("tasker_messages_archived_total 0\n"));
 }
 
 /// Takes one HTTP request and gives its first line and its body.

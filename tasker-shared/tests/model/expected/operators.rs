@@ -18,7 +18,6 @@ impl Expected {
             StepState::WaitingForRetry => step.due = None,
             StepState::Error => {
                 step.state = StepState::Pending;
-                step.refusals = 0;
                 step.max_attempts = step.attempt + MAX_ATTEMPTS;
                 task.state = TaskState::InProgress;
             }

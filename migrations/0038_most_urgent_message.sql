@@ -1,0 +1,43 @@
+-- The highest priority of a message that a worker with these handlers could receive at once in the
+-- queues of the namespaces; null where there is none. Asks only where steps were enqueued with
+-- several priorities: what costs most is to plan the question.
+create function tasker.most_urgent_message(p_namespaces text[], p_handlers text[])
+returns int
+language plpgsql
+set plan_cache_mode to force_generic_plan
+as $$
+declare
+  v_queue text;
+  v_priority jsonb;
+  v_most_urgent int;
+begin
+  if (select count(*) < 2 from (select from tasker.priorities_in_use limit 2) few) then
+    return null;
+  end if;
+  for v_queue in
+    select n.queue_name
+    from tasker.namespaces n
+    where n.namespace = any(p_namespaces)
+      and to_regclass(format('pgmq.%I', 'q_' || n.queue_name)) is not null
+  loop
+    execute format(
+      'select f.priority
+      from unnest($1) as h(handler)
+      cross join lateral (
+        select q.message -> ''priority'' as priority from pgmq.%I q
+        where (q.message ->> ''handler'') collate "C" = h.handler and q.vt <= $2
+        order by q.message -> ''priority'' desc, q.msg_id
+        limit 1
+      ) f
+      order by f.priority desc
+      limit 1', 'q_' || v_queue
+    ) into v_priority using p_handlers, clock_timestamp();
+    if jsonb_typeof(v_priority) = 'number' then
+      v_most_urgent := greatest(
+        v_most_urgent, least(32767, greatest(-32768, v_priority::numeric))::int
+      );
+    end if;
+  end loop;
+  return v_most_urgent;
+end
+$$;
