@@ -23,7 +23,6 @@ set enable_hashjoin to off
 set enable_mergejoin to off
 set enable_sort to off
 set jit to off
-set lock_timeout to '100ms'
 as $$
 #variable_conflict use_column
 declare

@@ -103,14 +103,17 @@ set enable_hashjoin to off
 set enable_mergejoin to off
 set enable_sort to off
 set jit to off
-set lock_timeout to '100ms'
 as $$
 declare
   v_namespace text;
   v_left int := p_limit;
   v_bytes_left bigint := p_max_bytes;
   v_aged int := 0;
-  v_received record;
+  v_tasks uuid[];
+  v_steps int[];
+  v_msgs bigint[];
+  v_came_back boolean[];
+  v_bytes bigint;
   v_problem tasker.received_step;
 begin
   perform set_config('synchronous_commit', 'off', true);
@@ -120,42 +123,42 @@ begin
 
   foreach v_namespace in array p_namespaces loop
     exit when v_left <= 0 or v_bytes_left <= 0;
+    v_tasks := null;
     for v_attempt in 1..2 loop
       begin
-        v_received := tasker.receive_from_queue(
-          v_namespace, p_worker, v_left, least(v_aged, v_left), p_lease_ms, p_handlers, v_bytes_left
-        );
+        select r.tasks, r.steps, r.msgs, r.came_back, r.bytes
+        into v_tasks, v_steps, v_msgs, v_came_back, v_bytes
+        from tasker.receive_from_queue(
+          v_namespace, p_worker, v_left, least(v_aged, v_left), p_lease_ms, p_handlers, v_bytes_left,
+          p_max_bytes
+        ) r;
         exit;
       exception
         when invalid_text_representation or numeric_value_out_of_range then
           -- One of the messages is not ours.
-          v_received := null;
           perform tasker.archive_strange_messages(queue_name) from tasker.namespaces
           where namespace = v_namespace;
         when others then
-          v_received := null;
           v_problem.namespace := v_namespace;
           v_problem.problem := sqlerrm;
           return next v_problem;
           exit;
       end;
     end loop;
-    continue when v_received.tasks is null;
-    v_left := v_left - cardinality(v_received.tasks);
-    v_bytes_left := v_bytes_left - v_received.bytes;
+    continue when v_tasks is null;
+    v_left := v_left - cardinality(v_tasks);
+    v_bytes_left := v_bytes_left - v_bytes;
     return query
-    select * from tasker.describe_steps(
-      v_received.tasks, v_received.steps, v_received.msgs, v_received.came_back, p_max_bytes
-    );
+    select * from tasker.describe_steps(v_tasks, v_steps, v_msgs, v_came_back, p_max_bytes);
   end loop;
 end
 $$;
 
--- The part of a receipt that concerns one queue; of the p_limit steps, p_aged are those that have
--- waited longest.
+-- The part of a receipt that concerns one queue: of the p_limit steps, p_aged are those that have
+-- waited longest; together they are given p_bytes_left, and none more than p_max_bytes.
 create function tasker.receive_from_queue(
   p_namespace text, p_worker text, p_limit int, p_aged int, p_lease_ms bigint, p_handlers text[],
-  p_max_bytes bigint,
+  p_bytes_left bigint, p_max_bytes bigint,
   out tasks uuid[], out steps int[], out msgs bigint[], out came_back boolean[], out bytes bigint
 )
 language plpgsql
@@ -228,7 +231,8 @@ begin
           on s.task_uuid = m.task_uuid and s.step_no = m.step_no and s.msg_id = m.msg_id
         for no key update of s skip locked
       ), weighed as materialized (
-        select h.*, sum(h.bytes) over (order by h.position) + bytes <= p_max_bytes as fits
+        select h.*, sum(h.bytes) over (order by h.position) + receive_from_queue.bytes
+            <= p_bytes_left as fits
         from held h
       ), started as (
         update tasker.steps s

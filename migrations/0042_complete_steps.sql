@@ -8,9 +8,9 @@
 -- becomes `cancelled`.
 -- Silent: the caller announces what the answer tells once it has committed.
 --
--- Waits for tasks and steps that another transaction holds, but not for long: then it raises
--- lock_not_available and has changed nothing. With p_skip_locked it waits for none; `locked` tells
--- which outcomes it left out, for the caller to try again. A message that cannot be deleted, as where
+-- Waits for tasks and steps that another transaction holds; where the session has a lock_timeout it
+-- raises lock_not_available after that and has changed nothing. With p_skip_locked it waits for none;
+-- `locked` tells which outcomes it left out, for the caller to try again. A message that cannot be deleted, as where
 -- the queue is damaged, keeps no outcome from being recorded: it stands for no step any more.
 --
 -- Continuation: an outcome whose element of p_continue is true may hand its message on to a ready
@@ -49,7 +49,6 @@ set enable_seqscan to off
 set enable_hashjoin to off
 set enable_mergejoin to off
 set jit to off
-set lock_timeout to '250ms'
 as $$
 #variable_conflict use_column
 declare

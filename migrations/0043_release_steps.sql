@@ -16,7 +16,6 @@ set enable_seqscan to off
 set enable_hashjoin to off
 set enable_mergejoin to off
 set jit to off
-set lock_timeout to '250ms'
 as $$
 declare
   v_now timestamptz;

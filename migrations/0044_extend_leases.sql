@@ -18,7 +18,6 @@ set enable_hashjoin to off
 set enable_mergejoin to off
 set enable_material to off
 set jit to off
-set lock_timeout to '250ms'
 as $$
 #variable_conflict use_column
 declare

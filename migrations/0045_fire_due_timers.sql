@@ -18,7 +18,6 @@ set enable_seqscan to off
 set enable_hashjoin to off
 set enable_mergejoin to off
 set jit to off
-set lock_timeout to '100ms'
 as $$
 declare
   -- Until a queue is looked at again in which messages wait that nobody received: leases may have run

@@ -8,7 +8,6 @@
 create function tasker.tend_queues()
 returns int
 language plpgsql
-set lock_timeout to '100ms'
 as $$
 declare
   v_queue text;

@@ -6,7 +6,6 @@ returns table (
   oldest_message_age_seconds double precision, problem text
 )
 language plpgsql
-set lock_timeout to '1s'
 as $$
 #variable_conflict use_column
 begin

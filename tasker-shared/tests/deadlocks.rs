@@ -7,10 +7,11 @@ mod support;
 
 use serde_json::json;
 use support::{LEASE, SINGLE, WORKER, World, complete, new_task};
+use tasker_shared::error::Error;
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::readiness;
 use tasker_shared::state::TaskState;
-use tasker_shared::steps::{self, ReceivedStep};
+use tasker_shared::steps::{self, ReceivedStep, ReleasedStep};
 use tasker_shared::tasks;
 
 #[tokio::test]
@@ -36,73 +37,176 @@ async fn a_task_is_cancelled_while_its_first_step_is_claimed() {
     world.assert_healthy().await;
 }
 
+/// How many steps a claim puts into queues, and how many it leaves out because others hold them.
+async fn claim(world: &mut World) -> (usize, u32) {
+    let claimed = readiness::claim_ready_tasks_of(&mut world.connection, "o-1", 10, &[])
+        .await
+        .unwrap();
+    assert!(claimed.troubled.is_empty(), "{:?}", claimed.troubled);
+    (claimed.tasks.len(), claimed.locked)
+}
+
 #[tokio::test]
-async fn a_claim_that_waits_for_a_task_which_is_cancelled_takes_the_others() {
-    let mut world = World::new().await;
-    world.template("single", SINGLE).await;
-    let task = world.submit("single").await;
-    let other = world.submit("single").await;
-    let mut first = world.begin().await;
-    sqlx::query("select from tasker.tasks where task_uuid = $1 for no key update")
-        .bind(task)
-        .execute(&mut *first)
-        .await
-        .unwrap();
-    let claim = world
-        .start_blocked(async |mut connection| {
-            readiness::claim_ready_tasks(&mut connection, "o-1", 10)
+async fn a_claim_passes_over_a_task_that_another_transaction_holds_and_comes_back() {
+    for settles in [false, true] {
+        let mut world = World::new().await;
+        world.template("single", SINGLE).await;
+        let held = world.submit("single").await;
+        let other = world.submit("single").await;
+        let mut open = world.begin().await;
+        sqlx::query("select from tasker.tasks where task_uuid = $1 for no key update")
+            .bind(held)
+            .execute(&mut *open)
+            .await
+            .unwrap();
+
+        assert_eq!(claim(&mut world).await, (1, 1));
+        assert_eq!(world.receive().await[0].id.task_uuid, other);
+        if settles {
+            operator::cancel_task(&mut open, held, "me", None)
                 .await
-                .unwrap()
-        })
-        .await;
+                .unwrap();
+        }
+        open.commit().await.unwrap();
 
-    // The claim holds the ready row by now: cancelling must not wait for it.
-    operator::cancel_task(&mut first, task, "me", None)
+        assert_eq!(claim(&mut world).await, (usize::from(!settles), 0));
+        world.assert_healthy().await;
+    }
+}
+
+#[tokio::test]
+async fn however_many_steps_of_a_held_task_are_ready_those_behind_them_are_claimed() {
+    let mut world = World::new().await;
+    let names: Vec<String> = (0..25).map(|number| format!("step_{number}")).collect();
+    let wide: Vec<_> = names.iter().map(|name| (&**name, &[] as &[&str])).collect();
+    world.template("wide", &wide).await;
+    world.template("single", SINGLE).await;
+    let held = world.submit("wide").await;
+    world.submit("single").await;
+    let mut open = world.begin().await;
+    let skip = Settlement::Skip(json!(null));
+    operator::settle_step(&mut open, held, "step_3", &skip, "me", None)
         .await
         .unwrap();
-    first.commit().await.unwrap();
 
-    let claimed = claim.await.unwrap();
-    assert_eq!(claimed.len(), 1);
-    assert_eq!(claimed[0].task_uuid, other);
+    assert_eq!(claim(&mut world).await, (1, 24));
+    open.commit().await.unwrap();
+
+    let mut claimed = 0;
+    for _ in 0..3 {
+        claimed += claim(&mut world).await.0;
+    }
+    assert_eq!(claimed, 3, "ten, ten and four steps of one task");
+    assert!(!world.receive().await.is_empty());
     world.assert_healthy().await;
 }
 
 #[tokio::test]
-async fn a_claim_that_waits_for_a_task_whose_step_is_skipped_finds_its_row_void() {
+async fn outcomes_of_a_held_task_are_left_out_and_the_others_recorded() {
     let mut world = World::new().await;
     world.template("single", SINGLE).await;
-    let task = world.submit("single").await;
-    let mut first = world.begin().await;
-    sqlx::query("select from tasker.tasks where task_uuid = $1 for no key update")
-        .bind(task)
-        .execute(&mut *first)
+    for _ in 0..3 {
+        world.submit("single").await;
+    }
+    world.claim().await;
+    let running = world.receive().await;
+    let reports = running.iter().map(complete).collect::<Vec<_>>();
+    let mut open = world.begin().await;
+    operator::cancel_task(&mut open, running[1].id.task_uuid, "me", None)
         .await
         .unwrap();
-    let claim = world
-        .start_blocked(async |mut connection| {
-            readiness::claim_ready_tasks(&mut connection, "o-1", 10)
-                .await
-                .unwrap()
-        })
-        .await;
 
-    operator::settle_step(
-        &mut first,
-        task,
-        "only",
-        &Settlement::Skip(json!(null)),
-        "me",
-        None,
-    )
-    .await
-    .unwrap();
-    first.commit().await.unwrap();
+    let skip = steps::Locks::Skip;
+    let first = steps::complete_steps(&mut world.connection, WORKER, &reports, skip)
+        .await
+        .unwrap();
+    assert_eq!((first.locked, first.stale), (vec![1], vec![]));
+    open.commit().await.unwrap();
+    let again = steps::complete_steps(&mut world.connection, WORKER, &reports, skip)
+        .await
+        .unwrap();
 
-    assert!(claim.await.unwrap().is_empty());
-    let rows: i64 = world.value("select count(*) from tasker.ready_steps").await;
-    assert_eq!(rows, 0);
-    assert_eq!(world.task_state(task).await, TaskState::Complete);
+    assert_eq!((again.locked, again.stale), (vec![], vec![0, 2]));
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn an_outcome_whose_step_alone_is_held_is_left_out_too() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    world.submit("single").await;
+    let step = world.start_one().await;
+    let mut open = world.begin().await;
+    sqlx::query("select from tasker.steps for update")
+        .execute(&mut *open)
+        .await
+        .unwrap();
+
+    let reports = [complete(&step)];
+    let skip = steps::Locks::Skip;
+    let first = steps::complete_steps(&mut world.connection, WORKER, &reports, skip)
+        .await
+        .unwrap();
+    assert_eq!((first.locked, first.stale), (vec![0], vec![]));
+    open.rollback().await.unwrap();
+
+    assert_eq!(world.report(&reports).await.locked, Vec::<usize>::new());
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_report_that_waits_for_a_lock_gives_up_and_has_changed_nothing() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    for _ in 0..2 {
+        world.submit("single").await;
+    }
+    world.claim().await;
+    let running = world.receive().await;
+    let reports = running.iter().map(complete).collect::<Vec<_>>();
+    let mut open = world.begin().await;
+    operator::cancel_task(&mut open, running[1].id.task_uuid, "me", None)
+        .await
+        .unwrap();
+
+    world.run("set lock_timeout = '50 ms'").await;
+    let wait = steps::Locks::Wait;
+    let waited = steps::complete_steps(&mut world.connection, WORKER, &reports, wait).await;
+
+    assert!(matches!(waited, Err(Error::Locked { .. })), "{waited:?}");
+    open.rollback().await.unwrap();
+    assert_eq!(world.report(&reports).await.stale, Vec::<usize>::new());
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn what_is_given_back_while_its_task_is_held_stays_until_it_can_be() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    world.submit("single").await;
+    let step = world.start_one().await;
+    let back = [ReleasedStep {
+        id: step.id,
+        receipt: step.receipt,
+        msg_id: step.msg_id,
+        namespace: step.namespace.clone(),
+    }];
+    let mut open = world.begin().await;
+    operator::cancel_task(&mut open, step.id.task_uuid, "me", None)
+        .await
+        .unwrap();
+
+    let first = steps::release_steps(&mut world.connection, WORKER, &back)
+        .await
+        .unwrap();
+    open.rollback().await.unwrap();
+    let again = steps::release_steps(&mut world.connection, WORKER, &back)
+        .await
+        .unwrap();
+
+    assert_eq!((first.locked, first.stale), (vec![0], vec![]));
+    assert_eq!((again.locked, again.stale), (vec![], vec![]));
+    assert_eq!(world.receive().await.len(), 1);
     world.assert_healthy().await;
 }
 
@@ -126,35 +230,27 @@ async fn with_two_timeouts(world: &mut World) -> Vec<ReceivedStep> {
 }
 
 #[tokio::test]
-async fn a_heartbeat_and_the_outcomes_of_the_same_steps_do_not_deadlock() {
+async fn a_heartbeat_waits_for_no_message_that_another_transaction_holds() {
     let mut world = World::new().await;
     let running = with_two_timeouts(&mut world).await;
-    let mut first = world.begin().await;
+    let mut open = world.begin().await;
     sqlx::query("select from pgmq.q_worker_test_queue where msg_id = $1 for update")
         .bind(running[1].msg_id)
-        .execute(&mut *first)
+        .execute(&mut *open)
         .await
         .unwrap();
-
     let held = running
         .iter()
         .map(|step| (step.id, step.receipt))
         .collect::<Vec<_>>();
-    let heartbeat = world
-        .start_blocked(async move |mut connection| {
-            steps::extend_leases(&mut connection, WORKER, &held, LEASE).await
-        })
-        .await;
-    let reports = running.iter().map(complete).collect::<Vec<_>>();
-    let outcomes = world
-        .start_blocked(async move |mut connection| {
-            steps::complete_steps(&mut connection, WORKER, &reports, steps::Locks::Wait).await
-        })
-        .await;
-    first.commit().await.unwrap();
 
-    assert_eq!(heartbeat.await.unwrap().unwrap(), []);
-    assert_eq!(outcomes.await.unwrap().unwrap().stale, Vec::<usize>::new());
+    world.run("set lock_timeout = '20 s'").await;
+    let lost = steps::extend_leases(&mut world.connection, WORKER, &held, LEASE)
+        .await
+        .unwrap();
+    open.commit().await.unwrap();
+
+    assert_eq!(lost, []);
     world.assert_healthy().await;
 }
 

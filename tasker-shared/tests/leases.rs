@@ -137,18 +137,29 @@ async fn each_lease_of_a_batch_is_judged_by_itself() {
 }
 
 #[tokio::test]
-async fn what_comes_back_tells_a_timeout_from_a_lost_lease() {
-    for (waited, kind) in [(39, "lease_expired"), (40, "timeout")] {
+async fn what_comes_back_tells_a_timeout_from_the_death_of_its_worker() {
+    for (waited, lives, kind) in [
+        (39, true, "lease_expired"),
+        (40, true, "timeout"),
+        (40, false, "lease_expired"),
+    ] {
         let (mut world, _) = with_a_timeout(40).await;
+        let seen = if lives { "0 s" } else { "40 s" };
         world
-            .run("select set_config('tasker.now', started_at::text, false) from tasker.steps")
+            .run(format!(
+                "insert into tasker.processes (registration_uuid, started_at, last_seen_at, pid,
+                   places, taken, identity, role, host, version, mode, namespaces, handlers)
+                 values (gen_random_uuid(), now(), now() - interval '{seen}', 1, 1, 1, '{WORKER}',
+                   'worker', 'h', '1', 'Hybrid', '{{}}', '{{}}');
+                 select set_config('tasker.now', started_at::text, false) from tasker.steps"
+            ))
             .await;
         world.advance(Duration::from_secs(waited)).await;
         world.expire_leases().await;
 
         let back = world.receive().await.remove(0);
 
-        assert_eq!(back.expired.as_deref(), Some(kind));
+        assert_eq!(back.expired.as_deref(), Some(kind), "{waited} s, {lives}");
         assert_eq!(back.attempt, 1);
     }
 }

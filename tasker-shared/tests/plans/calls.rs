@@ -111,7 +111,8 @@ impl Meter {
             .run("update tasker.timers set due_at = now()")
             .await;
         let fired = self
-            .call("fire_due_timers", Once, 20, async |connection| {
+            // Queues are read from their beginning: what is visible, or held, comes soon.
+            .call("fire_due_timers", EachTime, 20, async |connection| {
                 readiness::fire_due_timers(connection, 10).await.unwrap()
             })
             .await;

@@ -60,16 +60,13 @@ async fn two_roots_of_a_pending_task_can_be_claimed_by_two_at_once() {
         .await
         .unwrap();
 
-    let second = world
-        .start_blocked(async |mut connection| {
-            readiness::claim_ready_tasks(&mut connection, "o-2", 10)
-                .await
-                .unwrap()
-        })
-        .await;
+    let second = readiness::claim_ready_tasks_of(&mut world.connection, "o-2", 10, &[])
+        .await
+        .unwrap();
     first.commit().await.unwrap();
 
-    assert_eq!(second.await.unwrap().len(), 1);
+    assert_eq!((second.tasks.len(), second.locked), (0, 1));
+    assert_eq!(world.claim().await.len(), 1);
     let starts: i64 = world
         .value("select count(*) from tasker.task_transitions where to_state = 'in_progress'")
         .await;

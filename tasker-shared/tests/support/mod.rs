@@ -80,14 +80,12 @@ impl World {
 
     pub async fn receive(&mut self) -> Vec<ReceivedStep> {
         let namespaces = ["test".to_owned()];
-        steps::receive_steps(
-            &mut self.connection,
-            WORKER,
-            &steps::Demand::of_any(&namespaces, 1000, LEASE),
-        )
-        .await
-        .unwrap()
-        .steps
+        let demand = steps::Demand::of_any(&namespaces, 1000, LEASE);
+        let received = steps::receive_steps(&mut self.connection, WORKER, &demand)
+            .await
+            .unwrap();
+        assert!(received.troubled.is_empty(), "{:?}", received.troubled);
+        received.steps
     }
 
     pub async fn report(&mut self, reports: &[StepReport]) -> Reported {
