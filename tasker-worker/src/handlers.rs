@@ -5,7 +5,8 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 
 use crate::builtin;
-use crate::handler::{AnyHandler, IntoHandler};
+use crate::handler::{AnyHandler, FromJson, HandlerFuture, IntoHandler};
+use crate::outcome::IntoOutcome;
 
 /// The handlers of a worker, by the names that templates use; the built-in ones are always there.
 #[derive(Clone)]
@@ -18,19 +19,23 @@ impl Handlers {
     }
 
     /// Adds a handler: an async function of a [`Step`](crate::Step), or a
-    /// [`Handler`](crate::Handler).
+    /// [`Handler`](crate::Handler). Where the compiler refuses it, the
+    /// [`handlers_guide`](crate::handlers_guide) says why.
     ///
     /// # Panics
     /// When the name is taken.
     #[track_caller]
     #[must_use]
-    pub fn register<Kind>(
-        mut self,
-        name: impl Into<String>,
-        handler: impl IntoHandler<Kind>,
-    ) -> Self {
+    pub fn register<Kind, H>(mut self, name: impl Into<String>, handler: H) -> Self
+    where
+        H: IntoHandler<Kind> + Send + Sync + 'static,
+        H::Context: FromJson + Send,
+        H::Input: FromJson + Send,
+        H::Future: HandlerFuture + Send + 'static,
+        <H::Future as HandlerFuture>::Ended: IntoOutcome,
+    {
         match self.0.entry(name.into()) {
-            Entry::Vacant(entry) => entry.insert(handler.into_handler()),
+            Entry::Vacant(entry) => entry.insert(AnyHandler::new(handler)),
             Entry::Occupied(entry) => panic!("two handlers are named {:?}", entry.key()),
         };
         self

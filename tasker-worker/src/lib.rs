@@ -34,6 +34,9 @@
 //! # assert!(handlers.names().any(|name| name == "payments.charge"));
 //! ```
 //!
+//! The [`handlers_guide`] says what a handler may take and return, and what to do where the compiler
+//! refuses one.
+//!
 //! What a handler returns becomes the step's result. Any error is retried as the template says;
 //! [`HandlerError::fail`] ends the step for good. A handler may run twice, when its worker dies
 //! before the outcome is recorded, but the step completes once: pass [`Step::step_uuid`] to the
@@ -55,6 +58,7 @@ mod event_system;
 mod events;
 mod handler;
 mod handlers;
+pub mod handlers_guide;
 mod heartbeat;
 mod held_steps;
 mod launcher;
@@ -66,9 +70,9 @@ mod step_result;
 mod step_runner;
 mod worker;
 
-pub use handler::{Handler, IntoHandler};
+pub use handler::{FromJson, Handler, HandlerFuture, IntoHandler};
 pub use handlers::Handlers;
-pub use outcome::{HandlerError, IntoOutcome, Outcome};
+pub use outcome::{HandlerError, IntoHandlerError, IntoOutcome, Outcome, StepResult};
 pub use step::Step;
 pub use worker::{Drained, RunningWorker, Worker};
 

@@ -182,7 +182,40 @@ impl Outcome {
     }
 }
 
+/// What may become the result of a step; implemented for all types that implement serde's
+/// `Serialize`.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`: it is not `Serialize`",
+    label = "`{Self}` cannot be written as the result of a step",
+    note = "add `#[derive(serde::Serialize)]` to the type, or return a `serde_json::Value`",
+    note = "see tasker_worker::handlers_guide, section \"The result cannot be written\""
+)]
+pub trait StepResult: Serialize {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> StepResult for T {}
+
+/// What a handler may fail with; implemented for [`HandlerError`] and for all types that `anyhow`
+/// accepts as an error.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot fail with `{Self}`",
+    label = "`{Self}` is neither a `HandlerError` nor an error that turns into one",
+    note = "return `Result<T, HandlerError>`, and make one of a text with `HandlerError::retry` or \
+            `HandlerError::fail`; an error type of your own implements `std::error::Error`",
+    note = "see tasker_worker::handlers_guide, section \"The error is not an error\""
+)]
+pub trait IntoHandlerError: Into<HandlerError> {}
+
+#[diagnostic::do_not_recommend]
+impl<E: Into<HandlerError>> IntoHandlerError for E {}
+
 /// What a handler function may return: a `Result` or an [`Outcome`].
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    label = "neither a `Result<T, HandlerError>` nor an `Outcome`",
+    note = "return `Ok(…)` of the step's result; `?` turns any error into a `HandlerError`",
+    note = "see tasker_worker::handlers_guide, section \"The function returns something else\""
+)]
 pub trait IntoOutcome {
     /// The outcome that the value stands for.
     fn into_outcome(self) -> Outcome;
@@ -194,7 +227,7 @@ impl IntoOutcome for Outcome {
     }
 }
 
-impl<T: Serialize, E: Into<HandlerError>> IntoOutcome for Result<T, E> {
+impl<T: StepResult, E: IntoHandlerError> IntoOutcome for Result<T, E> {
     fn into_outcome(self) -> Outcome {
         match self {
             Ok(result) => Outcome::complete(result),

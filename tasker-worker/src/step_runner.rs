@@ -89,7 +89,6 @@ fn retry(kind: &str, message: String, after: Option<Duration>) -> StepOutcome {
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::handler::IntoHandler;
     use crate::{HandlerError, Handlers};
 
     use super::*;
@@ -123,7 +122,7 @@ mod tests {
             panic!("attempt {attempt} went wrong")
         }
 
-        let outcome = run_one(&panics.into_handler(), step()).await;
+        let outcome = run_one(&AnyHandler::new(panics), step()).await;
 
         let (kind, message) = kind_of_retry(outcome);
         assert_eq!(
@@ -134,7 +133,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_attempt_that_takes_too_long_is_ended_and_retried() {
-        let (kind, message) = kind_of_retry(run_one(&hang.into_handler(), step()).await);
+        let (kind, message) = kind_of_retry(run_one(&AnyHandler::new(hang), step()).await);
 
         assert_eq!(kind, "timeout");
         assert!(message.ends_with("timeout of 30s"), "{message}");
@@ -145,7 +144,7 @@ mod tests {
         let (abort, aborted) = oneshot::channel();
         abort.send(Abort::Stale).unwrap();
 
-        let outcome = run(&hang.into_handler(), step(), aborted, 1000).await;
+        let outcome = run(&AnyHandler::new(hang), step(), aborted, 1000).await;
 
         assert_eq!(outcome, None);
     }
@@ -155,7 +154,7 @@ mod tests {
         let (abort, aborted) = oneshot::channel();
         abort.send(Abort::WorkerStopped).unwrap();
 
-        let outcome = run(&hang.into_handler(), step(), aborted, 1000).await;
+        let outcome = run(&AnyHandler::new(hang), step(), aborted, 1000).await;
 
         let Some(StepOutcome::Retry { error, after }) = outcome else {
             panic!("not retried: {outcome:?}");
@@ -169,7 +168,7 @@ mod tests {
         let step = step();
         step.cancellation().cancel();
 
-        let outcome = run_one(&hang.into_handler(), step).await;
+        let outcome = run_one(&AnyHandler::new(hang), step).await;
 
         let Some(StepOutcome::Fail(error)) = outcome else {
             panic!("went on: {outcome:?}");
@@ -187,7 +186,7 @@ mod tests {
         let step = step();
         step.cancellation().cancel();
 
-        let outcome = run_one(&tidies_up.into_handler(), step).await;
+        let outcome = run_one(&AnyHandler::new(tidies_up), step).await;
 
         assert_eq!(outcome, Some(StepOutcome::Complete(json!("tidy"))));
     }

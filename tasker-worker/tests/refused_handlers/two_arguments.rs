@@ -1,0 +1,9 @@
+use tasker_worker::{HandlerError, Handlers, Step};
+
+async fn charge(_step: Step, _cents: u64) -> Result<(), HandlerError> {
+    Ok(())
+}
+
+fn main() {
+    let _ = Handlers::new().register("payments.charge", charge);
+}
