@@ -7,6 +7,8 @@ use std::io;
 use std::process::ExitCode;
 
 use tasker_shared::error::{Error, RefusalKind};
+use tasker_shared::process::StartError;
+use tasker_worker::RunError;
 
 /// Exit status of a command that failed.
 const FAILED: u8 = 1;
@@ -118,6 +120,33 @@ impl From<Error> for Failure {
             }
             Error::Database(_) | Error::Corrupt(_) => Self::new(error.to_string())
                 .hint("`tasker doctor` examines the database; this may be a bug worth reporting"),
+        }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Database(error) => error.into(),
+            StartError::GaveUp { waited, error } => {
+                Self::from(error).while_doing(&format!("gave up after {waited:?}"))
+            }
+            error => {
+                let failure = Self::new(error.to_string());
+                match error.hint() {
+                    Some(hint) => failure.hint(hint),
+                    None => failure,
+                }
+            }
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Start(error) => error.into(),
+            RunError::Config(_) | RunError::Unrecorded => Self::new(error.to_string()),
         }
     }
 }

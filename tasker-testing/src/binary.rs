@@ -54,6 +54,22 @@ impl TaskerBinary {
         }
     }
 
+    /// Finds a program that cargo built from an example of the tested crate.
+    ///
+    /// Cargo builds examples in a test run of a whole crate; a test file that is run alone takes what
+    /// an earlier build left there.
+    pub fn example(name: &str) -> Self {
+        let test = env::current_exe().expect("a process knows its program");
+        let file = test
+            .ancestors()
+            .nth(2)
+            .map(|folder| folder.join("examples").join(name));
+        match file.filter(|file| file.is_file()) {
+            Some(file) => Self(file),
+            None => panic!("the example is not built: run `cargo build --example {name}`"),
+        }
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.0

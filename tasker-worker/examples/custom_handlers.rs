@@ -1,16 +1,12 @@
-//! A worker with two handlers of its own, running until Ctrl-C.
+//! A worker with two handlers of its own, running until SIGTERM or Ctrl-C.
 //!
 //! It needs the database of a running `tasker dev` (or another one) in `DATABASE_URL`, and a
 //! template whose steps name `stock.reserve` and `payments.charge` as handlers.
 
 use std::time::Duration;
 
-use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use tasker_shared::config::TaskerConfig;
-use tasker_shared::database::Database;
-use tasker_shared::telemetry::init_logging;
-use tasker_worker::{HandlerError, Handlers, Step, Worker};
+use tasker_worker::{HandlerError, Handlers, RunError, Step, Worker};
 
 /// What the task was submitted with.
 #[derive(Deserialize)]
@@ -53,25 +49,9 @@ async fn charge(step: Step<Order>) -> Result<Receipt, HandlerError> {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let config = TaskerConfig::load()?;
-    init_logging(&config.telemetry, "worker")?;
-    let database = Database::connect(&config.database).await?;
-
+async fn main() -> Result<(), RunError> {
     let handlers = Handlers::new()
         .register("stock.reserve", reserve)
         .register("payments.charge", charge);
-    let worker = Worker::start(
-        &database,
-        &config.worker,
-        &config.event_systems,
-        &config.mpsc_channels,
-        handlers,
-    );
-
-    tokio::signal::ctrl_c()
-        .await
-        .context("could not wait for Ctrl-C")?;
-    worker.drain().await;
-    Ok(())
+    Worker::run(handlers).await
 }

@@ -65,6 +65,7 @@ mod launcher;
 mod namespaces;
 mod outcome;
 mod reporter;
+mod run;
 mod step;
 mod step_result;
 mod step_runner;
@@ -73,6 +74,7 @@ mod worker;
 pub use handler::{FromJson, Handler, HandlerFuture, IntoHandler};
 pub use handlers::Handlers;
 pub use outcome::{HandlerError, IntoHandlerError, IntoOutcome, Outcome, StepResult};
+pub use run::RunError;
 pub use step::Step;
 pub use worker::{Drained, RunningWorker, Worker};
 

@@ -8,7 +8,6 @@ use tasker_web::{ComponentHealth, Probes, serve_probes};
 use tasker_worker::{Handlers, Worker};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 use crate::failure::Failure;
 
@@ -21,13 +20,6 @@ pub(crate) async fn run(
     listener: Option<TcpListener>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
-    let worker = Worker::start(
-        &database,
-        &config.worker,
-        &config.event_systems,
-        &config.mpsc_channels,
-        Handlers::default(),
-    );
     let stop_probes = CancellationToken::new();
     let probes = listener.map(|listener| {
         let stopping = stop.clone();
@@ -38,14 +30,10 @@ pub(crate) async fn run(
                 detail: stopping.is_cancelled().then(|| "it drains".to_owned()),
             }]
         });
-        let probes = Probes::new(database, config, components);
+        let probes = Probes::new(database.clone(), config, components);
         tokio::spawn(serve_probes(listener, probes, stop_probes.clone()))
     });
-    stop.cancelled().await;
-    let drained = worker.drain().await;
-    if !drained.is_complete {
-        warn!("not every outcome was recorded; those steps are tried again when their leases end");
-    }
+    let ran = Worker::run_until(&database, config, Handlers::default(), stop).await;
     stop_probes.cancel();
     if let Some(probes) = probes
         && let Ok(Err(error)) = probes.await
@@ -54,5 +42,5 @@ pub(crate) async fn run(
             "the probes of the worker could not go on listening: {error}"
         )));
     }
-    Ok(())
+    Ok(ran?)
 }
