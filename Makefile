@@ -23,7 +23,7 @@ dev: build ## Keep the whole stack running on a private PostgreSQL
 	@$(TASKER) dev
 
 # The test files of the crates whose tests run workflows, but for those that have no use for it.
-WORKFLOW_TESTS = system $(filter-out bench without_database, \
+WORKFLOW_TESTS = system $(filter-out bench without_database refused_handlers, \
   $(basename $(notdir $(wildcard tasker-worker/tests/*.rs tasker-cli/tests/*.rs))))
 
 test: setup ## Run all tests on the PostgreSQL of this machine
@@ -58,7 +58,7 @@ lint: setup ## Check format and lints
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 docs: setup ## Build the API documentation and check the Markdown files
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps --locked
 	@scripts/check-docs.sh
 
 ci: ## Everything the CI runs

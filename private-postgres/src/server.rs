@@ -141,6 +141,16 @@ impl PrivatePostgres {
         wire::create_database_if_missing(&self.socket(), name)
     }
 
+    /// Creates a database as a copy of another one, in which nobody may be at that moment.
+    pub fn copy_database(&self, source: &str, name: &str) -> Result<(), ServerError> {
+        wire::copy_database(&self.socket(), source, name)
+    }
+
+    /// Removes a database where it exists; sessions in it end.
+    pub fn drop_database(&self, name: &str) -> Result<(), ServerError> {
+        wire::drop_database(&self.socket(), name)
+    }
+
     /// Stops the server: its sessions end, its data is complete. Does nothing when it is stopped.
     pub fn stop(&mut self) -> io::Result<()> {
         let Some(child) = self.child.as_mut() else {

@@ -20,25 +20,42 @@ const DUPLICATE_DATABASE: &str = "42P04";
 
 /// Creates the database unless it exists; says whether it did.
 pub(crate) fn create_database_if_missing(socket: &Path, name: &str) -> Result<bool, ServerError> {
-    if name.is_empty() || name.len() > 63 || name.contains('\0') {
-        return Err(ServerError::BadName {
-            name: name.to_owned(),
-        });
-    }
+    let identifier = identifier(name)?;
     let mut connection = Connection::open(socket)?;
     let literal = name.replace('\'', "''");
     let exists = format!("select 1 from pg_catalog.pg_database where datname = '{literal}'");
     if connection.query(&exists)? > 0 {
         return Ok(false);
     }
-    let identifier = name.replace('"', "\"\"");
-    match connection.query(&format!(
-        "create database \"{identifier}\" template template0"
-    )) {
+    match connection.query(&format!("create database {identifier} template template0")) {
         Ok(_) => Ok(true),
         Err(ServerError::Refused { code, .. }) if code == DUPLICATE_DATABASE => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Creates a database as a copy of another one, in which nobody may be.
+pub(crate) fn copy_database(socket: &Path, source: &str, name: &str) -> Result<(), ServerError> {
+    let (source, name) = (identifier(source)?, identifier(name)?);
+    let copy = format!("create database {name} template {source}");
+    Connection::open(socket)?.query(&copy).map(drop)
+}
+
+/// Removes a database, and whoever is in it, where it exists.
+pub(crate) fn drop_database(socket: &Path, name: &str) -> Result<(), ServerError> {
+    let identifier = identifier(name)?;
+    let statement = format!("drop database if exists {identifier} with (force)");
+    Connection::open(socket)?.query(&statement).map(drop)
+}
+
+/// The name as SQL takes it whatever characters it has.
+fn identifier(name: &str) -> Result<String, ServerError> {
+    if name.is_empty() || name.len() > 63 || name.contains('\0') {
+        return Err(ServerError::BadName {
+            name: name.to_owned(),
+        });
+    }
+    Ok(format!("\"{}\"", name.replace('"', "\"\"")))
 }
 
 struct Connection(BufReader<UnixStream>);

@@ -62,6 +62,27 @@ fn a_database_is_created_once_whatever_its_name() {
 }
 
 #[test]
+fn a_database_can_be_copied_and_removed() {
+    let server = PrivatePostgres::start(ephemeral()).unwrap();
+    server.create_database_if_missing("a \"source\"").unwrap();
+
+    server.copy_database("a \"source\"", "copy").unwrap();
+
+    assert!(!server.create_database_if_missing("copy").unwrap());
+    server.copy_database("nowhere", "other").unwrap_err();
+    for _ in 0..2 {
+        server.drop_database("copy").unwrap();
+    }
+    assert!(server.create_database_if_missing("copy").unwrap());
+    for error in [
+        server.copy_database("copy", "n\0").unwrap_err(),
+        server.drop_database("").unwrap_err(),
+    ] {
+        assert!(matches!(error, ServerError::BadName { .. }), "{error}");
+    }
+}
+
+#[test]
 fn the_url_names_the_socket_folder_and_the_database() {
     let server = PrivatePostgres::start(ephemeral()).unwrap();
     let url = server.url("my db");

@@ -2,6 +2,8 @@
 
 pub mod announcer;
 pub mod channel;
+#[cfg(feature = "testing")]
+pub mod clock;
 pub mod config;
 pub mod dag;
 pub mod database;

@@ -42,6 +42,9 @@
 //! before the outcome is recorded, but the step completes once: pass [`Step::step_uuid`] to the
 //! systems you call as an idempotency key.
 //!
+//! [`Worker::run`] is all that the `main` of a worker needs. A handler is unit-tested with
+//! [`Step::detached`]; whole workflows are tested with `testing::World`, behind the feature `testing`.
+//!
 //! Handlers share the threads of the runtime with everything else: work that blocks or computes for
 //! long belongs into `tokio::task::spawn_blocking`.
 //!
@@ -69,6 +72,8 @@ mod run;
 mod step;
 mod step_result;
 mod step_runner;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod worker;
 
 pub use handler::{FromJson, Handler, HandlerFuture, IntoHandler};

@@ -143,10 +143,7 @@ async fn what_no_waiting_can_mend_ends_the_program_with_what_to_do() {
     for (url, texts) in [
         (
             "mysql://app:secret@localhost/app",
-            [
-                "database.url does not start with postgres://",
-                "DATABASE_URL",
-            ],
+            ["is not a database address", "DATABASE_URL"],
         ),
         (
             empty.url(),
