@@ -22,6 +22,8 @@ use crate::worker::{RunningWorker, Worker};
 
 /// How long a run may take, in real time, before it counts as stuck.
 const LONGEST_RUN: Duration = Duration::from_mins(1);
+/// How long a handler that hangs may hold up the end of a world, in seconds.
+const DRAIN_TIMEOUT_SECONDS: f64 = 5.0;
 /// How long the worker may go without looking for steps that nobody announced to it.
 const POLL_INTERVAL_MS: u64 = 50;
 
@@ -62,6 +64,7 @@ impl World {
         "world".clone_into(&mut config.worker.instance_id);
         config.worker.poll_interval_ms = POLL_INTERVAL_MS;
         config.worker.reporters = 1;
+        config.worker.drain_timeout_seconds = DRAIN_TIMEOUT_SECONDS;
         let database = Database::connect(&config.database).await?;
         let names = handlers.names().map(str::to_owned).collect();
         let worker = Worker::start(
