@@ -23,10 +23,8 @@ begin
 
   insert into tasker.namespaces (namespace) values (v_namespace) on conflict do nothing;
   if found then
-    perform case when q.unlogged then pgmq.create_unlogged(n.queue_name)
-      else pgmq.create(n.queue_name) end
-    from tasker.namespaces n, tasker.queue_settings q
-    where n.namespace = v_namespace;
+    perform tasker.create_queue(queue_name) from tasker.namespaces
+    where namespace = v_namespace;
   end if;
 
   insert into tasker.templates as t

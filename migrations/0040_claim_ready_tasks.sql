@@ -116,9 +116,16 @@ begin
         array_agg(c.state order by c.position) as states,
         array_agg(c.attempt order by c.position) as attempts,
         array_agg(
-          jsonb_build_object('task_uuid', c.task_uuid, 'step_no', c.step_no) order by c.position
+          jsonb_build_object(
+            'task_uuid', c.task_uuid, 'step_no', c.step_no, 'handler', ts.handler,
+            'priority', k.priority
+          ) order by c.position
         ) as messages
       from claimable c
+      cross join lateral (
+        select k.priority from tasker.tasks k where k.task_uuid = c.task_uuid offset 0
+      ) k
+      join tasker.template_steps ts on ts.template_id = c.template_id and ts.step_no = c.step_no
       join tasker.templates t on t.template_id = c.template_id
       join tasker.namespaces n on n.namespace = t.namespace
       group by n.queue_name

@@ -1,28 +1,48 @@
--- The queue of every namespace and what lies in it. refusals counts how often steps in the queue
--- were refused by workers that do not know their handler.
+-- The queue of every namespace: what lies in it, which live workers take steps from it, with how many
+-- places and how many of them taken, and the steps in it that none of them can run, by handler (see
+-- tasker.missing_handlers). A worker of several namespaces counts in each.
+--
+-- A queue that cannot be read has a problem in place of counts. Volatile, because a table that is
+-- being written anew is empty for snapshots from before.
 create function tasker.list_queues()
 returns table (
   namespace text, queue_name text, length bigint, visible bigint,
-  oldest_message_age_seconds double precision, refusals bigint
+  oldest_message_age_seconds double precision, workers int, places int, taken int,
+  without_worker jsonb, problem text
 )
 language plpgsql
-stable
 as $$
 #variable_conflict use_column
 begin
   for namespace, queue_name in
     select n.namespace, n.queue_name from tasker.namespaces n order by n.namespace
   loop
-    return query execute format(
-      'select %L::text, %L::text, count(*), count(*) filter (where q.vt <= clock_timestamp()),
-        extract(epoch from clock_timestamp() - min(q.enqueued_at))::double precision,
-        coalesce(sum(s.refusals), 0)::bigint
-      from pgmq.%I q
-      left join tasker.steps s
-        on s.task_uuid = (q.message ->> ''task_uuid'')::uuid
-        and s.step_no = (q.message ->> ''step_no'')::int',
-      namespace, queue_name, 'q_' || queue_name
-    );
+    select count(*), coalesce(sum(p.places), 0), coalesce(sum(p.taken), 0)
+    into workers, places, taken
+    from tasker.processes p
+    where p.role = 'worker' and tasker.is_live(p.last_seen_at)
+      and (p.namespaces = '{}' or namespace = any(p.namespaces));
+    without_worker := '[]';
+    problem := null;
+    begin
+      execute format(
+        'select count(*), count(*) filter (where q.vt <= $1),
+          extract(epoch from $1 - min(q.enqueued_at))::double precision
+        from pgmq.%I q', 'q_' || queue_name
+      ) into length, visible, oldest_message_age_seconds using clock_timestamp();
+      if visible > 0 then
+        select coalesce(
+          jsonb_agg(jsonb_build_object('handler', m.handler, 'steps', m.steps)), '[]'
+        ) into without_worker
+        from tasker.missing_handlers(queue_name, tasker.known_handlers(namespace), 100) m;
+      end if;
+    exception when undefined_table or undefined_column or insufficient_privilege then
+      length := null;
+      visible := null;
+      oldest_message_age_seconds := null;
+      problem := sqlerrm;
+    end;
+    return next;
   end loop;
 end
 $$;

@@ -60,6 +60,7 @@ mod held_steps;
 mod launcher;
 mod namespaces;
 mod outcome;
+mod registration;
 mod reporter;
 mod step;
 mod step_result;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tasker_shared::queues::{self, QueueSummary};
 use tasker_shared::readiness;
-use tasker_shared::steps::{self, ReleasedStep};
+use tasker_shared::steps;
 use tasker_shared::tasks;
 
 use crate::support::{LEASE, SINGLE, WORKER, World};
@@ -30,16 +30,7 @@ async fn queues_tell_what_lies_in_them() {
     let received = steps::receive_steps(connection, &namespaces, WORKER, 2, LEASE)
         .await
         .unwrap();
-    let refused = ReleasedStep {
-        id: received[0].id,
-        attempt: received[0].attempt,
-        msg_id: received[0].msg_id,
-        namespace: "test".to_owned(),
-        refused: true,
-    };
-    steps::release_steps(connection, WORKER, &[refused], Duration::ZERO, 9)
-        .await
-        .unwrap();
+    assert_eq!(received.len(), 2);
 
     let listed = queues::list_queues(connection).await.unwrap();
     let names = queues::list_namespaces(connection).await.unwrap();
@@ -51,7 +42,7 @@ async fn queues_tell_what_lies_in_them() {
             queue_name,
             length,
             visible,
-            refusals,
+            problem,
             ..
         } = queue;
         (
@@ -59,14 +50,14 @@ async fn queues_tell_what_lies_in_them() {
             queue_name.as_str(),
             *length,
             *visible,
-            *refusals,
+            problem.as_deref(),
         )
     });
     assert_eq!(
         told.collect::<Vec<_>>(),
         [
-            ("idle", "worker_idle_queue", 0, 0, 0),
-            ("test", "worker_test_queue", 3, 2, 1),
+            ("idle", "worker_idle_queue", Some(0), Some(0), None),
+            ("test", "worker_test_queue", Some(3), Some(1), None),
         ]
     );
     assert_eq!(listed[0].oldest_message_age_seconds, None);
