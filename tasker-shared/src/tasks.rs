@@ -230,7 +230,9 @@ async fn mark_those_without_worker(
     connection: &mut PgConnection,
     tasks: &mut [TaskSummary],
 ) -> Result<(), Error> {
-    let under_way = tasks.iter().filter(|task| task.state == TaskState::InProgress);
+    let under_way = tasks
+        .iter()
+        .filter(|task| task.state == TaskState::InProgress);
     let under_way: Vec<Uuid> = under_way.map(|task| task.task_uuid.0).collect();
     if under_way.is_empty() {
         return Ok(());

@@ -41,7 +41,11 @@ impl WorkerRegistration {
         let (concurrency, stopped) = (config.concurrency, draining.clone());
         let places = move || {
             Some(Places {
-                offered: if stopped.is_cancelled() { 0 } else { concurrency },
+                offered: if stopped.is_cancelled() {
+                    0
+                } else {
+                    concurrency
+                },
                 taken: concurrency.saturating_sub(permits.available_permits()),
             })
         };

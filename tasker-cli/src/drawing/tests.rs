@@ -42,6 +42,7 @@ fn step(name: &str, state: StepState, depends_on: &[&str]) -> StepDetail {
         started_at: ran.then(|| at(100)),
         finished_at: (ran && state.is_terminal()).then(|| at(112)),
         retry_at: None,
+        waits_for: None,
     }
 }
 
@@ -57,6 +58,7 @@ fn task(state: TaskState, steps: Vec<StepDetail>) -> TaskDetail {
             created_at: at(0),
             started_at: None,
             finished_at: state.is_terminal().then(|| at(1_240)),
+            waits_for: None,
         },
         context: Value::Null,
         idempotency_key: None,

@@ -8,9 +8,9 @@
 mod calls;
 mod events;
 mod lists;
-mod without_worker;
 #[path = "../support/mod.rs"]
 mod support;
+mod without_worker;
 
 use sqlx::PgConnection;
 use support::World;
