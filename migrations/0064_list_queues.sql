@@ -2,8 +2,9 @@
 -- places and how many of them taken, and the steps in it that none of them can run, by handler (see
 -- tasker.missing_handlers). A worker of several namespaces counts in each.
 --
--- A queue that cannot be read has a problem in place of counts. Volatile, because a table that is
--- being written anew is empty for snapshots from before.
+-- A queue that is damaged has a problem in place of what could not be read. Volatile, so that each
+-- queue is read with a snapshot of its own, taken when it is locked: one that was written anew in
+-- the meantime is empty for older ones.
 create function tasker.list_queues()
 returns table (
   namespace text, queue_name text, length bigint, visible bigint,
@@ -22,6 +23,9 @@ begin
     from tasker.processes p
     where p.role = 'worker' and tasker.is_live(p.last_seen_at)
       and (p.namespaces = '{}' or namespace = any(p.namespaces));
+    length := null;
+    visible := null;
+    oldest_message_age_seconds := null;
     without_worker := '[]';
     problem := null;
     begin
@@ -36,11 +40,9 @@ begin
         ) into without_worker
         from tasker.missing_handlers(queue_name, tasker.known_handlers(namespace), 100) m;
       end if;
-    exception when undefined_table or undefined_column or insufficient_privilege then
-      length := null;
-      visible := null;
-      oldest_message_age_seconds := null;
-      problem := sqlerrm;
+    exception
+      when undefined_table or undefined_column or undefined_object or insufficient_privilege then
+        problem := sqlerrm;
     end;
     return next;
   end loop;

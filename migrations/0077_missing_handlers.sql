@@ -3,7 +3,8 @@
 --
 -- Leaps from one handler to the next in the index of the queue, past a thousand at most, so that it
 -- costs the same however many messages there are. Of each handler those messages are looked at that
--- workers come to last: what is in somebody's hands does not wait.
+-- workers come to last: what is in somebody's hands does not wait. Raises undefined_object where that
+-- index is missing, because each leap would read all messages.
 create function tasker.missing_handlers(p_queue_name text, p_known text[], p_limit int)
 returns table (handler text, steps int)
 language plpgsql
@@ -13,6 +14,10 @@ set enable_sort to off
 set jit to off
 as $$
 begin
+  if to_regclass(format('pgmq.%I', 'q_' || p_queue_name || '_by_handler')) is null then
+    raise undefined_object using
+      message = format('the queue %s is missing, or its index by handler is', p_queue_name);
+  end if;
   return query execute format(
     'with recursive present as (
       (

@@ -18,8 +18,9 @@ begin
       return query
       select namespace, m.handler, m.steps
       from tasker.missing_handlers(v_queue, tasker.known_handlers(namespace), 100) m;
-    exception when undefined_table or undefined_column or insufficient_privilege then
-      null;
+    exception
+      when undefined_table or undefined_column or undefined_object or insufficient_privilege then
+        null;
     end;
   end loop;
 end

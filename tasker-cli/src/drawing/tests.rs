@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::state::{StepState, TaskState};
-use tasker_shared::tasks::{StepDetail, TaskDetail, TaskSummary};
+use tasker_shared::tasks::{StepDetail, TaskDetail, TaskSummary, WaitsFor};
 use uuid::Uuid;
 
 use super::{Extent, Look, graph, title};
@@ -84,6 +84,26 @@ fn diamond() -> Vec<StepDetail> {
         charge,
         step("ship", Pending, &["reserve", "charge"]),
     ]
+}
+
+#[test]
+fn a_step_that_no_worker_can_run_says_so_alone_and_among_others() {
+    let waiting = |name: &str, depends_on: &[&str]| StepDetail {
+        handler: "late.one".to_owned(),
+        waits_for: Some(WaitsFor::WorkerForHandler),
+        ..step(name, StepState::Enqueued, depends_on)
+    };
+    let note = "no worker knows the handler 'late.one'";
+    let alone = task(TaskState::InProgress, vec![waiting("only", &[])]);
+    let lines = graph(&alone, at(0), PLAIN, FOLDED);
+    assert!(lines[0].ends_with(note), "{lines:#?}");
+
+    let mut steps = vec![step("first", StepState::Complete, &[])];
+    steps.extend((0..50).map(|number| waiting(&format!("side_{number}"), &["first"])));
+    let many = task(TaskState::InProgress, steps);
+    let lines = graph(&many, at(0), PLAIN, FOLDED);
+    assert!(lines.len() < 10, "{lines:#?}");
+    assert!(lines.iter().any(|line| line.ends_with(note)), "{lines:#?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Steps whose handler no live worker knows are seen wherever somebody looks.
 
 use serde_json::json;
+use sqlx::PgConnection;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::processes::{self, Places, StepsWithoutWorker};
 use tasker_shared::queues::{self, MissingHandler, QueueSummary};
@@ -182,6 +183,46 @@ async fn a_queue_that_is_gone_hides_none_of_the_others() {
     assert!(broken.problem.unwrap().contains("does not exist"));
     let shop = queue(&mut world, "shop").await;
     assert_eq!((shop.length, shop.problem), (Some(1), None));
+}
+
+#[tokio::test]
+async fn a_queue_without_its_index_says_so_and_is_counted_all_the_same() {
+    let mut world = World::new().await;
+    template(&mut world, "shop", &["b.two"]).await;
+    submit(&mut world, "shop").await;
+    world.claim().await;
+    world
+        .run("drop index pgmq.q_worker_shop_queue_by_handler")
+        .await;
+
+    assert_eq!(missing(&mut world).await, []);
+    let shop = queue(&mut world, "shop").await;
+    assert_eq!((shop.length, shop.visible), (Some(1), Some(1)));
+    assert!(shop.problem.unwrap().contains("index by handler"));
+}
+
+#[tokio::test]
+async fn a_queue_that_is_written_anew_meanwhile_is_not_seen_empty() {
+    let mut world = World::new().await;
+    template(&mut world, "shop", &["b.two"]).await;
+    submit(&mut world, "shop").await;
+    world.claim().await;
+    let mut writer = world.begin().await;
+    sqlx::query("select tasker.write_anew('pgmq.q_worker_shop_queue')")
+        .execute(&mut *writer)
+        .await
+        .unwrap();
+
+    let listing = world
+        .start_blocked(async |mut connection: PgConnection| {
+            queues::list_queues(&mut connection).await.unwrap()
+        })
+        .await;
+    writer.commit().await.unwrap();
+
+    let listed = listing.await.unwrap();
+    assert_eq!((listed[0].length, listed[0].visible), (Some(1), Some(1)));
+    assert_eq!(listed[0].without_worker.len(), 1);
 }
 
 #[tokio::test]
