@@ -160,13 +160,7 @@ impl Start<'_> {
         let reporters = self.reporters(&reporting, outcomes, &completions, &announcer, &give_up);
         let permits = Arc::new(Semaphore::new(config.concurrency));
         let left = CancellationToken::new();
-        let registration = self.spawn(WorkerRegistration::new(
-            self.database,
-            config,
-            &handlers,
-            Arc::clone(&permits),
-            (self.shutdown.clone(), left.clone()),
-        ));
+        let registration = self.registration(&handlers, &permits, &left);
         let running = Running {
             handlers: Arc::new(handlers),
             held: Arc::clone(&self.held),
@@ -235,6 +229,22 @@ impl Start<'_> {
             registration: Some(registration),
             loops,
         }
+    }
+
+    /// Starts the loop that tells of the worker until it has left.
+    fn registration(
+        &self,
+        handlers: &Handlers,
+        permits: &Arc<Semaphore>,
+        left: &CancellationToken,
+    ) -> JoinHandle<()> {
+        self.spawn(WorkerRegistration::new(
+            self.database,
+            self.config,
+            handlers,
+            Arc::clone(permits),
+            (self.shutdown.clone(), left.clone()),
+        ))
     }
 
     /// Starts the loops that record outcomes, which share what they receive from.
