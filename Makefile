@@ -5,7 +5,7 @@ CARGO ?= cargo
 TASKER = $(CARGO) run --quiet --locked --package tasker-cli --bin tasker --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test test-without-continuation test-pg18 bench bench-channels bench-notify load fmt lint docs ci clean
+.PHONY: help setup build demo dev test test-without-continuation test-pg18 bench bench-channels bench-notify load fmt lint docs alerts ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,9 +61,12 @@ docs: setup ## Build the API documentation and check the Markdown files
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --all-features --no-deps --locked
 	@scripts/check-docs.sh
 
+alerts: ## Check the alert rules, and that they fire when they should
+	@scripts/check-alerts.sh
+
 ci: ## Everything the CI runs
 	@.ci/run
 
 clean: ## Remove what was built and downloaded
 	$(CARGO) clean
-	rm -rf .pg18
+	rm -rf .pg18 .promtool

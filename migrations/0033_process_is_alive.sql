@@ -8,8 +8,7 @@ as $$
 begin
   return exists (
     select from tasker.processes p
-    where p.identity = p_identity and p.role = 'worker'
-      and p.last_seen_at > clock_timestamp() - interval '30 seconds'
+    where p.identity = p_identity and p.role = 'worker' and tasker.is_live(p.last_seen_at)
   );
 end
 $$;

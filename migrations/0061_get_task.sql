@@ -33,7 +33,10 @@ begin
             'attempts', s.attempt, 'max_attempts', s.max_attempts,
             'result', s.result, 'error', s.error, 'worker', s.worker,
             'enqueued_at', s.enqueued_at, 'started_at', s.started_at, 'finished_at', s.finished_at,
-            'retry_at', r.due_at
+            'retry_at', r.due_at,
+            'waits_for', case when s.state = 'enqueued' and ts.handler <> all(k.handlers) then
+              'worker_for_handler'
+            end
           )
           order by s.step_no
         )
@@ -45,6 +48,10 @@ begin
     )
     from tasker.tasks t
     join tasker.templates tp on tp.template_id = t.template_id
+    cross join lateral (
+      select case when t.active_steps > 0 then tasker.known_handlers(tp.namespace) end as handlers
+      offset 0
+    ) k
     where t.task_uuid = p_task_uuid
   );
 end

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, config, demo, dev, doctor, migrate, openapi, orchestrator, queue, step, task, template,
-    worker,
+    bench, config, demo, dev, doctor, migrate, openapi, orchestrator, processes, queue, step, task,
+    template, worker,
 };
 use crate::failure::Failure;
 use crate::setup::Setup;
@@ -63,6 +63,8 @@ enum Command {
     /// Put a failed or waiting step in motion again
     #[command(subcommand)]
     Step(step::Command),
+    /// List the orchestrators and workers that run
+    Processes(processes::Args),
     /// Look at the queues of the namespaces
     #[command(subcommand)]
     Queue(queue::Command),
@@ -88,6 +90,7 @@ impl Cli {
             Command::Template(command) => template::run(command, setup).await,
             Command::Task(command) => task::run(command, setup).await,
             Command::Step(command) => step::run(command, setup).await,
+            Command::Processes(args) => processes::run(&args, setup).await,
             Command::Queue(command) => queue::run(command, setup).await,
             Command::Doctor(args) => doctor::run(args, setup).await,
             Command::Bench(args) => bench::run(args, setup).await,

@@ -15,11 +15,13 @@ mod event_systems;
 mod health;
 mod inbox;
 mod orchestrator;
+mod registration;
 mod signals;
 mod task_claim_step_enqueuer;
 pub mod task_readiness;
 mod timers;
 mod unified_event_coordinator;
+mod without_worker;
 
 pub use health::{ComponentHealth, ComponentState, OrchestratorHealth};
 pub use orchestrator::{Orchestrator, RunningOrchestrator};

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use tasker_shared::channel::{self, ChannelSpec, SendRetry, Sender};
-use tasker_shared::config::{DeploymentMode, MpscChannelsConfig, TaskerConfig};
+use tasker_shared::config::{
+    DeploymentMode, MpscChannelsConfig, OrchestrationConfig, TaskerConfig,
+};
 use tasker_shared::database::Database;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +19,7 @@ use crate::event_systems::orchestration_event_system::OrchestrationEventSystem;
 use crate::event_systems::task_readiness_event_system::TaskReadinessEventSystem;
 use crate::health::{OrchestratorHealth, Vitals};
 use crate::inbox::Inbox;
+use crate::registration;
 use crate::signals::Signals;
 use crate::task_claim_step_enqueuer::{Claiming, TaskClaimStepEnqueuer};
 use crate::task_readiness::classifier::{self, ReadinessEventClassifier, Routes};
@@ -24,6 +27,7 @@ use crate::task_readiness::fallback_poller::ReadinessFallbackPoller;
 use crate::task_readiness::listener::TaskReadinessListener;
 use crate::timers::{self, TimerSettings};
 use crate::unified_event_coordinator::{Component, Stage, UnifiedEventCoordinator};
+use crate::without_worker;
 
 /// The orchestrator role of a process.
 #[derive(Debug, Clone, Copy)]
@@ -142,7 +146,7 @@ fn components(
             .command_processor
             .command_buffer_size,
     });
-    let mut components = Vec::new();
+    let mut components = watching(engine, orchestration);
     if let Some(listener) = listener {
         components.extend(listening(engine, config, listener, &commands));
     }
@@ -183,6 +187,20 @@ fn components(
         },
     ));
     components
+}
+
+/// The loops that tell people what runs, and what nobody can run.
+fn watching(engine: &Engine, orchestration: &OrchestrationConfig) -> Vec<Component> {
+    let (database, config) = (engine.database.clone(), orchestration.clone());
+    let (engine, namespaces) = (engine.clone(), orchestration.namespaces.clone());
+    vec![
+        component("registration", Stage::Discovery, move |stop| {
+            registration::run(database.clone(), config.clone(), stop)
+        }),
+        component("without_worker", Stage::Discovery, move |stop| {
+            without_worker::run(namespaces.clone(), engine.clone(), stop)
+        }),
+    ]
 }
 
 /// The loops between PostgreSQL's notifications and the command processor.

@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::processes::steps_without_worker;
 
 /// The invariants that are examined; a finding names the one that is broken.
 pub const CHECKS: [&str; 10] = [
@@ -41,4 +42,38 @@ pub async fn examine(connection: &mut PgConnection) -> Result<Vec<Finding>, Erro
     .fetch_all(connection)
     .await?;
     Ok(rows)
+}
+
+/// The conditions that people should hear of and that break no invariant.
+pub const WARNINGS: [&str; 1] = ["a_worker_knows_every_handler"];
+
+/// Something that people should hear of, though the database holds what it must.
+#[derive(Debug, Clone, Serialize)]
+pub struct Warning {
+    /// Name of the condition that does not hold.
+    pub check: &'static str,
+    /// The namespace concerned.
+    pub namespace: String,
+    /// The handler concerned.
+    pub handler: String,
+    /// How many steps it concerns; counted up to 1,000.
+    pub steps: i32,
+    /// What was found.
+    pub detail: String,
+}
+
+/// Finds what waits for people: steps that no live worker can run.
+pub async fn warnings(connection: &mut PgConnection) -> Result<Vec<Warning>, Error> {
+    let missing = steps_without_worker(connection, &[]).await?;
+    let warnings = missing.into_iter().map(|missing| Warning {
+        check: WARNINGS[0],
+        detail: format!(
+            "no live worker of the namespace {} knows the handler '{}'; steps that wait for it: {}",
+            missing.namespace, missing.handler, missing.steps
+        ),
+        namespace: missing.namespace,
+        handler: missing.handler,
+        steps: missing.steps,
+    });
+    Ok(warnings.collect())
 }

@@ -1,5 +1,6 @@
 //! Tasks: submitted, looked at, cancelled.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -102,6 +103,17 @@ pub struct TaskSummary {
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
+    /// What a step of it waits for that the engine cannot bring about.
+    #[serde(default)]
+    pub waits_for: Option<WaitsFor>,
+}
+
+/// What a step waits for that the engine cannot bring about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsFor {
+    /// A worker that knows its handler; no live one of its namespace does.
+    WorkerForHandler,
 }
 
 /// A task with its steps.
@@ -154,6 +166,9 @@ pub struct StepDetail {
     pub finished_at: Option<DateTime<Utc>>,
     /// When its next attempt is due.
     pub retry_at: Option<DateTime<Utc>>,
+    /// What it waits for that the engine cannot bring about.
+    #[serde(default)]
+    pub waits_for: Option<WaitsFor>,
 }
 
 /// The task with its steps, from one snapshot; `None` where there is no such task.
@@ -166,7 +181,11 @@ pub async fn get_task(
         .fetch_one(connection)
         .await?;
     detail
-        .map(|detail| decode(detail, "tasker.get_task", task_uuid))
+        .map(|detail| {
+            let mut task: TaskDetail = decode(detail, "tasker.get_task", task_uuid)?;
+            task.summary.waits_for = task.steps.iter().find_map(|step| step.waits_for);
+            Ok(task)
+        })
         .transpose()
 }
 
@@ -197,11 +216,38 @@ pub async fn list_tasks(
             .bind(filter.state.map(TaskState::as_str))
             .bind(filter.before)
             .bind(filter.limit)
-            .fetch_all(connection)
+            .fetch_all(&mut *connection)
             .await?;
-    rows.into_iter()
-        .map(|row| decode(row, "tasker.list_tasks", "a row"))
-        .collect()
+    let tasks = rows.into_iter();
+    let tasks = tasks.map(|row| decode(row, "tasker.list_tasks", "a row"));
+    let mut tasks = tasks.collect::<Result<Vec<TaskSummary>, Error>>()?;
+    mark_those_without_worker(connection, &mut tasks).await?;
+    Ok(tasks)
+}
+
+/// Notes which of the tasks have a step that no live worker can run.
+async fn mark_those_without_worker(
+    connection: &mut PgConnection,
+    tasks: &mut [TaskSummary],
+) -> Result<(), Error> {
+    let under_way = tasks
+        .iter()
+        .filter(|task| task.state == TaskState::InProgress);
+    let under_way: Vec<Uuid> = under_way.map(|task| task.task_uuid.0).collect();
+    if under_way.is_empty() {
+        return Ok(());
+    }
+    let waiting: Vec<Uuid> = sqlx::query_scalar("select tasker.tasks_without_worker($1)")
+        .bind(under_way)
+        .fetch_one(connection)
+        .await?;
+    let waiting: HashSet<Uuid> = waiting.into_iter().collect();
+    for task in tasks {
+        if waiting.contains(&task.task_uuid.0) {
+            task.waits_for = Some(WaitsFor::WorkerForHandler);
+        }
+    }
+    Ok(())
 }
 
 /// Whether the task ended; `None` where there is no such task.

@@ -31,6 +31,7 @@ const API_PREFIX: &str = "/v1/";
         (name = "tasks", description = "Runs of templates"),
         (name = "steps", description = "What operators do to single steps"),
         (name = "queues", description = "What waits for workers"),
+        (name = "processes", description = "The orchestrators and workers that run"),
         (name = "events", description = "What happens, as it happens"),
         (name = "health", description = "The state of the process"),
         (name = "documentation", description = "This document"),

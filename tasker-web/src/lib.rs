@@ -18,6 +18,7 @@ mod object;
 mod observe;
 mod operate;
 mod problem;
+mod processes;
 mod queues;
 mod router;
 mod schema;

@@ -19,7 +19,9 @@ use crate::limits::{Limits, admit, deadline};
 use crate::observe::{observe, panicked};
 use crate::problem::{Kind, Problem};
 use crate::state::{Probes, WebState};
-use crate::{docs, document, events, health, operate, queues, steps, submit, tasks, templates};
+use crate::{
+    docs, document, events, health, operate, processes, queues, steps, submit, tasks, templates,
+};
 
 /// The whole service.
 pub(crate) fn router(state: WebState) -> Router {
@@ -90,6 +92,7 @@ fn api_routes() -> OpenApiRouter<WebState> {
         .routes(routes!(steps::skip_step))
         .routes(routes!(steps::resolve_step))
         .routes(routes!(queues::list_queues))
+        .routes(routes!(processes::list_processes))
         .routes(routes!(events::stream_events))
 }
 

@@ -71,6 +71,18 @@ pub(crate) struct TaskSummary {
     /// When it ended.
     #[schema(required)]
     finished_at: Option<DateTime<Utc>>,
+    /// What a step of it waits for that the engine cannot bring about; null for nothing.
+    #[schema(required)]
+    waits_for: Option<WaitsFor>,
+}
+
+/// What a step waits for that the engine cannot bring about.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum WaitsFor {
+    /// A worker that knows its handler: no live one of its namespace does. It costs no attempt, and
+    /// ends as soon as such a worker runs.
+    WorkerForHandler,
 }
 
 /// A task with its steps.
@@ -101,6 +113,9 @@ pub(crate) struct Task {
     /// When it ended.
     #[schema(required)]
     finished_at: Option<DateTime<Utc>>,
+    /// What a step of it waits for that the engine cannot bring about; null for nothing.
+    #[schema(required)]
+    waits_for: Option<WaitsFor>,
     /// Its input.
     #[schema(example = json!({"order_id": 1}))]
     context: Value,
@@ -159,6 +174,9 @@ pub(crate) struct Step {
     /// When its next attempt is due.
     #[schema(required)]
     retry_at: Option<DateTime<Utc>>,
+    /// What it waits for that the engine cannot bring about; null for nothing.
+    #[schema(required)]
+    waits_for: Option<WaitsFor>,
 }
 
 /// Why an attempt failed.
@@ -336,15 +354,76 @@ pub(crate) struct Queue {
     /// Name of its queue.
     #[schema(example = "worker_fulfillment_queue")]
     queue_name: String,
-    /// Messages in it, received ones included.
-    length: i64,
-    /// Messages that a worker could receive now.
-    visible: i64,
+    /// Messages in it, received ones included; null where it cannot be read.
+    #[schema(required)]
+    length: Option<i64>,
+    /// Messages that a worker could receive now; null where it cannot be read.
+    #[schema(required)]
+    visible: Option<i64>,
     /// Age of the oldest message, in seconds; null when it is empty.
     #[schema(required)]
     oldest_message_age_seconds: Option<f64>,
-    /// How often the steps in it were refused by workers that do not know their handler.
-    refusals: i64,
+    /// Live workers that take steps from it.
+    workers: i32,
+    /// How many steps these run at most, those of other namespaces included.
+    places: i32,
+    /// How many they ran when they were last seen.
+    taken: i32,
+    /// The steps in it that no live worker can run, by handler; a hundred handlers at most.
+    without_worker: Vec<MissingHandler>,
+    /// Why it cannot be read; null where it can.
+    #[schema(required)]
+    problem: Option<String>,
+}
+
+/// A handler that steps wait for and that no live worker knows.
+#[derive(ToSchema)]
+pub(crate) struct MissingHandler {
+    /// Its name.
+    #[schema(example = "payments.charge")]
+    handler: String,
+    /// How many steps wait for it; counted up to 1,000.
+    steps: i32,
+}
+
+/// A process in one of its roles, as it was last seen.
+#[derive(ToSchema)]
+pub(crate) struct Process {
+    /// Its name in logs and in the history of tasks.
+    #[schema(example = "host-17-kqxmzj")]
+    identity: String,
+    /// What it does: `orchestrator` or `worker`.
+    #[schema(example = "worker")]
+    role: String,
+    /// The machine or container it runs on.
+    host: String,
+    /// Its process id there.
+    pid: i32,
+    /// The version of the program.
+    #[schema(example = "0.1.0")]
+    version: String,
+    /// Its deployment mode.
+    #[schema(example = "Hybrid")]
+    mode: String,
+    /// The namespaces it serves; none are named where it serves all.
+    namespaces: Vec<String>,
+    /// The handlers that a worker knows.
+    #[schema(example = json!(["builtin.noop", "payments.charge"]))]
+    handlers: Vec<String>,
+    /// How many handlers a worker runs at most, 0 while it drains; null for an orchestrator.
+    #[schema(required)]
+    places: Option<i32>,
+    /// How many of them it ran when it was last seen; null for an orchestrator.
+    #[schema(required)]
+    taken: Option<i32>,
+    /// When it started.
+    started_at: DateTime<Utc>,
+    /// When it last told that it lives.
+    last_seen_at: DateTime<Utc>,
+    /// How long ago that was, on the database's clock.
+    last_seen_seconds_ago: f64,
+    /// Whether it was not seen for 30 s: it was killed, or does not reach the database.
+    silent: bool,
 }
 
 /// A channel between tasks of the server's process.

@@ -67,6 +67,7 @@ mod held_steps;
 mod launcher;
 mod namespaces;
 mod outcome;
+mod registration;
 mod reporter;
 mod run;
 mod step;

@@ -33,6 +33,7 @@ use crate::heartbeat::{self, Heartbeat};
 use crate::held_steps::HeldSteps;
 use crate::launcher::{Launcher, Occupancy, Running};
 use crate::namespaces::Namespaces;
+use crate::registration::WorkerRegistration;
 use crate::reporter::{Report, Reporter, Reporting};
 
 /// How long ended handlers get to hand over their outcomes, and the reporters to record them, after
@@ -61,6 +62,9 @@ pub struct RunningWorker {
     processor: Option<JoinHandle<()>>,
     reporters: Vec<JoinHandle<()>>,
     announcer: Option<Announcer>,
+    /// The worker is gone.
+    left: CancellationToken,
+    registration: Option<JoinHandle<()>>,
     loops: Vec<AbortHandle>,
 }
 
@@ -153,12 +157,15 @@ impl Start<'_> {
             lease: config.lease(),
         };
         let reporters = self.reporters(&reporting, outcomes, &completions, &announcer, &give_up);
+        let permits = Arc::new(Semaphore::new(config.concurrency));
+        let left = CancellationToken::new();
+        let registration = self.registration(&handlers, &permits, &left);
         let running = Running {
             handlers: Arc::new(handlers),
             held: Arc::clone(&self.held),
             reports,
             completions,
-            permits: Arc::new(Semaphore::new(config.concurrency)),
+            permits,
             events: self.published.clone(),
             tasks: self.tasks.clone(),
             shutdown: self.shutdown.clone(),
@@ -203,6 +210,7 @@ impl Start<'_> {
             })
             .abort_handle(),
         ];
+        loops.push(registration.abort_handle());
         loops.extend(reporters.iter().map(JoinHandle::abort_handle));
         loops.extend(self.sources(events, subscriptions));
         RunningWorker {
@@ -218,8 +226,26 @@ impl Start<'_> {
             processor: Some(processor),
             reporters,
             announcer: Some(announcer),
+            left,
+            registration: Some(registration),
             loops,
         }
+    }
+
+    /// Starts the loop that tells of the worker until it has left.
+    fn registration(
+        &self,
+        handlers: &Handlers,
+        permits: &Arc<Semaphore>,
+        left: &CancellationToken,
+    ) -> JoinHandle<()> {
+        self.spawn(WorkerRegistration::new(
+            self.database,
+            self.config,
+            handlers,
+            Arc::clone(permits),
+            (self.shutdown.clone(), left.clone()),
+        ))
     }
 
     /// Starts the loops that record outcomes, which share what they receive from.
@@ -351,6 +377,11 @@ impl RunningWorker {
         }
         self.rest.cancel();
         let is_complete = self.flush().await;
+        self.left.cancel();
+        if let Some(registration) = self.registration.take() {
+            // It takes two seconds at most, and the row is forgotten where it cannot be removed.
+            let _ = timeout(FLUSH_TIMEOUT, registration).await;
+        }
         info!(
             worker = self.name,
             interrupted, is_complete, "the worker stopped"

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tasker_shared::database::Database;
-use tasker_shared::doctor::{CHECKS, Finding, examine};
+use tasker_shared::doctor::{CHECKS, Finding, WARNINGS, Warning, examine, warnings};
 use tasker_shared::error::Error;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::claim_task_for_finalization;
@@ -20,7 +20,8 @@ const COUNTERS: &str = "task_counters_match_steps";
 const ACTOR: &str = "doctor";
 
 const EXAMPLES: &str = "\
-Exit status 1 when something is found. It only reads, in one snapshot, and may run at any time.
+Exit status 1 when something is found; a warning, as of steps that no worker can run, is no
+failure. It only reads, in one snapshot, and may run at any time.
 With --repair it recounts the steps of tasks whose counters are wrong, and ends those that cannot
 move; all else is left to people.
 
@@ -54,7 +55,12 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
             findings = look().await?;
         }
     }
-    report(&findings, setup.output())
+    let warnings = database
+        .call("doctor_warnings", async |connection| {
+            warnings(connection).await
+        })
+        .await?;
+    report(&findings, &warnings, setup.output())
 }
 
 /// Recounts the tasks whose counters are wrong; says how many.
@@ -80,12 +86,13 @@ async fn repair(database: &Database, findings: &[Finding]) -> Result<usize, Fail
     Ok(repaired)
 }
 
-/// Prints the findings; fails when there are any.
-pub(crate) fn report(findings: &[Finding], output: Output) -> Result<(), Failure> {
+/// Prints the findings and the warnings; fails when there are findings.
+fn report(findings: &[Finding], warnings: &[Warning], output: Output) -> Result<(), Failure> {
     output.document(&json!({
         "healthy": findings.is_empty(),
         "checks": CHECKS,
         "findings": findings,
+        "warnings": warnings,
     }))?;
     let look = output.look(false);
     for check in CHECKS {
@@ -94,6 +101,17 @@ pub(crate) fn report(findings: &[Finding], output: Output) -> Result<(), Failure
             found => (count(found, "finding"), Paint::Red),
         };
         output.text(format!("{check}: {}", look.paint(paint, &verdict)))?;
+    }
+    for check in WARNINGS {
+        let (verdict, paint) = match warnings.iter().filter(|w| w.check == check).count() {
+            0 => ("holds".to_owned(), Paint::Green),
+            found => (count(found, "warning"), Paint::Yellow),
+        };
+        output.text(format!("{check}: {}", look.paint(paint, &verdict)))?;
+    }
+    for warning in warnings {
+        let detail = one_line(&warning.detail);
+        output.text(look.paint(Paint::Yellow, &format!("warning: {detail}")))?;
     }
     if findings.is_empty() {
         return output.text("the database is healthy");

@@ -9,6 +9,7 @@ pub(crate) mod migrate;
 pub(crate) mod openapi;
 pub(crate) mod operator;
 pub(crate) mod orchestrator;
+pub(crate) mod processes;
 pub(crate) mod queue;
 pub(crate) mod reading;
 pub(crate) mod step;

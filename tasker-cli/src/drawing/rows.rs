@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use tasker_shared::state::StepState;
-use tasker_shared::tasks::StepDetail;
+use tasker_shared::tasks::{StepDetail, WaitsFor};
 use unicode_width::UnicodeWidthStr;
 
 use crate::drawing::fold::{Folded, Node};
 use crate::drawing::lanes::{Gutter, Line};
 use crate::drawing::look::{Look, Paint, step_paint};
 use crate::drawing::{LANE_WIDTH, complaint, counts, time_of};
-use crate::format::{between, duration};
+use crate::format::{between, duration, one_line};
 
 /// Names of parents in a list.
 const MOST_PARENTS: usize = 3;
@@ -104,10 +104,15 @@ fn columns_of(node: &Node, steps: &[StepDetail], now: DateTime<Utc>, look: Look)
             .iter()
             .map(|(state, count)| format!("{count} {state}"))
             .collect();
+        let waiting = node
+            .members
+            .iter()
+            .find_map(|&member| waits(&steps[member]));
         return Columns {
             name,
             spans: true,
             state: texts.join(", "),
+            note: waiting.unwrap_or_default(),
             ..Columns::default()
         };
     };
@@ -139,8 +144,18 @@ fn note_of(step: &StepDetail, now: DateTime<Utc>, look: Look) -> String {
         StepState::Complete | StepState::Skipped | StepState::ResolvedManually => None,
         _ => complaint(step),
     };
-    let notes: Vec<String> = [due, complaint].into_iter().flatten().collect();
+    let notes = [waits(step), due, complaint].into_iter().flatten();
+    let notes: Vec<String> = notes.collect();
     notes.join(look.dot())
+}
+
+/// What a step waits for that the engine cannot bring about.
+fn waits(step: &StepDetail) -> Option<String> {
+    step.waits_for.map(|waits_for| match waits_for {
+        WaitsFor::WorkerForHandler => {
+            format!("no worker knows the handler '{}'", one_line(&step.handler))
+        }
+    })
 }
 
 fn name_of(node: &Node, steps: &[StepDetail], look: Look) -> String {

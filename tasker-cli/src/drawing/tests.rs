@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::state::{StepState, TaskState};
-use tasker_shared::tasks::{StepDetail, TaskDetail, TaskSummary};
+use tasker_shared::tasks::{StepDetail, TaskDetail, TaskSummary, WaitsFor};
 use uuid::Uuid;
 
 use super::{Extent, Look, graph, title};
@@ -42,6 +42,7 @@ fn step(name: &str, state: StepState, depends_on: &[&str]) -> StepDetail {
         started_at: ran.then(|| at(100)),
         finished_at: (ran && state.is_terminal()).then(|| at(112)),
         retry_at: None,
+        waits_for: None,
     }
 }
 
@@ -57,6 +58,7 @@ fn task(state: TaskState, steps: Vec<StepDetail>) -> TaskDetail {
             created_at: at(0),
             started_at: None,
             finished_at: state.is_terminal().then(|| at(1_240)),
+            waits_for: None,
         },
         context: Value::Null,
         idempotency_key: None,
@@ -82,6 +84,26 @@ fn diamond() -> Vec<StepDetail> {
         charge,
         step("ship", Pending, &["reserve", "charge"]),
     ]
+}
+
+#[test]
+fn a_step_that_no_worker_can_run_says_so_alone_and_among_others() {
+    let waiting = |name: &str, depends_on: &[&str]| StepDetail {
+        handler: "late.one".to_owned(),
+        waits_for: Some(WaitsFor::WorkerForHandler),
+        ..step(name, StepState::Enqueued, depends_on)
+    };
+    let note = "no worker knows the handler 'late.one'";
+    let alone = task(TaskState::InProgress, vec![waiting("only", &[])]);
+    let lines = graph(&alone, at(0), PLAIN, FOLDED);
+    assert!(lines[0].ends_with(note), "{lines:#?}");
+
+    let mut steps = vec![step("first", StepState::Complete, &[])];
+    steps.extend((0..50).map(|number| waiting(&format!("side_{number}"), &["first"])));
+    let many = task(TaskState::InProgress, steps);
+    let lines = graph(&many, at(0), PLAIN, FOLDED);
+    assert!(lines.len() < 10, "{lines:#?}");
+    assert!(lines.iter().any(|line| line.ends_with(note)), "{lines:#?}");
 }
 
 #[test]

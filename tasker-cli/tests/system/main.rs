@@ -18,6 +18,7 @@ mod events;
 mod graphs;
 mod handlers;
 mod idle;
+mod late_workers;
 mod load;
 mod modes;
 mod operators;

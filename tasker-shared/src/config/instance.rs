@@ -22,7 +22,8 @@ pub(super) fn name(configured: &str) -> &str {
     }
 }
 
-fn host_name() -> String {
+/// The name of the machine or container that the process runs on.
+pub(crate) fn host_name() -> String {
     let from_kernel = fs::read_to_string("/proc/sys/kernel/hostname").ok();
     from_kernel
         .or_else(|| env::var("HOSTNAME").ok())

@@ -35,6 +35,7 @@ pub use event_systems::{
     EventSystemsConfig, ListenerConfig, SupervisorConfig, TaskReadinessEventChannelRetryConfig,
     TaskReadinessEventSystemConfig,
 };
+pub(crate) use instance::host_name;
 pub use load::{ConfigInputs, LoadedConfig, Setting, load};
 pub use mpsc_channels::{
     DropPolicy, MpscChannelsConfig, OrchestrationChannelsConfig,

@@ -5,14 +5,16 @@ use std::time::Duration;
 use opentelemetry::{KeyValue, metrics::Meter};
 
 use super::instruments::Instruments;
+use super::without_worker::Shown;
+use crate::processes::StepsWithoutWorker;
 
 /// The metrics of the process; see [`metrics`](super::metrics).
-pub struct Metrics(Instruments);
+pub struct Metrics(Instruments, Shown);
 
 /// Tasks, and what the orchestrator does with their steps.
 impl Metrics {
     pub(super) fn new(meter: &Meter) -> Self {
-        Self(Instruments::new(meter))
+        Self(Instruments::new(meter), Shown::observe(meter))
     }
 
     /// Tasks were submitted.
@@ -54,6 +56,11 @@ impl Metrics {
         self.0
             .completion_to_enqueued
             .record(after.as_secs_f64(), &[]);
+    }
+
+    /// These steps, and no others, wait for a worker that knows their handler.
+    pub fn steps_without_worker(&self, steps: &[StepsWithoutWorker]) {
+        self.1.set(steps);
     }
 
     /// Retries that were due became ready.

@@ -9,6 +9,7 @@ mod logging;
 mod metrics;
 mod otlp;
 mod pipeline;
+mod without_worker;
 
 pub use logging::{LoggingError, init_logging};
 pub use metrics::Metrics;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tasker_shared::queues::{self, QueueSummary};
 use tasker_shared::readiness;
-use tasker_shared::steps::{self, ReleasedStep};
+use tasker_shared::steps;
 use tasker_shared::tasks;
 
 use crate::support::{LEASE, SINGLE, WORKER, World};
@@ -27,23 +27,11 @@ async fn queues_tell_what_lies_in_them() {
     world.claim().await;
     let namespaces = ["test".to_owned()];
     let connection = &mut world.connection;
-    let received = steps::receive_steps(
-        connection,
-        WORKER,
-        &steps::Demand::of_any(&namespaces, 2, LEASE),
-    )
-    .await
-    .unwrap()
-    .steps;
-    let released = ReleasedStep {
-        id: received[0].id,
-        receipt: received[0].receipt,
-        msg_id: received[0].msg_id,
-        namespace: "test".to_owned(),
-    };
-    steps::release_steps(connection, WORKER, &[released])
+    let demand = steps::Demand::of_any(&namespaces, 2, LEASE);
+    let received = steps::receive_steps(connection, WORKER, &demand)
         .await
         .unwrap();
+    assert_eq!(received.steps.len(), 2);
 
     let listed = queues::list_queues(connection).await.unwrap();
     let names = queues::list_namespaces(connection).await.unwrap();
@@ -55,15 +43,22 @@ async fn queues_tell_what_lies_in_them() {
             queue_name,
             length,
             visible,
+            problem,
             ..
         } = queue;
-        (namespace.as_str(), queue_name.as_str(), *length, *visible)
+        (
+            namespace.as_str(),
+            queue_name.as_str(),
+            *length,
+            *visible,
+            problem.as_deref(),
+        )
     });
     assert_eq!(
         told.collect::<Vec<_>>(),
         [
-            ("idle", "worker_idle_queue", 0, 0),
-            ("test", "worker_test_queue", 3, 2),
+            ("idle", "worker_idle_queue", Some(0), Some(0), None),
+            ("test", "worker_test_queue", Some(3), Some(1), None),
         ]
     );
     assert_eq!(listed[0].oldest_message_age_seconds, None);

@@ -195,6 +195,7 @@ async fn a_task_is_shown_with_everything_that_is_known_of_it() {
             "started_at",
             "finished_at",
             "retry_at",
+            "waits_for",
         ])
     );
 

@@ -104,7 +104,9 @@ async fn answers_are_what_the_document_says() {
     check("post", skip_pattern, &api.act(&skip).await);
     check("post", skip_pattern, &api.act(&skip).await);
     api.receive().await;
+    register_worker(&api).await;
     check("get", "/v1/queues", &api.get("/v1/queues").await);
+    check("get", "/v1/processes", &api.get("/v1/processes").await);
     check("get", "/health/live", &api.get("/health/live").await);
     check("get", "/health/ready", &api.get("/health/ready").await);
     let (_sender, _receiver) = tasker_shared::channel::bounded::<()>(spec());
@@ -113,6 +115,16 @@ async fn answers_are_what_the_document_says() {
         "/health/channels",
         &api.get("/health/channels").await,
     );
+}
+
+/// A worker that knows none of the handlers, and so the queue and a task say what they lack.
+async fn register_worker(api: &Api) {
+    let register = "select tasker.register_process(gen_random_uuid(), 'w', 'worker', 'host', 7, \
+                    '0.1.0', 'Hybrid', '{}', '{builtin.noop}', 10, 3, 0)";
+    sqlx::query(register)
+        .execute(api.database.pool())
+        .await
+        .unwrap();
 }
 
 fn spec() -> tasker_shared::channel::ChannelSpec {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
+use crate::document::assert_fits;
 use crate::support::{Api, TEMPLATE};
 
 #[tokio::test]
@@ -135,4 +136,39 @@ async fn queues_are_listed_with_what_lies_in_them() {
     api.receive().await;
     let queues = api.get("/v1/queues").await.expect(200);
     assert_eq!(queues["queues"][0]["length"], 1);
+}
+
+#[tokio::test]
+async fn a_step_that_nobody_can_run_is_told_of_with_its_task_and_its_queue() {
+    let api = Api::with_template().await;
+    let task = api.submit().await;
+    let document = api.get("/openapi.json").await.expect(200);
+    sqlx::raw_sql(
+        "select tasker.claim_ready_tasks('test', 10);
+         select tasker.register_process(gen_random_uuid(), 'w', 'worker', 'h', 7, '0', 'Hybrid',
+           '{shop}', '{shipping.create}', 10, 3, 0)",
+    )
+    .execute(api.database.pool())
+    .await
+    .unwrap();
+
+    let shown = api.get(&format!("/v1/tasks/{task}")).await.expect(200);
+    assert_eq!(shown["waits_for"], "worker_for_handler");
+    assert_eq!(shown["steps"][0]["waits_for"], "worker_for_handler");
+    assert_eq!(shown["steps"][1]["waits_for"], json!(null));
+    assert_fits(&document, "Task", &shown);
+    let page = api.get("/v1/tasks").await.expect(200);
+    assert_eq!(page["tasks"][0]["waits_for"], "worker_for_handler");
+    assert_fits(&document, "TaskPage", &page);
+    let queues = api.get("/v1/queues").await.expect(200);
+    let queue = &queues["queues"][0];
+    let missing = json!([{"handler": "payments.charge", "steps": 1}]);
+    assert_eq!(queue["without_worker"], missing);
+    assert_eq!(queue["places"], 10);
+    assert_fits(&document, "Queues", &queues);
+    let processes = api.get("/v1/processes").await.expect(200);
+    let worker = &processes["processes"][0];
+    assert_eq!(worker["handlers"], json!(["shipping.create"]));
+    assert_eq!(worker["silent"], false);
+    assert_fits(&document, "Processes", &processes);
 }

@@ -4,14 +4,14 @@ use chrono::Utc;
 use serde_json::json;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::state::TaskState;
-use tasker_shared::tasks::{TaskFilter, list_tasks};
+use tasker_shared::tasks::{TaskFilter, TaskSummary, WaitsFor, list_tasks};
 
-use crate::drawing::task_paint;
+use crate::drawing::{Paint, task_paint};
 use crate::failure::Failure;
 use crate::format::{between, duration, moment};
 use crate::output::remark;
 use crate::setup::Setup;
-use crate::table::{Table, plain};
+use crate::table::{Cell, Table, plain};
 
 /// Tasks on a page that the arguments do not size.
 const PAGE: i32 = 50;
@@ -78,7 +78,7 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
         table.row([
             plain(task.task_uuid.to_string()),
             plain(format!("{}/{}@{}", task.namespace, task.name, task.version)),
-            (task.state.to_string(), task_paint(task.state)),
+            state_of(&task),
             plain(task.priority.to_string()),
             plain(moment(task.created_at)),
             plain(duration(between(task.created_at, end))),
@@ -89,4 +89,12 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
         remark(format!("more: --cursor {cursor}"));
     }
     Ok(())
+}
+
+/// The state of a task, marked where no worker can run a step of it.
+fn state_of(task: &TaskSummary) -> Cell {
+    match task.waits_for {
+        Some(WaitsFor::WorkerForHandler) => (format!("{}, no worker", task.state), Paint::Yellow),
+        None => (task.state.to_string(), task_paint(task.state)),
+    }
 }

@@ -16,6 +16,7 @@ use prost::Message;
 
 use super::*;
 use crate::channel::{self, ChannelSpec, WAIT_BOUNDS_SECONDS};
+use crate::processes::StepsWithoutWorker;
 
 mod deploy;
 mod queries;
@@ -26,12 +27,21 @@ fn pipeline() -> Pipeline {
     Pipeline::new(SdkMeterProvider::builder())
 }
 
+fn without_worker(handler: &str, steps: i32) -> StepsWithoutWorker {
+    StepsWithoutWorker {
+        namespace: "shop".to_owned(),
+        handler: handler.to_owned(),
+        steps,
+    }
+}
+
 fn record_everything(metrics: &Metrics) {
     metrics.tasks_submitted("shop", 3);
     metrics.tasks_finished("finished", 2);
     metrics.steps_claimed("shop", 7);
     metrics.claimed(7, MS);
     metrics.ready_to_claimed(MS);
+    metrics.steps_without_worker(&[without_worker("late.one", 3)]);
     metrics.timers_fired(4);
     metrics.readiness_event_received("task_ready");
     metrics.readiness_command_sent(MS);
@@ -72,6 +82,7 @@ fn what_is_recorded_is_scraped_under_its_exact_name() {
         "tasker_claim_duration_seconds_count 1",
         "tasker_claim_batch_steps_sum 7",
         "tasker_ready_to_claimed_seconds_count 1",
+        r#"tasker_steps_without_worker{handler="late.one",namespace="shop"} 3"#,
         "tasker_timers_fired_total 4",
         r#"task_readiness_events_received{type="task_ready"} 1"#,
         "task_readiness_command_sent 1",
@@ -107,6 +118,34 @@ fn what_is_recorded_is_scraped_under_its_exact_name() {
             "no line {line:?} in\n{text}"
         );
     }
+}
+
+#[test]
+fn steps_without_a_worker_are_those_of_the_last_look() {
+    let pipeline = pipeline();
+    let shown = || {
+        let text = pipeline.render();
+        let lines = text.lines();
+        let lines = lines.filter(|line| line.starts_with("tasker_steps_without_worker{"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    pipeline
+        .metrics
+        .steps_without_worker(&[without_worker("gone", 1)]);
+    assert_eq!(shown().len(), 1);
+
+    let many: Vec<_> = (0..1_000)
+        .map(|number| without_worker(&format!("late.{number}"), 2))
+        .collect();
+    pipeline.metrics.steps_without_worker(&many);
+
+    let series = shown();
+    assert_eq!(series.len(), 201, "200, and one for the others");
+    assert!(!series.iter().any(|line| line.contains("gone")));
+    let others = r#"tasker_steps_without_worker{handler="other",namespace="shop"} 1600"#;
+    assert!(series.iter().any(|line| line == others), "{series:#?}");
+    pipeline.metrics.steps_without_worker(&[]);
+    assert!(shown().is_empty());
 }
 
 #[test]

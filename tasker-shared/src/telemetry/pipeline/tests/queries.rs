@@ -153,6 +153,16 @@ fn every_query_is_understood_and_asks_for_what_there_is() {
     }
 }
 
+/// Steps that nobody can run wait without an end, and would be forgotten.
+#[test]
+fn steps_that_nobody_can_run_have_their_alert() {
+    let rules = documents().into_iter();
+    let mut rules = rules.filter(|(path, _)| path.ends_with("prometheus/workers.rules.yml"));
+    let (_, rules) = rules.next().unwrap();
+    assert!(rules.contains("- alert: TaskerStepsWithoutWorker"));
+    assert!(rules.contains("(tasker_steps_without_worker) > 0"));
+}
+
 /// A channel that stays full, and a process in which that has spread.
 #[test]
 fn saturation_has_its_alerts() {

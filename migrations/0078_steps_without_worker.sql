@@ -1,0 +1,27 @@
+-- The steps that are enqueued and that no live worker can run, by namespace and handler, in the given
+-- namespaces or in all; see tasker.missing_handlers for what is counted. A queue that is missing or
+-- damaged is left out.
+create function tasker.steps_without_worker(p_namespaces text[] default null)
+returns table (namespace text, handler text, steps int)
+language plpgsql
+as $$
+#variable_conflict use_column
+declare
+  v_queue text;
+begin
+  for namespace, v_queue in
+    select n.namespace, n.queue_name from tasker.namespaces n
+    where p_namespaces is null or n.namespace = any(p_namespaces)
+    order by n.namespace
+  loop
+    begin
+      return query
+      select namespace, m.handler, m.steps
+      from tasker.missing_handlers(v_queue, tasker.known_handlers(namespace), 100) m;
+    exception
+      when others then
+        null;
+    end;
+  end loop;
+end
+$$;

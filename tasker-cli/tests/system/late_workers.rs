@@ -1,0 +1,117 @@
+//! Steps whose handler nobody knows yet: they wait as long as it takes, everybody can see it, and they
+//! run when a worker that knows the handler comes up.
+
+use serde_json::{Value, json};
+use tasker_shared::config::{DatabaseConfig, TaskerConfig};
+use tasker_shared::database::Database;
+use tasker_testing::{PATIENCE, TaskerBinary, wait_until};
+use tasker_worker::{HandlerError, Handlers, RunningWorker, Step, Worker};
+
+use super::world::{Role, World, http};
+
+/// A step that only a late worker can run, between two that every worker can.
+const LATE: &str = "\
+namespace: graphs
+name: late
+version: 1.0.0
+steps:
+  - { name: first, handler: builtin.noop }
+  - { name: late, handler: late.one, depends_on: [first] }
+  - { name: last, handler: builtin.noop, depends_on: [late] }
+";
+
+async fn late(step: Step) -> Result<Value, HandlerError> {
+    Ok(json!({ "attempt": step.attempt() }))
+}
+
+/// A worker of somebody's own that knows the handler.
+async fn knowing_worker(world: &World) -> (Database, RunningWorker) {
+    let config = TaskerConfig::default();
+    let database = Database::connect(&DatabaseConfig {
+        url: world.url().into(),
+        ..config.database
+    })
+    .await
+    .unwrap();
+    let worker = Worker::start(
+        &database,
+        &config.worker,
+        &config.event_systems,
+        &config.mpsc_channels,
+        Handlers::new().register("late.one", late),
+    );
+    (database, worker)
+}
+
+async fn get(api: &Role, path: &str) -> Value {
+    let url = format!("{}{path}", api.address);
+    let answer = http().get(url).send().await.unwrap();
+    answer.json().await.unwrap()
+}
+
+/// What a command prints as JSON.
+async fn printed(world: &World, args: &[&str]) -> Value {
+    let environment = [("DATABASE_URL", world.url())];
+    let output = TaskerBinary::locate()
+        .run(&[args, &["--json"]].concat(), &environment)
+        .await;
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn a_step_that_nobody_knows_waits_visibly_and_runs_when_somebody_does() {
+    let world = World::start().await;
+    world.apply(LATE).await;
+    let orchestrator = world.orchestrator(&[]).await;
+    let stranger = world.worker(&[]).await;
+    let task = world.submit("late", 1).await[0];
+    let waits = "select count(*) = 1 from tasker.steps where step_no = 2 and state = 'enqueued'";
+    world.wait_for("the step waits", waits).await;
+
+    let shown = format!("/v1/tasks/{task}");
+    let shown = get(&orchestrator, &shown).await;
+    assert_eq!(shown["steps"][1]["waits_for"], "worker_for_handler");
+    assert_eq!(shown["steps"][1]["attempts"], 0);
+    let listed = printed(&world, &["task", "list"]).await;
+    assert_eq!(listed["tasks"][0]["waits_for"], "worker_for_handler");
+    let queues = get(&orchestrator, "/v1/queues").await;
+    let missing = json!([{ "handler": "late.one", "steps": 1 }]);
+    assert_eq!(queues["queues"][0]["without_worker"], missing);
+    assert_eq!(queues["queues"][0]["workers"], 1);
+    let doctor = printed(&world, &["doctor"]).await;
+    assert_eq!(doctor["warnings"][0]["handler"], "late.one");
+    let processes = printed(&world, &["processes"]).await;
+    let roles = processes["processes"].as_array().unwrap().iter();
+    let roles: Vec<_> = roles.map(|process| process["role"].clone()).collect();
+    assert_eq!(roles, ["orchestrator", "worker"]);
+    wait_until("the metric tells of the step", PATIENCE, async || {
+        let label = r#"handler="late.one""#;
+        orchestrator
+            .metric("tasker_steps_without_worker", label)
+            .await
+            == 1
+    })
+    .await;
+
+    let (database, worker) = knowing_worker(&world).await;
+    world.wait_for_the_end().await;
+    world.assert_complete(1).await;
+    let results: Vec<Value> = world
+        .values("select result from tasker.steps where step_no = 2")
+        .await;
+    assert_eq!(results, [json!({ "attempt": 1 })], "waiting is no attempt");
+    let moves: Vec<String> = world
+        .values(
+            "select to_state::text from tasker.step_transitions where step_no = 2
+             order by transition_no",
+        )
+        .await;
+    assert_eq!(moves, ["enqueued", "in_progress", "complete"]);
+    let shown = printed(&world, &["task", "show", &task.to_string()]).await;
+    assert_eq!(shown["waits_for"], json!(null));
+
+    assert!(worker.drain().await.is_complete);
+    database.pool().close().await;
+    world.end([orchestrator, stranger]).await;
+}
