@@ -6,7 +6,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use tasker_shared::error::{Error, RefusalKind};
+use tasker_shared::error::{Error, RefusalKind, advice};
 
 /// Exit status of a command that failed.
 const FAILED: u8 = 1;
@@ -108,17 +108,27 @@ impl From<Error> for Failure {
                 }),
                 what: refusal.message,
             },
-            Error::Unavailable { .. } => Self::new(error.to_string()).hint(HOW_TO_REACH),
+            Error::Unavailable { .. } => told(&error).hint(HOW_TO_REACH),
             Error::TimedOut { .. } | Error::Locked { .. } => Self::new(error.to_string())
                 .hint("look at the load and the locks of the database, then try again"),
-            Error::Schema(what) => Self::new(what),
+            Error::Schema(_) => told(&error),
             Error::Database(error) if is_about_nul(&error) => {
                 Self::new("a string holds the character \\u0000, which PostgreSQL cannot store")
                     .hint("leave the character out, or encode the string, in base64 for example")
             }
-            Error::Database(_) | Error::Corrupt(_) => Self::new(error.to_string())
+            Error::Database(_) | Error::Corrupt(_) => told(&error)
                 .hint("`tasker doctor` examines the database; this may be a bug worth reporting"),
         }
+    }
+}
+
+/// A failure in the words of the error, with the hint that is in them.
+fn told(error: &Error) -> Failure {
+    let text = error.to_string();
+    let (what, hint) = advice::split(&text);
+    Failure::Failed {
+        what: what.to_owned(),
+        hint: hint.map(str::to_owned),
     }
 }
 

@@ -132,6 +132,22 @@ async fn what_does_not_exist_is_named() {
 }
 
 #[tokio::test]
+async fn an_unknown_template_is_refused_with_the_one_that_is_meant() {
+    let db = TestDatabase::create().await;
+    apply(db.url(), LINEAR).await;
+    for args in [
+        &["task", "submit", "shop/linaer"][..],
+        &["template", "show", "shop/linaer"],
+        &["task", "submit", "shpo/linear"],
+    ] {
+        let answer = tasker_on(db.url(), args).await;
+        answer.refused(1, &["there is no template", "did you mean `shop/linear`?"]);
+    }
+    let answer = tasker_on(db.url(), &["task", "submit", "bank/transfer"]).await;
+    answer.refused(1, &["hint: apply it with `tasker template apply FILE`"]);
+}
+
+#[tokio::test]
 async fn a_context_that_its_schema_refuses_says_why() {
     let db = TestDatabase::create().await;
     apply(db.url(), LINEAR).await;

@@ -199,6 +199,25 @@ async fn a_bad_template_is_refused_with_every_place_to_mend() {
 }
 
 #[tokio::test]
+async fn a_built_in_handler_that_is_not_there_or_cannot_read_its_input_is_refused() {
+    let bad = LINEAR
+        .replace("builtin.noop", "builtin.nop")
+        .replace("builtin.echo", "builtin.sleep");
+    let file = file(&bad, ".yaml");
+    let path = file.path().to_str().unwrap();
+    let answer = tasker(&["template", "validate", path]).await;
+    answer.refused(
+        1,
+        &[
+            &format!("{path}:6:29: steps[0].handler: there is no built-in handler `builtin.nop` (did you mean `builtin.noop`?)"),
+            &format!("{path}:7:"),
+            "unknown key `answer`",
+            "`ms` is missing",
+        ],
+    );
+}
+
+#[tokio::test]
 async fn a_good_template_is_valid() {
     let file = file(LINEAR, ".yaml");
     let path = file.path().to_str().unwrap();
