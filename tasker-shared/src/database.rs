@@ -375,7 +375,7 @@ async fn open(options: &PgConnectOptions, deadline: Duration) -> Result<PgConnec
                 advice::of_server(error.as_ref())
             }))
         }
-        Ok(Err(error)) => Err(refused(error.to_string())),
+        Ok(Err(error)) => Err(refused(advice::words(&error))),
         Err(_) => Err(refused(format!("no answer within {deadline:?}"))),
     }
 }

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod error;
 pub mod events;
 pub mod ids;
+pub mod moment;
 pub mod operator;
 pub mod queues;
 pub mod readiness;

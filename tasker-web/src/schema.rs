@@ -45,7 +45,7 @@ pub(crate) enum StepState {
 
 /// A task in a list.
 #[derive(ToSchema)]
-pub(crate) struct TaskSummary {
+pub(crate) struct ListedTask {
     /// Identity of the task.
     #[schema(example = "01890a5d-ac96-774b-bcce-b302099a0000")]
     task_uuid: Uuid,
@@ -71,6 +71,23 @@ pub(crate) struct TaskSummary {
     /// When it ended.
     #[schema(required)]
     finished_at: Option<DateTime<Utc>>,
+    /// The first of its steps that failed, of those that the list was restricted to.
+    #[schema(required)]
+    failed_step: Option<FailedStep>,
+}
+
+/// Which step of a task failed, and why.
+#[derive(ToSchema)]
+pub(crate) struct FailedStep {
+    /// Name within the template.
+    #[schema(example = "charge")]
+    name: String,
+    /// Sort of failure.
+    #[schema(required, example = "handler_failed")]
+    kind: Option<String>,
+    /// What the error says, up to 500 characters.
+    #[schema(required, example = "card refused")]
+    message: Option<String>,
 }
 
 /// A task with its steps.
@@ -132,6 +149,9 @@ pub(crate) struct Step {
     /// Name of its handler.
     #[schema(example = "stock.reserve")]
     handler: String,
+    /// What the template gives its handler besides the context of the task.
+    #[schema(example = json!({"speed": "express"}))]
+    input: Value,
     /// Names of the steps it depends on.
     #[schema(example = json!(["validate"]))]
     depends_on: Vec<String>,
@@ -141,7 +161,7 @@ pub(crate) struct Step {
     max_attempts: i32,
     /// What its handler returned, or what an operator gave it.
     result: Value,
-    /// Why its latest failed attempt failed.
+    /// Why its latest attempt failed; null while it runs.
     #[schema(required)]
     error: Option<StepError>,
     /// The worker that ran its latest attempt.

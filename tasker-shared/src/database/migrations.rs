@@ -50,7 +50,9 @@ impl SwitchedQueues {
 pub async fn migrate(database: &Database) -> Result<SwitchedQueues, Error> {
     refuse_old_server(database).await?;
     let pool = database.direct_pool()?;
-    pgmq_notify::install(&pool).await.map_err(not_installed)?;
+    pgmq_notify::install(&pool)
+        .await
+        .map_err(|error| not_installed(&error))?;
     // A connection of its own: one on which a migration failed still holds the lock that keeps
     // others out, and would go on to hold it in the pool.
     let own = PgPoolOptions::new()
@@ -118,8 +120,8 @@ async fn refuse_old_server(database: &Database) -> Result<(), Error> {
     Ok(())
 }
 
-fn not_installed(error: InstallError) -> Error {
-    let reason = match &error {
+fn not_installed(error: &InstallError) -> Error {
+    let reason = match error {
         InstallError::Database(error) | InstallError::Scripts(PgmqError::DatabaseError(error)) => {
             advice::words(error)
         }

@@ -19,6 +19,7 @@ struct Advice {
 pub fn words(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(error) => of_server(error.as_ref()),
+        sqlx::Error::Io(error) => error.to_string(),
         other => other.to_string(),
     }
 }
@@ -40,10 +41,29 @@ pub fn split(text: &str) -> (&str, Option<&str>) {
 /// The text of [`super::Error::Database`].
 pub(super) fn of_database(error: &sqlx::Error) -> String {
     let database = error.as_database_error();
-    let told = database.and_then(|error| with_hint(&error.code()?, error.message()));
+    let told = match database {
+        Some(database) => database
+            .code()
+            .and_then(|code| with_hint(&code, database.message())),
+        None => too_deep(error),
+    };
     told.unwrap_or_else(|| match database.and_then(DatabaseError::code) {
         Some(code) => format!("database error: {} (SQLSTATE {code})", words(error)),
         None => format!("database error: {}", words(error)),
+    })
+}
+
+/// JSON that SQL stored and that no program of ours can read, however healthy the database is.
+fn too_deep(error: &sqlx::Error) -> Option<String> {
+    let is_decoding = matches!(
+        error,
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)
+    );
+    (is_decoding && error.to_string().contains("recursion limit")).then(|| {
+        format!(
+            "a JSON value in the database is nested deeper than 127 levels{HINT}`tasker` cannot \
+             show it; read it with psql, and submit flatter ones"
+        )
     })
 }
 

@@ -155,7 +155,8 @@ async fn a_template_with_an_unknown_built_in_handler_or_wrong_input_is_refused()
     let errors = problem["errors"].as_array().unwrap();
     assert_eq!(errors[0]["hint"], "did you mean `builtin.noop`?");
     assert_eq!(errors[1]["path"], "steps[1].input", "{problem}");
-    assert_eq!(errors[2]["message"], "`ms` is missing", "{problem}");
+    assert_eq!(errors[1]["message"], "`ms` is missing", "{problem}");
+    assert_eq!(errors[2]["message"], "unknown key `speed`", "{problem}");
 }
 
 #[tokio::test]
