@@ -57,6 +57,17 @@ impl Failure {
         }
     }
 
+    /// The same failure with another hint.
+    pub(crate) fn instead_hint(self, hint: impl Into<String>) -> Self {
+        match self {
+            Self::Failed { what, .. } => Self::Failed {
+                what,
+                hint: Some(hint.into()),
+            },
+            other => other,
+        }
+    }
+
     /// The same failure with what was being done in front.
     pub(crate) fn while_doing(self, what_was_done: &str) -> Self {
         match self {

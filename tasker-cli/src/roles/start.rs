@@ -1,7 +1,7 @@
 //! What every role does before it works: logs, a port, a database with the right schema.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use pgmq_notify::listener::can_listen;
@@ -22,6 +22,8 @@ use crate::failure::Failure;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// First pause between two attempts to reach the database; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The port of the API that texts propose.
+const DEFAULT_PORT: u16 = 8080;
 /// Longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -37,6 +39,31 @@ pub(crate) fn process(config: &TaskerConfig, role: &str) -> Result<(), Failure> 
     tokio::spawn(channel::sampler::run(interval));
     tokio::spawn(record_waits(interval));
     Ok(())
+}
+
+/// The address that a text names.
+pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
+    if let Ok(port) = port {
+        return Err(format!(
+            "expected ADDR:PORT: 127.0.0.1:{port} is reached from this machine alone, \
+             0.0.0.0:{port} from others too"
+        ));
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        let address = SocketAddr::new(address, DEFAULT_PORT);
+        return Err(format!("expected ADDR:PORT, as in {address}"));
+    }
+    let port = text
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse().ok());
+    let address = SocketAddr::from(([127, 0, 0, 1], port.unwrap_or(DEFAULT_PORT)));
+    Err(format!(
+        "expected ADDR:PORT with the number of an address, as in {address}"
+    ))
 }
 
 /// Takes the address for the API, before anything else is started.
@@ -145,6 +172,30 @@ async fn check_listening(database: &Database, config: &TaskerConfig) -> Result<(
         Err(error) => {
             warn!(%error, "the address for LISTEN does not answer yet");
             Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_an_address_is_answered_with_a_whole_one() {
+        assert!(address("127.0.0.1:0").is_ok());
+        assert!(address("[::1]:8080").is_ok());
+        for (text, expected) in [
+            ("9000", "127.0.0.1:9000 is reached from this machine alone"),
+            (":9000", "0.0.0.0:9000 from others too"),
+            ("0.0.0.0", "as in 0.0.0.0:8080"),
+            ("::1", "as in [::1]:8080"),
+            ("localhost:9000", "as in 127.0.0.1:9000"),
+            ("here", "as in 127.0.0.1:8080"),
+            ("", "as in 127.0.0.1:8080"),
+            ("127.0.0.1:99999", "as in 127.0.0.1:8080"),
+        ] {
+            let refused = address(text).unwrap_err();
+            assert!(refused.contains(expected), "{text}: {refused}");
         }
     }
 }
