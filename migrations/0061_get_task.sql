@@ -1,5 +1,6 @@
--- A task with its steps as one JSON document, from one snapshot; null for an unknown task. In
--- plpgsql because that keeps its plan for the session.
+-- A task with its steps as one JSON document, from one snapshot; null for an unknown task. While a
+-- step runs it has no error: that of the attempt before is in the history. In plpgsql because that
+-- keeps its plan for the session.
 create function tasker.get_task(p_task_uuid uuid)
 returns jsonb
 language plpgsql
@@ -24,14 +25,15 @@ begin
         select jsonb_agg(
           jsonb_build_object(
             'name', ts.name, 'step_uuid', tasker.step_uuid(s.task_uuid, s.step_no),
-            'state', s.state, 'handler', ts.handler,
+            'state', s.state, 'handler', ts.handler, 'input', ts.input,
             'depends_on', array(
               select p.name from tasker.template_steps p
               where p.template_id = ts.template_id and p.step_no = any(ts.depends_on)
               order by p.step_no
             ),
             'attempts', s.attempt, 'max_attempts', s.max_attempts,
-            'result', s.result, 'error', s.error, 'worker', s.worker,
+            'result', s.result,
+            'error', case when s.state <> 'in_progress' then s.error end, 'worker', s.worker,
             'enqueued_at', s.enqueued_at, 'started_at', s.started_at, 'finished_at', s.finished_at,
             'retry_at', r.due_at,
             'waits_for', case when s.state = 'enqueued' and ts.handler <> all(k.handlers) then

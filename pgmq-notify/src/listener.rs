@@ -119,8 +119,14 @@ enum Lost {
          transaction mode, and needs an address that leads past it"
     )]
     Deaf,
-    #[error(transparent)]
+    #[error("{}", words(.0))]
     Failed(#[from] sqlx::Error),
+}
+
+/// What an error says; of one of the server its words alone, without the line of its source.
+fn words(error: &sqlx::Error) -> String {
+    let database = error.as_database_error();
+    database.map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
 impl Lost {

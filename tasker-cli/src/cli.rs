@@ -16,7 +16,7 @@ Examples:
   tasker dev                                    a whole system for development, until Ctrl-C
   tasker template apply order.yaml              store a workflow
   tasker task submit shop/order --context '{\"order_id\": 1}' --wait
-  tasker task show UUID --watch                 watch its steps
+  tasker task show 9f3ac21b --watch             watch its steps
 
 Exit status: 0 done, 1 failed, 2 wrong usage.";
 

@@ -6,7 +6,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use tasker_shared::error::{Error, RefusalKind};
+use tasker_shared::error::{Error, RefusalKind, advice};
 use tasker_shared::process::StartError;
 use tasker_worker::RunError;
 
@@ -52,6 +52,17 @@ impl Failure {
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         match self {
             Self::Failed { what, hint: None } => Self::Failed {
+                what,
+                hint: Some(hint.into()),
+            },
+            other => other,
+        }
+    }
+
+    /// The same failure with another hint.
+    pub(crate) fn instead_hint(self, hint: impl Into<String>) -> Self {
+        match self {
+            Self::Failed { what, .. } => Self::Failed {
                 what,
                 hint: Some(hint.into()),
             },
@@ -110,15 +121,15 @@ impl From<Error> for Failure {
                 }),
                 what: refusal.message,
             },
-            Error::Unavailable { .. } => Self::new(error.to_string()).hint(HOW_TO_REACH),
+            Error::Unavailable { .. } => told(&error).hint(HOW_TO_REACH),
             Error::TimedOut { .. } | Error::Locked { .. } => Self::new(error.to_string())
                 .hint("look at the load and the locks of the database, then try again"),
-            Error::Schema(what) => Self::new(what),
+            Error::Schema(_) => told(&error),
             Error::Database(error) if is_about_nul(&error) => {
                 Self::new("a string holds the character \\u0000, which PostgreSQL cannot store")
                     .hint("leave the character out, or encode the string, in base64 for example")
             }
-            Error::Database(_) | Error::Corrupt(_) => Self::new(error.to_string())
+            Error::Database(_) | Error::Corrupt(_) => told(&error)
                 .hint("`tasker doctor` examines the database; this may be a bug worth reporting"),
         }
     }
@@ -148,6 +159,16 @@ impl From<RunError> for Failure {
             RunError::Start(error) => error.into(),
             RunError::Config(_) | RunError::Unrecorded => Self::new(error.to_string()),
         }
+    }
+}
+
+/// A failure in the words of the error, with the hint that is in them.
+fn told(error: &Error) -> Failure {
+    let text = error.to_string();
+    let (what, hint) = advice::split(&text);
+    Failure::Failed {
+        what: what.to_owned(),
+        hint: hint.map(str::to_owned),
     }
 }
 

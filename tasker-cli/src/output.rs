@@ -46,7 +46,7 @@ impl Output {
             width: if self.terminal {
                 terminal_width()
             } else {
-                None
+                asked_width()
             },
         }
     }
@@ -99,6 +99,13 @@ pub(crate) fn terminal_height() -> Option<usize> {
 
 fn terminal_width() -> Option<usize> {
     terminal_size::terminal_size().map(|(terminal_size::Width(columns), _)| usize::from(columns))
+}
+
+/// The columns that the environment asks for; shells set the variable but do not hand it on, so it
+/// is there where somebody wants it.
+fn asked_width() -> Option<usize> {
+    let columns = env::var("COLUMNS").ok()?;
+    columns.parse().ok().filter(|columns| *columns > 0)
 }
 
 /// Whether the locale promises UTF-8; the first variable that is set decides, as in the C library.

@@ -2,18 +2,25 @@
 //! database.
 
 use clap::Args;
-use tasker_shared::config::{self, ConfigError, ConfigInputs, LoadedConfig, TaskerConfig};
+use tasker_shared::config::{self, ConfigError, ConfigInputs, LoadedConfig, Source, TaskerConfig};
 use tasker_shared::database::Database;
+use tasker_shared::error::Error;
 
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, remark};
+use crate::roles::running_dev::{self, RunningDev};
 
 /// Connections that a command needs which is no role.
 const CONNECTIONS_OF_A_COMMAND: u32 = 2;
 
+/// The hint where nobody said where the database is.
+const NOT_NAMED: &str = "DATABASE_URL is not set and no `tasker dev` runs: start `tasker dev`, or set \
+     DATABASE_URL=postgres://USER:PASSWORD@HOST:PORT/DATABASE";
+
 /// What the option for the database says.
 const DATABASE: &str = "Address of the database, as postgres://USER:PASSWORD@HOST:PORT/DATABASE; \
-     without it DATABASE_URL counts, then database.url of the configuration";
+     without it DATABASE_URL counts, then database.url of the configuration, then the `tasker dev` \
+     that runs";
 
 /// The options that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -48,12 +55,57 @@ impl Setup {
         Ok(config)
     }
 
-    /// The database, for a command that makes a few calls.
+    /// The database, for a command that makes a few calls: the one that was named, else that of the
+    /// `tasker dev` that runs.
     pub(crate) async fn database(&self) -> Result<Database, Failure> {
-        let mut config = self.config()?.database;
+        let loaded = load()?;
+        let is_named = self.database_url.is_some() || names_database(&loaded);
+        let mut config = loaded.config.database;
+        if let Some(url) = &self.database_url {
+            config.url = url.clone().into();
+            config.listen_url = String::new().into();
+        } else if !is_named && let Some(dev) = found_dev()? {
+            remark(format!(
+                "using the database of `tasker dev` (process {}, {}); DATABASE_URL names another",
+                dev.pid,
+                dev.data_dir.display()
+            ));
+            config.url = dev.database_url.into();
+        }
         config.max_connections = config.max_connections.min(CONNECTIONS_OF_A_COMMAND);
-        Ok(Database::connect(&config).await?)
+        let connected = Database::connect(&config).await;
+        connected.map_err(|error| match error {
+            Error::Unavailable { .. } if !is_named => Failure::from(error).instead_hint(NOT_NAMED),
+            error => error.into(),
+        })
     }
+}
+
+/// Whether somebody wrote where the database is.
+fn names_database(loaded: &LoadedConfig) -> bool {
+    !matches!(
+        loaded.sources.get("database.url"),
+        None | Some(Source::BuiltIn { .. })
+    )
+}
+
+/// The only `tasker dev` that runs, if there is one.
+fn found_dev() -> Result<Option<RunningDev>, Failure> {
+    let mut running = running_dev::all();
+    if running.len() < 2 {
+        return Ok(running.pop());
+    }
+    let mut lines =
+        vec!["DATABASE_URL is not set, and more than one `tasker dev` runs:".to_owned()];
+    lines.extend(running.iter().map(|dev| {
+        format!(
+            "  process {}, {}: export DATABASE_URL='{}'",
+            dev.pid,
+            dev.data_dir.display(),
+            dev.database_url
+        )
+    }));
+    Err(Failure::new(lines.join("\n")).hint("choose one of them"))
 }
 
 /// The configuration of this process, and where its values come from.

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tasker_testing::{PATIENCE, TaskerBinary, TaskerProcess};
 use tempfile::TempDir;
 
-use crate::common::{LINEAR, apply, tasker, tasker_on};
+use crate::common::{Answer, FAILING, LINEAR, apply, file, tasker, tasker_on};
 
 /// A folder that the account of the server can enter.
 fn open_dir() -> TempDir {
@@ -110,6 +110,96 @@ async fn two_systems_do_not_share_a_folder() {
         .await
         .refused(1, &["already runs", data, "hint:", "--data-dir"]);
     run_a_task(&url).await;
+    stop(dev, Signal::SIGINT).await;
+}
+
+/// Runs a command of an account whose systems are told of in this folder.
+async fn tasker_beside(runtime: &TempDir, args: &[&str]) -> Answer {
+    let folder = runtime.path().to_str().unwrap();
+    let variables = [
+        ("XDG_RUNTIME_DIR", folder),
+        ("COLUMNS", "80"),
+        ("LANG", "C.UTF-8"),
+    ];
+    Answer::of(args, TaskerBinary::locate().run(args, &variables).await)
+}
+
+#[tokio::test]
+async fn commands_find_the_system_that_runs_and_say_so_once() {
+    let (runtime, dir) = (tempfile::tempdir().unwrap(), open_dir());
+    let data = dir.path().join("pg");
+    let data = data.to_str().unwrap();
+    let folder = [("XDG_RUNTIME_DIR", runtime.path().to_str().unwrap())];
+    let none = tasker_beside(&runtime, &["task", "list"]).await;
+    none.refused(1, &[]);
+    let (dev, url) = start(&["--data-dir", data], &folder).await;
+    for step in ["making a PostgreSQL in", "bringing its schema up to date"] {
+        assert!(dev.output().contains(step), "{}", dev.output());
+    }
+
+    let template = file(FAILING, ".yaml");
+    let apply = ["template", "apply", template.path().to_str().unwrap()];
+    let applied = tasker_beside(&runtime, &apply).await.ok();
+    let remark = format!(
+        "using the database of `tasker dev` (process {}, {data})",
+        dev.pid()
+    );
+    assert_eq!(applied.stderr.matches(&remark).count(), 1, "{applied:#?}");
+    let named = tasker_on(&url, &["task", "list"]).await.ok();
+    assert_eq!(named.stderr, "");
+
+    let submit = ["task", "submit", "shop/failing", "--wait"];
+    let submitted = tasker_beside(&runtime, &submit).await;
+    assert_eq!(submitted.status, Some(1), "{submitted:#?}");
+    let uuid = submitted.stdout.lines().next().unwrap();
+    let listed = tasker_beside(&runtime, &["task", "list", "--step", "second"])
+        .await
+        .ok();
+    let [heading, task] = listed.stdout.lines().collect::<Vec<_>>()[..] else {
+        panic!("{listed:#?}");
+    };
+    let heading: Vec<&str> = heading.split_whitespace().collect();
+    assert_eq!(
+        heading,
+        ["TASK", "STATE", "TEMPLATE", "AGE", "TIME", "FAILED"]
+    );
+    assert!(task.starts_with(&uuid[24..32]), "{task}");
+    assert!(task.ends_with("second: failed on purpose"), "{task}");
+
+    let again = ["dev", "--bind", "127.0.0.1:0", "--data-dir", data];
+    let again = tasker_beside(&runtime, &again).await;
+    let pid = format!("process {}", dev.pid());
+    again.refused(1, &["runs already", &pid, data, "API       http://", &url]);
+
+    let other = start(&["--ephemeral"], &folder).await;
+    let ambiguous = tasker_beside(&runtime, &["task", "list"]).await;
+    let ways = [&url, &other.1].map(|url| format!("export DATABASE_URL='{url}'"));
+    ambiguous.refused(1, &["more than one `tasker dev`", &ways[0], &ways[1]]);
+    stop(other.0, Signal::SIGINT).await;
+    tasker_beside(&runtime, &["doctor"]).await.ok();
+
+    let mut dev = dev;
+    dev.kill9();
+    let gone = tasker_beside(&runtime, &["task", "list"]).await;
+    assert!(!gone.stderr.contains("using the database of"), "{gone:#?}");
+}
+
+#[tokio::test]
+async fn waiting_for_a_task_ends_with_the_results_of_its_last_steps() {
+    let (dev, url) = start(&["--ephemeral"], &[]).await;
+    apply(&url, LINEAR).await;
+    let context = "{\"order_id\": 1}";
+    let args = [
+        "task",
+        "submit",
+        "shop/linear",
+        "--wait",
+        "--context",
+        context,
+    ];
+    let answer = tasker_on(&url, &args).await.ok();
+    let lines: Vec<&str> = answer.stdout.lines().collect();
+    assert_eq!(lines[2..], ["second: {\"answer\":42}"], "{answer:#?}");
     stop(dev, Signal::SIGINT).await;
 }
 

@@ -18,8 +18,10 @@ const NOBODY: &str = "postgres://app:secret@127.0.0.1:1/app";
 async fn wrong_usage_ends_with_status_2() {
     for (args, text) in [
         (&["frobnicate"][..], "unrecognized subcommand"),
-        (&["task", "show", "no-uuid"], "invalid value 'no-uuid'"),
-        (&["task", "show"], "<UUID>"),
+        (&["task", "show", "nonsense"], "invalid value 'nonsense'"),
+        (&["task", "show", "nonsense"], "at least 4 digits of it"),
+        (&["task", "show"], "<TASK>"),
+        (&["task", "list", "--since", "yesterday"], "30m, 2h"),
         (&["task", "submit", "order"], "NAMESPACE/NAME"),
         (
             &["task", "list", "--state", "done"],
@@ -33,10 +35,9 @@ async fn wrong_usage_ends_with_status_2() {
             "cannot be used with",
         ),
         (&["worker", "--namespace", "No"], "a lower-case letter"),
-        (
-            &["orchestrator", "--bind", "here"],
-            "invalid socket address",
-        ),
+        (&["orchestrator", "--bind", "here"], "as in 127.0.0.1:8080"),
+        (&["dev", "--bind", "8080"], "ADDR:PORT: 127.0.0.1:8080 is"),
+        (&["worker", "--bind", "localhost:81"], "as in 127.0.0.1:81"),
         (
             &["dev", "--database-url", NOBODY],
             "starts a database of its own",
@@ -136,6 +137,18 @@ async fn a_database_that_does_not_answer_is_named_without_its_password() {
 }
 
 #[tokio::test]
+async fn without_an_address_and_without_a_running_system_it_is_told_how_to_get_one() {
+    // The address that counts where there is none; on a machine with a server of its own it leads
+    // there.
+    let answer = tasker(&["task", "list"]).await;
+    answer.refused(1, &[]);
+    if answer.stderr.contains("could not connect") {
+        let told = ["DATABASE_URL is not set", "start `tasker dev`"];
+        answer.refused(1, &told);
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_is_no_database_is_refused() {
     let args = ["task", "list", "--database-url", "http://u:secret@h/x"];
     tasker(&args).await.refused(1, &["postgres://"]);
@@ -199,6 +212,25 @@ async fn a_bad_template_is_refused_with_every_place_to_mend() {
 }
 
 #[tokio::test]
+async fn a_built_in_handler_that_is_not_there_or_cannot_read_its_input_is_refused() {
+    let bad = LINEAR
+        .replace("builtin.noop", "builtin.nop")
+        .replace("builtin.echo", "builtin.sleep");
+    let file = file(&bad, ".yaml");
+    let path = file.path().to_str().unwrap();
+    let answer = tasker(&["template", "validate", path]).await;
+    answer.refused(
+        1,
+        &[
+            &format!("{path}:6:29: steps[0].handler: there is no built-in handler `builtin.nop` (did you mean `builtin.noop`?)"),
+            &format!("{path}:7:"),
+            "unknown key `answer`",
+            "`ms` is missing",
+        ],
+    );
+}
+
+#[tokio::test]
 async fn a_good_template_is_valid() {
     let file = file(LINEAR, ".yaml");
     let path = file.path().to_str().unwrap();
@@ -214,6 +246,49 @@ async fn a_good_template_is_valid() {
 async fn a_file_that_is_not_there_is_named() {
     let answer = tasker(&["template", "validate", "/nowhere/order.yaml"]).await;
     answer.refused(1, &["could not read /nowhere/order.yaml"]);
+}
+
+#[tokio::test]
+async fn a_file_in_another_encoding_is_told_with_the_line() {
+    let file = file("", ".yaml");
+    let path = file.path().to_str().unwrap();
+    std::fs::write(path, b"namespace: shop\nname: caf\xe9\n").unwrap();
+    let context = format!("@{path}");
+    for args in [
+        &["template", "validate", path][..],
+        &["template", "apply", path],
+        &["task", "submit", "a/b", "--context", &context],
+    ] {
+        let answer = tasker(args).await;
+        answer.refused(1, &[&format!("{path} is not UTF-8: line 2"), "iconv"]);
+    }
+}
+
+#[tokio::test]
+async fn a_mark_of_the_encoding_is_no_part_of_a_file() {
+    let file = file(&format!("\u{feff}{LINEAR}"), ".yaml");
+    let path = file.path().to_str().unwrap();
+    tasker(&["template", "validate", path]).await.ok();
+}
+
+#[tokio::test]
+async fn documents_that_are_nested_too_deeply_are_told_and_do_no_harm() {
+    for levels in [200, 100_000] {
+        let json = "[".repeat(levels) + &"]".repeat(levels);
+        let context = file(&json, ".json");
+        let context = format!("@{}", context.path().display());
+        let answer = tasker(&["task", "submit", "a/b", "--context", &context]).await;
+        answer.refused(1, &["nested too deeply: at most 127"]);
+
+        let template = file(&format!("input_schema: {json}\n"), ".yaml");
+        let path = template.path().to_str().unwrap();
+        let answer = tasker(&["template", "validate", path]).await;
+        answer.refused(1, &["nested deeper than 100"]);
+        let template = file(&format!("{{\"input_schema\": {json}}}"), ".json");
+        let path = template.path().to_str().unwrap();
+        let answer = tasker(&["template", "validate", path]).await;
+        answer.refused(1, &["nested deeper than 100"]);
+    }
 }
 
 #[tokio::test]

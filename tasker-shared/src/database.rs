@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::announcer::NotifyChannels;
 use crate::config::{DatabaseConfig, Pooler};
-use crate::error::Error;
+use crate::error::{Error, advice};
 use crate::telemetry::metrics;
 
 mod migrations;
@@ -178,7 +178,7 @@ impl Database {
     fn named(&self, error: sqlx::Error) -> Error {
         match Error::from(error) {
             Error::Unavailable { message } => Error::Unavailable {
-                message: format!("{message} ({})", describe(&self.options)),
+                message: format!("no connection to {}: {message}", describe(&self.options)),
             },
             other => other,
         }
@@ -366,14 +366,16 @@ async fn open(options: &PgConnectOptions, deadline: Duration) -> Result<PgConnec
     match timeout(deadline, PgConnection::connect_with(options)).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(sqlx::Error::Database(error))) => {
-            let hint = if error.message().contains("startup parameter") {
-                "; a pooler answers there: set database.pooler = \"transaction\""
+            Err(refused(if error.message().contains("startup parameter") {
+                format!(
+                    "{}; a pooler answers there: set database.pooler = \"transaction\"",
+                    error.message()
+                )
             } else {
-                ""
-            };
-            Err(refused(format!("{}{hint}", error.message())))
+                advice::of_server(error.as_ref())
+            }))
         }
-        Ok(Err(error)) => Err(refused(error.to_string())),
+        Ok(Err(error)) => Err(refused(advice::words(&error))),
         Err(_) => Err(refused(format!("no answer within {deadline:?}"))),
     }
 }

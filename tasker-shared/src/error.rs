@@ -1,5 +1,8 @@
 //! What can go wrong between the engine and its database.
 
+pub mod advice;
+mod suggestion;
+
 use std::time::Duration;
 
 /// SQLSTATE of a refusal because the input is wrong.
@@ -38,7 +41,7 @@ pub enum Error {
         message: String,
     },
     /// The database refused a statement for a reason of its own: a bug or a damaged schema.
-    #[error("database error: {0}")]
+    #[error("{}", advice::of_database(.0))]
     Database(#[source] sqlx::Error),
     /// A row holds what no writer of ours writes.
     #[error("corrupt data: {0}")]
@@ -105,7 +108,7 @@ impl From<sqlx::Error> for Error {
                     }
                     code if is_outage(code) => {
                         return Self::Unavailable {
-                            message: database.message().to_owned(),
+                            message: advice::of_server(database.as_ref()),
                         };
                     }
                     "3F000" | "42P01" | "42883" => {
@@ -118,7 +121,7 @@ impl From<sqlx::Error> for Error {
                 };
                 let hint = database
                     .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
-                    .and_then(|error| error.hint().map(str::to_owned));
+                    .and_then(|it| suggestion::hint(it.message(), it.detail(), it.hint()));
                 Self::Refused(Refusal {
                     kind,
                     message: database.message().to_owned(),

@@ -18,6 +18,17 @@ use uuid::Uuid;
 #[sqlx(transparent)]
 pub struct TaskUuid(pub Uuid);
 
+impl TaskUuid {
+    /// Eight digits that tell this task from others where people look at a few.
+    ///
+    /// They are the random ones at the end, before the zeros of the step number: UUIDs of version 7
+    /// begin with the time, so those of one minute begin alike.
+    pub fn short(self) -> String {
+        let digits = self.0.simple().to_string();
+        digits[SHORT].to_owned()
+    }
+}
+
 impl fmt::Display for TaskUuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -31,6 +42,9 @@ impl FromStr for TaskUuid {
         text.parse().map(Self)
     }
 }
+
+/// Where the digits of a short form stand among the 32.
+const SHORT: std::ops::Range<usize> = 20..28;
 
 /// Identity of a step: its task, and its number in the template, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,6 +85,12 @@ impl fmt::Display for StepId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_short_form_of_a_task_is_the_random_end_of_its_uuid() {
+        let task_uuid = TaskUuid("01890a5d-ac96-774b-bcce-b302099a0000".parse().unwrap());
+        assert_eq!(task_uuid.short(), "b302099a");
+    }
 
     #[test]
     fn a_step_uuid_names_its_task_and_number() {

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod error;
 pub mod events;
 pub mod ids;
+pub mod moment;
 pub mod operator;
 pub mod process;
 pub mod processes;

@@ -116,6 +116,27 @@ pub enum WaitsFor {
     WorkerForHandler,
 }
 
+/// A task in a list, with what is worth knowing at a glance where a step of it failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ListedTask {
+    /// The task itself.
+    #[serde(flatten)]
+    pub summary: TaskSummary,
+    /// The first of its steps that failed, of those that the list was restricted to.
+    pub failed_step: Option<FailedStep>,
+}
+
+/// Which step of a task failed, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedStep {
+    /// Name within the template.
+    pub name: String,
+    /// Which sort of error it was.
+    pub kind: Option<String>,
+    /// What the error says, up to 500 characters.
+    pub message: Option<String>,
+}
+
 /// A task with its steps.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TaskDetail {
@@ -146,6 +167,9 @@ pub struct StepDetail {
     pub state: StepState,
     /// Name of its handler.
     pub handler: String,
+    /// What the template gives its handler besides the task's context.
+    #[serde(default)]
+    pub input: Value,
     /// Names of the steps it depends on.
     pub depends_on: Vec<String>,
     /// How many times it was started.
@@ -154,7 +178,7 @@ pub struct StepDetail {
     pub max_attempts: i32,
     /// What its handler returned.
     pub result: Option<Value>,
-    /// Why its latest failed attempt failed: `kind`, `message` and perhaps `details`.
+    /// Why its latest attempt failed: `kind`, `message` and perhaps `details`; none while it runs.
     pub error: Option<Value>,
     /// The worker that ran its latest attempt.
     pub worker: Option<String>,
@@ -202,25 +226,41 @@ pub struct TaskFilter {
     pub limit: i32,
     /// Only tasks submitted before this one.
     pub before: Option<TaskUuid>,
+    /// Only tasks submitted at this moment or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Only tasks submitted before this moment.
+    pub until: Option<DateTime<Utc>>,
+    /// Only tasks that were submitted with this idempotency key.
+    pub key: Option<String>,
+    /// Only failed tasks of which a step of this name failed.
+    pub step: Option<String>,
+    /// Only failed tasks of which a step's error says this, in whatever case.
+    pub error: Option<String>,
 }
 
 /// Tasks that match, the latest submitted first.
 pub async fn list_tasks(
     connection: &mut PgConnection,
     filter: &TaskFilter,
-) -> Result<Vec<TaskSummary>, Error> {
-    let rows: Vec<Value> =
-        sqlx::query_scalar("select tasker.list_tasks($1, $2, $3::text::tasker.task_state, $4, $5)")
-            .bind(&filter.namespace)
-            .bind(&filter.name)
-            .bind(filter.state.map(TaskState::as_str))
-            .bind(filter.before)
-            .bind(filter.limit)
-            .fetch_all(&mut *connection)
-            .await?;
+) -> Result<Vec<ListedTask>, Error> {
+    let rows: Vec<Value> = sqlx::query_scalar(
+        "select tasker.list_tasks($1, $2, $3::text::tasker.task_state, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(&filter.namespace)
+    .bind(&filter.name)
+    .bind(filter.state.map(TaskState::as_str))
+    .bind(filter.before)
+    .bind(filter.limit)
+    .bind(filter.since)
+    .bind(filter.until)
+    .bind(&filter.key)
+    .bind(&filter.step)
+    .bind(&filter.error)
+    .fetch_all(&mut *connection)
+    .await?;
     let tasks = rows.into_iter();
     let tasks = tasks.map(|row| decode(row, "tasker.list_tasks", "a row"));
-    let mut tasks = tasks.collect::<Result<Vec<TaskSummary>, Error>>()?;
+    let mut tasks = tasks.collect::<Result<Vec<ListedTask>, Error>>()?;
     mark_those_without_worker(connection, &mut tasks).await?;
     Ok(tasks)
 }
@@ -228,12 +268,12 @@ pub async fn list_tasks(
 /// Notes which of the tasks have a step that no live worker can run.
 async fn mark_those_without_worker(
     connection: &mut PgConnection,
-    tasks: &mut [TaskSummary],
+    tasks: &mut [ListedTask],
 ) -> Result<(), Error> {
     let under_way = tasks
         .iter()
-        .filter(|task| task.state == TaskState::InProgress);
-    let under_way: Vec<Uuid> = under_way.map(|task| task.task_uuid.0).collect();
+        .filter(|task| task.summary.state == TaskState::InProgress);
+    let under_way: Vec<Uuid> = under_way.map(|task| task.summary.task_uuid.0).collect();
     if under_way.is_empty() {
         return Ok(());
     }
@@ -243,11 +283,25 @@ async fn mark_those_without_worker(
         .await?;
     let waiting: HashSet<Uuid> = waiting.into_iter().collect();
     for task in tasks {
-        if waiting.contains(&task.task_uuid.0) {
-            task.waits_for = Some(WaitsFor::WorkerForHandler);
+        if waiting.contains(&task.summary.task_uuid.0) {
+            task.summary.waits_for = Some(WaitsFor::WorkerForHandler);
         }
     }
     Ok(())
+}
+
+/// Up to `limit` tasks whose UUID begins with these hexadecimal digits or ends with them, as
+/// [`TaskUuid::short`] does; the latest first.
+pub async fn find_tasks(
+    connection: &mut PgConnection,
+    digits: &str,
+    limit: i32,
+) -> Result<Vec<TaskUuid>, Error> {
+    Ok(sqlx::query_scalar("select tasker.find_tasks($1, $2)")
+        .bind(digits)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?)
 }
 
 /// Whether the task ended; `None` where there is no such task.

@@ -4,8 +4,9 @@
 //! filled in, so that nothing behind this module needs to know what a default is. A document with
 //! mistakes is refused with all of them at once, each with its line and column.
 
+mod builtins;
 mod error;
-mod fields;
+pub(crate) mod fields;
 mod graph;
 mod input_schema;
 mod node;
@@ -105,6 +106,11 @@ impl Template {
         let root = yaml::read_json(text, &mut mistakes);
         let template = root.and_then(|root| read::template(&root, &mut mistakes));
         mistakes.or_else(template)
+    }
+
+    /// The names of the handlers that every worker has.
+    pub fn builtin_handlers() -> impl Iterator<Item = &'static str> {
+        builtins::BUILTINS.into_iter().map(|builtin| builtin.name)
     }
 
     /// The JSON Schema of the template format, for editors.

@@ -112,7 +112,11 @@ impl TaskerBinary {
         for (name, _) in env::vars_os().filter(|(name, _)| is_foreign(name)) {
             command.env_remove(name);
         }
-        command.env("TASKER_ENV", "test").envs(env.iter().copied());
+        // A `tasker dev` of the developer, or of another test, is not to be found.
+        command
+            .env("TASKER_ENV", "test")
+            .env("XDG_RUNTIME_DIR", dir.join("no-runtime-folder"))
+            .envs(env.iter().copied());
         command
     }
 }

@@ -206,6 +206,15 @@ pub(crate) fn name<'de, D: Deserializer<'de>>(text: D) -> Result<Option<String>,
     Ok(Some(name))
 }
 
+/// Reads a text that a parameter restricts an answer to.
+pub(crate) fn some_text<'de, D: Deserializer<'de>>(text: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(text)?;
+    if text.is_empty() {
+        return Err(D::Error::custom("expected a text, found nothing"));
+    }
+    Ok(Some(text))
+}
+
 /// Refuses the one character that PostgreSQL cannot store, in its only form in a URL.
 fn refuse_nul(encoded: &str, place: &str) -> Result<(), Problem> {
     if encoded.contains("%00") {

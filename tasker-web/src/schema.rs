@@ -45,7 +45,7 @@ pub(crate) enum StepState {
 
 /// A task in a list.
 #[derive(ToSchema)]
-pub(crate) struct TaskSummary {
+pub(crate) struct ListedTask {
     /// Identity of the task.
     #[schema(example = "01890a5d-ac96-774b-bcce-b302099a0000")]
     task_uuid: Uuid,
@@ -74,6 +74,9 @@ pub(crate) struct TaskSummary {
     /// What a step of it waits for that the engine cannot bring about; null for nothing.
     #[schema(required)]
     waits_for: Option<WaitsFor>,
+    /// The first of its steps that failed, of those that the list was restricted to.
+    #[schema(required)]
+    failed_step: Option<FailedStep>,
 }
 
 /// What a step waits for that the engine cannot bring about.
@@ -83,6 +86,20 @@ pub(crate) enum WaitsFor {
     /// A worker that knows its handler: no live one of its namespace does. It costs no attempt, and
     /// ends as soon as such a worker runs.
     WorkerForHandler,
+}
+
+/// Which step of a task failed, and why.
+#[derive(ToSchema)]
+pub(crate) struct FailedStep {
+    /// Name within the template.
+    #[schema(example = "charge")]
+    name: String,
+    /// Sort of failure.
+    #[schema(required, example = "handler_failed")]
+    kind: Option<String>,
+    /// What the error says, up to 500 characters.
+    #[schema(required, example = "card refused")]
+    message: Option<String>,
 }
 
 /// A task with its steps.
@@ -147,6 +164,9 @@ pub(crate) struct Step {
     /// Name of its handler.
     #[schema(example = "stock.reserve")]
     handler: String,
+    /// What the template gives its handler besides the context of the task.
+    #[schema(example = json!({"speed": "express"}))]
+    input: Value,
     /// Names of the steps it depends on.
     #[schema(example = json!(["validate"]))]
     depends_on: Vec<String>,
@@ -156,7 +176,7 @@ pub(crate) struct Step {
     max_attempts: i32,
     /// What its handler returned, or what an operator gave it.
     result: Value,
-    /// Why its latest failed attempt failed.
+    /// Why its latest attempt failed; null while it runs.
     #[schema(required)]
     error: Option<StepError>,
     /// The worker that ran its latest attempt.

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tasker_shared::error::Error;
 use tasker_shared::ids::{StepId, TaskUuid};
-use tasker_shared::tasks::{self, TaskDetail, TaskFilter, TaskSummary, Transition};
+use tasker_shared::moment;
+use tasker_shared::tasks::{self, ListedTask, TaskDetail, TaskFilter, Transition};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 use utoipa::{IntoParams, ToSchema};
@@ -37,14 +39,31 @@ pub(crate) struct ListParams {
     limit: Option<String>,
     /// The `next_cursor` of the page before.
     cursor: Option<String>,
+    /// Only tasks submitted since then: how long ago (`90s`, `30m`, `2h`, `3d`, `1w`), a date, or a
+    /// time of RFC 3339.
+    #[param(example = "2h")]
+    since: Option<String>,
+    /// Only tasks submitted before then; written as `since` is.
+    #[param(example = "2030-05-01T12:00:00Z")]
+    until: Option<String>,
+    /// Only tasks that were submitted with this idempotency key.
+    #[serde(default, deserialize_with = "extract::some_text")]
+    key: Option<String>,
+    /// Only tasks of which a step of this name failed. Where `state` is left out, tasks in `error`.
+    #[serde(default, deserialize_with = "extract::name")]
+    step: Option<String>,
+    /// Only tasks of which a step failed with an error that says this, in whatever case. Where
+    /// `state` is left out, tasks in `error`.
+    #[serde(default, deserialize_with = "extract::some_text")]
+    error: Option<String>,
 }
 
 /// One page of tasks, the latest submitted first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TaskPage {
     /// The tasks.
-    #[schema(value_type = Vec<schema::TaskSummary>)]
-    tasks: Vec<TaskSummary>,
+    #[schema(value_type = Vec<schema::ListedTask>)]
+    tasks: Vec<ListedTask>,
     /// The `cursor` of the next page; null on the last.
     #[schema(required)]
     next_cursor: Option<String>,
@@ -93,6 +112,11 @@ pub(crate) async fn list_tasks(
         // One more than asked for tells whether there is another page.
         limit: limit + 1,
         before: params.cursor.as_deref().map(cursor::read).transpose()?,
+        since: parse_moment("since", params.since.as_deref())?,
+        until: parse_moment("until", params.until.as_deref())?,
+        key: params.key,
+        step: params.step,
+        error: params.error,
     };
     let mut tasks = state
         .database
@@ -104,7 +128,7 @@ pub(crate) async fn list_tasks(
     let has_more = tasks.len() > limit;
     tasks.truncate(limit);
     let last = tasks.last().filter(|_| has_more);
-    let next_cursor = last.map(|task| cursor::after(task.task_uuid));
+    let next_cursor = last.map(|task| cursor::after(task.summary.task_uuid));
     Ok(Json(TaskPage { tasks, next_cursor }))
 }
 
@@ -120,6 +144,14 @@ fn page_size(limit: Option<&str>, state: &WebState) -> Result<i32, Problem> {
             format!("limit is {text:?}, expected a number from 1 to {max}"),
         )),
     }
+}
+
+fn parse_moment(name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, Problem> {
+    let moment = text.map(|text| moment::parse(text, Utc::now())).transpose();
+    moment.map_err(|expected| {
+        let detail = format!("{name} is {:?}, {expected}", text.unwrap_or_default());
+        Problem::new(Kind::InvalidRequest, detail)
+    })
 }
 
 fn parse_state(text: &str) -> Result<tasker_shared::state::TaskState, Problem> {

@@ -150,12 +150,7 @@ impl Start<'_> {
         let (events, happened) = channel("events", worker.event_systems.event_channel_buffer_size);
 
         let names = handlers.names().map(str::to_owned).collect::<Vec<_>>();
-        let reporting = Reporting {
-            worker: name.clone(),
-            batch_size: config.report_batch_size,
-            continues_with: names.clone(),
-            lease: config.lease(),
-        };
+        let reporting = self.reporting(&name, &names);
         let reporters = self.reporters(&reporting, outcomes, &completions, &announcer, &give_up);
         let permits = Arc::new(Semaphore::new(config.concurrency));
         let left = CancellationToken::new();
@@ -246,6 +241,15 @@ impl Start<'_> {
             Arc::clone(permits),
             (self.shutdown.clone(), left.clone()),
         ))
+    }
+
+    fn reporting(&self, name: &str, handlers: &[String]) -> Reporting {
+        Reporting {
+            worker: name.to_owned(),
+            batch_size: self.config.report_batch_size,
+            continues_with: handlers.to_vec(),
+            lease: self.config.lease(),
+        }
     }
 
     /// Starts the loops that record outcomes, which share what they receive from.

@@ -144,19 +144,3 @@ async fn an_answer_without_end_is_not_taken_in() {
     assert_eq!(step.attempts, 1);
     assert_eq!(error_of(&step).0, "result_too_large");
 }
-
-#[tokio::test]
-async fn what_cannot_be_sent_at_all_fails_for_good() {
-    for input in [
-        "{ url: 'not a url' }",
-        "{ url: 'ftp://host/' }",
-        "{ url: 'http://host/', method: 'G T' }",
-        "{ url: 'http://host/', headers: { 'a b': c } }",
-        "{ method: GET }",
-    ] {
-        let step = call(input, TaskState::Error).await;
-
-        assert_eq!(step.attempts, 1, "{input}");
-        assert_eq!(error_of(&step).0, "invalid_input", "{input}");
-    }
-}

@@ -3,6 +3,7 @@
 use std::env;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process;
 use std::time::Duration;
 
 use private_postgres::{Durability, Settings, default_dir};
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::failure::Failure;
 use crate::output::{Output, remark};
 use crate::roles::private_server::PrivateServer;
+use crate::roles::running_dev::{self, RunningDev};
 use crate::roles::{engine, start, stop, worker};
 use crate::setup::Setup;
 
@@ -37,7 +39,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Address of the API; web.bind of the configuration where it is left out
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = start::address)]
     bind: Option<SocketAddr>,
 
     /// Folder of the private PostgreSQL; ~/.local/share/tasker/pg, for root /var/lib/tasker-dev/pg
@@ -63,15 +65,31 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     config.web.bind = args.bind.unwrap_or(config.web.bind);
     start::process(&config, "dev")?;
     let stop = stop::on_signal()?;
-    let listener = start::listen(config.web.bind)?;
+    let data_dir = args.data_dir.unwrap_or_else(default_dir);
+    if !args.ephemeral
+        && let Some(other) = running_dev::in_folder(&data_dir)
+    {
+        return Err(runs_already(&other));
+    }
+    let listener = start::listen(config.web.bind).map_err(|failure| taken(failure, &config))?;
     if env::var_os("DATABASE_URL").is_some() {
         remark("DATABASE_URL is set but not used: dev runs on its private PostgreSQL");
     }
     let settings = if args.ephemeral {
         Settings::ephemeral().durability(Durability::Disposable)
     } else {
-        Settings::persistent(args.data_dir.unwrap_or_else(default_dir))
+        Settings::persistent(&data_dir)
     };
+    remark(if args.ephemeral {
+        "making a PostgreSQL for this run and starting it …".to_owned()
+    } else if data_dir.join("data").exists() {
+        format!("starting PostgreSQL in {} …", data_dir.display())
+    } else {
+        format!(
+            "making a PostgreSQL in {} and starting it …",
+            data_dir.display()
+        )
+    });
     let mut server = PrivateServer::start(settings).await?;
     server.configure(&mut config);
     let ran = Box::pin(serve(
@@ -95,16 +113,54 @@ async fn serve(
     output: Output,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
+    remark("bringing its schema up to date …");
     let database = server.migrated(config).await?;
     let pool = database.pool().clone();
     let address = listener
         .local_addr()
         .map_err(|error| Failure::new(format!("could not tell the port of the API: {error}")))?;
     let roles = Roles::start(database, config, listener);
-    announce(server, address, ephemeral, output)?;
+    let registered = running_dev::register(&RunningDev {
+        pid: process::id(),
+        database_url: server.url(),
+        api: format!("http://{address}"),
+        data_dir: server.folder(),
+    });
+    if let Err(error) = &registered {
+        remark(format!(
+            "other commands need DATABASE_URL to find this one: {error}"
+        ));
+    }
+    announce(server, address, ephemeral, registered.is_ok(), output)?;
     let ended = roles.until(server, &stop).await;
     pool.close().await;
     ended
+}
+
+/// What a second start in the same folder is told.
+fn runs_already(other: &RunningDev) -> Failure {
+    Failure::new(format!(
+        "`tasker dev` runs already, as process {} in {}\n  API       {api}\n  docs      {api}/docs\n  \
+         database  {}",
+        other.pid,
+        other.data_dir.display(),
+        other.database_url,
+        api = other.api,
+    ))
+    .hint("use that one; --data-dir with --bind, or --ephemeral with --bind, starts another")
+}
+
+/// The failure to listen, where another `tasker dev` has the address.
+fn taken(failure: Failure, config: &TaskerConfig) -> Failure {
+    let api = format!("http://{}", config.web.bind);
+    match running_dev::all().into_iter().find(|dev| dev.api == api) {
+        Some(other) => failure.instead_hint(format!(
+            "it is the `tasker dev` of process {} in {}; choose another address with --bind",
+            other.pid,
+            other.data_dir.display()
+        )),
+        None => failure,
+    }
 }
 
 /// The roles of this process, each with its own token so that they stop in order.
@@ -196,6 +252,7 @@ fn announce(
     server: &PrivateServer,
     address: SocketAddr,
     ephemeral: bool,
+    is_found: bool,
     output: Output,
 ) -> Result<(), Failure> {
     let url = server.url();
@@ -212,6 +269,12 @@ fn announce(
     } else {
         "the next start finds the data again"
     };
+    // Commands of this account find it by themselves.
+    let export = if is_found {
+        String::new()
+    } else {
+        format!("  export DATABASE_URL='{url}'\n")
+    };
     output.text(format!(
         "\
 tasker dev is running on {server}
@@ -224,8 +287,7 @@ tasker dev is running on {server}
 
 In another terminal:
 
-  export DATABASE_URL='{url}'
-  echo '{FIRST_TEMPLATE}' |
+{export}  echo '{FIRST_TEMPLATE}' |
     tasker template apply -
   tasker task submit hello/world --context '{{\"name\": \"you\"}}' --wait
 

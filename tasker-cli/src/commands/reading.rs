@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 use std::str::FromStr;
+use std::string::FromUtf8Error;
 
 use serde_json::Value;
 
@@ -13,6 +14,11 @@ use crate::failure::Failure;
 const STANDARD_INPUT: &str = "-";
 /// The largest text that is read: what the engine refuses anyway is not read into memory first.
 const MOST_BYTES: u64 = 64 << 20;
+
+/// What the reader of JSON says about more levels than it reads.
+const TOO_DEEP: &str = "recursion limit exceeded";
+/// Lists and objects within each other that it reads.
+const MOST_LEVELS: usize = 127;
 
 /// A text and where it was read.
 #[derive(Debug)]
@@ -32,23 +38,35 @@ impl Source {
             let file = fs::File::open(path);
             (path.display().to_string(), file.and_then(limited))
         };
-        match read {
-            Ok(text) => Ok(Self { name, text }),
-            Err(error) => Err(Failure::new(format!("could not read {name}: {error}"))),
-        }
+        let bytes =
+            read.map_err(|error| Failure::new(format!("could not read {name}: {error}")))?;
+        let text = String::from_utf8(bytes).map_err(|error| not_utf8(&name, &error))?;
+        // Some editors begin a file with a mark of its encoding, which is no part of the text.
+        let text = text
+            .strip_prefix('\u{feff}')
+            .map_or(text.clone(), str::to_owned);
+        Ok(Self { name, text })
     }
 }
 
-fn limited(from: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    from.take(MOST_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MOST_BYTES {
+fn limited(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
         return Err(io::Error::other(format!(
             "it has more than {} MiB",
             MOST_BYTES >> 20
         )));
     }
-    Ok(text)
+    Ok(bytes)
+}
+
+/// Says where a text stops to be UTF-8.
+fn not_utf8(name: &str, error: &FromUtf8Error) -> Failure {
+    let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = before.split(|&byte| byte == b'\n').count();
+    Failure::new(format!("{name} is not UTF-8: line {line} has other bytes"))
+        .hint("save it as UTF-8, or convert it: iconv -f latin1 -t utf-8 FILE")
 }
 
 /// JSON from an argument: the JSON itself, `@file`, or `-` for standard input.
@@ -62,6 +80,13 @@ pub(crate) fn json(argument: &str, option: &str) -> Result<Value, Failure> {
         },
     };
     serde_json::from_str(&source.text).map_err(|error| {
+        if error.to_string().starts_with(TOO_DEEP) {
+            return Failure::new(format!(
+                "{} is nested too deeply: at most {MOST_LEVELS} lists and objects within each other",
+                source.name
+            ))
+            .hint("flatten it, or pass the inner part as text");
+        }
         Failure::new(format!("{} is not JSON: {error}", source.name)).hint(format!(
             "{option} takes JSON, @FILE or - for standard input; quote JSON for the shell: \
              {option} '{{\"order_id\": 1}}'"
@@ -152,5 +177,16 @@ mod tests {
             "{what}"
         );
         assert!(hint.is_some_and(|hint| hint.contains("@FILE")));
+    }
+
+    #[test]
+    fn json_that_is_too_deep_is_told_how_deep_it_may_be() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(json(&nested(MOST_LEVELS), "--context").is_ok());
+        let failure = json(&nested(MOST_LEVELS + 1), "--context").unwrap_err();
+        let Failure::Failed { what, .. } = failure else {
+            panic!("{failure:?}");
+        };
+        assert!(what.contains("at most 127 lists and objects"), "{what}");
     }
 }

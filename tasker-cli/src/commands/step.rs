@@ -7,6 +7,7 @@ use tasker_shared::operator::{Settlement, retry_step, settle_step};
 use crate::commands::operator::actor;
 use crate::commands::reading;
 use crate::commands::task::fetch;
+use crate::commands::task::which::TaskArg;
 use crate::failure::Failure;
 use crate::setup::Setup;
 
@@ -14,9 +15,9 @@ const EXAMPLES: &str = "\
 The task goes on by itself after each of them.
 
 Examples:
-  tasker step retry UUID charge --reason 'the bank is back'
-  tasker step skip UUID send_mail
-  tasker step resolve UUID charge --result '{\"charge_id\": 7}'";
+  tasker step retry 9f3ac21b charge --reason 'the bank is back'
+  tasker step skip 9f3ac21b send_mail
+  tasker step resolve 9f3ac21b charge --result '{\"charge_id\": 7}'";
 
 /// Commands about steps.
 #[derive(Debug, clap::Subcommand)]
@@ -33,9 +34,9 @@ pub(crate) enum Command {
 /// Which step, and why.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Which {
-    /// The task
-    #[arg(value_name = "TASK_UUID")]
-    task: TaskUuid,
+    /// The task: its UUID, or the digits that lists show
+    #[arg(value_name = "TASK")]
+    task: TaskArg,
 
     /// Name of the step
     #[arg(value_name = "STEP")]
@@ -81,45 +82,48 @@ pub(crate) async fn run(command: Command, setup: &Setup) -> Result<(), Failure> 
 
 async fn retry(which: Which, setup: &Setup) -> Result<(), Failure> {
     let database = setup.database().await?;
+    let task = which.task.find(&database).await?;
     database
         .call("retry_step", async |connection| {
             let reason = which.reason.as_deref();
-            retry_step(connection, which.task, &which.step, &actor(), reason).await
+            retry_step(connection, task, &which.step, &actor(), reason).await
         })
         .await?;
-    report(&which, &database, setup).await
+    report(task, &which.step, &database, setup).await
 }
 
 async fn apply(which: Which, settlement: Settlement, setup: &Setup) -> Result<(), Failure> {
     let database = setup.database().await?;
+    let task = which.task.find(&database).await?;
     database
         .call("settle_step", async |connection| {
             let reason = which.reason.as_deref();
             let step = &which.step;
-            settle_step(connection, which.task, step, &settlement, &actor(), reason).await
+            settle_step(connection, task, step, &settlement, &actor(), reason).await
         })
         .await?;
-    report(&which, &database, setup).await
+    report(task, &which.step, &database, setup).await
 }
 
 async fn report(
-    which: &Which,
+    task_uuid: TaskUuid,
+    step_name: &str,
     database: &tasker_shared::database::Database,
     setup: &Setup,
 ) -> Result<(), Failure> {
-    let task = fetch(database, which.task).await?;
-    let step = task.steps.iter().find(|step| step.name == which.step);
+    let task = fetch(database, task_uuid).await?;
+    let step = task.steps.iter().find(|step| step.name == step_name);
     let state = step.map(|step| step.state);
     let output = setup.output();
     output.document(&json!({
-        "task_uuid": which.task,
+        "task_uuid": task_uuid,
         "task_state": task.summary.state,
-        "step": which.step,
+        "step": step_name,
         "step_state": state,
     }))?;
     let state = state.map(|state| state.to_string()).unwrap_or_default();
     output.text(format!(
-        "step {} is {state}, task {} is {}",
-        which.step, which.task, task.summary.state
+        "step {step_name} is {state}, task {task_uuid} is {}",
+        task.summary.state
     ))
 }

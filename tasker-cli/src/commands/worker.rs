@@ -28,7 +28,7 @@ pub(crate) struct Args {
     namespaces: Vec<String>,
 
     /// Serve /health and /metrics of this worker here; not served when left out
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = start::address)]
     bind: Option<SocketAddr>,
 }
 

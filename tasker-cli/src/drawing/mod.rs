@@ -127,11 +127,13 @@ pub(crate) fn complaint(step: &StepDetail) -> Option<String> {
     Some(one_line(&complaint))
 }
 
-/// How long a step's latest attempt took, or has been running.
+/// How long a step's latest attempt took, or has been running. Of one that was settled by hand the
+/// time until then would say nothing.
 pub(crate) fn time_of(step: &StepDetail, now: DateTime<Utc>) -> Option<std::time::Duration> {
     let started = step.started_at?;
     match step.state {
         StepState::InProgress => Some(between(started, now)),
+        StepState::Skipped | StepState::ResolvedManually => None,
         _ => step.finished_at.map(|finished| between(started, finished)),
     }
 }

@@ -7,7 +7,7 @@ use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::tasks::{StepDetail, TaskDetail, TaskSummary, WaitsFor};
 use uuid::Uuid;
 
-use super::{Extent, Look, graph, title};
+use super::{Extent, Look, graph, time_of, title};
 
 const PLAIN: Look = Look {
     utf8: true,
@@ -28,6 +28,7 @@ fn step(name: &str, state: StepState, depends_on: &[&str]) -> StepDetail {
         StepState::Pending | StepState::Enqueued | StepState::Cancelled
     );
     StepDetail {
+        input: serde_json::Value::Null,
         name: name.to_owned(),
         step_uuid: Uuid::nil(),
         state,
@@ -119,6 +120,15 @@ fn a_diamond_shows_states_attempts_times_and_retries() {
 ○   ship      pending
 "
     );
+}
+
+#[test]
+fn a_step_that_was_settled_by_hand_shows_no_time_that_nobody_worked() {
+    let skipped = step("charge", StepState::Skipped, &[]);
+    assert!(skipped.started_at.is_some() && skipped.finished_at.is_some());
+    assert_eq!(time_of(&skipped, at(600)), None);
+    let resolved = step("charge", StepState::ResolvedManually, &[]);
+    assert_eq!(time_of(&resolved, at(600)), None);
 }
 
 #[test]

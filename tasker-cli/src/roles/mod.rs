@@ -3,6 +3,7 @@
 pub(crate) mod children;
 pub(crate) mod engine;
 pub(crate) mod private_server;
+pub(crate) mod running_dev;
 pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod worker;

@@ -1,5 +1,7 @@
 //! A private PostgreSQL for the commands that bring their own.
 
+use std::path::PathBuf;
+
 use private_postgres::{PrivatePostgres, Settings, StartError};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::{Database, migrate};
@@ -46,6 +48,11 @@ impl PrivateServer {
         let database = Database::connect(&config.database).await?;
         migrate(&database).await?;
         Ok(database)
+    }
+
+    /// The folder of the server.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.server.data_dir().to_owned()
     }
 
     /// What runs where, in one line.

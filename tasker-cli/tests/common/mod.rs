@@ -37,7 +37,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    fn of(args: &[&str], output: Output) -> Self {
+    pub(crate) fn of(args: &[&str], output: Output) -> Self {
         Self {
             command: args.join(" "),
             status: output.status.code(),
@@ -64,7 +64,10 @@ impl Answer {
     #[track_caller]
     pub(crate) fn refused(&self, status: i32, texts: &[&str]) {
         assert_eq!(self.status, Some(status), "{self:#?}");
-        assert!(self.stderr.starts_with("error: "), "{self:#?}");
+        // Commands that take their time say before what they do.
+        let mut lines = self.stderr.lines().skip_while(|line| line.ends_with('…'));
+        let first = lines.next().unwrap_or_default();
+        assert!(first.starts_with("error: "), "{self:#?}");
         for text in texts {
             assert!(self.stderr.contains(text), "{text:?} is not in {self:#?}");
         }

@@ -3,11 +3,13 @@
 //! PGMQ comes first, from its own scripts; our migrations follow, each in its transaction. Several
 //! processes may do this at once: each step takes a lock and finds the work already done.
 
+use pgmq::PgmqError;
+use pgmq_notify::InstallError;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::PgPoolOptions;
 
 use crate::database::Database;
-use crate::error::Error;
+use crate::error::{Error, advice};
 
 /// Keeps our list of applied migrations apart from one the host application may have.
 const MIGRATIONS_TABLE: &str = "tasker._migrations";
@@ -50,7 +52,7 @@ pub async fn migrate(database: &Database) -> Result<SwitchedQueues, Error> {
     let pool = database.direct_pool()?;
     pgmq_notify::install(&pool)
         .await
-        .map_err(|error| Error::Schema(format!("could not install the PGMQ functions: {error}")))?;
+        .map_err(|error| not_installed(&error))?;
     // A connection of its own: one on which a migration failed still holds the lock that keeps
     // others out, and would go on to hold it in the pool.
     let own = PgPoolOptions::new()
@@ -118,6 +120,16 @@ async fn refuse_old_server(database: &Database) -> Result<(), Error> {
     Ok(())
 }
 
+fn not_installed(error: &InstallError) -> Error {
+    let reason = match error {
+        InstallError::Database(error) | InstallError::Scripts(PgmqError::DatabaseError(error)) => {
+            advice::words(error)
+        }
+        error => error.to_string(),
+    };
+    Error::Schema(format!("could not install the PGMQ functions: {reason}"))
+}
+
 fn schema_error(error: MigrateError) -> Error {
     match error {
         MigrateError::VersionMismatch(version) => Error::Schema(format!(
@@ -130,7 +142,8 @@ fn schema_error(error: MigrateError) -> Error {
         )),
         MigrateError::Execute(error) => error.into(),
         MigrateError::ExecuteMigration(error, version) => Error::Schema(format!(
-            "migration {version} failed and was rolled back: {error}"
+            "migration {version} failed and was rolled back: {}",
+            advice::words(&error)
         )),
         error => Error::Schema(format!("could not migrate the database: {error}")),
     }

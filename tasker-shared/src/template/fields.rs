@@ -141,12 +141,20 @@ pub(super) fn wrong_type(node: &Node, path: &Path<'_>, expected: &str, mistakes:
 }
 
 /// "did you mean …?" with the candidate that is nearest to `word`, if one is near.
-///
-/// Only the first candidates are looked at: a typing error is not worth a second of computing.
 pub(super) fn did_you_mean<'c>(
     word: &str,
     candidates: impl Iterator<Item = &'c str>,
 ) -> Option<String> {
+    nearest(word, candidates).map(|nearest| format!("did you mean `{nearest}`?"))
+}
+
+/// The candidate that `word` was probably meant to be, if one is near.
+///
+/// Only the first candidates are looked at: a typing error is not worth a second of computing.
+pub(crate) fn nearest<'c>(
+    word: &str,
+    candidates: impl Iterator<Item = &'c str>,
+) -> Option<&'c str> {
     if word.len() > MAX_WORD {
         return None;
     }
@@ -156,5 +164,5 @@ pub(super) fn did_you_mean<'c>(
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= most)
         .map(|candidate| (strsim::osa_distance(word, candidate), candidate))
         .min()?;
-    (distance <= most).then(|| format!("did you mean `{nearest}`?"))
+    (distance <= most).then_some(nearest)
 }

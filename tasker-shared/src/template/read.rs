@@ -8,7 +8,7 @@ use super::error::{Mistakes, Path, shortened};
 use super::fields::{Fields, boolean, integer, list, text, wrong_type};
 use super::graph::{self, StepPlaces};
 use super::node::{Content, Node, Place};
-use super::{Backoff, MAX_STEPS, RetryPolicy, Step, Template, input_schema};
+use super::{Backoff, MAX_STEPS, RetryPolicy, Step, Template, builtins, input_schema};
 
 /// The keys of a template.
 pub(super) const TEMPLATE_KEYS: [&str; 7] = [
@@ -188,7 +188,11 @@ fn read_step(
             }
         }
     }
-    if let Some(node) = fields.get("input") {
+    let input = fields.get("input");
+    if let Some(handler) = handler {
+        builtins::check(handler, input, path, mistakes);
+    }
+    if let Some(node) = input {
         match node.content {
             Content::Mapping(_) => step.input = node.to_json(),
             _ => wrong_type(node, &path.key("input"), "a mapping", mistakes),

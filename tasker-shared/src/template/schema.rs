@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Value, json};
 
 use super::MAX_STEPS;
+use super::builtins;
 use super::read::{BASE_MS, BUILT_IN_DEFAULTS, MAX_ATTEMPTS, MAX_MS, TIMEOUT_MS};
 
 /// The schema, in JSON Schema 2020-12.
@@ -86,7 +87,8 @@ fn step() -> Value {
             },
             "retry": { "$ref": "#/$defs/retry" },
             "timeout_ms": { "$ref": "#/$defs/timeout_ms" }
-        }
+        },
+        "allOf": builtins::conditions()
     })
 }
 

@@ -185,6 +185,7 @@ async fn a_task_is_shown_with_everything_that_is_known_of_it() {
             "step_uuid",
             "state",
             "handler",
+            "input",
             "depends_on",
             "attempts",
             "max_attempts",
@@ -316,6 +317,27 @@ async fn a_history_tells_every_move_in_order_with_who_and_why() {
         ]
     );
     assert!(history.is_sorted_by_key(|move_| move_.at));
+}
+
+#[tokio::test]
+async fn a_step_shows_the_error_of_its_latest_attempt_unless_it_runs_again() {
+    let mut world = World::new().await;
+    world.template("t", SINGLE).await;
+    let task = world.submit("t").await;
+    let has_error = async |world: &mut World| world.task(task).await.steps[0].error.is_some();
+
+    let step = world.start_one().await;
+    world.report(&[retry(&step)]).await;
+    assert!(has_error(&mut world).await, "it waits for its retry");
+    operator::retry_step(&mut world.connection, task, "only", "me", None)
+        .await
+        .unwrap();
+    world.claim().await;
+    assert!(has_error(&mut world).await, "it waits for a worker");
+    let step = world.receive().await.remove(0);
+    assert!(!has_error(&mut world).await, "it runs");
+    world.report(&[complete(&step)]).await;
+    assert!(!has_error(&mut world).await, "it is complete");
 }
 
 async fn status(world: &mut World, task: TaskUuid) -> String {

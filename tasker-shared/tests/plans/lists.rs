@@ -1,5 +1,6 @@
 //! Lists by every filter.
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::state::TaskState;
@@ -61,6 +62,7 @@ async fn list_by_everything(meter: &mut Meter, when: &str) {
                     state,
                     before,
                     limit: 20,
+                    ..TaskFilter::default()
                 };
                 let title = format!("{when} list_tasks by {name:?}, {state:?}, {before:?}");
                 let listed = meter
@@ -79,6 +81,85 @@ async fn list_by_everything(meter: &mut Meter, when: &str) {
             }
         }
     }
+}
+
+/// A list: its title, what it is restricted by, rows that it may read, tasks that it shows.
+type Case = (&'static str, fn(&mut TaskFilter), i64, usize);
+
+/// Lists by time, by key, and by what failed. Failures are looked at one by one, and nothing else.
+const BY_DETAILS: [Case; 11] = [
+    ("time", |list| list.since = first(), 150, 20),
+    ("time to come", |list| list.since = later(), 10, 0),
+    ("time gone by", |list| list.until = later(), 150, 20),
+    ("time before all", |list| list.until = first(), 10, 0),
+    (
+        "time and name",
+        |list| {
+            list.since = later();
+            list.name = Some("pair".to_owned());
+        },
+        10,
+        0,
+    ),
+    ("key", |list| list.key = Some("old 7".into()), 30, 1),
+    ("unknown key", |list| list.key = Some("none".into()), 30, 0),
+    ("step", |list| list.step = Some("second".into()), 200, 20),
+    (
+        "other step",
+        |list| list.step = Some("first".into()),
+        200,
+        0,
+    ),
+    ("error", |list| list.error = Some("refused".into()), 200, 20),
+    (
+        "other error",
+        |list| list.error = Some("none".into()),
+        200,
+        0,
+    ),
+];
+
+/// The millisecond in the UUIDs of all tasks, and the one after it.
+fn first() -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(0x0189_0000_0000)
+}
+
+fn later() -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(0x0189_0000_0001)
+}
+
+async fn list_by_details(meter: &mut Meter, when: &str) {
+    for (title, restrict, bound, expected) in BY_DETAILS {
+        let mut filter = TaskFilter {
+            limit: 20,
+            ..TaskFilter::default()
+        };
+        restrict(&mut filter);
+        let title = format!("{when} list_tasks by {title}");
+        let listed = meter
+            .call(&title, EachTime, bound, async |connection| {
+                tasks::list_tasks(connection, &filter).await.unwrap()
+            })
+            .await;
+        assert_eq!(listed.len(), expected, "{title}");
+    }
+}
+
+#[tokio::test]
+async fn lists_by_time_key_and_failure_read_little_more_than_they_show() {
+    let mut meter = Meter::new().await;
+    fill_unevenly(&mut meter.world).await;
+    let fail = "update tasker.steps set state = 'error', error = '{\"message\": \"card refused\"}'
+        where step_no = 2 and task_uuid in (
+          select task_uuid from tasker.tasks where state = 'error'
+        )";
+    meter.world.run(fail).await;
+
+    list_by_details(&mut meter, "first").await;
+    meter.world.run("analyze").await;
+    list_by_details(&mut meter, "then").await;
+
+    meter.assert_frugal();
 }
 
 #[tokio::test]

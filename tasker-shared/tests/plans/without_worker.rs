@@ -79,10 +79,12 @@ async fn look_everywhere(meter: &mut Meter, when: &str) {
             tasks::list_tasks(connection, &filter).await.unwrap()
         })
         .await;
-    let marked = listed.iter().filter(|task| task.waits_for.is_some());
+    let marked = listed
+        .iter()
+        .filter(|task| task.summary.waits_for.is_some());
     assert_eq!(marked.count(), usize::try_from(PAGE).unwrap(), "{title}");
 
-    let task = listed[0].task_uuid;
+    let task = listed[0].summary.task_uuid;
     let title = format!("{when} get_task");
     let task = meter
         .call(&title, Once, 30, async |connection| {

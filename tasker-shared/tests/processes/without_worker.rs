@@ -60,8 +60,10 @@ async fn marked(world: &mut World) -> Vec<TaskUuid> {
     let listed = tasks::list_tasks(&mut world.connection, &filter)
         .await
         .unwrap();
-    let marked = listed.iter().filter(|task| task.waits_for.is_some());
-    marked.map(|task| task.task_uuid).collect()
+    let marked = listed
+        .iter()
+        .filter(|task| task.summary.waits_for.is_some());
+    marked.map(|task| task.summary.task_uuid).collect()
 }
 
 async fn queue(world: &mut World, namespace: &str) -> QueueSummary {

@@ -82,6 +82,48 @@ async fn lists_are_restricted_by_namespace_name_and_state() {
 }
 
 #[tokio::test]
+async fn lists_are_restricted_by_time_key_step_and_error() {
+    let api = Api::with_template().await;
+    let task = json!({
+        "namespace": "shop", "name": "order", "context": {"order_id": 1},
+        "idempotency_key": "order-1",
+    });
+    api.post("/v1/tasks", &task).await.expect(201);
+    api.fail().await;
+    api.submit().await;
+
+    for (query, count) in [
+        ("since=1h", 2),
+        ("until=1h", 0),
+        ("since=2000-01-01&until=2000-01-02T00:00:00Z", 0),
+        ("key=order-1", 1),
+        ("key=order-2", 0),
+        ("step=charge", 1),
+        ("step=ship", 0),
+        ("error=CARD", 1),
+        ("error=timeout", 0),
+        (
+            "step=charge&error=refused&since=1h&state=error&name=order",
+            1,
+        ),
+    ] {
+        let page = api.get(&format!("/v1/tasks?{query}")).await.expect(200);
+        assert_eq!(page["tasks"].as_array().unwrap().len(), count, "{query}");
+    }
+    let page = api.get("/v1/tasks?error=card").await.expect(200);
+    assert_eq!(
+        page["tasks"][0]["failed_step"],
+        json!({"name": "charge", "kind": "handler_failed", "message": "card refused"})
+    );
+    for query in ["since=yesterday", "until=", "key=", "step=", "error="] {
+        let refused = api.get(&format!("/v1/tasks?{query}")).await;
+        let problem = refused.problem(400, "invalid-request");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("expected"), "{query}: {detail}");
+    }
+}
+
+#[tokio::test]
 async fn bad_parameters_are_refused_with_what_is_allowed() {
     let api = Api::with_template().await;
     for (query, expected) in [

@@ -132,6 +132,34 @@ async fn templates_are_listed_and_shown_by_version() {
 }
 
 #[tokio::test]
+async fn an_unknown_template_is_refused_with_the_one_that_is_meant() {
+    let api = Api::with_template().await;
+    let shown = api.get("/v1/templates/shop/oder").await;
+    let task = json!({ "namespace": "shop", "name": "oder" });
+    let submitted = api.post("/v1/tasks", &task).await;
+    for refused in [shown, submitted] {
+        let problem = refused.problem(404, "not-found");
+        let hint = problem["hint"].as_str().unwrap();
+        assert!(hint.starts_with("did you mean `shop/order`?"), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_template_with_an_unknown_built_in_handler_or_wrong_input_is_refused() {
+    let api = Api::start().await;
+    let bad = TEMPLATE
+        .replace("payments.charge", "builtin.nop")
+        .replace("shipping.create", "builtin.sleep");
+    let refused = api.post_as(PATH, "application/yaml", bad).await;
+    let problem = refused.problem(422, "invalid-template");
+    let errors = problem["errors"].as_array().unwrap();
+    assert_eq!(errors[0]["hint"], "did you mean `builtin.noop`?");
+    assert_eq!(errors[1]["path"], "steps[1].input", "{problem}");
+    assert_eq!(errors[1]["message"], "`ms` is missing", "{problem}");
+    assert_eq!(errors[2]["message"], "unknown key `speed`", "{problem}");
+}
+
+#[tokio::test]
 async fn an_unknown_template_or_version_is_not_found() {
     let api = Api::with_template().await;
     let missing = api.get("/v1/templates/shop/nothing").await;

@@ -255,6 +255,20 @@ mod tests {
         assert_eq!(parsed(&HeaderMap::new(), b"\xff"), json!("\u{fffd}"));
     }
 
+    #[tokio::test]
+    async fn what_cannot_be_sent_at_all_fails_for_good() {
+        for input in [
+            json!({ "url": "not a url" }),
+            json!({ "url": "ftp://host/" }),
+            json!({ "url": "http://host/", "method": "G T" }),
+            json!({ "url": "http://host/", "headers": { "a b": "c" } }),
+        ] {
+            let step = Step::detached(Value::Null, input.clone()).typed().unwrap();
+            let error = request(step).await.unwrap_err();
+            assert!(!error.is_retryable(), "{input}: {error}");
+        }
+    }
+
     #[test]
     fn a_client_can_be_made_where_no_tls_provider_was_installed() {
         assert!(client().is_ok());

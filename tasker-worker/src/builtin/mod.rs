@@ -52,7 +52,7 @@ async fn sleep(step: Step<Value, Sleep>) -> Result<Value, HandlerError> {
 #[serde(deny_unknown_fields)]
 struct Fail {
     /// How many attempts fail; all of them where it is missing.
-    times: Option<i32>,
+    times: Option<u32>,
     #[serde(default = "yes")]
     retryable: bool,
     #[serde(default = "failed_on_purpose")]
@@ -75,7 +75,7 @@ async fn fail(step: Step<Value, Fail>) -> Result<Value, HandlerError> {
         retryable,
         message,
     } = step.input;
-    if times.is_some_and(|times| attempt > times) {
+    if times.is_some_and(|times| attempt.unsigned_abs() > times) {
         return Ok(json!({ "attempts": attempt }));
     }
     Err(if retryable {
@@ -87,6 +87,10 @@ async fn fail(step: Step<Value, Fail>) -> Result<Value, HandlerError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use tasker_shared::template::Template;
+
     use super::*;
 
     fn failing(input: Value, attempt: i32) -> Step<Value, Fail> {
@@ -148,6 +152,80 @@ mod tests {
                 .unwrap_err()
                 .is_retryable()
         );
+    }
+
+    #[test]
+    fn templates_know_exactly_the_handlers_that_are_here() {
+        let registered = Handlers::new();
+        let registered: BTreeSet<&str> = registered.names().collect();
+        let described: BTreeSet<&str> = Template::builtin_handlers().collect();
+        assert_eq!(registered, described);
+    }
+
+    #[test]
+    fn templates_take_exactly_the_inputs_that_handlers_can_read() {
+        let keys = [
+            "ms",
+            "times",
+            "retryable",
+            "message",
+            "method",
+            "url",
+            "headers",
+            "body",
+            "other",
+        ];
+        let values = [
+            json!(true),
+            json!(0),
+            json!(4_294_967_296_u64),
+            json!(-1),
+            json!(1.5),
+            json!("http://localhost/"),
+            json!([]),
+            json!({}),
+            json!({ "x-a": "b" }),
+            json!({ "x-a": 1 }),
+        ];
+        let complete = [
+            ("builtin.sleep", json!({ "ms": 1 })),
+            ("builtin.fail", json!({})),
+            ("builtin.http", json!({ "url": "http://localhost/" })),
+        ];
+        for (handler, complete) in &complete {
+            assert_eq!(
+                is_read(handler, &json!({})),
+                is_accepted(handler, &json!({}))
+            );
+            for key in keys {
+                for value in &values {
+                    let mut input = complete.clone();
+                    input[key] = value.clone();
+                    let (read, accepted) = (is_read(handler, &input), is_accepted(handler, &input));
+                    // A text has to be a method or a URL, which the handler finds out when it runs.
+                    let is_no_method = key == "method" && value.is_string();
+                    assert_eq!(read && !is_no_method, accepted, "{handler} {input}");
+                }
+            }
+        }
+    }
+
+    fn is_read(handler: &str, input: &Value) -> bool {
+        let step = Step::detached(Value::Null, input.clone());
+        match handler {
+            "builtin.sleep" => step.typed::<Value, Sleep>().is_ok(),
+            "builtin.fail" => step.typed::<Value, Fail>().is_ok(),
+            "builtin.http" => step.typed::<Value, http::Request>().is_ok(),
+            other => panic!("{other} takes anything"),
+        }
+    }
+
+    fn is_accepted(handler: &str, input: &Value) -> bool {
+        let template = json!({
+            "namespace": "test", "name": "t", "version": "1.0.0",
+            "steps": [{ "name": "only", "handler": handler, "input": input }],
+        });
+        Template::parse_json(&template.to_string()).is_ok()
     }
 
     #[test]

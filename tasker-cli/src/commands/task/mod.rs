@@ -1,10 +1,12 @@
 //! `tasker task`: submits tasks, shows them and ends them.
 
 mod list;
+mod payloads;
 mod settle;
 pub(crate) mod show;
 mod submit;
 pub(crate) mod watch;
+pub(crate) mod which;
 
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
@@ -17,9 +19,9 @@ const EXAMPLES: &str = "\
 Examples:
   tasker task submit shop/order --context '{\"order_id\": 1}' --wait
   tasker task submit shop/order@1.0.0 --context @order.json --idempotency-key order-1
-  tasker task list --namespace shop --state error
-  tasker task show UUID --watch
-  tasker task cancel UUID --reason 'the customer changed their mind'";
+  tasker task list --namespace shop --state error --since 2h
+  tasker task show 9f3ac21b --watch
+  tasker task cancel 9f3ac21b --reason 'the customer changed their mind'";
 
 /// Commands about tasks.
 #[derive(Debug, clap::Subcommand)]

@@ -7,7 +7,8 @@ use tasker_shared::ids::TaskUuid;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::tasks::{TaskDetail, Transition, task_history};
 
-use crate::commands::task::{fetch, watch};
+use crate::commands::task::which::TaskArg;
+use crate::commands::task::{fetch, payloads, watch};
 use crate::drawing::{Extent, Look, Paint, complaint, graph, title};
 use crate::failure::Failure;
 use crate::format::{one_line, precise_moment};
@@ -29,9 +30,9 @@ Symbols: ○ pending  ◔ enqueued  ◐ in_progress  ↻ waiting_for_retry  ● 
     reason = "each is a switch of the command line"
 )]
 pub(crate) struct Args {
-    /// The task
-    #[arg(value_name = "UUID")]
-    task: TaskUuid,
+    /// The task: its UUID, or the digits that lists show
+    #[arg(value_name = "TASK")]
+    task: TaskArg,
 
     /// Also print every move of the task and its steps
     #[arg(long)]
@@ -40,6 +41,10 @@ pub(crate) struct Args {
     /// Draw again and again until the task ends; prints changes where it is no terminal
     #[arg(long, conflicts_with = "history")]
     watch: bool,
+
+    /// Print context, inputs, results and errors whole, not folded to a line each
+    #[arg(long, conflicts_with = "watch")]
+    full: bool,
 
     /// Draw every step, however many look alike
     #[arg(long)]
@@ -55,6 +60,7 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let output = setup.output();
     let look = output.look(args.ascii);
     let database = setup.database().await?;
+    let task = args.task.find(&database).await?;
     let extent = if args.all {
         Extent::All
     } else {
@@ -63,20 +69,28 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
         }
     };
     if args.watch {
-        return watch::until_end(&database, args.task, output, look, extent).await;
+        return watch::until_end(&database, task, output, look, extent).await;
     }
-    let task = fetch(&database, args.task).await?;
     let history = if args.history {
-        Some(history(&database, args.task).await?)
+        Some(history(&database, task).await?)
     } else {
         None
     };
+    let task = fetch(&database, task).await?;
     let mut document = json!(task);
     if let (Value::Object(document), Some(history)) = (&mut document, &history) {
         document.insert("history".to_owned(), json!(history));
     }
     output.document(&document)?;
     output.text(drawing(&task, Utc::now(), look, extent).join("\n"))?;
+    let payloads = if args.full {
+        payloads::whole(&task, look)
+    } else {
+        payloads::folded(&task, look)
+    };
+    if !payloads.is_empty() {
+        output.text(format!("\n{}", payloads.join("\n")))?;
+    }
     match history {
         Some(history) => output.text(format!("\n{}", as_table(&history, look))),
         None => Ok(()),
@@ -125,7 +139,7 @@ pub(crate) fn drawing(
         }
         // Who cancelled or resolved the task has ended it for good.
         if matches!(task.summary.state, TaskState::InProgress | TaskState::Error) {
-            let (task, step) = (task.summary.task_uuid, &first.name);
+            let (task, step) = (task.summary.task_uuid.short(), &first.name);
             let way = format!("to go on: tasker step retry {task} {step} (or skip, or resolve)");
             lines.push(look.paint(Paint::Dim, &way));
         }

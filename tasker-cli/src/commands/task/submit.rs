@@ -9,19 +9,24 @@ use tokio::time::Instant;
 
 use crate::commands::reading::{self, TemplateName};
 use crate::commands::task::fetch;
+use crate::commands::task::payloads::results;
 use crate::commands::task::watch::LOOK_AGAIN;
 use crate::drawing::{complaint, task_paint};
 use crate::failure::Failure;
-use crate::format::{between, duration};
+use crate::format::{between, duration, harmless};
 use crate::output::Output;
 use crate::setup::Setup;
 
 const EXAMPLES: &str = "\
-With --wait the exit status tells how the task ended: 0 complete, 1 anything else.
+With --wait the results of the last steps are printed, and the exit status tells how the task
+ended: 0 complete, 1 anything else.
 
 Examples:
   tasker task submit shop/order --context '{\"order_id\": 1}'
   jq -c .order order.json | tasker task submit shop/order --context - --wait";
+
+/// Columns of a result that a terminal shows; `task show --full` has all of it.
+const MOST_COLUMNS: usize = 2_000;
 
 /// Arguments of `tasker task submit`.
 #[derive(Debug, clap::Args)]
@@ -107,6 +112,15 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     }
 }
 
+/// A result; in a terminal no more of it than can be read there.
+fn shortened(result: &str, output: Output) -> String {
+    if output.is_live() {
+        output.look(false).cut(result, MOST_COLUMNS)
+    } else {
+        result.to_owned()
+    }
+}
+
 fn report(submitted: Submitted, ended: Option<&TaskDetail>, output: Output) -> Result<(), Failure> {
     let mut document = json!(submitted);
     if let (Value::Object(document), Some(task)) = (&mut document, ended) {
@@ -126,6 +140,10 @@ fn report(submitted: Submitted, ended: Option<&TaskDetail>, output: Output) -> R
         .look(false)
         .paint(task_paint(summary.state), summary.state.as_str());
     output.text(format!("{state} after {}", duration(took)))?;
+    for (step, result) in results(task) {
+        let result = harmless(&result.to_string());
+        output.text(format!("{step}: {}", shortened(&result, output)))?;
+    }
     if summary.state == TaskState::Complete {
         return Ok(());
     }
