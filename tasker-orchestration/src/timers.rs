@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::{Outage, jittered};
 use crate::commands::{LookReason, OrchestrationCommand};
-use crate::engine::Engine;
+use crate::engine::{Engine, FROZEN_AFTER};
 
 /// Looks are at least this far apart unless a batch was full: timers that are due almost together
 /// fire together.
@@ -84,8 +84,12 @@ pub(crate) async fn run(
     commands: &Sender<OrchestrationCommand>,
     stop: CancellationToken,
 ) {
-    let mut connection = engine.database.dedicated();
-    let mut outage = Outage::new("fire due timers", engine.backoff);
+    let mut connection = engine.database.dedicated().within(FROZEN_AFTER);
+    let mut outage = Outage::new(
+        "fire due timers",
+        engine.backoff,
+        engine.vitals.outage_of("timers"),
+    );
     let mut next_look = Instant::now();
     let mut not_before = next_look;
     let mut next_search = Instant::now() + jittered(settings.max_sleep);

@@ -10,6 +10,7 @@ pub mod error;
 pub mod events;
 pub mod ids;
 pub mod operator;
+pub mod outage;
 pub mod queues;
 pub mod readiness;
 pub mod state;

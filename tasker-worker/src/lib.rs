@@ -55,6 +55,7 @@ mod event_system;
 mod events;
 mod handler;
 mod handlers;
+mod health;
 mod heartbeat;
 mod held_steps;
 mod launcher;
@@ -68,6 +69,7 @@ mod worker;
 
 pub use handler::{Handler, IntoHandler};
 pub use handlers::Handlers;
+pub use health::{Failing, WorkerHealth};
 pub use outcome::{HandlerError, IntoOutcome, Outcome};
 pub use step::Step;
 pub use worker::{Drained, RunningWorker, Worker};

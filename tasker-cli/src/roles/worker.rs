@@ -31,12 +31,21 @@ pub(crate) async fn run(
     let stop_probes = CancellationToken::new();
     let probes = listener.map(|listener| {
         let stopping = stop.clone();
+        let health = worker.health_check();
         let components = Arc::new(move || {
-            vec![ComponentHealth {
-                name: "worker".to_owned(),
-                healthy: !stopping.is_cancelled(),
-                detail: stopping.is_cancelled().then(|| "it drains".to_owned()),
-            }]
+            let health = health();
+            vec![
+                ComponentHealth {
+                    name: "worker".to_owned(),
+                    healthy: !stopping.is_cancelled(),
+                    detail: stopping.is_cancelled().then(|| "it drains".to_owned()),
+                },
+                ComponentHealth {
+                    name: "worker_calls".to_owned(),
+                    healthy: health.is_healthy(),
+                    detail: health.problem(),
+                },
+            ]
         });
         let probes = Probes::new(database, config, components);
         tokio::spawn(serve_probes(listener, probes, stop_probes.clone()))

@@ -64,6 +64,9 @@ pub struct Reported {
     /// Indexes of the reports that named an attempt which is no longer current; nothing of them
     /// was recorded.
     pub stale: Vec<usize>,
+    /// Indexes of the reports whose task another transaction holds; nothing of them was recorded, and
+    /// they are to be tried again.
+    pub locked: Vec<usize>,
     /// What other processes should hear about.
     pub announcements: Announcements,
     /// Dependents that were started in the worker's hands, each with the message of a step that
@@ -251,6 +254,8 @@ fn reported(row: &sqlx::postgres::PgRow) -> Result<Reported, Error> {
     let stale: Vec<i32> = row.try_get("stale")?;
     Ok(Reported {
         stale: stale.into_iter().map(index_of).collect::<Result<_, _>>()?,
+        // The functions wait for other transactions and answer no such column.
+        locked: Vec::new(),
         announcements: Announcements::from_row(row)?,
         continued: Vec::new(),
     })

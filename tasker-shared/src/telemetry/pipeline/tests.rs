@@ -43,6 +43,7 @@ fn record_everything(metrics: &Metrics) {
     metrics.running_steps_changed(3);
     metrics.running_steps_changed(-1);
     metrics.concurrency_changed(100);
+    metrics.outcomes_waiting_changed(2);
     metrics.steps_refused(8);
     metrics.steps_released(9);
     metrics.leases_lost("stale", 1);
