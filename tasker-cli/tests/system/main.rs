@@ -22,6 +22,7 @@ mod load;
 mod modes;
 mod operators;
 mod orchestrator_crashes;
+mod refusals;
 mod saturation;
 mod server_crashes;
 mod small_channels;

@@ -82,6 +82,7 @@ fn what_is_recorded_is_scraped_under_its_exact_name() {
         r#"tasker_step_duration_seconds_count{handler="orders.validate"} 1"#,
         r#"tasker_step_outcomes_total{outcome="complete"} 6"#,
         "tasker_stale_outcomes_total 1",
+        "tasker_outcomes_waiting 2",
         "tasker_worker_running_steps 2",
         "tasker_worker_concurrency 100",
         "tasker_steps_refused_total 8",
