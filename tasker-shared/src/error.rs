@@ -89,8 +89,10 @@ impl Error {
         let Self::Database(error) = self else {
             return false;
         };
-        let code = error.as_database_error().and_then(|error| error.code());
-        code.is_some_and(|code| matches!(code.get(..2), Some("22" | "23" | "54")))
+        error.as_database_error().is_some_and(|error| {
+            let code = error.code().unwrap_or_default();
+            matches!(code.get(..2), Some("22" | "23" | "54"))
+        })
     }
 
     /// Whether the session that gave the error is as good as before. The errors that a call has to

@@ -83,8 +83,8 @@ pub(crate) async fn live() -> Json<Live> {
 
 /// Tell whether requests should be sent here
 ///
-/// The database has to answer, its schema to be the one of this version, and the loops of the
-/// process to run.
+/// The database has to answer and to take writes, its schema to be the one of this version, and the
+/// loops of the process to run, with calls that work.
 #[utoipa::path(
     get,
     path = "/health/ready",

@@ -92,6 +92,8 @@ pub(crate) struct Reporter {
     /// Fires when there is no time left to wait for the database.
     give_up: CancellationToken,
     outcomes: Backlog,
+    /// What a call is under way for.
+    recording: Option<(Part, Option<Wait>)>,
     backoff: Backoff,
     releases: Releases,
     vitals: Vitals,
@@ -139,6 +141,7 @@ impl Reporter {
             events,
             give_up,
             outcomes: Backlog::default(),
+            recording: None,
             backoff: backoff("report outcomes"),
             releases: Releases {
                 steps: Vec::new(),
@@ -192,8 +195,14 @@ impl Reporter {
 
     /// Records what can be recorded; false when there was no time left to.
     async fn record(&mut self) -> bool {
-        while let Some((part, waited)) = self.outcomes.next() {
-            match self.complete(&part).await {
+        while let Some(next) = self.recording.take().or_else(|| self.outcomes.next()) {
+            // It stays here during the call, so that a panic does not lose it.
+            let (part, _) = self.recording.insert(next);
+            let call = complete(&self.settings, &mut self.connection, part).await;
+            let Some((part, waited)) = self.recording.take() else {
+                continue;
+            };
+            match call {
                 Ok(reported) => self.recorded(part, waited, reported).await,
                 Err(error) => {
                     if !self.not_recorded(part, waited, &error).await {
@@ -204,36 +213,6 @@ impl Reporter {
         }
         self.give_back().await;
         true
-    }
-
-    async fn complete(&mut self, part: &Part) -> Result<Reported, Error> {
-        let Reporting {
-            worker,
-            continues_with,
-            lease,
-            ..
-        } = &self.settings;
-        let continuation = Continuation {
-            // Asked anew: the outcome may have waited for the database longer than its lease.
-            may_continue: part
-                .companions
-                .iter()
-                .map(|it| it.chain.as_ref().is_some_and(Chain::may_go_on))
-                .collect(),
-            handlers: continues_with,
-            lease: *lease,
-        };
-        self.connection
-            .call("complete_steps", async |connection| {
-                let reports = &part.reports;
-                // What an answer that got lost told of is asked for again.
-                if part.is_uncertain() || continuation.may_continue.contains(&true) {
-                    complete_and_continue(connection, worker, reports, &continuation).await
-                } else {
-                    complete_steps(connection, worker, reports).await
-                }
-            })
-            .await
     }
 
     /// Gives steps back that were not started, where it is time to.
@@ -458,6 +437,36 @@ impl Supervised for Reporter {
             "the worker stops with outcomes that the database did not take"
         );
     }
+}
+
+/// Records these outcomes, with what may follow them.
+async fn complete(
+    settings: &Reporting,
+    connection: &mut DedicatedConnection,
+    part: &Part,
+) -> Result<Reported, Error> {
+    let worker = &settings.worker;
+    let continuation = Continuation {
+        // Asked anew: the outcome may have waited for the database longer than its lease.
+        may_continue: part
+            .companions
+            .iter()
+            .map(|it| it.chain.as_ref().is_some_and(Chain::may_go_on))
+            .collect(),
+        handlers: &settings.continues_with,
+        lease: settings.lease,
+    };
+    connection
+        .call("complete_steps", async |connection| {
+            let reports = &part.reports;
+            // What an answer that got lost told of is asked for again.
+            if part.is_uncertain() || continuation.may_continue.contains(&true) {
+                complete_and_continue(connection, worker, reports, &continuation).await
+            } else {
+                complete_steps(connection, worker, reports).await
+            }
+        })
+        .await
 }
 
 /// Whether the same call may work later, when the database is back, mended or migrated.

@@ -218,6 +218,9 @@ async fn a_lease_is_kept_until_the_outcome_is_recorded() {
     for _ in 0..2 {
         world.wait_for_extension().await;
     }
+    // Nobody found the message, not even this worker, which would extend the lease by that too.
+    let reads = "select read_ct::bigint from pgmq.q_worker_shop_queue";
+    assert_eq!(world.count(reads).await, 1);
     operator.rollback().await.unwrap();
 
     let detail = world.run_to(task, TaskState::Complete).await;
