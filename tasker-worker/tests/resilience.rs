@@ -66,7 +66,7 @@ async fn set_read_only(world: &World, read_only: bool) {
 }
 
 /// A pool whose sessions write although the database is read-only by default.
-async fn stubborn(mut world: World) -> World {
+fn stubborn(mut world: World) -> World {
     let options: sqlx::postgres::PgConnectOptions = world.db.url().parse().unwrap();
     world.pool = sqlx::postgres::PgPoolOptions::new()
         .max_connections(10)
@@ -287,7 +287,7 @@ async fn steps_are_received_although_a_session_is_frozen() {
 #[tokio::test]
 async fn outcomes_outlast_a_server_that_takes_no_writes_and_their_handlers_run_once() {
     const STEPS: usize = 5;
-    let world = stubborn(World::create().await.with_lease(3600.0)).await;
+    let world = stubborn(World::create().await.with_lease(3600.0));
     world.template("one", GATE).await;
     let mut tasks = Vec::new();
     for _ in 0..STEPS {
