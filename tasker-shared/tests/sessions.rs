@@ -210,7 +210,7 @@ async fn postgresql_gives_a_statement_up_when_its_caller_does() {
     };
     let mut within = database.dedicated().within(Duration::from_secs(7));
     assert_eq!(within.call("limit", limit).await.unwrap(), "7s");
-    let mut longer = database.dedicated().within(Duration::from_secs(3600));
+    let mut longer = database.dedicated().within(Duration::from_hours(1));
     assert_eq!(longer.call("limit", limit).await.unwrap(), "1min");
 }
 
