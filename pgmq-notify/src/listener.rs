@@ -193,9 +193,9 @@ fn is_refusal_of_a_pooler(error: &sqlx::Error) -> bool {
 /// Listens until `shutdown` and hands every event to `sink`, in order.
 ///
 /// While `sink` waits nothing is read, so that a slow receiver holds back the server's queue and
-/// nothing is lost.
+/// nothing is lost. `options` is asked for each connection: a password may have changed.
 pub async fn run(
-    options: PgConnectOptions,
+    options: impl Fn() -> PgConnectOptions,
     subscriptions: Subscriptions,
     settings: ListenerSettings,
     mut sink: impl AsyncFnMut(ListenEvent),
@@ -208,7 +208,7 @@ pub async fn run(
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(settings.deadline())
-            .connect_lazy_with(options.clone());
+            .connect_lazy_with(options());
         let ended = tokio::select! {
             ended = listen(&pool, &subscriptions, settings, &mut sink, &mut outage) => ended,
             () = shutdown.cancelled() => {

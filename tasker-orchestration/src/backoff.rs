@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use tasker_shared::error::Error;
-use tokio::time::Instant;
-use tracing::{info, warn};
+use tasker_shared::outage::{self, OutageWatch};
 
 /// A pause between half and all of `pause`, so that a fleet does not act in step.
 pub(crate) fn jittered(pause: Duration) -> Duration {
@@ -45,49 +44,32 @@ impl Backoff {
     }
 }
 
-/// A run of failures of one loop's database calls: one line in the log when it begins and one when
-/// it is over, however many attempts lie between.
+/// The failures in a row of one loop's database calls, and the pauses after them.
 #[derive(Debug)]
 pub(crate) struct Outage {
-    doing: &'static str,
+    outage: outage::Outage,
     backoff: Backoff,
-    began: Option<Instant>,
-    failures: u32,
 }
 
 impl Outage {
-    /// `doing` completes "could not …".
-    pub(crate) fn new(doing: &'static str, backoff: Backoff) -> Self {
+    /// `doing` completes "could not …"; `watch` shows the failures to others.
+    pub(crate) fn new(doing: &'static str, backoff: Backoff, watch: OutageWatch) -> Self {
         Self {
-            doing,
+            outage: outage::Outage::new(doing, watch),
             backoff,
-            began: None,
-            failures: 0,
         }
     }
 
     /// Notes a failure and tells how long to wait before the next attempt.
     pub(crate) fn failed(&mut self, error: &Error) -> Duration {
-        if self.began.is_none() {
-            self.began = Some(Instant::now());
-            warn!(%error, "could not {}; trying again until it works", self.doing);
-        }
-        self.failures += 1;
+        self.outage.failed(error);
         self.backoff.pause()
     }
 
     /// Notes a success.
     pub(crate) fn over(&mut self) {
-        if let Some(began) = self.began.take() {
-            info!(
-                failures = self.failures,
-                lasted = ?began.elapsed(),
-                "could {} again",
-                self.doing
-            );
-            self.failures = 0;
-            self.backoff.reset();
-        }
+        self.outage.over();
+        self.backoff.reset();
     }
 }
 

@@ -70,7 +70,11 @@ pub(crate) async fn run(
 ) {
     let mut commands = commands.open().await;
     let mut batch = Vec::new();
-    let mut outage = Outage::new("claim ready steps", engine.backoff);
+    let mut outage = Outage::new(
+        "claim ready steps",
+        engine.backoff,
+        engine.vitals.outage_of("command_processor"),
+    );
     let mut left_out = Backoff::new(LEFT_OUT_MIN, LEFT_OUT_MAX);
     let mut next = NextClaim::OnDemand;
     loop {

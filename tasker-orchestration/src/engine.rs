@@ -1,10 +1,16 @@
 //! What every loop of the orchestrator needs.
 
+use std::time::Duration;
+
 use tasker_shared::database::Database;
 
 use crate::backoff::Backoff;
 use crate::health::Vitals;
 use crate::signals::Signals;
+
+/// A call of a loop takes milliseconds. After this long the process at its other end may be frozen,
+/// and the call is repeated on another connection.
+pub(crate) const FROZEN_AFTER: Duration = Duration::from_secs(5);
 
 /// Shared by the loops of one orchestrator.
 #[derive(Debug, Clone)]

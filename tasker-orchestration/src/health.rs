@@ -1,10 +1,12 @@
 //! What an orchestrator tells about itself to those who watch it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tasker_shared::outage::OutageWatch;
 
 /// The state of an orchestrator at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,11 +22,10 @@ pub struct OrchestratorHealth {
 }
 
 impl OrchestratorHealth {
-    /// Whether every loop runs, the listener listens, and the database has answered.
+    /// Whether every loop runs and its calls work, the listener listens, and the database has
+    /// answered.
     pub fn is_healthy(&self) -> bool {
-        self.components
-            .iter()
-            .all(|component| component.state == ComponentState::Running)
+        self.components.iter().all(ComponentHealth::is_healthy)
             && self.listener_connected != Some(false)
             && self.last_database_answer_ms.is_some()
     }
@@ -39,6 +40,15 @@ pub struct ComponentHealth {
     pub state: ComponentState,
     /// How often it ended unexpectedly.
     pub restarts: u64,
+    /// For how many milliseconds its database calls have failed; absent while they work.
+    pub failing_for_ms: Option<u64>,
+}
+
+impl ComponentHealth {
+    /// Whether it runs and its calls work.
+    pub fn is_healthy(&self) -> bool {
+        self.state == ComponentState::Running && self.failing_for_ms.is_none()
+    }
 }
 
 /// Whether a loop runs.
@@ -59,6 +69,8 @@ pub(crate) struct Vitals {
     started: Instant,
     /// Milliseconds from `started` to the last answer, plus one; 0 before the first.
     last_answer: Arc<AtomicU64>,
+    /// The failures of each loop that makes calls; they outlive a restart of the loop.
+    outages: Arc<Mutex<BTreeMap<&'static str, OutageWatch>>>,
 }
 
 impl Vitals {
@@ -66,6 +78,7 @@ impl Vitals {
         Self {
             started: Instant::now(),
             last_answer: Arc::default(),
+            outages: Arc::default(),
         }
     }
 
@@ -74,12 +87,18 @@ impl Vitals {
             .store(milliseconds(self.started.elapsed()) + 1, Relaxed);
     }
 
+    /// The failures of the component of this name.
+    pub(crate) fn outage_of(&self, component: &'static str) -> OutageWatch {
+        let mut outages = self.outages.lock().unwrap_or_else(PoisonError::into_inner);
+        outages.entry(component).or_default().clone()
+    }
+
     pub(crate) fn last_database_answer_ms(&self) -> Option<u64> {
         let answered = self.last_answer.load(Relaxed).checked_sub(1)?;
         Some(milliseconds(self.started.elapsed()).saturating_sub(answered))
     }
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

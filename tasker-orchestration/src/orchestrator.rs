@@ -17,7 +17,7 @@ use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
 use crate::event_systems::orchestration_event_system::OrchestrationEventSystem;
 use crate::event_systems::task_readiness_event_system::TaskReadinessEventSystem;
-use crate::health::{OrchestratorHealth, Vitals};
+use crate::health::{ComponentHealth, OrchestratorHealth, Vitals, milliseconds};
 use crate::inbox::Inbox;
 use crate::registration;
 use crate::signals::Signals;
@@ -105,13 +105,22 @@ impl RunningOrchestrator {
     pub fn health(&self) -> OrchestratorHealth {
         OrchestratorHealth {
             mode: self.mode.as_str(),
-            components: self.coordinator.health(),
+            components: self.component_health(),
             listener_connected: self
                 .listener
                 .as_ref()
                 .map(TaskReadinessListener::is_connected),
             last_database_answer_ms: self.vitals.last_database_answer_ms(),
         }
+    }
+
+    fn component_health(&self) -> Vec<ComponentHealth> {
+        let mut components = self.coordinator.health();
+        for component in &mut components {
+            let outage = self.vitals.outage_of(component.name);
+            component.failing_for_ms = outage.lasts().map(milliseconds);
+        }
+        components
     }
 
     /// Returns when the orchestrator has stopped, which it does within seconds of its shutdown.

@@ -13,11 +13,17 @@ use tasker_shared::telemetry::metrics;
 use tracing::debug;
 
 use crate::dead_rows::DeadRows;
+use crate::engine::FROZEN_AFTER;
+
+/// How long a claim waits for a queue that somebody keeps locked, before it goes on with the others.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Claims for one orchestrator.
 #[derive(Debug)]
 pub(crate) struct TaskClaimStepEnqueuer {
     connection: DedicatedConnection,
+    /// For what may take long.
+    maintenance: DedicatedConnection,
     processor: String,
     claims: Claiming,
     dead_rows: DeadRows,
@@ -49,7 +55,11 @@ impl TaskClaimStepEnqueuer {
     /// Claims as `processor`.
     pub(crate) fn new(database: &Database, processor: &str, claims: &Claiming) -> Self {
         Self {
-            connection: database.dedicated(),
+            connection: database
+                .dedicated()
+                .within(FROZEN_AFTER)
+                .waiting_for_locks(LOCK_TIMEOUT),
+            maintenance: database.dedicated(),
             processor: processor.to_owned(),
             claims: claims.clone(),
             dead_rows: DeadRows::new(),
@@ -93,7 +103,7 @@ impl TaskClaimStepEnqueuer {
         if !self.dead_rows.look_is_due() {
             return;
         }
-        match look(&mut self.connection).await {
+        match look(&mut self.maintenance).await {
             Ok(look) => self.dead_rows.looked(&look),
             Err(error) => self.dead_rows.failed(&error),
         }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::{Outage, jittered};
 use crate::commands::{LookReason, OrchestrationCommand};
-use crate::engine::Engine;
+use crate::engine::{Engine, FROZEN_AFTER};
 
 /// Looks are at least this far apart unless a batch was full: timers that are due almost together
 /// fire together.
@@ -34,6 +34,9 @@ const OVERDUE_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often queues are tended: it reads them whole, and what it finds is rare.
 const TENDING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How long a look waits for a queue that somebody keeps locked, before it goes on with the others.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How the timers look.
 #[derive(Debug, Clone)]
@@ -87,8 +90,13 @@ pub(crate) async fn run(
     commands: &Sender<OrchestrationCommand>,
     stop: CancellationToken,
 ) {
-    let mut connection = engine.database.dedicated();
-    let mut outage = Outage::new("fire due timers", engine.backoff);
+    let connection = engine.database.dedicated().within(FROZEN_AFTER);
+    let mut connection = connection.waiting_for_locks(LOCK_TIMEOUT);
+    let mut outage = Outage::new(
+        "fire due timers",
+        engine.backoff,
+        engine.vitals.outage_of("timers"),
+    );
     let mut next_look = Instant::now();
     let mut not_before = next_look;
     let mut next_search = Instant::now() + jittered(settings.max_sleep);

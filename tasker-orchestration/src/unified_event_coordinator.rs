@@ -184,6 +184,7 @@ impl Record {
             name: self.name,
             state: current.state,
             restarts: current.restarts,
+            failing_for_ms: None,
         }
     }
 }

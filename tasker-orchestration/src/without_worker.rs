@@ -15,7 +15,11 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Looks at the queues of these namespaces, of all where none is named, until `stop`.
 pub(crate) async fn run(namespaces: Vec<String>, engine: Engine, stop: CancellationToken) {
-    let mut outage = Outage::new("look for steps without a worker", engine.backoff);
+    let mut outage = Outage::new(
+        "look for steps without a worker",
+        engine.backoff,
+        engine.vitals.outage_of("without_worker"),
+    );
     // Workers that are started together with this process have time to tell of themselves.
     let (mut pause, mut reason) = (jittered(INTERVAL), "interval");
     loop {

@@ -6,10 +6,12 @@
 
 mod world;
 
-use sqlx::PgConnection;
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, PgConnection};
 use tasker_orchestration::ComponentState;
 use tasker_shared::config::DeploymentMode::{EventDrivenOnly, Hybrid, PollingOnly};
-use tasker_testing::{FaultProxy, PATIENCE, wait_until};
+use tasker_testing::{FaultProxy, FrozenSession, PATIENCE, wait_for, wait_until};
 use world::World;
 
 #[tokio::test]
@@ -167,5 +169,74 @@ async fn an_orchestrator_stops_in_bounded_time_while_the_database_is_silent() {
     tokio::time::timeout(PATIENCE, orchestrator.stop())
         .await
         .expect("it stops though its calls are not answered");
+    world.assert_sound().await;
+}
+
+/// Far less than the 65 s that a call may take.
+const SOON: Duration = Duration::from_secs(30);
+
+async fn freeze(world: &World, statement: &str) -> FrozenSession {
+    wait_for("the session is idle", PATIENCE, async || {
+        FrozenSession::idle_after(&world.pool, statement).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn tasks_are_claimed_although_the_session_that_claims_is_frozen() {
+    let world = World::create().await;
+    let orchestrator = world.start(&world.config(EventDrivenOnly)).await;
+    let frozen = freeze(&world, "claim_ready_tasks").await;
+    let began = Instant::now();
+
+    world.submit(0).await;
+
+    world.wait_until_queued(1).await;
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    drop(frozen);
+    orchestrator.stop().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_orchestrator_says_that_its_calls_fail_while_the_server_takes_no_writes() {
+    let world = World::create().await;
+    let orchestrator = world.start(&world.polling_config(Hybrid)).await;
+    let name = world.db.name();
+    let mut operator = world.db.connect().await;
+    let mut run = async |sql: String| {
+        let statement = sqlx::raw_sql(AssertSqlSafe(sql));
+        statement.execute(&mut operator).await.unwrap();
+    };
+
+    // The sessions of this test began before, and go on writing.
+    world.submit(0).await;
+    world.wait_until_queued(1).await;
+    run(format!(
+        "alter database {name} set default_transaction_read_only = on"
+    ))
+    .await;
+    run("select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and application_name = 'tasker'"
+        .to_owned())
+    .await;
+    wait_until("a loop fails", PATIENCE, async || {
+        let health = orchestrator.health();
+        let mut components = health.components.iter();
+        !health.is_healthy() && components.any(|it| it.failing_for_ms.is_some())
+    })
+    .await;
+    world.submit(0).await;
+    run(format!(
+        "alter database {name} set default_transaction_read_only = off"
+    ))
+    .await;
+
+    world.wait_until_queued(2).await;
+    wait_until("all is well again", PATIENCE, async || {
+        orchestrator.health().is_healthy()
+    })
+    .await;
+    orchestrator.stop().await;
     world.assert_sound().await;
 }

@@ -6,7 +6,7 @@
 
 mod world;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
 use tasker_shared::announcer::Announcer;
@@ -17,7 +17,7 @@ use tasker_shared::steps::{
     Demand, Locks, ReceivedStep, Reported, StepError, StepOutcome, StepReport, complete_steps,
     receive_steps,
 };
-use tasker_testing::{FaultProxy, PATIENCE, wait_for, wait_until};
+use tasker_testing::{FaultProxy, FrozenSession, PATIENCE, wait_for, wait_until};
 use tokio_util::sync::CancellationToken;
 use world::World;
 
@@ -202,5 +202,38 @@ async fn more_due_retries_than_a_batch_holds_are_all_enqueued() {
 
     world.wait_until_queued(TASKS).await;
     second.stop().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_retry_is_enqueued_although_the_session_that_fires_timers_is_frozen() {
+    let world = World::create().await;
+    let orchestrator = world.start(&world.config(EventDrivenOnly)).await;
+    world.submit(0).await;
+    let mut worker = world.db.connect().await;
+    let first = receive(&mut worker).await;
+    let announcer = Announcer::start(
+        &world.db.database().await,
+        "test",
+        &world.config(EventDrivenOnly).mpsc_channels,
+        CancellationToken::new(),
+    );
+    let frozen = wait_for("the loop has fallen asleep", PATIENCE, async || {
+        FrozenSession::idle_after(&world.pool, "fire_due_timers").await
+    })
+    .await;
+    let began = Instant::now();
+
+    let reported = fail(&mut worker, &first, Duration::from_millis(50)).await;
+    announcer.announce(reported.announcements).await;
+
+    assert_eq!(receive(&mut worker).await.attempt, 2);
+    let lasted = began.elapsed();
+    assert!(
+        lasted < Duration::from_secs(30),
+        "a call may last 65 s: {lasted:?}"
+    );
+    drop(frozen);
+    orchestrator.stop().await;
     world.assert_sound().await;
 }

@@ -73,6 +73,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
+/// A call takes milliseconds. After this long the process at its other end may be frozen, and the
+/// call is repeated on another connection.
+const FROZEN_AFTER: Duration = Duration::from_secs(2);
+
 /// Failures after which a loop whose handles are all gone stops trying.
 const LAST_FAILURES: u32 = 4;
 
@@ -179,7 +183,7 @@ impl Announcer {
             component,
             capacity: channels.shared.announcer.announcement_buffer_size,
         });
-        let connection = database.dedicated();
+        let connection = database.dedicated().within(FROZEN_AFTER);
         let task = tokio::spawn(run(connection, receiver, shutdown));
         Self {
             sender,
@@ -237,7 +241,8 @@ async fn run(
             })
             .await;
         match sent {
-            Err(error) if error.is_transient() => {
+            // One that is about the data would not pass a second time; polling finds the tasks.
+            Err(error) if !error.is_about_data() && error.refusal().is_none() => {
                 failures += 1;
                 unsent.truncate();
                 // The first failure is that of a connection which broke some time ago.
@@ -248,7 +253,6 @@ async fn run(
                 }
                 continue;
             }
-            // Polling finds what was not announced.
             Err(error) => warn!(%error, "could not announce"),
             Ok(()) if failures > 1 => info!(failures, "could announce again"),
             Ok(()) => {}

@@ -14,6 +14,9 @@ const CONFLICT: &str = "TK409";
 /// SQLSTATE of a statement that did not get a lock in time.
 const LOCKED: &str = "55P03";
 
+/// How the text of an error begins that a server gave which takes no writes.
+const READ_ONLY: &str = "the database is read-only";
+
 /// An error of a call to the engine.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -83,6 +86,39 @@ impl Error {
         )
     }
 
+    /// Whether the database says that the data of the call cannot be stored: data exceptions,
+    /// constraints, and limits of the program (SQLSTATE classes 22, 23 and 54). All else may pass.
+    pub fn is_about_data(&self) -> bool {
+        let Self::Database(error) = self else {
+            return false;
+        };
+        error.as_database_error().is_some_and(|error| {
+            let code = error.code().unwrap_or_default();
+            matches!(code.get(..2), Some("22" | "23" | "54"))
+        })
+    }
+
+    /// Whether the session that gave the error is as good as before. The errors that a call has to
+    /// expect are about what was asked; after any other, the session itself may be at fault.
+    pub(crate) fn spares_session(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Locked { .. }) || self.is_about_data()
+    }
+
+    /// Whether the server takes no writes.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Self::Unavailable { message } if message.starts_with(READ_ONLY))
+    }
+
+    /// The server takes no writes.
+    pub(crate) fn read_only(place: &str) -> Self {
+        Self::Unavailable {
+            message: format!(
+                "{READ_ONLY} ({place}): it is a standby, or default_transaction_read_only \
+                 is on; work goes on when it takes writes"
+            ),
+        }
+    }
+
     /// The refusal, where the error is one.
     pub const fn refusal(&self) -> Option<&Refusal> {
         match self {
@@ -141,8 +177,12 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// Whether a SQLSTATE says that the server cannot serve for the moment: connection exceptions,
-/// lack of resources, operator intervention, and rollbacks that a repeated call survives.
+/// Whether a SQLSTATE says that the server, or this session, cannot serve for the moment: connection
+/// exceptions, credentials, lack of resources, operator intervention, a session that is read-only or
+/// in a failed transaction, a disk that fails, and rollbacks that a repeated call survives.
 fn is_outage(code: &str) -> bool {
-    matches!(code.get(..2), Some("08" | "53" | "57" | "40"))
+    matches!(
+        code.get(..2),
+        Some("08" | "25" | "28" | "40" | "53" | "57" | "58")
+    )
 }

@@ -13,6 +13,7 @@ pub mod events;
 pub mod ids;
 pub mod moment;
 pub mod operator;
+pub mod outage;
 pub mod process;
 pub mod processes;
 pub mod queues;

@@ -22,6 +22,7 @@
 mod binary;
 mod continuation;
 mod database;
+mod frozen;
 mod pgbouncer;
 mod proxy;
 mod server;
@@ -31,6 +32,7 @@ mod wait;
 pub use binary::{TaskerBinary, TaskerProcess};
 pub use continuation::{CONTINUATION_LIMIT, continuation_limit};
 pub use database::TestDatabase;
+pub use frozen::FrozenSession;
 pub use pgbouncer::PgBouncer;
 pub use private_postgres::Durability;
 pub use proxy::FaultProxy;

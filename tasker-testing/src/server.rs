@@ -1,8 +1,12 @@
 //! A server of its own for one test, to be stopped, killed and started again.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
 use private_postgres::{Durability, PrivatePostgres, Settings};
+
+use tempfile::TempDir;
 
 use crate::shared_server::migrate;
 
@@ -17,14 +21,35 @@ const DATABASE: &str = "tasker";
 pub struct TestServer {
     server: Arc<Mutex<PrivatePostgres>>,
     url: String,
+    /// Keeps what the server reads besides its data.
+    _files: Option<Arc<TempDir>>,
 }
 
 impl TestServer {
     /// Starts a server and migrates its database.
     pub async fn start(durability: Durability) -> Self {
+        let settings = Settings::ephemeral().durability(durability);
+        Self::start_with(settings, None).await
+    }
+
+    /// Starts a server that asks everybody but its superuser for a password (SCRAM-SHA-256).
+    pub async fn with_passwords() -> Self {
+        let files = tempfile::Builder::new().prefix("tasker-hba-").tempdir();
+        let files = files.expect("the temporary folder is writable");
+        // The account of the server is not ours.
+        let all = Permissions::from_mode(0o755);
+        fs::set_permissions(files.path(), all).expect("a new folder is ours");
+        let rules = files.path().join("pg_hba.conf");
+        let text = "local all postgres trust\nlocal all all scram-sha-256\n";
+        fs::write(&rules, text).expect("a new folder is writable");
         let settings = Settings::ephemeral()
-            .durability(durability)
-            .max_connections(200);
+            .durability(Durability::Disposable)
+            .set("hba_file", rules.to_string_lossy());
+        Self::start_with(settings, Some(files)).await
+    }
+
+    async fn start_with(settings: Settings, files: Option<TempDir>) -> Self {
+        let settings = settings.max_connections(200);
         let server = blocking(move || {
             let server = PrivatePostgres::start(settings).expect("a private server starts");
             server
@@ -38,6 +63,7 @@ impl TestServer {
         Self {
             server: Arc::new(Mutex::new(server)),
             url,
+            _files: files.map(Arc::new),
         }
     }
 

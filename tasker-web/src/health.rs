@@ -83,8 +83,8 @@ pub(crate) async fn live() -> Json<Live> {
 
 /// Tell whether requests should be sent here
 ///
-/// The database has to answer, its schema to be the one of this version, and the loops of the
-/// process to run.
+/// The database has to answer and to take writes, its schema to be the one of this version, and the
+/// loops of the process to run, with calls that work.
 #[utoipa::path(
     get,
     path = "/health/ready",
@@ -133,7 +133,7 @@ fn check_channels(threshold: f64) -> Check {
     }
 }
 
-/// Asks the database once, for its schema; an answer of any kind shows that it is there.
+/// Asks the database whether it takes writes, and for its schema; an answer shows that it is there.
 async fn check_database(database: &Database) -> Vec<Check> {
     let check = |name: &str, problem: Option<&str>| Check {
         name: name.to_owned(),
@@ -142,10 +142,17 @@ async fn check_database(database: &Database) -> Vec<Check> {
     };
     let migrate = Some("the schema is not the one of this version: run `tasker migrate`");
     let away = |reason| vec![check("database", Some(reason))];
-    match timeout(PROBE_TIMEOUT, schema_is_current(database)).await {
+    let look = async {
+        database.check_writable().await?;
+        schema_is_current(database).await
+    };
+    match timeout(PROBE_TIMEOUT, look).await {
         Ok(Ok(true)) => vec![check("database", None), check("schema", None)],
         Ok(Ok(false) | Err(Error::Schema(_))) => {
             vec![check("database", None), check("schema", migrate)]
+        }
+        Ok(Err(error)) if error.is_read_only() => {
+            away("the server is read-only: a standby, or default_transaction_read_only is on")
         }
         Ok(Err(error)) => {
             warn!(%error, "the database did not pass a readiness probe");

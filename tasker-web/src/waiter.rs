@@ -247,7 +247,7 @@ async fn listen(database: Database, settings: ListenerSettings, interests: Arc<I
     };
     let subscriptions = Subscriptions::new([database.channels().task_state.clone()]);
     listener::run(
-        database.listen_options(),
+        || database.listen_options(),
         subscriptions,
         settings,
         sink,

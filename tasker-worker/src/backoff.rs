@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tasker_shared::error::Error;
-use tracing::{debug, info, warn};
+use tasker_shared::outage::{Outage, OutageWatch};
 
 /// First pause: short, because most failures are one broken connection.
 const MIN: Duration = Duration::from_millis(50);
@@ -14,37 +14,37 @@ const MAX: Duration = Duration::from_secs(2);
 /// The failures in a row of one loop's calls.
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    /// What the loop tries to do, to complete "could not ...".
-    doing: &'static str,
-    failures: u32,
+    outage: Outage,
+    longest: Duration,
 }
 
 impl Backoff {
-    pub(crate) const fn new(doing: &'static str) -> Self {
-        Self { doing, failures: 0 }
+    /// `doing` is what the loop tries to do, to complete "could not ..."; `watch` shows others
+    /// whether it can.
+    pub(crate) fn new(doing: &'static str, watch: OutageWatch) -> Self {
+        Self {
+            outage: Outage::new(doing, watch),
+            longest: MAX,
+        }
     }
 
-    /// Notes a failure and returns how long to pause. Only the first in a row is worth a warning.
+    /// The same with pauses of this length at most.
+    pub(crate) fn at_most(mut self, longest: Duration) -> Self {
+        self.longest = longest.min(MAX);
+        self
+    }
+
+    /// Notes a failure and returns how long to pause.
     pub(crate) fn failed(&mut self, error: &Error) -> Duration {
-        let doing = self.doing;
-        if self.failures == 0 {
-            warn!(%error, "could not {doing}; trying again until it works");
-        } else {
-            debug!(%error, failures = self.failures, "could not {doing}");
-        }
-        let pause = MIN.saturating_mul(1 << self.failures.min(16)).min(MAX);
-        self.failures = self.failures.saturating_add(1);
+        let failures = self.outage.failed(error);
+        let pause = MIN.saturating_mul(1 << failures.min(16)).min(self.longest);
         // Half of it is left to chance, so that a fleet does not come back in step.
         pause.mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 
     /// Notes a success.
     pub(crate) fn succeeded(&mut self) {
-        if self.failures > 0 {
-            let doing = self.doing;
-            info!(failures = self.failures, "could {doing} again");
-            self.failures = 0;
-        }
+        self.outage.over();
     }
 }
 
@@ -58,9 +58,13 @@ mod tests {
         }
     }
 
+    fn backoff() -> Backoff {
+        Backoff::new("look", OutageWatch::default())
+    }
+
     #[test]
     fn pauses_grow_to_a_bound_and_start_anew_after_a_success() {
-        let mut backoff = Backoff::new("look");
+        let mut backoff = backoff();
 
         let pauses = (0..100)
             .map(|_| backoff.failed(&outage()))
@@ -75,5 +79,12 @@ mod tests {
 
         backoff.succeeded();
         assert!(backoff.failed(&outage()) <= MIN);
+    }
+
+    #[test]
+    fn a_loop_in_a_hurry_pauses_no_longer_than_it_may() {
+        let longest = Duration::from_millis(10);
+        let mut backoff = backoff().at_most(longest);
+        assert!((0..10).all(|_| backoff.failed(&outage()) <= longest));
     }
 }

@@ -11,6 +11,7 @@ use tasker_shared::channel::Receiver;
 use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
 use tasker_shared::ids::TaskUuid;
+use tasker_shared::outage::OutageWatch;
 use tasker_shared::queues::{self, QueueTroubles};
 use tasker_shared::steps::{Demand, Received, ReceivedStep, receive_steps};
 use tasker_shared::supervisor::Supervised;
@@ -22,6 +23,9 @@ use tracing::debug;
 use crate::backoff::Backoff;
 use crate::launcher::{Launcher, Occupancy};
 use crate::namespaces::{Namespaces, queue_name};
+
+/// What the loop does, to complete "could not ...".
+pub(crate) const DOING: &str = "receive steps";
 
 /// How many commands or completions are looked at as one.
 const BURST: usize = 1000;
@@ -111,7 +115,7 @@ impl CommandProcessor {
         connection: DedicatedConnection,
         (commands, completions): (Receiver<WorkerCommand>, Receiver<Occupancy>),
         (launcher, namespaces, subscriptions): (Launcher, Namespaces, Subscriptions),
-        shutdown: CancellationToken,
+        (shutdown, watch): (CancellationToken, OutageWatch),
     ) -> Self {
         Self {
             settings,
@@ -126,7 +130,7 @@ impl CommandProcessor {
             wanted: Some(WakeReason::Start),
             refresh: true,
             pause_until: None,
-            backoff: Backoff::new("receive steps"),
+            backoff: Backoff::new(DOING, watch),
             troubles: QueueTroubles::default(),
         }
     }

@@ -2,9 +2,9 @@
 
 use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener, queue_of_channel};
 use serde::Deserialize;
-use sqlx::postgres::PgConnectOptions;
 use tasker_shared::announcer::NotifyChannels;
 use tasker_shared::channel::{Receiver, Sender};
+use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
@@ -33,7 +33,7 @@ pub(crate) fn subscriptions(channels: &NotifyChannels, namespaces: &[String]) ->
 
 /// The connection that listens.
 pub(crate) struct WorkerListener {
-    pub(crate) options: PgConnectOptions,
+    pub(crate) database: Database,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) settings: ListenerSettings,
     pub(crate) notifications: Sender<ListenEvent>,
@@ -54,7 +54,7 @@ impl Supervised for WorkerListener {
             let _ = notifications.send(event).await;
         };
         listener::run(
-            self.options.clone(),
+            || self.database.listen_options(),
             self.subscriptions.clone(),
             self.settings,
             hand_over,

@@ -11,6 +11,7 @@ use tasker_shared::config::SupervisorConfig;
 use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
 use tasker_shared::ids::StepId;
+use tasker_shared::outage::OutageWatch;
 use tasker_shared::steps::{LeaseLost, extend_leases};
 use tasker_shared::supervisor::{Supervised, keep_running};
 use tasker_shared::telemetry::metrics;
@@ -21,11 +22,23 @@ use tracing::info;
 use crate::backoff::Backoff;
 use crate::held_steps::HeldSteps;
 
-/// How often a lease is extended while it lasts: two heartbeats may be missed.
+/// How often a lease is extended while it lasts.
 const HEARTBEATS_PER_LEASE: u32 = 3;
 
-/// How many leases one call extends.
-const BATCH: usize = 5000;
+/// The part of a lease that one call may take, with the time to connect. When a heartbeat is due a
+/// third of the lease is over; then two whole attempts, each on a connection of its own, and the
+/// longest pause between them fit into what is left: the process at the other end of the first may
+/// be frozen.
+const CALLS_PER_LEASE: u32 = 4;
+
+/// The part of a lease that may pass between two attempts.
+const PAUSES_PER_LEASE: u32 = 12;
+
+/// How many leases one call extends; few enough for a call of milliseconds.
+const BATCH: usize = 1000;
+
+/// What the loop does, to complete "could not ...".
+pub(crate) const DOING: &str = "extend leases";
 
 /// The loop that extends leases.
 pub(crate) struct Heartbeat {
@@ -59,37 +72,50 @@ impl Heartbeat {
         connection: DedicatedConnection,
         held: Arc<HeldSteps>,
         lease: Duration,
-        shutdown: CancellationToken,
+        (shutdown, watch): (CancellationToken, OutageWatch),
     ) -> Self {
         Self {
             worker,
-            connection,
+            connection: connection.strictly_within(lease / CALLS_PER_LEASE),
             held,
             lease,
             shutdown,
             next: Instant::now() + lease / HEARTBEATS_PER_LEASE,
-            backoff: Backoff::new("extend leases"),
+            backoff: Backoff::new(DOING, watch).at_most(lease / PAUSES_PER_LEASE),
         }
     }
 
-    /// Extends these leases and acts on those that are lost.
+    /// Extends these leases and acts on those that are lost. A batch that fails is not waited for by
+    /// the others.
     async fn extend(&mut self, steps: &[(StepId, i32)]) -> Result<(), Error> {
-        for steps in steps.chunks(BATCH) {
-            let (worker, lease) = (&self.worker, self.lease);
-            let lost = self
-                .connection
-                .call("extend_leases", async |connection| {
-                    extend_leases(connection, worker, steps, lease).await
-                })
-                .await?;
-            for LeaseLost { index, reason } in lost {
-                let Some((id, receipt)) = steps.get(index).copied() else {
-                    return Err(Error::Corrupt(format!("lease {index} of {}", steps.len())));
-                };
+        let mut result = Ok(());
+        for batch in steps.chunks(BATCH) {
+            result = result.and(self.extend_batch(batch).await);
+        }
+        result
+    }
+
+    async fn extend_batch(&mut self, steps: &[(StepId, i32)]) -> Result<(), Error> {
+        let (worker, lease) = (&self.worker, self.lease);
+        let lost = self
+            .connection
+            .call("extend_leases", async |connection| {
+                extend_leases(connection, worker, steps, lease).await
+            })
+            .await?;
+        let mut result = Ok(());
+        for LeaseLost { index, reason } in lost {
+            let Some((id, receipt)) = steps.get(index).copied() else {
+                return Err(Error::Corrupt(format!("lease {index} of {}", steps.len())));
+            };
+            if let Some(problem) = reason.strip_prefix("failed: ") {
+                let message = format!("the queue cannot be written: {problem}");
+                result = Err(Error::Unavailable { message });
+            } else {
                 self.lost(id, receipt, &reason);
             }
         }
-        Ok(())
+        result
     }
 
     /// Tells the handler. Where it ended meanwhile, its outcome is on its way and nothing is lost.
@@ -99,7 +125,7 @@ impl Heartbeat {
                 info!(%step, receipt, "the task was cancelled; its handler is told");
                 metrics().leases_lost("cancelled", 1);
             }
-        } else if reason == "stale" && self.held.abort(step, receipt) {
+        } else if self.held.abort(step, receipt) {
             info!(%step, receipt, "the attempt is no longer the current one; its handler ends");
             metrics().leases_lost("stale", 1);
         }
@@ -131,5 +157,18 @@ impl Supervised for Heartbeat {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_attempts_fit_into_what_is_left_of_a_lease_when_a_heartbeat_is_due() {
+        let lease = Duration::from_secs(30);
+        let due = lease / HEARTBEATS_PER_LEASE;
+        let attempts = 2 * (lease / CALLS_PER_LEASE) + lease / PAUSES_PER_LEASE;
+        assert!(due + attempts < lease, "{attempts:?} from {due:?} on");
     }
 }

@@ -62,6 +62,7 @@ mod events;
 mod handler;
 mod handlers;
 pub mod handlers_guide;
+mod health;
 mod heartbeat;
 mod held_steps;
 mod launcher;
@@ -79,6 +80,7 @@ mod worker;
 
 pub use handler::{FromJson, Handler, HandlerFuture, IntoHandler};
 pub use handlers::Handlers;
+pub use health::{Failing, WorkerHealth};
 pub use outcome::{HandlerError, IntoHandlerError, IntoOutcome, Outcome, StepResult};
 pub use run::RunError;
 pub use step::Step;

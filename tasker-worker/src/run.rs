@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use tasker_shared::config::{ConfigError, TaskerConfig};
-use tasker_shared::database::Database;
 use tasker_shared::process::{self, StartError};
 use tasker_shared::telemetry::end_metrics;
 use tokio::task::spawn_blocking;
@@ -14,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::COMPONENT;
 use crate::handlers::Handlers;
-use crate::worker::Worker;
+use crate::worker::{RunningWorker, Worker};
 
 /// How long the connections of the pool may take to say goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -97,37 +96,32 @@ impl Worker {
         let Some(database) = process::database(config, mode, Duration::MAX, &stop).await? else {
             return Ok(());
         };
-        let ran = Self::run_until(&database, config, handlers, stop).await;
-        let _ = timeout(CLOSE_TIMEOUT, database.pool().close()).await;
-        // A metrics pipeline that cannot end loses the last figures, nothing else.
-        let _ = spawn_blocking(end_metrics).await;
-        ran
-    }
-
-    /// Runs a worker on a migrated database until `stop`, then lets running steps end within the
-    /// configured time.
-    ///
-    /// # Errors
-    /// Not every outcome could be recorded.
-    pub async fn run_until(
-        database: &Database,
-        config: &TaskerConfig,
-        handlers: Handlers,
-        stop: CancellationToken,
-    ) -> Result<(), RunError> {
         let worker = Self::start(
-            database,
+            &database,
             &config.worker,
             &config.event_systems,
             &config.mpsc_channels,
             handlers,
         );
+        let ran = worker.run_until(stop).await;
+        let _ = timeout(CLOSE_TIMEOUT, database.pool().close()).await;
+        // A metrics pipeline that cannot end loses the last figures, nothing else.
+        let _ = spawn_blocking(end_metrics).await;
+        ran
+    }
+}
+
+impl RunningWorker {
+    /// Runs until `stop`, then lets running steps end within the configured time.
+    ///
+    /// # Errors
+    /// Not every outcome could be recorded.
+    pub async fn run_until(self, stop: CancellationToken) -> Result<(), RunError> {
         stop.cancelled().await;
-        let drained = worker.drain().await;
-        if !drained.is_complete {
-            warn!("not every outcome was recorded");
-            return Err(RunError::Unrecorded);
+        if self.drain().await.is_complete {
+            return Ok(());
         }
-        Ok(())
+        warn!("not every outcome was recorded");
+        Err(RunError::Unrecorded)
     }
 }

@@ -24,11 +24,12 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::COMPONENT;
-use crate::command_processor::{CommandProcessor, Receiving};
+use crate::command_processor::{self, CommandProcessor, Receiving};
 use crate::event_listener::{self, WorkerEventClassifier, WorkerListener};
 use crate::event_system::{Poller, WorkerEvent, WorkerEventSystem};
 use crate::events::WorkerEvents;
 use crate::handlers::Handlers;
+use crate::health::{Vitals, WorkerHealth};
 use crate::heartbeat::{self, Heartbeat};
 use crate::held_steps::HeldSteps;
 use crate::launcher::{Launcher, Occupancy, Running};
@@ -36,9 +37,17 @@ use crate::namespaces::Namespaces;
 use crate::registration::WorkerRegistration;
 use crate::reporter::{Report, Reporter, Reporting};
 
+/// How long a receipt and a heartbeat wait for a queue that somebody keeps locked, before they go on
+/// with the others.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
+
 /// How long ended handlers get to hand over their outcomes, and the reporters to record them, after
 /// the time to drain is over.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The part of a lease that a receipt may take at first: what it brings late is of little use, and the
+/// process at its other end may be frozen.
+const RECEIPTS_PER_LEASE: u32 = 3;
 
 /// The worker role of a process.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +60,7 @@ pub struct RunningWorker {
     concurrency: usize,
     held: Arc<HeldSteps>,
     events: WorkerEvents,
+    vitals: Vitals,
     /// The tasks of running steps.
     tasks: TaskTracker,
     /// Stops receiving.
@@ -103,6 +113,7 @@ impl Worker {
             supervisor: event_systems.supervisor.clone(),
             held: Arc::default(),
             published: WorkerEvents::start(&name, channels),
+            vitals: Vitals::default(),
             tasks: TaskTracker::new(),
             shutdown: CancellationToken::new(),
         };
@@ -121,6 +132,7 @@ struct Start<'a> {
     supervisor: SupervisorConfig,
     held: Arc<HeldSteps>,
     published: WorkerEvents,
+    vitals: Vitals,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -179,23 +191,22 @@ impl Start<'_> {
                 batch_bytes: config.receive_batch_bytes,
                 lease: config.lease(),
             },
-            self.database.dedicated(),
+            self.database
+                .dedicated()
+                .within(config.lease() / RECEIPTS_PER_LEASE)
+                .waiting_for_locks(LOCK_TIMEOUT),
             (received, completed),
             (
                 Launcher::new(running),
                 Namespaces::new(config.namespaces.clone()),
                 subscriptions.clone(),
             ),
-            self.shutdown.clone(),
+            (
+                self.shutdown.clone(),
+                self.vitals.watch(command_processor::DOING),
+            ),
         );
-        let heartbeat = Heartbeat::new(
-            name.clone(),
-            self.database.dedicated(),
-            Arc::clone(&self.held),
-            config.lease(),
-            rest.clone(),
-        );
-        heartbeat::start(heartbeat, self.supervisor.clone());
+        self.start_heartbeat(&name, &rest);
         let processor = self.spawn(processor);
         let mut loops = vec![
             processor.abort_handle(),
@@ -214,6 +225,7 @@ impl Start<'_> {
             concurrency: config.concurrency,
             held: self.held,
             events: self.published,
+            vitals: self.vitals,
             tasks: self.tasks,
             shutdown: self.shutdown,
             rest,
@@ -243,6 +255,17 @@ impl Start<'_> {
         ))
     }
 
+    fn start_heartbeat(&self, name: &str, rest: &CancellationToken) {
+        let heartbeat = Heartbeat::new(
+            name.to_owned(),
+            self.database.dedicated().waiting_for_locks(LOCK_TIMEOUT),
+            Arc::clone(&self.held),
+            self.config.lease(),
+            (rest.clone(), self.vitals.watch(heartbeat::DOING)),
+        );
+        heartbeat::start(heartbeat, self.supervisor.clone());
+    }
+
     fn reporting(&self, name: &str, handlers: &[String]) -> Reporting {
         Reporting {
             worker: name.to_owned(),
@@ -265,14 +288,14 @@ impl Start<'_> {
         let start = |_| {
             self.spawn(Reporter::new(
                 reporting.clone(),
-                self.database.clone(),
+                self.database,
                 (Arc::clone(&outcomes), completions.clone()),
                 (
                     Arc::clone(&self.held),
                     announcer.clone(),
                     self.published.clone(),
                 ),
-                give_up.clone(),
+                (self.vitals.clone(), give_up.clone()),
             ))
         };
         (0..self.config.reporters).map(start).collect()
@@ -304,7 +327,7 @@ impl Start<'_> {
             );
             let settings = &self.event_systems.listener;
             let listener = WorkerListener {
-                options: self.database.listen_options(),
+                database: self.database.clone(),
                 subscriptions,
                 settings: ListenerSettings {
                     heartbeat_interval: settings.heartbeat_interval(),
@@ -346,6 +369,17 @@ impl RunningWorker {
     /// The worker's name in logs and in the steps it runs.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What the database does not let it do, and the outcomes that wait.
+    pub fn health(&self) -> WorkerHealth {
+        self.vitals.health()
+    }
+
+    /// Tells the same while the worker drains, and after it has ended.
+    pub fn health_check(&self) -> impl Fn() -> WorkerHealth + Send + Sync + 'static {
+        let vitals = self.vitals.clone();
+        move || vitals.health()
     }
 
     /// A subscriber to what this worker does: attempts that start and end, tasks that end with

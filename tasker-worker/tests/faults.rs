@@ -141,7 +141,7 @@ async fn an_outcome_whose_acknowledgement_got_lost_is_reported_again_and_counts_
 }
 
 #[tokio::test]
-async fn an_outcome_that_the_database_refuses_fails_alone() {
+async fn an_outcome_that_cannot_be_stored_fails_alone() {
     let world = World::create().await;
     world
         .template(
@@ -154,7 +154,9 @@ async fn an_outcome_that_the_database_refuses_fails_alone() {
     sqlx::raw_sql(
         "create function refuse() returns trigger language plpgsql as $$
          begin
-           if new.result ->> 'n' = 'poison' then raise exception 'no poison here'; end if;
+           if new.result ->> 'n' = 'poison' then
+             raise exception 'no poison here' using errcode = 'check_violation';
+           end if;
            return new;
          end $$;
          create trigger refuse before update on tasker.steps

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use tasker_orchestration::{ComponentState, Orchestrator, RunningOrchestrator};
+use tasker_orchestration::{Orchestrator, RunningOrchestrator};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
 use tasker_web::{ComponentHealth, ComponentsCheck, WebState};
@@ -31,6 +31,15 @@ pub(crate) async fn run(
     served.map_err(|error| Failure::new(format!("the API could not go on listening: {error}")))
 }
 
+fn detail(component: &tasker_orchestration::ComponentHealth) -> Option<String> {
+    let failing = component.failing_for_ms;
+    let failing = failing.map(|ms| format!("its database calls fail, since {} s", ms / 1000));
+    let restarts = component.restarts;
+    let restarted = (restarts > 0).then(|| format!("restarted {restarts} times"));
+    let details: Vec<String> = failing.into_iter().chain(restarted).collect();
+    (!details.is_empty()).then(|| details.join("; "))
+}
+
 fn components(orchestrator: Weak<RunningOrchestrator>) -> ComponentsCheck {
     Arc::new(move || {
         let Some(orchestrator) = orchestrator.upgrade() else {
@@ -42,9 +51,8 @@ fn components(orchestrator: Weak<RunningOrchestrator>) -> ComponentsCheck {
             .iter()
             .map(|component| ComponentHealth {
                 name: component.name.to_owned(),
-                healthy: component.state == ComponentState::Running,
-                detail: (component.restarts > 0)
-                    .then(|| format!("restarted {} times", component.restarts)),
+                healthy: component.is_healthy(),
+                detail: detail(component),
             })
             .collect();
         if let Some(connected) = health.listener_connected {

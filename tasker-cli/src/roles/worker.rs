@@ -20,20 +20,36 @@ pub(crate) async fn run(
     listener: Option<TcpListener>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
+    let worker = Worker::start(
+        &database,
+        &config.worker,
+        &config.event_systems,
+        &config.mpsc_channels,
+        Handlers::default(),
+    );
     let stop_probes = CancellationToken::new();
     let probes = listener.map(|listener| {
         let stopping = stop.clone();
+        let health = worker.health_check();
         let components = Arc::new(move || {
-            vec![ComponentHealth {
-                name: "worker".to_owned(),
-                healthy: !stopping.is_cancelled(),
-                detail: stopping.is_cancelled().then(|| "it drains".to_owned()),
-            }]
+            let health = health();
+            vec![
+                ComponentHealth {
+                    name: "worker".to_owned(),
+                    healthy: !stopping.is_cancelled(),
+                    detail: stopping.is_cancelled().then(|| "it drains".to_owned()),
+                },
+                ComponentHealth {
+                    name: "worker_calls".to_owned(),
+                    healthy: health.is_healthy(),
+                    detail: health.problem(),
+                },
+            ]
         });
-        let probes = Probes::new(database.clone(), config, components);
+        let probes = Probes::new(database, config, components);
         tokio::spawn(serve_probes(listener, probes, stop_probes.clone()))
     });
-    let ran = Worker::run_until(&database, config, Handlers::default(), stop).await;
+    let ran = worker.run_until(stop).await;
     stop_probes.cancel();
     if let Some(probes) = probes
         && let Ok(Err(error)) = probes.await

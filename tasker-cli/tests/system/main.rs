@@ -23,6 +23,7 @@ mod load;
 mod modes;
 mod operators;
 mod orchestrator_crashes;
+mod refusals;
 mod saturation;
 mod server_crashes;
 mod small_channels;

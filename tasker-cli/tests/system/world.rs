@@ -78,6 +78,12 @@ impl World {
         Self::at(Home::Own(TestServer::start(durability).await), turn)
     }
 
+    /// This server.
+    pub(crate) async fn of(server: TestServer) -> Self {
+        let turn = TURNS.acquire().await.unwrap();
+        Self::at(Home::Own(server), turn)
+    }
+
     fn at(home: Home, turn: SemaphorePermit<'static>) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(4)

@@ -49,7 +49,11 @@ impl ReadinessFallbackPoller {
         commands: &Sender<OrchestrationCommand>,
         stop: CancellationToken,
     ) {
-        let mut outage = Outage::new("poll for ready tasks", engine.backoff);
+        let mut outage = Outage::new(
+            "poll for ready tasks",
+            engine.backoff,
+            engine.vitals.outage_of("fallback_poller"),
+        );
         let (mut pause, mut reason) = (jittered(self.interval), "interval");
         loop {
             tokio::select! {

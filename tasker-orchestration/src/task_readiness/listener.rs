@@ -1,7 +1,6 @@
 //! The orchestrator's listening connection.
 
 use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener};
-use sqlx::postgres::PgConnectOptions;
 use tasker_shared::channel::Sender;
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
@@ -18,7 +17,7 @@ const LISTENER: &str = "orchestrator";
 /// Hears what PostgreSQL announces about readiness, and passes it on as it comes.
 #[derive(Debug, Clone)]
 pub(crate) struct TaskReadinessListener {
-    options: PgConnectOptions,
+    database: Database,
     settings: ListenerSettings,
     subscriptions: Subscriptions,
 }
@@ -32,7 +31,7 @@ impl TaskReadinessListener {
     ) -> Self {
         let listener = &config.event_systems.listener;
         Self {
-            options: database.listen_options(),
+            database: database.clone(),
             settings: ListenerSettings {
                 heartbeat_interval: listener.heartbeat_interval(),
                 reconnect_min: listener.reconnect_min(),
@@ -65,7 +64,7 @@ impl TaskReadinessListener {
             }
         };
         listener::run(
-            self.options,
+            || self.database.listen_options(),
             self.subscriptions,
             self.settings,
             sink,

@@ -38,6 +38,7 @@ pub(super) struct Instruments {
     pub(super) steps_received: Counter<u64>,
     pub(super) step_outcomes: Counter<u64>,
     pub(super) stale_outcomes: Counter<u64>,
+    pub(super) outcomes_waiting: UpDownCounter<i64>,
     pub(super) step_duration: Histogram<f64>,
     pub(super) running_steps: UpDownCounter<i64>,
     pub(super) concurrency: UpDownCounter<i64>,
@@ -114,6 +115,10 @@ impl Instruments {
             stale_outcomes: make.counter(
                 "tasker_stale_outcomes_total",
                 "Outcomes of attempts that were over",
+            ),
+            outcomes_waiting: make.level(
+                "tasker_outcomes_waiting",
+                "Outcomes that the database did not take yet",
             ),
             step_duration: make.histogram(
                 "tasker_step_duration_seconds",

@@ -114,6 +114,11 @@ impl Metrics {
         self.0.stale_outcomes.add(count, &[]);
     }
 
+    /// This many more outcomes wait although the database was told of them; fewer if negative.
+    pub fn outcomes_waiting_changed(&self, by: i64) {
+        self.0.outcomes_waiting.add(by, &[]);
+    }
+
     /// This many more handlers run; fewer if negative.
     pub fn running_steps_changed(&self, by: i64) {
         self.0.running_steps.add(by, &[]);

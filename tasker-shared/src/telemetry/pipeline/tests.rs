@@ -55,6 +55,7 @@ fn record_everything(metrics: &Metrics) {
     metrics.concurrency_changed(100);
     metrics.messages_archived(8);
     metrics.steps_locked(9);
+    metrics.outcomes_waiting_changed(2);
     metrics.steps_released(9);
     metrics.leases_lost("stale", 1);
     metrics.events_published("lifecycle_events", "worker", 3);
@@ -93,6 +94,7 @@ fn what_is_recorded_is_scraped_under_its_exact_name() {
         r#"tasker_step_duration_seconds_count{handler="orders.validate"} 1"#,
         r#"tasker_step_outcomes_total{outcome="complete"} 6"#,
         "tasker_stale_outcomes_total 1",
+        "tasker_outcomes_waiting 2",
         "tasker_worker_running_steps 2",
         "tasker_worker_concurrency 100",
         "tasker_messages_archived_total 8",

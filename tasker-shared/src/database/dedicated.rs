@@ -1,0 +1,200 @@
+//! A connection that one loop owns, given up as soon as it may be at fault.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::time::timeout;
+
+use super::address::{Address, framed};
+use crate::error::Error;
+use crate::telemetry::metrics;
+
+/// How long a connection may take to show that it lives.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection that one loop owns; it reconnects by itself at the next call after a failure.
+#[derive(Debug)]
+pub struct DedicatedConnection {
+    address: Address,
+    deadline: Deadline,
+    connection: Option<PgConnection>,
+}
+
+impl DedicatedConnection {
+    pub(super) const fn new(address: Address, call_timeout: Duration) -> Self {
+        Self {
+            address,
+            deadline: Deadline {
+                first: call_timeout,
+                next: call_timeout,
+                longest: call_timeout,
+            },
+            connection: None,
+        }
+    }
+
+    /// The same with calls that are given up this soon, because the process at the other end may be
+    /// frozen. As long as they are, each gets twice the time of the one before, up to the deadline of
+    /// any call: a server that is merely slow gets there.
+    #[must_use]
+    pub fn within(mut self, deadline: Duration) -> Self {
+        self.deadline.first = deadline.min(self.deadline.longest);
+        self.deadline.next = self.deadline.first;
+        self
+    }
+
+    /// The same with calls that fail with [`Error::Locked`] where they have to wait for a lock for
+    /// longer than this.
+    #[must_use]
+    pub fn waiting_for_locks(mut self, timeout: Duration) -> Self {
+        self.address = self.address.waiting_for_locks(timeout);
+        self
+    }
+
+    /// The same with calls that never take longer than this, for what is of no use later.
+    #[must_use]
+    pub fn strictly_within(self, deadline: Duration) -> Self {
+        let mut within = self.within(deadline);
+        within.deadline.longest = within.deadline.first;
+        within
+    }
+
+    /// Runs `f` as [`Self::call`] does, after seeing that the connection still lives: for what is not
+    /// safe to repeat when it turns out to be broken.
+    pub async fn call_alive<T>(
+        &mut self,
+        name: &'static str,
+        f: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if let Some(mut connection) = self.connection.take()
+            && let Ok(Ok(())) = timeout(PING_TIMEOUT, connection.ping()).await
+        {
+            self.connection = Some(connection);
+        }
+        self.call(name, f).await
+    }
+
+    /// Runs `f`, within the deadline of a call, which includes the time to connect. After an error
+    /// that is not about what was asked the connection is replaced at the next call: the session may
+    /// be at fault.
+    pub async fn call<T>(
+        &mut self,
+        name: &'static str,
+        f: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let framing = self.address.framing(self.deadline.next);
+        self.call_framed(name, framing, f).await
+    }
+
+    /// Runs a single statement that refuses to be part of a transaction, within the deadline of a
+    /// call.
+    pub async fn call_outside_transaction(
+        &mut self,
+        name: &'static str,
+        statement: String,
+    ) -> Result<(), Error> {
+        let run = async |connection: &mut PgConnection| {
+            let statement = sqlx::raw_sql(AssertSqlSafe(statement));
+            statement.execute(connection).await?;
+            Ok(())
+        };
+        self.call_framed(name, None, run).await
+    }
+
+    async fn call_framed<T>(
+        &mut self,
+        name: &'static str,
+        framing: Option<String>,
+        f: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let started = Instant::now();
+        let deadline = self.deadline.next;
+        // The connection is out of its place while a call runs: where the call is abandoned
+        // half-way, it must not be used again.
+        let connection = self.connection.take();
+        let address = &self.address;
+        let work = async {
+            let mut connection = match connection {
+                Some(connection) => connection,
+                None => address.open(deadline).await?,
+            };
+            let result = framed(&mut connection, framing, f).await;
+            Ok::<_, Error>((connection, result))
+        };
+        let result = match timeout(deadline, work).await {
+            Ok(Ok((connection, result))) => {
+                if result.as_ref().map_or_else(Error::spares_session, |_| true) {
+                    self.connection = Some(connection);
+                }
+                result
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Error::TimedOut {
+                call: name,
+                deadline,
+            }),
+        };
+        self.deadline.ended(result.is_ok(), started.elapsed());
+        if self.deadline.next != deadline {
+            // The session has the limits of the earlier deadline.
+            self.connection = None;
+        }
+        metrics().database_call(name, started.elapsed(), result.is_ok());
+        result
+    }
+}
+
+/// How long the next call may take.
+#[derive(Debug)]
+struct Deadline {
+    first: Duration,
+    next: Duration,
+    longest: Duration,
+}
+
+impl Deadline {
+    /// Notes how a call ended. PostgreSQL, which has the same deadline, may have been a little earlier.
+    fn ended(&mut self, well: bool, after: Duration) {
+        if well {
+            self.next = self.first;
+        } else if after >= self.next.mul_f64(0.9) {
+            self.next = (self.next * 2).min(self.longest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn deadline(first: Duration, longest: Duration) -> Deadline {
+        Deadline {
+            first,
+            next: first,
+            longest,
+        }
+    }
+
+    #[test]
+    fn a_slow_server_gets_more_time_with_every_call_that_it_does_not_end_in_time() {
+        let mut deadline = deadline(10 * S, 65 * S);
+        let mut next = Vec::new();
+        for _ in 0..4 {
+            deadline.ended(false, deadline.next);
+            next.push(deadline.next);
+        }
+        assert_eq!(next, [20 * S, 40 * S, 65 * S, 65 * S]);
+
+        deadline.ended(true, 60 * S);
+        assert_eq!(deadline.next, 10 * S);
+    }
+
+    #[test]
+    fn a_call_that_fails_at_once_is_no_sign_of_a_slow_server() {
+        let mut deadline = deadline(10 * S, 65 * S);
+        deadline.ended(false, S);
+        assert_eq!(deadline.next, 10 * S);
+    }
+}

@@ -1,0 +1,40 @@
+//! A server process that is frozen: it keeps its connection, its locks and its silence.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sqlx::PgPool;
+
+/// The server process of one session, stopped until this is dropped.
+///
+/// Nothing tells its client: neither an error nor the end of the connection ever comes.
+#[derive(Debug)]
+pub struct FrozenSession(Pid);
+
+impl FrozenSession {
+    /// Freezes the idle session of this database whose latest statement contains `statement`; `None`
+    /// where there is no such session at the moment.
+    ///
+    /// It has to run on this machine, under an account that this process may signal.
+    pub async fn idle_after(pool: &PgPool, statement: &str) -> Option<Self> {
+        let pid: Option<i32> = sqlx::query_scalar(
+            "select pid from pg_stat_activity
+             where datname = current_database() and state = 'idle'
+               and query like '%' || $1 || '%' and pid <> pg_backend_pid()
+             limit 1",
+        )
+        .bind(statement)
+        .fetch_optional(pool)
+        .await
+        .expect("the server of the tests answers");
+        let pid = Pid::from_raw(pid?);
+        kill(pid, Signal::SIGSTOP).expect("a session of the tests can be frozen");
+        Some(Self(pid))
+    }
+}
+
+impl Drop for FrozenSession {
+    fn drop(&mut self) {
+        // It may have been ended meanwhile.
+        let _ = kill(self.0, Signal::SIGCONT);
+    }
+}
