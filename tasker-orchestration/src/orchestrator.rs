@@ -215,7 +215,7 @@ fn listening(
         "task_readiness_events",
         task_readiness.event_channel.buffer_size,
     ));
-    let retry = &config.event_systems.task_readiness.event_channel;
+    let retry = &config.event_systems.task_readiness.metadata.event_channel;
     let routes = Arc::new(Routes {
         classifier: classifier.clone(),
         readiness,
