@@ -28,14 +28,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Sets up what the whole process has once. To be called within its runtime.
 pub(crate) fn process(config: &TaskerConfig, role: &str) -> Result<(), Failure> {
     let policy = &config.mpsc_channels.overflow_policy;
-    let interval = policy.metrics.saturation_check_interval();
     channel::configure(policy);
     init_logging(&config.telemetry, role)
         .map_err(|error| Failure::new(format!("could not set up logs: {error}")))?;
-    init_metrics(&config.telemetry, role, interval)
+    init_metrics(&config.telemetry, role, &policy.metrics)
         .map_err(|error| Failure::new(format!("could not set up metrics: {error}")))?;
-    tokio::spawn(channel::sampler::run(interval));
-    tokio::spawn(record_waits(interval));
+    tokio::spawn(channel::sampler::run(policy.metrics.clone()));
+    tokio::spawn(record_waits(policy.metrics.clone()));
     Ok(())
 }
 

@@ -27,7 +27,8 @@ impl TaskReadinessEventSystem {
             if self.commands.send(command).await.is_err() {
                 return;
             }
-            metrics().readiness_command_sent(event.at.elapsed());
+            metrics().readiness_command_sent();
+            metrics().readiness_latency(event.at.elapsed());
         }
     }
 }

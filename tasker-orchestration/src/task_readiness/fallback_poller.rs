@@ -14,15 +14,15 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::backoff::{Outage, jittered};
+use crate::backoff::Outage;
 use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
+use crate::task_readiness::search::Search;
 
 /// How the poller looks.
 #[derive(Debug, Clone)]
 pub(crate) struct ReadinessFallbackPoller {
-    interval: Duration,
-    age_threshold: Duration,
+    search: Search,
     batch_size: i32,
     namespaces: Vec<String>,
 }
@@ -35,8 +35,7 @@ impl ReadinessFallbackPoller {
             DeploymentMode::Hybrid | DeploymentMode::EventDrivenOnly => readiness.age_threshold(),
         };
         Self {
-            interval: readiness.fallback_polling_interval(),
-            age_threshold,
+            search: Search::within(readiness.fallback_polling_interval(), age_threshold),
             batch_size: readiness.batch_size,
             namespaces: config.namespaces.clone(),
         }
@@ -49,24 +48,9 @@ impl ReadinessFallbackPoller {
         commands: &Sender<OrchestrationCommand>,
         stop: CancellationToken,
     ) {
-        let mut outage = Outage::new("poll for ready tasks", engine.backoff);
-        let (mut pause, mut reason) = (jittered(self.interval), "interval");
-        loop {
-            tokio::select! {
-                () = sleep(pause) => metrics().woke("fallback_poller", reason),
-                () = stop.cancelled() => return,
-            }
-            (pause, reason) = match self.look(engine).await {
-                Ok(tasks) => {
-                    outage.over();
-                    if announce(tasks, commands).await.is_err() {
-                        return;
-                    }
-                    (jittered(self.interval), "interval")
-                }
-                Err(error) => (outage.failed(&error), "retry"),
-            };
-        }
+        let outage = Outage::new("poll for ready tasks", engine.backoff);
+        let look = || self.look(engine);
+        poll(self.search, outage, look, commands, stop).await;
     }
 
     /// One look suffices however much is ready: one command makes the processor claim all of it.
@@ -74,13 +58,42 @@ impl ReadinessFallbackPoller {
         let found = engine
             .database
             .call("find_ready_tasks", async |connection| {
-                let (age, limit) = (self.age_threshold, self.batch_size);
+                let (age, limit) = (self.search.older_than, self.batch_size);
                 find_ready_tasks_of(connection, age, limit, &self.namespaces).await
             })
             .await?;
         engine.vitals.database_answered();
         metrics().fallback_polled(found.len() as u64);
         Ok(found)
+    }
+}
+
+/// Looks, and has what was found processed, until `stop`.
+async fn poll<F>(
+    search: Search,
+    mut outage: Outage,
+    mut look: impl FnMut() -> F,
+    commands: &Sender<OrchestrationCommand>,
+    stop: CancellationToken,
+) where
+    F: Future<Output = Result<Vec<ReadyTask>, Error>>,
+{
+    let (mut pause, mut reason) = (search.pause(), "interval");
+    loop {
+        tokio::select! {
+            () = sleep(pause) => metrics().woke("fallback_poller", reason),
+            () = stop.cancelled() => return,
+        }
+        (pause, reason) = match look().await {
+            Ok(tasks) => {
+                outage.over();
+                if announce(tasks, commands).await.is_err() {
+                    return;
+                }
+                (search.pause(), "interval")
+            }
+            Err(error) => (outage.failed(&error), "retry"),
+        };
     }
 }
 
@@ -95,6 +108,98 @@ async fn announce(
         debug!(task_uuid = %task.task_uuid, ready_for_ms = task.ready_for_ms, "found by polling");
         let command = OrchestrationCommand::for_polled(task);
         commands.send(command).await.map_err(|_| Gone)?;
+        metrics().readiness_command_sent();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::future::ready;
+
+    use tasker_shared::config::TaskerConfig;
+    use tasker_shared::ids::TaskUuid;
+    use tokio::time::Instant;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::backoff::Backoff;
+    use crate::channels;
+
+    /// A task that the database answers.
+    fn found(ready_for: Duration) -> ReadyTask {
+        ReadyTask {
+            task_uuid: TaskUuid(Uuid::nil()),
+            namespace: "shop".to_owned(),
+            priority: 0,
+            ready_steps: 1,
+            ready_for_ms: ready_for.as_secs_f64() * 1000.0,
+        }
+    }
+
+    /// The longest time that one of many tasks, none of them announced, was ready until a look with
+    /// this configuration found it.
+    async fn longest_wait(config: &TaskerConfig) -> Duration {
+        const TASKS: u32 = 2000;
+        let poller = ReadinessFallbackPoller::new(&config.orchestration);
+        let search = poller.search;
+        // One every second and a bit, so that they become ready at any time between two looks.
+        let began = Instant::now();
+        let becoming_ready = (0..TASKS).map(|n| began + n * Duration::from_millis(1_009));
+        let mut overlooked: VecDeque<_> = becoming_ready.collect();
+        let (commands, mut received) = channels::commands(config);
+        let stop = CancellationToken::new();
+        let mut longest = Duration::ZERO;
+        let look = || {
+            let mut tasks = Vec::new();
+            while let Some(ready_at) = overlooked.front() {
+                let ready_for = Instant::now().saturating_duration_since(*ready_at);
+                if ready_for < search.older_than || Instant::now() < *ready_at {
+                    break;
+                }
+                longest = longest.max(ready_for);
+                tasks.push(found(ready_for));
+                overlooked.pop_front();
+            }
+            if overlooked.is_empty() {
+                stop.cancel();
+            }
+            ready(Ok(tasks))
+        };
+        let outage = Outage::new("look", Backoff::new(Duration::ZERO, Duration::ZERO));
+        let drained = async {
+            let mut drained = 0;
+            while drained < TASKS && received.recv().await.is_some() {
+                drained += 1;
+            }
+        };
+        tokio::join!(poll(search, outage, look, &commands, stop.clone()), drained);
+        longest
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_no_notification_announced_is_found_within_the_interval() {
+        let mut config = TaskerConfig::default();
+        let bound = Duration::from_secs(30);
+        for mode in [DeploymentMode::Hybrid, DeploymentMode::PollingOnly] {
+            config.orchestration.deployment.mode = mode;
+            let longest = longest_wait(&config).await;
+            assert!(longest <= bound, "{mode}: {longest:?}");
+            assert!(
+                longest > bound * 3 / 4,
+                "{mode}: {longest:?}, the test tests nothing"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_age_above_the_interval_does_not_move_the_bound() {
+        let mut config = TaskerConfig::default();
+        let readiness = &mut config.orchestration.task_readiness;
+        readiness.fallback_polling_interval_seconds = 4.0;
+        readiness.age_threshold_seconds = 3000.0;
+        let longest = longest_wait(&config).await;
+        assert!(longest <= Duration::from_secs(4), "{longest:?}");
+    }
 }

@@ -94,7 +94,7 @@ impl Instruments {
             ),
             readiness_command_sent: make.counter(
                 "task_readiness_command_sent",
-                "Readiness commands made from events",
+                "Readiness commands sent, for events and for what polling found",
             ),
             readiness_latency: make.seconds(
                 "task_readiness_latency",

@@ -68,9 +68,13 @@ impl Metrics {
             .add(1, &[KeyValue::new("type", event_type)]);
     }
 
-    /// A readiness event became a command, this long after it arrived.
-    pub fn readiness_command_sent(&self, latency: Duration) {
+    /// A readiness command was sent, for an event or for a task that polling found.
+    pub fn readiness_command_sent(&self) {
         self.0.readiness_command_sent.add(1, &[]);
+    }
+
+    /// A readiness event became a command this long after it arrived.
+    pub fn readiness_latency(&self, latency: Duration) {
         self.0.readiness_latency.record(latency.as_secs_f64(), &[]);
     }
 

@@ -5,10 +5,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::json;
 use tasker_shared::channel::{self, ChannelSpec, SendRetry};
+use tasker_shared::config::TaskerConfig;
 use tasker_shared::ids::TaskUuid;
 use uuid::Uuid;
 
 use super::*;
+use crate::channels;
 use crate::commands::TriggeredBy;
 use crate::task_readiness::events::TaskReadyEvent;
 
@@ -214,6 +216,55 @@ async fn a_channel_that_stays_full_turns_events_into_a_look() {
         () = classifier => panic!("the classifier ended"),
         () = looks => {}
     }
+}
+
+/// How long the classifier tries to send to a full channel of readiness events before it has ready
+/// tasks looked for instead.
+async fn time_until_a_look(config: &TaskerConfig) -> Duration {
+    let (readiness, _nobody_reads) = channels::readiness_events(config);
+    let (orchestration, _others) = channels::orchestration_events(config);
+    let (notifications, inbox) = channels::notifications(config);
+    let room = readiness.capacity();
+    let routes = Routes {
+        classifier: serving(&[]),
+        readiness,
+        orchestration,
+        retry: channels::readiness_retry(config),
+    };
+    let signals = Signals::default();
+    let began = tokio::time::Instant::now();
+    for _ in 0..=room {
+        let what = ListenEvent::Notification {
+            channel: TASK_READY.to_owned(),
+            payload: r#"{"triggered_by": "task_start"}"#.to_owned(),
+        };
+        let at = began;
+        notifications.send(Received { what, at }).await.unwrap();
+    }
+    let stop = CancellationToken::new();
+    tokio::select! {
+        () = run(Inbox::new(inbox), &routes, &signals, stop) => panic!("the classifier ended"),
+        () = signals.ready_tasks() => began.elapsed(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_channel_is_waited_for_as_its_keys_say() {
+    let waited = async |max_retries, backoff, send_timeout_ms| {
+        let mut config = TaskerConfig::default();
+        let retry = &mut config.event_systems.task_readiness.metadata.event_channel;
+        retry.max_retries = max_retries;
+        retry.backoff = backoff;
+        let channel = &mut config.mpsc_channels.task_readiness.event_channel;
+        channel.send_timeout_ms = send_timeout_ms;
+        time_until_a_look(&config).await.as_millis()
+    };
+    // Each time another key decides.
+    assert_eq!(waited(0, 60_000, 700).await, 700);
+    let retries = waited(4, 1, 10_000).await;
+    assert!((50_000..50_020).contains(&retries), "{retries} ms");
+    let backoff = waited(1, 10_000, 1).await;
+    assert!((5_000..=10_005).contains(&backoff), "{backoff} ms");
 }
 
 #[tokio::test(start_paused = true)]
