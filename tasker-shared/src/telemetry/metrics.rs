@@ -99,6 +99,13 @@ impl Metrics {
             .record(duration.as_secs_f64(), &[owned("handler", handler)]);
     }
 
+    /// A step started in the place of the one before it, this long after that one's handler ended.
+    pub fn step_continued(&self, after: Duration) {
+        self.0
+            .completion_to_continued
+            .record(after.as_secs_f64(), &[]);
+    }
+
     /// Outcomes were recorded: `complete`, `retry` or `fail`.
     pub fn step_outcomes(&self, outcome: &'static str, count: u64) {
         self.0

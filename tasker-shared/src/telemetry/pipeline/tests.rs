@@ -34,6 +34,7 @@ fn record_everything(metrics: &Metrics) {
     metrics.ready_to_claimed(MS);
     metrics.timers_fired(4);
     metrics.readiness_event_received("task_ready");
+    metrics.step_continued(MS);
     metrics.readiness_command_sent();
     metrics.readiness_latency(MS);
     metrics.fallback_polled(5);
