@@ -134,6 +134,13 @@ begin
   where n.is_new
   order by n.position, s.step_no;
 
+  if current_setting('tasker.announce', true) is distinct from 'off' then
+    perform tasker.announce_task_states(array_agg(u.task_uuid), 'pending')
+    from unnest(v_uuids, v_new) as u(task_uuid, is_new)
+    where u.is_new
+    having count(*) > 0;
+  end if;
+
   return query
   select u.position::int, u.task_uuid, u.is_new
   from unnest(v_uuids, v_new) with ordinality as u(task_uuid, is_new, position);

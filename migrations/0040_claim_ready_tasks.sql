@@ -33,6 +33,7 @@ declare
   v_rows tid[];
   v_tasks uuid[];
   v_steps int[];
+  v_started uuid[];
   v_claimed_rows tid[];
   v_msgs bigint[];
   v_queue record;
@@ -95,9 +96,15 @@ begin
       from pending p
       where t.task_uuid = p.task_uuid
       returning t.task_uuid
+    ), logged as (
+      insert into tasker.task_transitions (task_uuid, at, from_state, to_state, actor)
+      select s.task_uuid, v_now, 'pending', 'in_progress', p_processor from started s
     )
-    insert into tasker.task_transitions (task_uuid, at, from_state, to_state, actor)
-    select s.task_uuid, v_now, 'pending', 'in_progress', p_processor from started s;
+    select array_agg(s.task_uuid) into v_started from started s;
+    -- Here and not after the commit, which wakes the queue's workers in any case.
+    if v_started is not null then
+      perform tasker.announce_task_states(v_started, 'in_progress');
+    end if;
 
     v_claimed_rows := '{}';
     for v_queue in

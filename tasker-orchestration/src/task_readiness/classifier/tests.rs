@@ -7,6 +7,7 @@ use serde_json::json;
 use tasker_shared::channel::{self, ChannelSpec, SendRetry};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::ids::TaskUuid;
+use tasker_shared::state::TaskState;
 use uuid::Uuid;
 
 use super::*;
@@ -15,6 +16,7 @@ use crate::commands::TriggeredBy;
 use crate::task_readiness::events::TaskReadyEvent;
 
 const TASK_READY: &str = "tasker_task_ready";
+const TASK_STATE: &str = "tasker_task_state";
 const TIMER_SET: &str = "tasker_timer_set";
 const NAMESPACE_CREATED: &str = "tasker_namespace_created";
 
@@ -97,6 +99,14 @@ fn a_payload_without_what_it_must_have_is_malformed() {
             r#"{"task_uuid": "x", "triggered_by": "task_start"}"#,
         ),
         (TASK_READY, r#"{"task_count": 2, "triggered_by": "a_wish"}"#),
+        (
+            TASK_STATE,
+            r#"{"task_state": "happy", "namespace": "a", "task_uuids": []}"#,
+        ),
+        (
+            TASK_STATE,
+            r#"{"task_state": "complete", "namespace": "a"}"#,
+        ),
         (NAMESPACE_CREATED, "{}"),
         (NAMESPACE_CREATED, r#"{"namespace": 1}"#),
     ] {
@@ -120,7 +130,7 @@ fn a_payload_longer_than_postgresql_sends_is_not_even_read() {
 #[test]
 fn a_channel_that_is_not_listened_to_is_foreign() {
     for channel in [
-        "tasker_task_state",
+        "tasker_task_state.shop",
         "tasker_task_ready.shop",
         "pgmq.q_worker_a_queue.INSERT",
         "",
@@ -153,6 +163,26 @@ fn channels_are_known_by_their_configured_names() {
     let payload = json!({"triggered_by": "task_start"}).to_string();
     assert!(classifier.classify("staging_task_ready", &payload).is_ok());
     assert!(classifier.classify(TASK_READY, &payload).is_err());
+}
+
+#[test]
+fn every_state_that_tasks_enter_is_an_event() {
+    let tasks = [1, 2].map(|number| TaskUuid(Uuid::from_u128(number << 16)));
+    for &state in TaskState::ALL {
+        let payload = json!({"task_state": state, "namespace": "shop", "task_uuids": tasks});
+        for (classifier, channel) in [
+            (serving(&[]), TASK_STATE),
+            (serving(&["shop"]), "tasker_task_state.shop"),
+        ] {
+            let Ok(Classified::Readiness(TaskReadinessEvent::TaskStateChange(event))) =
+                classifier.classify(channel, &payload.to_string())
+            else {
+                panic!("{payload} is no change of states");
+            };
+            assert_eq!(event.task_state, state);
+            assert_eq!(event.task_uuids, tasks);
+        }
+    }
 }
 
 #[test]
