@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tasker_shared::tasks::{NewTask, Submitted};
+use tasker_shared::tasks::{NewTask, OnConflict, Submitted};
 use utoipa::ToSchema;
 
 use crate::extract::JsonBody;
@@ -42,6 +42,10 @@ pub(crate) struct TaskRequest {
     /// The same key again, for the same template, gives the first task.
     #[schema(example = "order-1")]
     idempotency_key: Option<String>,
+    /// What to do where that key was used with another context; `existing` where it is left out.
+    #[serde(default)]
+    #[schema(required = false, value_type = schema::OnConflict)]
+    on_conflict: OnConflict,
 }
 
 /// Tasks to be submitted, all or none.
@@ -84,6 +88,7 @@ impl TaskRequest {
             context: self.context,
             priority: self.priority,
             idempotency_key: self.idempotency_key,
+            on_conflict: self.on_conflict,
         })
     }
 }
@@ -91,7 +96,8 @@ impl TaskRequest {
 /// Submit a task
 ///
 /// A task whose `idempotency_key` is known for its template is not created again: the answer has
-/// status 200 and names the first one. Where as many tasks wait as the server takes, the answer has
+/// status 200, names the first one and says whether its context differs; with `on_conflict` as
+/// `reject` another context is refused with status 409. Where as many tasks wait as the server takes, the answer has
 /// status 503 and nothing was created.
 #[utoipa::path(
     post,
@@ -105,6 +111,7 @@ impl TaskRequest {
          description = "The idempotency key was known: this is the first task.",
          headers(("location" = String, description = "The path of the task"))),
         (status = 404, response = Problem),
+        (status = 409, response = Problem),
         (status = 422, response = Problem),
     ),
 )]
@@ -134,6 +141,7 @@ pub(crate) async fn submit_task(
         (status = 201, body = BatchAnswer, description = "At least one task was created."),
         (status = 200, body = BatchAnswer, description = "Every idempotency key was known."),
         (status = 404, response = Problem),
+        (status = 409, response = Problem),
         (status = 422, response = Problem),
     ),
 )]
