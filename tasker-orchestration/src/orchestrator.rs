@@ -140,7 +140,7 @@ fn components(
         components.extend(listening(engine, config, listener, &commands));
     }
     if orchestration.deployment.mode.polls() {
-        let poller = ReadinessFallbackPoller::new(orchestration);
+        let poller = ReadinessFallbackPoller::new(config);
         let (engine, commands) = (engine.clone(), commands.clone());
         components.push(component(
             "fallback_poller",

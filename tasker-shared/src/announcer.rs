@@ -40,6 +40,8 @@ pub struct NotifyChannels {
     pub timer_set: String,
     /// A namespace was created; listened to by orchestrators and workers.
     pub namespace_created: String,
+    /// A namespace is gone; listened to by workers.
+    pub namespace_removed: String,
 }
 
 impl NotifyChannels {
@@ -51,6 +53,7 @@ impl NotifyChannels {
             task_state: name("task_state"),
             timer_set: name("timer_set"),
             namespace_created: name("namespace_created"),
+            namespace_removed: name("namespace_removed"),
         }
     }
 

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use tasker_shared::channel::Sender;
-use tasker_shared::config::{DeploymentMode, OrchestrationConfig};
+use tasker_shared::channel::{NotSent, Sender};
+use tasker_shared::config::{DeploymentMode, TaskerConfig};
 use tasker_shared::error::Error;
 use tasker_shared::readiness::{ReadyTask, find_ready_tasks_of};
 use tasker_shared::telemetry::metrics;
@@ -17,6 +17,7 @@ use tracing::debug;
 use crate::backoff::Outage;
 use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
+use crate::signals::Signals;
 use crate::task_readiness::search::Search;
 
 /// How the poller looks.
@@ -25,10 +26,13 @@ pub(crate) struct ReadinessFallbackPoller {
     search: Search,
     batch_size: i32,
     namespaces: Vec<String>,
+    send_timeout: Duration,
 }
 
 impl ReadinessFallbackPoller {
-    pub(crate) fn new(config: &OrchestrationConfig) -> Self {
+    pub(crate) fn new(config: &TaskerConfig) -> Self {
+        let channel = &config.mpsc_channels.task_readiness.event_channel;
+        let config = &config.orchestration;
         let readiness = &config.task_readiness;
         let age_threshold = match config.deployment.mode {
             DeploymentMode::PollingOnly => Duration::ZERO,
@@ -38,6 +42,7 @@ impl ReadinessFallbackPoller {
             search: Search::within(readiness.fallback_polling_interval(), age_threshold),
             batch_size: readiness.batch_size,
             namespaces: config.namespaces.clone(),
+            send_timeout: channel.send_timeout(),
         }
     }
 
@@ -50,7 +55,12 @@ impl ReadinessFallbackPoller {
     ) {
         let outage = Outage::new("poll for ready tasks", engine.backoff);
         let look = || self.look(engine);
-        poll(self.search, outage, look, commands, stop).await;
+        let processor = Processor {
+            commands,
+            send_timeout: self.send_timeout,
+            signals: &engine.signals,
+        };
+        poll(self.search, outage, look, processor, stop).await;
     }
 
     /// One look suffices however much is ready: one command makes the processor claim all of it.
@@ -68,12 +78,20 @@ impl ReadinessFallbackPoller {
     }
 }
 
+/// Where what was found goes.
+struct Processor<'a> {
+    commands: &'a Sender<OrchestrationCommand>,
+    /// How long a command waits for a place.
+    send_timeout: Duration,
+    signals: &'a Signals,
+}
+
 /// Looks, and has what was found processed, until `stop`.
 async fn poll<F>(
     search: Search,
     mut outage: Outage,
     mut look: impl FnMut() -> F,
-    commands: &Sender<OrchestrationCommand>,
+    processor: Processor<'_>,
     stop: CancellationToken,
 ) where
     F: Future<Output = Result<Vec<ReadyTask>, Error>>,
@@ -87,7 +105,7 @@ async fn poll<F>(
         (pause, reason) = match look().await {
             Ok(tasks) => {
                 outage.over();
-                if announce(tasks, commands).await.is_err() {
+                if processor.process(tasks).await.is_err() {
                     return;
                 }
                 (search.pause(), "interval")
@@ -100,17 +118,25 @@ async fn poll<F>(
 /// The command processor is gone.
 struct Gone;
 
-async fn announce(
-    tasks: Vec<ReadyTask>,
-    commands: &Sender<OrchestrationCommand>,
-) -> Result<(), Gone> {
-    for task in tasks {
-        debug!(task_uuid = %task.task_uuid, ready_for_ms = task.ready_for_ms, "found by polling");
-        let command = OrchestrationCommand::for_polled(task);
-        commands.send(command).await.map_err(|_| Gone)?;
-        metrics().readiness_command_sent();
+impl Processor<'_> {
+    /// Sends a command for each task. Where one finds no place in time, the processor is told to
+    /// look instead, which serves the rest as well.
+    async fn process(&self, tasks: Vec<ReadyTask>) -> Result<(), Gone> {
+        for task in tasks {
+            let ready_for_ms = task.ready_for_ms;
+            debug!(task_uuid = %task.task_uuid, ready_for_ms, "found by polling");
+            let command = OrchestrationCommand::for_polled(task);
+            match self.commands.send_timeout(command, self.send_timeout).await {
+                Ok(()) => metrics().readiness_command_sent(),
+                Err(NotSent::Closed(_)) => return Err(Gone),
+                Err(_no_place) => {
+                    self.signals.look_for_ready_tasks();
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -118,7 +144,6 @@ mod tests {
     use std::collections::VecDeque;
     use std::future::ready;
 
-    use tasker_shared::config::TaskerConfig;
     use tasker_shared::ids::TaskUuid;
     use tokio::time::Instant;
     use uuid::Uuid;
@@ -142,7 +167,7 @@ mod tests {
     /// this configuration found it.
     async fn longest_wait(config: &TaskerConfig) -> Duration {
         const TASKS: u32 = 2000;
-        let poller = ReadinessFallbackPoller::new(&config.orchestration);
+        let poller = ReadinessFallbackPoller::new(config);
         let search = poller.search;
         // One every second and a bit, so that they become ready at any time between two looks.
         let began = Instant::now();
@@ -174,7 +199,13 @@ mod tests {
                 drained += 1;
             }
         };
-        tokio::join!(poll(search, outage, look, &commands, stop.clone()), drained);
+        let signals = Signals::default();
+        let processor = Processor {
+            commands: &commands,
+            send_timeout: poller.send_timeout,
+            signals: &signals,
+        };
+        tokio::join!(poll(search, outage, look, processor, stop.clone()), drained);
         longest
     }
 
@@ -191,6 +222,29 @@ mod tests {
                 "{mode}: {longest:?}, the test tests nothing"
             );
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_channel_that_stays_full_turns_what_was_found_into_a_look() {
+        let mut config = TaskerConfig::default();
+        let orchestration = &mut config.mpsc_channels.orchestration;
+        orchestration.command_processor.command_buffer_size = 1;
+        let channel = &mut config.mpsc_channels.task_readiness.event_channel;
+        channel.send_timeout_ms = 700;
+        let (commands, _nobody_reads) = channels::commands(&config);
+        let signals = Signals::default();
+        let processor = Processor {
+            commands: &commands,
+            send_timeout: ReadinessFallbackPoller::new(&config).send_timeout,
+            signals: &signals,
+        };
+        let began = Instant::now();
+
+        let tasks = vec![found(Duration::ZERO); 3];
+        assert!(processor.process(tasks).await.is_ok());
+
+        assert_eq!(began.elapsed(), Duration::from_millis(700));
+        signals.ready_tasks().await;
     }
 
     #[tokio::test(start_paused = true)]
