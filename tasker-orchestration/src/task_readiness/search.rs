@@ -20,7 +20,7 @@ impl Search {
     pub(crate) fn within(bound: Duration, older_than: Duration) -> Self {
         let older_than = older_than.min(bound / 2);
         Self {
-            every: bound - older_than,
+            every: bound.saturating_sub(older_than),
             older_than,
         }
     }
