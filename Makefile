@@ -5,7 +5,7 @@ CARGO ?= cargo
 TASKER = $(CARGO) run --quiet --locked --package tasker-cli --bin tasker --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test test-without-continuation test-pg18 bench bench-channels bench-notify load fmt lint docs alerts ci clean
+.PHONY: help setup build demo dev test test-without-continuation test-pg18 bench bench-readiness bench-channels bench-notify load fmt lint docs alerts ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test-pg18: setup ## Run the database tests on PostgreSQL 18 as well
 
 bench: setup ## Measure latency and throughput (release build)
 	$(CARGO) run --release --locked --package tasker-cli --bin tasker -- bench
+
+bench-readiness: build ## Check that ready steps are enqueued within 10 ms (debug build, under a minute)
+	@$(TASKER) bench --quick --only readiness --runs 5 --at-most readiness.p50=10
 
 bench-notify: setup ## Measure what each way to notify costs (release build)
 	$(CARGO) bench --locked --package tasker-shared --bench notify

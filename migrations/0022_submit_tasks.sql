@@ -1,10 +1,12 @@
 -- Submits the tasks of a JSON array, all or none, in the caller's transaction. Each is an object
--- with namespace, name, and perhaps version, context, priority, idempotency_key. Answers, for each
--- in the order of the input, the task and whether it is new: a known idempotency key of the same
--- template gives the task it was first used for.
--- Raises TK404 for an unknown template, TK400 for a bad task; both name its position.
+-- with namespace, name, and perhaps version, context, priority, idempotency_key, on_conflict.
+-- Answers, for each in the order of the input, the task and whether it is new: a known idempotency
+-- key of the same template gives the task it was first used for, and context_differs tells whether
+-- that one has another context. Where on_conflict is `reject` that is refused.
+-- Raises TK404 for an unknown template, TK400 for a bad task, TK409 for a key that was used with
+-- another context; all name its position.
 create function tasker.submit_tasks(p_tasks jsonb)
-returns table ("position" int, task_uuid uuid, created boolean)
+returns table ("position" int, task_uuid uuid, created boolean, context_differs boolean)
 language plpgsql
 set plan_cache_mode to force_generic_plan
 set enable_seqscan to off
@@ -24,6 +26,8 @@ declare
   v_keys text[];
   v_uuids uuid[];
   v_new boolean[];
+  v_conflicts text[];
+  v_differs boolean[];
   v_templates int[];
 begin
   if jsonb_typeof(p_tasks) is distinct from 'array' then
@@ -49,8 +53,10 @@ begin
     array_agg(task ->> 'namespace'), array_agg(task ->> 'name'), array_agg(task ->> 'version'),
     array_agg(coalesce((task ->> 'priority')::numeric::int, 0)),
     array_agg(coalesce(nullif(task -> 'context', 'null'), '{}')),
-    array_agg(task ->> 'idempotency_key'), array_agg(tasker.new_task_uuid()), array_agg(true)
-  into v_namespaces, v_names, v_versions, v_priorities, v_contexts, v_keys, v_uuids, v_new
+    array_agg(task ->> 'idempotency_key'), array_agg(task ->> 'on_conflict'),
+    array_agg(tasker.new_task_uuid()), array_agg(true)
+  into v_namespaces, v_names, v_versions, v_priorities, v_contexts, v_keys, v_conflicts, v_uuids,
+    v_new
   from jsonb_array_elements(p_tasks) as task;
 
   -- Templates are looked up once each, and every context is checked against its schema.
@@ -116,6 +122,33 @@ begin
     as n(task_uuid, is_new, template_id, priority, context, idempotency_key)
   where n.is_new;
 
+  if false = any(v_new) then
+    select array_agg(coalesce(t.context <> n.context, false) order by n.position) into v_differs
+    from unnest(v_uuids, v_new, v_contexts) with ordinality
+      as n(task_uuid, is_new, context, position)
+    left join lateral (
+      select k.context from tasker.tasks k
+      where k.task_uuid = n.task_uuid and not n.is_new
+      offset 0
+    ) t on true;
+
+    select c.position, v_keys[c.position] as idempotency_key, v_uuids[c.position] as task_uuid
+    into v_bad
+    from unnest(v_differs, v_conflicts) with ordinality as c(differs, on_conflict, position)
+    where c.differs and c.on_conflict = 'reject'
+    order by c.position
+    limit 1;
+    if found then
+      raise exception using
+        errcode = 'TK409',
+        message = case jsonb_array_length(p_tasks) when 1 then ''
+            else format('task %s: ', v_bad.position - 1) end
+          || format('the idempotency key "%s" was used with another context, for task %s',
+            v_bad.idempotency_key, v_bad.task_uuid),
+        hint = 'use another key, or leave out on_conflict to be given that task';
+    end if;
+  end if;
+
   insert into tasker.steps
     (task_uuid, step_no, template_id, waiting_on, max_attempts, input_bytes)
   select n.task_uuid, s.step_no, s.template_id, cardinality(s.depends_on), s.max_attempts,
@@ -137,9 +170,17 @@ begin
   where n.is_new
   order by n.position, s.step_no;
 
+  if current_setting('tasker.announce', true) is distinct from 'off' then
+    perform tasker.announce_task_states(array_agg(u.task_uuid), 'pending')
+    from unnest(v_uuids, v_new) as u(task_uuid, is_new)
+    where u.is_new
+    having count(*) > 0;
+  end if;
+
   return query
-  select u.position::int, u.task_uuid, u.is_new
-  from unnest(v_uuids, v_new) with ordinality as u(task_uuid, is_new, position);
+  select u.position::int, u.task_uuid, u.is_new, coalesce(u.differs, false)
+  from unnest(v_uuids, v_new, v_differs) with ordinality
+    as u(task_uuid, is_new, differs, position);
 end
 $$;
 
@@ -156,7 +197,7 @@ begin
   if jsonb_typeof(p_task) <> 'object' then
     return 'it is not a JSON object';
   end if;
-  v_unknown := p_task - '{namespace,name,version,context,priority,idempotency_key}'::text[];
+  v_unknown := p_task - '{namespace,name,version,context,priority,idempotency_key,on_conflict}'::text[];
   if v_unknown <> '{}' then
     return format('unknown key %s', (
       select string_agg(quote_ident(key), ', ') from jsonb_object_keys(v_unknown) key
@@ -179,6 +220,9 @@ begin
       'idempotency_key is not a string'
     when char_length(p_task ->> 'idempotency_key') not between 1 and 255 then
       'idempotency_key has not 1 to 255 characters'
+    when coalesce(nullif(p_task -> 'on_conflict', 'null'), '"existing"')
+      not in ('"existing"', '"reject"') then
+      'on_conflict is neither "existing" nor "reject"'
   end;
 end
 $$;

@@ -38,11 +38,10 @@ begin
 end
 $$;
 
--- What the announcement of ready tasks says: of one task all there is, of several only what they
--- have in common and how many they are. Its length depends on no name or number but the
--- namespace's, which has at most 29 characters, so it is far from the 8,000 bytes of a payload.
+-- What the announcement of one task with ready steps says. Far from the 8,000 bytes of a payload,
+-- because a namespace has at most 29 characters.
 create function tasker.readiness_payload(
-  p_tasks bigint, p_task_uuid uuid, p_namespace text, p_priority int, p_ready_steps bigint,
+  p_task_uuid uuid, p_namespace text, p_priority int, p_ready_steps bigint,
   p_triggered_by text, p_step_uuid uuid, p_step_state text, p_task_state text
 )
 returns text
@@ -50,44 +49,16 @@ language sql
 stable parallel safe
 as $$
   select json_strip_nulls(json_build_object(
-    'task_count', p_tasks,
-    'task_uuid', case p_tasks when 1 then p_task_uuid end,
+    'task_count', 1,
+    'task_uuid', p_task_uuid,
     'namespace', p_namespace,
     'priority', p_priority,
     'ready_steps', p_ready_steps,
     'triggered_by', p_triggered_by,
-    'step_uuid', case p_tasks when 1 then p_step_uuid end,
-    'step_state', case when p_tasks = 1 and p_step_uuid is not null then p_step_state end,
-    'task_state', case p_tasks when 1 then p_task_state end
+    'step_uuid', p_step_uuid,
+    'step_state', case when p_step_uuid is not null then p_step_state end,
+    'task_state', p_task_state
   ))::text
-$$;
-
--- Announces ended tasks, up to 100 in a payload, on the global channel and their namespaces'.
-create function tasker.announce_ended_tasks(p_task_uuids uuid[])
-returns void
-language plpgsql
-as $$
-begin
-  perform pg_notify(c.channel, json_strip_nulls(json_build_object(
-    'task_state', chunk.state, 'namespace', chunk.namespace,
-    'task_uuid', case cardinality(chunk.task_uuids) when 1 then chunk.task_uuids[1] end,
-    'task_uuids', chunk.task_uuids
-  ))::text)
-  from (
-    select n.namespace, n.state, array_agg(n.task_uuid) as task_uuids
-    from (
-      select e.task_uuid, t.state, tp.namespace,
-        (row_number() over (partition by tp.namespace, t.state) - 1) / 100 as chunk_no
-      from (select distinct u.task_uuid from unnest(p_task_uuids) as u(task_uuid)) e
-      join tasker.tasks t on t.task_uuid = e.task_uuid
-      join tasker.templates tp on tp.template_id = t.template_id
-    ) n
-    group by n.namespace, n.state, n.chunk_no
-  ) chunk
-  cross join lateral (values
-    (tasker.channel('task_state')), (tasker.channel('task_state', chunk.namespace))
-  ) as c(channel);
-end
 $$;
 
 -- Announces submitted tasks, on the global channel and their namespaces'. Only those that nobody has
@@ -98,32 +69,26 @@ returns void
 language plpgsql
 as $$
 begin
-  perform pg_notify(
-    tasker.channel('task_ready', case when grouping(tp.namespace) = 0 then tp.namespace end),
-    tasker.readiness_payload(
-      count(*), min(t.task_uuid::text)::uuid,
-      case when count(distinct tp.namespace) = 1 then min(tp.namespace) end,
-      max(t.priority), sum(t.active_steps), 'task_start', null, null, min(t.state)::text
-    )
+  perform tasker.announce_ready_tasks(
+    array_agg(t.task_uuid), array_agg(t.active_steps::bigint), null, null, 'task_start'
   )
   from (select distinct u.task_uuid from unnest(p_task_uuids) as u(task_uuid)) s
   join tasker.tasks t on t.task_uuid = s.task_uuid
-  join tasker.templates tp on tp.template_id = t.template_id
   where t.state = 'pending'
-  group by grouping sets ((), (tp.namespace))
   having count(*) > 0;
 end
 $$;
 
 -- Announces what committed calls brought about: tasks that got ready steps (once for each such
--- step), tasks that ended, queues with messages in them, whether a retry was scheduled, and tasks
--- that were submitted.
--- p_step_uuid is the step whose completion made a task ready, where one task is announced.
+-- step), tasks that ended, queues with messages in them, whether a retry was scheduled, tasks that
+-- were submitted, and those of them that are new.
+-- p_step_uuids has, for each of the ready tasks, the step whose completion readied the step.
 -- Each readiness goes to the global channel and to its namespace's, in one transaction: what a
 -- second payload adds to that cannot be measured, and listeners hear one of the two.
 create function tasker.announce(
   p_ready_tasks uuid[], p_ended_tasks uuid[], p_queues text[], p_timer_set boolean,
-  p_step_uuid uuid default null, p_submitted_tasks uuid[] default '{}'
+  p_step_uuids uuid[] default '{}', p_submitted_tasks uuid[] default '{}',
+  p_new_tasks uuid[] default '{}'
 )
 returns void
 language plpgsql
@@ -146,7 +111,7 @@ begin
     -- One task: what an idle system announces after each step, and so by the shortest way.
     select tp.namespace,
       tasker.readiness_payload(
-        1, t.task_uuid, tp.namespace, t.priority, v_steps, 'step_transition', p_step_uuid,
+        t.task_uuid, tp.namespace, t.priority, v_steps, 'step_transition', p_step_uuids[1],
         'complete', t.state::text
       )
     into v_namespace, v_payload
@@ -158,30 +123,25 @@ begin
       perform pg_notify(tasker.channel('task_ready', v_namespace), v_payload);
     end if;
   elsif v_steps > 0 then
-    perform pg_notify(
-      tasker.channel('task_ready', case when grouping(tp.namespace) = 0 then tp.namespace end),
-      tasker.readiness_payload(
-        count(*), min(r.task_uuid::text)::uuid,
-        case when count(distinct tp.namespace) = 1 then min(tp.namespace) end,
-        max(t.priority), sum(r.ready_steps)::bigint, 'step_transition', p_step_uuid, 'complete',
-        min(t.state)::text
-      )
+    perform tasker.announce_ready_tasks(
+      array_agg(r.task_uuid), array_agg(r.ready_steps), array_agg(r.step_uuid), 'complete',
+      'step_transition'
     )
     from (
-      select u.task_uuid, count(*) as ready_steps
-      from unnest(p_ready_tasks) as u(task_uuid)
+      select u.task_uuid, count(*) as ready_steps, min(u.step_uuid::text)::uuid as step_uuid
+      from unnest(p_ready_tasks, p_step_uuids) as u(task_uuid, step_uuid)
+      where u.task_uuid is not null
       group by u.task_uuid
-    ) r
-    join tasker.tasks t on t.task_uuid = r.task_uuid
-    join tasker.templates tp on tp.template_id = t.template_id
-    group by grouping sets ((), (tp.namespace))
-    having count(*) > 0;
+    ) r;
   end if;
   if p_submitted_tasks <> '{}' then
     perform tasker.announce_submitted_tasks(p_submitted_tasks);
   end if;
+  if p_new_tasks <> '{}' then
+    perform tasker.announce_task_states(p_new_tasks, 'pending');
+  end if;
   if p_ended_tasks <> '{}' then
-    perform tasker.announce_ended_tasks(p_ended_tasks);
+    perform tasker.announce_task_states(p_ended_tasks);
   end if;
   perform pg_notify('pgmq.q_' || q.name || '.INSERT', '') from unnest(p_queues) as q(name);
   if p_timer_set then

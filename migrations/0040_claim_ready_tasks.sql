@@ -44,6 +44,7 @@ declare
   v_priorities int[];
   v_numbers bigint[];
   v_unstarted uuid[];
+  v_started uuid[];
   v_claimed_rows tid[];
   v_failed_rows int;
   v_queue record;
@@ -127,8 +128,13 @@ begin
       select s.task_uuid, v_now, 'pending', 'in_progress', p_processor from started s
     )
     select case when (select count(*) from held) = (select count(*) from pending) then '{}'
-      else array(select p.task_uuid from pending p except select h.task_uuid from held h) end
-    into v_unstarted;
+      else array(select p.task_uuid from pending p except select h.task_uuid from held h) end,
+      (select array_agg(s.task_uuid) from started s)
+    into v_unstarted, v_started;
+    -- Here and not after the commit, which wakes the queue's workers in any case.
+    if v_started is not null then
+      perform tasker.announce_task_states(v_started, 'in_progress');
+    end if;
 
     v_claimed_rows := '{}';
     v_failed_rows := 0;

@@ -1,5 +1,6 @@
--- Announces that tasks ended or were cancelled, once a statement, inside the writer's transaction;
--- the engine's own calls turn it off and announce after their commit.
+-- Announces the states that tasks entered, once a statement, inside the writer's transaction; the
+-- engine's own calls turn it off and announce by themselves. That a task is pending is announced by
+-- tasker.submit_tasks(), because no transition leads there.
 create function tasker.notify_task_state_change()
 returns trigger
 language plpgsql
@@ -8,9 +9,9 @@ begin
   if current_setting('tasker.announce', true) = 'off' then
     return null;
   end if;
-  perform tasker.announce_ended_tasks(array(
-    select task_uuid from new_rows where to_state not in ('pending', 'in_progress')
-  ));
+  perform tasker.announce_task_states(array_agg(n.task_uuid), n.to_state)
+  from new_rows n
+  group by n.to_state;
   return null;
 end
 $$;

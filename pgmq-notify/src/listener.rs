@@ -84,6 +84,15 @@ impl Subscriptions {
             .send_if_modified(|channels| channels.insert(channel))
     }
 
+    /// Listens no longer to the channels that are not to be kept.
+    pub fn retain(&self, keep: impl Fn(&str) -> bool) {
+        self.channels.send_if_modified(|channels| {
+            let before = channels.len();
+            channels.retain(|channel| keep(channel));
+            channels.len() < before
+        });
+    }
+
     /// Listens no longer to a channel; true when it was listened to.
     pub fn unlisten(&self, channel: &str) -> bool {
         self.channels

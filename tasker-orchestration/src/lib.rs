@@ -7,6 +7,7 @@
 //! says; the database decides.
 
 mod backoff;
+mod channels;
 mod command_processor;
 pub mod commands;
 mod dead_rows;

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use tasker_shared::channel::{self, ChannelSpec, SendRetry, Sender};
-use tasker_shared::config::{
-    DeploymentMode, MpscChannelsConfig, OrchestrationConfig, TaskerConfig,
-};
+use tasker_shared::channel::Sender;
+use tasker_shared::config::{DeploymentMode, OrchestrationConfig, TaskerConfig};
 use tasker_shared::database::Database;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::backoff::Backoff;
+use crate::channels;
 use crate::command_processor;
 use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
@@ -146,21 +145,13 @@ fn components(
     listener: Option<(&TaskReadinessListener, &ReadinessEventClassifier)>,
 ) -> Vec<Component> {
     let orchestration = &config.orchestration;
-    let (commands, inbox) = channel::bounded(ChannelSpec {
-        name: "commands",
-        component: "orchestration",
-        capacity: config
-            .mpsc_channels
-            .orchestration
-            .command_processor
-            .command_buffer_size,
-    });
+    let (commands, inbox) = channels::commands(config);
     let mut components = watching(engine, orchestration);
     if let Some(listener) = listener {
         components.extend(listening(engine, config, listener, &commands));
     }
     if orchestration.deployment.mode.polls() {
-        let poller = ReadinessFallbackPoller::new(orchestration);
+        let poller = ReadinessFallbackPoller::new(config);
         let (engine, commands) = (engine.clone(), commands.clone());
         components.push(component(
             "fallback_poller",
@@ -219,39 +210,14 @@ fn listening(
     (listener, classifier): (&TaskReadinessListener, &ReadinessEventClassifier),
     commands: &Sender<OrchestrationCommand>,
 ) -> [Component; 4] {
-    let MpscChannelsConfig {
-        orchestration,
-        task_readiness,
-        ..
-    } = &config.mpsc_channels;
-    let bounded = |name, capacity| ChannelSpec {
-        name,
-        component: "orchestration",
-        capacity,
-    };
-    let listeners = &orchestration.event_listeners;
-    let (notifications, notification_inbox) = channel::bounded_by_bytes(
-        bounded("notifications", listeners.pgmq_event_buffer_size),
-        listeners.pgmq_event_buffer_bytes,
-    );
-    let (events, event_inbox) = channel::bounded(bounded(
-        "orchestration_events",
-        orchestration.event_systems.event_channel_buffer_size,
-    ));
-    let (readiness, readiness_inbox) = channel::bounded(bounded(
-        "task_readiness_events",
-        task_readiness.event_channel.buffer_size,
-    ));
-    let retry = &config.event_systems.task_readiness.event_channel;
+    let (notifications, notification_inbox) = channels::notifications(config);
+    let (orchestration, event_inbox) = channels::orchestration_events(config);
+    let (readiness, readiness_inbox) = channels::readiness_events(config);
     let routes = Arc::new(Routes {
         classifier: classifier.clone(),
         readiness,
-        orchestration: events,
-        retry: SendRetry {
-            max_retries: retry.max_retries,
-            backoff: retry.backoff(),
-            attempt_timeout: task_readiness.event_channel.send_timeout(),
-        },
+        orchestration,
+        retry: channels::readiness_retry(config),
     });
     let readiness_system = TaskReadinessEventSystem {
         events: Inbox::new(readiness_inbox),

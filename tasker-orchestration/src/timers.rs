@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::{Outage, jittered};
 use crate::commands::{LookReason, OrchestrationCommand};
 use crate::engine::{Engine, FROZEN_AFTER};
+use crate::task_readiness::search::Search;
 
 /// Looks are at least this far apart unless a batch was full: timers that are due almost together
 /// fire together.
@@ -45,16 +46,19 @@ pub(crate) struct TimerSettings {
     /// Namespaces that this orchestrator serves; all, where none is named.
     namespaces: Vec<String>,
     max_sleep: Duration,
-    /// Where nothing polls: how long a task must have been ready to count as overlooked.
-    overlooked_after: Option<Duration>,
+    /// Where nothing polls: how to look for what was overlooked.
+    search: Option<Search>,
 }
 
 impl TimerSettings {
     pub(crate) fn new(config: &OrchestrationConfig) -> Self {
         let max_sleep = config.timers.max_sleep();
         let readiness = &config.task_readiness;
-        let (max_sleep, overlooked_after) = match config.deployment.mode {
-            DeploymentMode::EventDrivenOnly => (max_sleep, Some(readiness.age_threshold())),
+        let (max_sleep, search) = match config.deployment.mode {
+            DeploymentMode::EventDrivenOnly => {
+                let search = Search::within(max_sleep, readiness.age_threshold());
+                (max_sleep, Some(search))
+            }
             DeploymentMode::Hybrid => (max_sleep, None),
             // No notification tells of an earlier timer, so the polling interval bounds the delay.
             DeploymentMode::PollingOnly => {
@@ -65,8 +69,13 @@ impl TimerSettings {
             batch_size: config.timers.batch_size,
             namespaces: config.namespaces.clone(),
             max_sleep,
-            overlooked_after,
+            search,
         }
+    }
+
+    /// When to look for what was overlooked, where that is done.
+    fn next_search(&self) -> Option<Instant> {
+        self.search.map(|search| Instant::now() + search.pause())
     }
 
     /// How long to sleep after a look that had this result.
@@ -99,7 +108,7 @@ pub(crate) async fn run(
     );
     let mut next_look = Instant::now();
     let mut not_before = next_look;
-    let mut next_search = Instant::now() + jittered(settings.max_sleep);
+    let mut search_at = settings.next_search();
     let mut next_tending = Instant::now();
     // Whether timers may have fired in a call whose answer never came, here or before a restart.
     let mut unanswered = true;
@@ -109,6 +118,7 @@ pub(crate) async fn run(
             () = stop.cancelled() => return,
             () = told_to_look(engine, not_before) => "timer_set",
             () = sleep_until(next_look) => "due",
+            () = due(search_at) => "search",
         };
         metrics().woke("timers", reason);
         let look = async {
@@ -116,11 +126,11 @@ pub(crate) async fn run(
             if fired.fired > 0 || unanswered {
                 look_for_ready_tasks(commands, LookReason::RetriesFired).await;
             }
-            if let Some(age) = settings.overlooked_after
-                && next_search <= Instant::now()
+            if let (Some(how), Some(at)) = (settings.search, search_at)
+                && at <= Instant::now()
             {
-                next_search = Instant::now() + jittered(settings.max_sleep);
-                search(age, &settings.namespaces, &mut connection, commands).await?;
+                search(how, &settings.namespaces, &mut connection, commands).await?;
+                search_at = settings.next_search();
             }
             if next_tending <= Instant::now() {
                 next_tending = Instant::now() + jittered(TENDING_INTERVAL);
@@ -143,6 +153,17 @@ pub(crate) async fn run(
         };
         not_before = Instant::now() + RESOLUTION;
         next_look = Instant::now() + pause;
+        if unanswered && search_at.is_some_and(|at| at < next_look) {
+            search_at = Some(next_look);
+        }
+    }
+}
+
+/// Returns at this moment, where there is one.
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -172,17 +193,16 @@ async fn fire(
     Ok(fired)
 }
 
-/// Looks for a task that has been ready for longer than `age`; one suffices, because a claim takes
-/// whatever is ready.
+/// Looks for a task that was overlooked; one suffices, because a claim takes whatever is ready.
 async fn search(
-    age: Duration,
+    how: Search,
     namespaces: &[String],
     connection: &mut DedicatedConnection,
     commands: &Sender<OrchestrationCommand>,
 ) -> Result<(), Error> {
     let overlooked = connection
         .call("find_ready_tasks", async |connection| {
-            find_ready_tasks_of(connection, age, 1, namespaces).await
+            find_ready_tasks_of(connection, how.older_than, 1, namespaces).await
         })
         .await?;
     if !overlooked.is_empty() {
@@ -255,7 +275,7 @@ mod tests {
             DeploymentMode::Hybrid,
             DeploymentMode::PollingOnly,
         ] {
-            assert_eq!(settings(mode).overlooked_after.is_some(), !mode.polls());
+            assert_eq!(settings(mode).search.is_some(), !mode.polls());
         }
     }
 }

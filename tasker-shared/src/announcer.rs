@@ -6,6 +6,7 @@
 //! one. What could not be sent because the database was away is sent when it is back. An
 //! announcement that is lost with its process costs a polling interval, never a task.
 
+use std::collections::{HashMap, HashSet};
 use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::channel::{self, ChannelSpec, Receiver, Sender};
 use crate::config::MpscChannelsConfig;
 use crate::database::{Database, DedicatedConnection};
 use crate::error::Error;
-use crate::ids::StepId;
+use crate::ids::{StepId, TaskUuid};
 use crate::tasks::Submitted;
 use crate::telemetry::metrics;
 
@@ -33,12 +34,14 @@ use crate::telemetry::metrics;
 pub struct NotifyChannels {
     /// Tasks got ready steps; listened to by orchestrators.
     pub task_ready: String,
-    /// Tasks ended or were cancelled; listened to by workers and by those who wait for a task.
+    /// Tasks entered a state; listened to by orchestrators, workers and those who wait for a task.
     pub task_state: String,
     /// A retry was scheduled; listened to by the orchestrators' timers.
     pub timer_set: String,
     /// A namespace was created; listened to by orchestrators and workers.
     pub namespace_created: String,
+    /// A namespace is gone; listened to by workers.
+    pub namespace_removed: String,
 }
 
 impl NotifyChannels {
@@ -50,6 +53,7 @@ impl NotifyChannels {
             task_state: name("task_state"),
             timer_set: name("timer_set"),
             namespace_created: name("namespace_created"),
+            namespace_removed: name("namespace_removed"),
         }
     }
 
@@ -85,6 +89,8 @@ const LAST_FAILURES: u32 = 4;
 pub struct Announcements {
     /// Tasks that were submitted.
     pub submitted: Vec<Uuid>,
+    /// Those of them that are new.
+    pub created: Vec<Uuid>,
     /// Tasks that got ready steps.
     pub ready: Vec<Uuid>,
     /// Tasks that ended.
@@ -95,8 +101,8 @@ pub struct Announcements {
     pub queues: Vec<String>,
     /// Whether a retry was scheduled.
     pub timer_set: bool,
-    /// The step whose completion made a task ready; told where one task is announced.
-    pub readied_by: Option<StepId>,
+    /// The steps whose completion made tasks ready, by task.
+    pub readied_by: HashMap<TaskUuid, StepId>,
 }
 
 impl Announcements {
@@ -113,8 +119,10 @@ impl Announcements {
     /// Those of submitted tasks. One whose idempotency key was known is told of again, in case its
     /// first announcement was lost; it is left out once somebody has claimed a step of it.
     pub fn of_submitted(submitted: &[Submitted]) -> Self {
+        let created = submitted.iter().filter(|task| task.created);
         Self {
             submitted: submitted.iter().map(|task| task.task_uuid.0).collect(),
+            created: created.map(|task| task.task_uuid.0).collect(),
             ..Self::default()
         }
     }
@@ -123,42 +131,55 @@ impl Announcements {
     pub(crate) fn from_row(row: &sqlx::postgres::PgRow) -> Result<Self, Error> {
         Ok(Self {
             submitted: Vec::new(),
+            created: Vec::new(),
             ready: row.try_get("ready_tasks")?,
             finished: row.try_get("finished_tasks")?,
             cancelled: row.try_get("cancelled_tasks")?,
             queues: row.try_get("woken_queues")?,
             timer_set: row.try_get("timer_set")?,
-            readied_by: None,
+            readied_by: HashMap::new(),
         })
     }
 
-    /// Notes which of the completed steps it was that made a task ready.
-    pub(crate) fn readied_by(&mut self, mut completed: impl Iterator<Item = StepId>) {
-        if let Some(task_uuid) = self.ready.first() {
-            self.readied_by = completed.find(|step| step.task_uuid.0 == *task_uuid);
+    /// Notes which of the completed steps made tasks ready.
+    pub(crate) fn readied_by(&mut self, completed: impl Iterator<Item = StepId>) {
+        if !self.ready.is_empty() {
+            self.readied_by = completed.map(|step| (step.task_uuid, step)).collect();
         }
+    }
+
+    /// For each of the ready tasks, the step whose completion made it ready, where that is known.
+    fn readying_steps(&self) -> Vec<Option<Uuid>> {
+        let ready = self.ready.iter().map(|task_uuid| TaskUuid(*task_uuid));
+        let steps = ready.map(|task_uuid| self.readied_by.get(&task_uuid).copied());
+        steps.map(|step| step.map(StepId::step_uuid)).collect()
     }
 
     fn merge(&mut self, other: Self) {
         self.submitted.extend(other.submitted);
+        self.created.extend(other.created);
         self.ready.extend(other.ready);
         self.finished.extend(other.finished);
         self.cancelled.extend(other.cancelled);
         self.queues.extend(other.queues);
         self.timer_set |= other.timer_set;
-        self.readied_by = self.readied_by.or(other.readied_by);
+        self.readied_by.extend(other.readied_by);
     }
 
     /// Forgets what is more than [`MOST_KEPT`].
     fn truncate(&mut self) {
         for tasks in [
             &mut self.submitted,
+            &mut self.created,
             &mut self.ready,
             &mut self.finished,
             &mut self.cancelled,
         ] {
             tasks.truncate(MOST_KEPT);
         }
+        let ready: HashSet<_> = self.ready.iter().collect();
+        self.readied_by
+            .retain(|task_uuid, _| ready.contains(&task_uuid.0));
     }
 }
 
@@ -323,13 +344,14 @@ pub async fn notify(
     announcements: &Announcements,
 ) -> Result<(), Error> {
     let ended = [&announcements.finished, &announcements.cancelled];
-    sqlx::query("select tasker.announce($1, $2, $3, $4, $5, $6)")
+    sqlx::query("select tasker.announce($1, $2, $3, $4, $5, $6, $7)")
         .bind(&announcements.ready)
         .bind(ended.into_iter().flatten().copied().collect::<Vec<_>>())
         .bind(&announcements.queues)
         .bind(announcements.timer_set)
-        .bind(announcements.readied_by.map(StepId::step_uuid))
+        .bind(announcements.readying_steps())
         .bind(&announcements.submitted)
+        .bind(&announcements.created)
         .execute(connection)
         .await?;
     Ok(())

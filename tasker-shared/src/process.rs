@@ -99,15 +99,14 @@ impl StartError {
 /// Logs of a program that has set them up already go on as they are.
 pub fn set_up(config: &TaskerConfig, role: &str) -> Result<(), StartError> {
     let policy = &config.mpsc_channels.overflow_policy;
-    let interval = policy.metrics.saturation_check_interval();
     channel::configure(policy);
     match init_logging(&config.telemetry, role) {
         Ok(()) | Err(LoggingError::Twice(_)) => {}
         Err(error) => return Err(StartError::Logs(error)),
     }
-    init_metrics(&config.telemetry, role, interval)?;
-    tokio::spawn(channel::sampler::run(interval));
-    tokio::spawn(record_waits(interval));
+    init_metrics(&config.telemetry, role, &policy.metrics)?;
+    tokio::spawn(channel::sampler::run(policy.metrics.clone()));
+    tokio::spawn(record_waits(policy.metrics.clone()));
     Ok(())
 }
 

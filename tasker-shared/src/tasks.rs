@@ -31,6 +31,20 @@ pub struct NewTask {
     /// The same key again, for the same template, gives the first task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
+    /// What happens where the key was used with another context.
+    #[serde(default)]
+    pub on_conflict: OnConflict,
+}
+
+/// What happens where an idempotency key was used with another context.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnConflict {
+    /// The answer is the task of its first use, and says that its context differs.
+    #[default]
+    Existing,
+    /// The submission is refused as a conflict.
+    Reject,
 }
 
 /// The answer to one submitted task.
@@ -40,6 +54,8 @@ pub struct Submitted {
     pub task_uuid: TaskUuid,
     /// Whether this call created it.
     pub created: bool,
+    /// Whether that earlier task has another context.
+    pub context_differs: bool,
 }
 
 /// Submits tasks, all or none, in the caller's transaction where there is one.
@@ -48,17 +64,18 @@ pub struct Submitted {
 ///
 /// # Errors
 /// A refusal that names the position of the first offending task: not-found for an unknown
-/// template or version, invalid input for a context that its schema refuses.
+/// template or version, invalid input for a context that its schema refuses, conflict for a key that
+/// was used with another context where that is to be refused.
 pub async fn submit_tasks(
     connection: &mut PgConnection,
     tasks: &[NewTask],
 ) -> Result<Vec<Submitted>, Error> {
-    Ok(
-        sqlx::query_as("select task_uuid, created from tasker.submit_tasks($1) order by position")
-            .bind(Json(tasks))
-            .fetch_all(connection)
-            .await?,
+    Ok(sqlx::query_as(
+        "select task_uuid, created, context_differs from tasker.submit_tasks($1) order by position",
     )
+    .bind(Json(tasks))
+    .fetch_all(connection)
+    .await?)
 }
 
 /// Submits tasks as [`submit_tasks`] does, without announcing them: that is for the caller to do once
@@ -73,13 +90,13 @@ pub async fn submit_tasks_silently(
     patience: Option<Duration>,
 ) -> Result<Vec<Submitted>, Error> {
     let patience = patience.map(|it| i32::try_from(it.as_millis()).unwrap_or(i32::MAX));
-    Ok(
-        sqlx::query_as("select task_uuid, created from tasker.submit_tasks_silently($1, $2)")
-            .bind(Json(tasks))
-            .bind(patience)
-            .fetch_all(connection)
-            .await?,
+    Ok(sqlx::query_as(
+        "select task_uuid, created, context_differs from tasker.submit_tasks_silently($1, $2)",
     )
+    .bind(Json(tasks))
+    .bind(patience)
+    .fetch_all(connection)
+    .await?)
 }
 
 /// A task in a list.

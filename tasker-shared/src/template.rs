@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use self::error::Mistakes;
 pub use self::error::{TemplateError, TemplateErrors};
-pub use self::read::is_namespace;
+pub use self::read::{is_namespace, is_template_name, is_version};
 
 /// The largest document that is read, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 4 << 20;

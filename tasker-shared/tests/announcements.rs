@@ -48,6 +48,19 @@ async fn listen(world: &World) -> PgListener {
     listener
 }
 
+/// A payload whose tasks are in the order of their UUIDs, as all payloads are sent.
+fn in_order(mut payload: Value) -> Value {
+    if let Some(tasks) = payload.get_mut("tasks") {
+        let tasks = tasks.as_array_mut().unwrap();
+        tasks.sort_by_key(|task| task["task_uuid"].as_str().unwrap().to_owned());
+    }
+    if let Some(tasks) = payload.get_mut("task_uuids") {
+        let tasks = tasks.as_array_mut().unwrap();
+        tasks.sort_by_key(|task| task.as_str().unwrap().to_owned());
+    }
+    payload
+}
+
 /// All notifications so far, by channel, each small enough.
 async fn heard(world: &mut World, listener: &mut PgListener) -> BTreeMap<String, Vec<Value>> {
     world.execute("select pg_notify('end', '')").await;
@@ -121,14 +134,17 @@ async fn tasks_submitted_in_silence_are_announced_in_the_words_of_the_trigger() 
             .await
             .unwrap();
 
-        if let ([aloud], [silent]) = (aloud.as_slice(), silent.as_slice()) {
-            for payload in expected.values_mut().flatten() {
-                assert_eq!(payload["task_uuid"], json!(aloud.task_uuid));
-                payload["task_uuid"] = json!(silent.task_uuid);
+        for payload in expected.values_mut().flatten() {
+            let mut text = payload.to_string();
+            for (aloud, silent) in aloud.iter().zip(&silent) {
+                let (aloud, silent) = (aloud.task_uuid.to_string(), silent.task_uuid.to_string());
+                assert!(text.contains(&aloud), "{text}");
+                text = text.replace(&aloud, &silent);
             }
+            *payload = in_order(text.parse().unwrap());
         }
         assert_eq!(heard(&mut world, &mut listener).await, expected);
-        assert_eq!(expected.len(), 2);
+        assert_eq!(expected.len(), 4);
     }
 }
 
@@ -187,6 +203,134 @@ async fn a_completed_step_is_announced_as_what_readied_its_dependents() {
 }
 
 #[tokio::test]
+async fn tasks_that_were_readied_together_are_each_announced_with_their_step() {
+    let mut world = World::new().await;
+    world.template("diamond", DIAMOND).await;
+    let mut tasks = [world.submit("diamond").await, world.submit("diamond").await];
+    tasks.sort_unstable();
+    world.claim().await;
+    let running = world.receive().await;
+    let reports: Vec<_> = running.iter().map(complete).collect();
+    let reported = world.report(&reports).await;
+    let mut listener = listen(&world).await;
+
+    announcer::notify(&mut world.connection, &reported.announcements)
+        .await
+        .unwrap();
+
+    let heard = heard(&mut world, &mut listener).await;
+    let each = tasks.map(|task_uuid| {
+        let step = StepId {
+            task_uuid,
+            step_no: 1,
+        };
+        json!({
+            "task_uuid": task_uuid, "priority": 0, "ready_steps": 2, "task_state": "in_progress",
+            "step_uuid": step.step_uuid(), "step_state": "complete",
+        })
+    });
+    let expected = json!({
+        "task_count": 2, "namespace": "test", "priority": 0, "ready_steps": 4,
+        "triggered_by": "step_transition", "tasks": each,
+    });
+    assert_eq!(only(&heard, READY), expected);
+    assert_eq!(only(&heard, READY_OF_TEST), expected);
+}
+
+#[tokio::test]
+async fn the_largest_payload_of_tasks_that_are_announced_together_is_one_that_postgresql_takes() {
+    let mut world = World::new().await;
+    let namespace = longest('y');
+    world
+        .apply(json!({
+            "namespace": namespace, "name": "n", "version": "1.0.0",
+            "steps": [{ "name": "s", "handler": "builtin.noop" }],
+        }))
+        .await;
+    let mut listener = listen(&world).await;
+    world
+        .run(format!(
+            "select count(*) from tasker.submit_tasks((
+               select jsonb_agg(jsonb_build_object(
+                 'namespace', '{namespace}', 'name', 'n', 'priority', -32768))
+               from generate_series(1, 36)))"
+        ))
+        .await;
+    world
+        .run("update tasker.tasks set state = 'resolved_manually', finished_at = now()")
+        .await;
+    heard(&mut world, &mut listener).await;
+
+    world
+        .run(
+            "select tasker.announce_ready_tasks(array_agg(task_uuid),
+               array_agg(65535::bigint), array_agg(tasker.step_uuid(task_uuid, 65535)),
+               'resolved_manually', 'step_transition')
+             from tasker.tasks",
+        )
+        .await;
+
+    let payload = only(&heard(&mut world, &mut listener).await, READY);
+    assert_eq!(payload["tasks"].as_array().unwrap().len(), 36);
+}
+
+#[tokio::test]
+async fn every_state_that_a_task_enters_is_announced_once() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    let mut listener = listen(&world).await;
+    let mut aloud = vec![world.submit("single").await];
+    let silent = [support::new_task("single")];
+    let silent = tasks::submit_tasks_silently(&mut world.connection, &silent, None).await;
+    let silent = silent.unwrap();
+    let announcements = Announcements::of_submitted(&silent);
+    announcer::notify(&mut world.connection, &announcements)
+        .await
+        .unwrap();
+    aloud.push(silent[0].task_uuid);
+
+    world.claim().await;
+    let running = world.receive().await;
+    let reports = [complete(&running[0]), support::fail(&running[1])];
+    let reported = world.report(&reports).await;
+    announcer::notify(&mut world.connection, &reported.announcements)
+        .await
+        .unwrap();
+    let failed = running[1].id.task_uuid;
+    operator::retry_step(&mut world.connection, failed, "only", "op", None)
+        .await
+        .unwrap();
+    operator::cancel_task(&mut world.connection, failed, "op", None)
+        .await
+        .unwrap();
+
+    let heard = heard(&mut world, &mut listener).await;
+    for channel in [STATE, STATE_OF_TEST] {
+        let mut told = BTreeMap::<TaskUuid, Vec<String>>::new();
+        for payload in &heard[channel] {
+            assert_eq!(payload["namespace"], "test");
+            let tasks: Vec<TaskUuid> =
+                serde_json::from_value(payload["task_uuids"].clone()).unwrap();
+            for task in tasks {
+                let state = payload["task_state"].as_str().unwrap().to_owned();
+                told.entry(task).or_default().push(state);
+            }
+        }
+        let (finished, failed) = (running[0].id.task_uuid, running[1].id.task_uuid);
+        assert_eq!(told[&finished], ["pending", "in_progress", "complete"]);
+        let again = [
+            "pending",
+            "in_progress",
+            "error",
+            "in_progress",
+            "cancelled",
+        ];
+        assert_eq!(told[&failed], again);
+        assert_eq!(told.len(), aloud.len());
+    }
+}
+
+#[tokio::test]
 async fn an_operators_move_is_announced_with_the_step_that_moved() {
     let mut world = World::new().await;
     world.template("diamond", DIAMOND).await;
@@ -210,7 +354,7 @@ async fn an_operators_move_is_announced_with_the_step_that_moved() {
 }
 
 #[tokio::test]
-async fn a_large_batch_of_several_namespaces_is_one_small_payload_a_channel() {
+async fn each_task_of_a_large_batch_is_announced_whole_in_payloads_that_postgresql_takes() {
     let mut world = World::new().await;
     for namespace in ['y', 'z'].map(longest) {
         world
@@ -233,19 +377,33 @@ async fn a_large_batch_of_several_namespaces_is_one_small_payload_a_channel() {
         .await;
 
     let heard = heard(&mut world, &mut listener).await;
-    assert_eq!(
-        only(&heard, READY),
-        json!({ "task_count": 6000, "priority": 8, "ready_steps": 6000, "triggered_by": "task_start" })
-    );
+    let submitted: Vec<Value> = sqlx::query_scalar(
+        "select jsonb_build_object('task_uuid', task_uuid, 'priority', priority, \
+           'ready_steps', active_steps, 'task_state', state) \
+         from tasker.tasks order by task_uuid",
+    )
+    .fetch_all(&mut world.connection)
+    .await
+    .unwrap();
+    let mut told = Vec::new();
     for namespace in ['y', 'z'].map(longest) {
-        assert_eq!(
-            only(&heard, &format!("{READY}.{namespace}")),
-            json!({
-                "task_count": 3000, "namespace": namespace, "priority": 8, "ready_steps": 3000,
-                "triggered_by": "task_start",
-            })
-        );
+        let payloads = &heard[&format!("{READY}.{namespace}")];
+        assert_eq!(payloads.len(), 3000_usize.div_ceil(36));
+        for payload in payloads {
+            assert!(heard[READY].contains(payload));
+            let tasks = payload["tasks"].as_array().unwrap();
+            assert_eq!(payload["task_count"], tasks.len());
+            assert_eq!(payload["namespace"], namespace);
+            let priorities = tasks.iter().map(|task| task["priority"].as_i64());
+            assert_eq!(payload["priority"].as_i64(), priorities.max().unwrap());
+            assert_eq!(payload["ready_steps"], tasks.len());
+            assert_eq!(payload["triggered_by"], "task_start");
+            told.extend(tasks.clone());
+        }
     }
+    told.sort_by_key(|task| task["task_uuid"].as_str().unwrap().to_owned());
+    assert_eq!(told, submitted);
+    assert_eq!(heard[READY].len(), 2 * 3000_usize.div_ceil(36));
 }
 
 #[tokio::test]

@@ -22,6 +22,14 @@ const TIMER_SET: &str = "tasker_timer_set";
 const NAMESPACE_CREATED: &str = "tasker_namespace_created";
 const QUEUE: &str = "pgmq.q_worker_test_queue.INSERT";
 
+/// The channels on which a submission is announced.
+const OF_A_SUBMISSION: [&str; 4] = [
+    TASK_READY,
+    "tasker_task_ready.test",
+    TASK_STATE,
+    "tasker_task_state.test",
+];
+
 /// A channel that only marks how far the notifications were read.
 const END: &str = "end";
 
@@ -55,12 +63,20 @@ async fn heard(world: &mut World, listener: &mut PgListener) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn claims_are_announced_to_the_queue_alone() {
+async fn claims_are_announced_to_the_queue_and_where_they_start_a_task() {
     let mut world = World::new().await;
     world.template("diamond", DIAMOND).await;
     world.submit("diamond").await;
     let mut listener = listen(&world).await;
 
+    world.claim().await;
+
+    let mut announced = heard(&mut world, &mut listener).await;
+    announced.sort();
+    assert_eq!(announced, [QUEUE, TASK_STATE, "tasker_task_state.test"]);
+
+    let first = world.receive().await;
+    world.report(&[complete(&first[0])]).await;
     world.claim().await;
 
     assert_eq!(heard(&mut world, &mut listener).await, [QUEUE]);
@@ -158,7 +174,7 @@ async fn submissions_that_their_caller_announces_are_silent_and_those_beside_the
     world.run("commit").await;
     let mut heard = heard(&mut world, &mut listener).await;
     heard.sort();
-    assert_eq!(heard, [TASK_READY, "tasker_task_ready.test"]);
+    assert_eq!(heard, OF_A_SUBMISSION);
 }
 
 #[tokio::test]
@@ -178,9 +194,14 @@ async fn a_submission_in_the_same_transaction_as_calls_of_the_engine_is_announce
     world.run("commit").await;
 
     let mut heard = heard(&mut world, &mut listener).await;
-    heard.retain(|channel| channel != QUEUE);
+    // The task that was started.
+    let started = [QUEUE, TASK_STATE, "tasker_task_state.test"];
+    for channel in started {
+        let at = heard.iter().position(|one| one == channel).unwrap();
+        heard.remove(at);
+    }
     heard.sort();
-    assert_eq!(heard, [TASK_READY, "tasker_task_ready.test"]);
+    assert_eq!(heard, OF_A_SUBMISSION);
 }
 
 #[tokio::test]
@@ -216,7 +237,7 @@ async fn a_submission_that_is_rolled_back_is_not_announced() {
 }
 
 #[tokio::test]
-async fn ten_thousand_tasks_are_announced_once() {
+async fn ten_thousand_tasks_are_announced_together() {
     let mut world = World::new().await;
     world.template("single", SINGLE).await;
     let mut listener = listen(&world).await;
@@ -226,7 +247,8 @@ async fn ten_thousand_tasks_are_announced_once() {
         .await
         .unwrap();
 
-    let mut heard = heard(&mut world, &mut listener).await;
-    heard.sort();
-    assert_eq!(heard, [TASK_READY, "tasker_task_ready.test"]);
+    let heard = heard(&mut world, &mut listener).await;
+    let times = OF_A_SUBMISSION.map(|channel| heard.iter().filter(|one| *one == channel).count());
+    assert_eq!(times, [278, 278, 100, 100]);
+    assert_eq!(heard.len(), 756);
 }

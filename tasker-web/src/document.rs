@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::{OpenApi as Api, Ref, RefOr};
+use utoipa::openapi::{OpenApi as Api, Ref, RefOr, Required, Schema};
 
 use crate::problem::{Mistake, Problem};
 
@@ -47,6 +47,7 @@ pub(crate) fn complete(mut api: Api) -> Api {
             continue;
         }
         for operation in operations(item) {
+            leave_out_instead_of_null(operation);
             add_problem(operation, "400");
             if operation.request_body.is_some() {
                 add_problem(operation, "408");
@@ -62,6 +63,24 @@ pub(crate) fn complete(mut api: Api) -> Api {
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.post].into_iter().flatten()
+}
+
+/// A body that may be left out is declared as its schema or null; null itself is refused.
+fn leave_out_instead_of_null(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else {
+        return;
+    };
+    for content in body.content.values_mut() {
+        let RefOr::T(content) = content else {
+            continue;
+        };
+        let Some(RefOr::T(Schema::OneOf(choices))) = &content.schema else {
+            continue;
+        };
+        let schema = choices.items.iter().find(|it| matches!(it, RefOr::Ref(_)));
+        content.schema = schema.cloned();
+        body.required = Some(Required::False);
+    }
 }
 
 fn add_problem(operation: &mut Operation, status: &str) {

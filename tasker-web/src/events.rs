@@ -41,6 +41,7 @@ const LAGGED: &str = "lagged";
 pub(crate) struct EventParams {
     /// Only events of tasks of this namespace, which need not be there yet.
     #[serde(default, deserialize_with = "extract::namespace")]
+    #[param(pattern = "^[a-z][a-z0-9_]{0,28}$")]
     namespace: Option<String>,
     /// Only events of this task.
     #[param(value_type = Option<Uuid>)]

@@ -319,6 +319,18 @@ pub(crate) struct Submitted {
     task_uuid: Uuid,
     /// Whether this request created it.
     created: bool,
+    /// Whether that first task has another context than this request; false where it was created.
+    context_differs: bool,
+}
+
+/// What to do where an idempotency key was used with another context.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum OnConflict {
+    /// Answer with the task of its first use.
+    Existing,
+    /// Refuse with status 409.
+    Reject,
 }
 
 /// A version of a template, without its body.

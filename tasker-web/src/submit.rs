@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tasker_shared::tasks::{NewTask, Submitted};
+use tasker_shared::tasks::{NewTask, OnConflict, Submitted};
+use tasker_shared::template::{is_namespace, is_template_name, is_version};
 use utoipa::ToSchema;
 
 use crate::extract::JsonBody;
@@ -23,25 +24,32 @@ use crate::state::WebState;
 #[serde(deny_unknown_fields)]
 pub(crate) struct TaskRequest {
     /// Namespace of the template.
-    #[schema(example = "fulfillment")]
+    #[schema(example = "fulfillment", pattern = "^[a-z][a-z0-9_]{0,28}$")]
     namespace: String,
     /// Name of the template.
-    #[schema(example = "order_fulfillment")]
+    #[schema(example = "order_fulfillment", pattern = "^[a-z][a-z0-9_]{0,63}$")]
     name: String,
     /// Version of the template; the highest where none is named.
-    #[schema(example = "1.0.0")]
+    #[schema(
+        example = "1.0.0",
+        pattern = "^(0|[1-9][0-9]{0,5})\\.(0|[1-9][0-9]{0,5})\\.(0|[1-9][0-9]{0,5})$"
+    )]
     version: Option<String>,
     /// Input of the task, checked against the template's input schema; `{}` where none is given.
     #[serde(default = "empty_object")]
-    #[schema(required = false, example = json!({"order_id": 1}))]
+    #[schema(required = false, value_type = Option<Object>, example = json!({"order_id": 1}))]
     context: Value,
     /// Larger is claimed first; 0 where none is given.
     #[serde(default)]
-    #[schema(example = 0)]
+    #[schema(example = 0, minimum = -32768, maximum = 32767)]
     priority: i32,
     /// The same key again, for the same template, gives the first task.
-    #[schema(example = "order-1")]
+    #[schema(example = "order-1", min_length = 1, max_length = 255)]
     idempotency_key: Option<String>,
+    /// What to do where that key was used with another context; `existing` where it is left out.
+    #[serde(default)]
+    #[schema(required = false, value_type = schema::OnConflict)]
+    on_conflict: OnConflict,
 }
 
 /// Tasks to be submitted, all or none.
@@ -77,6 +85,7 @@ impl TaskRequest {
             refuse_nul_in_text(&format!("{path}{name}"), text)?;
         }
         refuse_nul(&format!("{path}context"), &self.context)?;
+        self.check_names(path)?;
         Ok(NewTask {
             namespace: self.namespace,
             name: self.name,
@@ -84,14 +93,40 @@ impl TaskRequest {
             context: self.context,
             priority: self.priority,
             idempotency_key: self.idempotency_key,
+            on_conflict: self.on_conflict,
         })
+    }
+}
+
+impl TaskRequest {
+    /// Refuses what no template is called.
+    fn check_names(&self, path: &str) -> Result<(), Problem> {
+        let version = self.version.as_deref().unwrap_or("0.0.0");
+        let checks = [
+            ("namespace", is_namespace(&self.namespace), "a namespace"),
+            (
+                "name",
+                is_template_name(&self.name),
+                "the name of a template",
+            ),
+            ("version", is_version(version), "a version of three numbers"),
+        ];
+        match checks.into_iter().find(|(_, is_one, _)| !is_one) {
+            None => Ok(()),
+            Some((field, _, what)) => Err(Problem::mistake(
+                &format!("{path}{field}"),
+                format!("this is not {what}"),
+            )
+            .hint("/openapi.json has the pattern")),
+        }
     }
 }
 
 /// Submit a task
 ///
 /// A task whose `idempotency_key` is known for its template is not created again: the answer has
-/// status 200 and names the first one. Where as many tasks wait as the server takes, the answer has
+/// status 200, names the first one and says whether its context differs; with `on_conflict` as
+/// `reject` another context is refused with status 409. Where as many tasks wait as the server takes, the answer has
 /// status 503 and nothing was created.
 #[utoipa::path(
     post,
@@ -105,6 +140,7 @@ impl TaskRequest {
          description = "The idempotency key was known: this is the first task.",
          headers(("location" = String, description = "The path of the task"))),
         (status = 404, response = Problem),
+        (status = 409, response = Problem),
         (status = 422, response = Problem),
     ),
 )]
@@ -134,6 +170,7 @@ pub(crate) async fn submit_task(
         (status = 201, body = BatchAnswer, description = "At least one task was created."),
         (status = 200, body = BatchAnswer, description = "Every idempotency key was known."),
         (status = 404, response = Problem),
+        (status = 409, response = Problem),
         (status = 422, response = Problem),
     ),
 )]

@@ -27,9 +27,11 @@ use crate::state::WebState;
 pub(crate) struct ListParams {
     /// Only tasks of this namespace; none where it is not there.
     #[serde(default, deserialize_with = "extract::namespace")]
+    #[param(pattern = "^[a-z][a-z0-9_]{0,28}$")]
     namespace: Option<String>,
     /// Only tasks of templates of this name.
     #[serde(default, deserialize_with = "extract::name")]
+    #[param(min_length = 1)]
     name: Option<String>,
     /// Only tasks in this state.
     #[param(value_type = Option<schema::TaskState>)]

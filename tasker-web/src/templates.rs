@@ -25,6 +25,7 @@ use crate::template_schema::TemplateDocument;
 pub(crate) struct ListParams {
     /// Only templates of this namespace; none where it is not there.
     #[serde(default, deserialize_with = "extract::namespace")]
+    #[param(pattern = "^[a-z][a-z0-9_]{0,28}$")]
     namespace: Option<String>,
 }
 

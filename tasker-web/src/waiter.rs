@@ -15,6 +15,7 @@ use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener};
 use serde::Deserialize;
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
+use tasker_shared::state::TaskState;
 use tasker_shared::tasks::ended_tasks;
 use tasker_shared::telemetry::metrics;
 use tokio::sync::{Notify, watch};
@@ -80,9 +81,10 @@ pub(crate) struct Interest {
     bell: watch::Receiver<()>,
 }
 
-/// What is read of a notification: which tasks ended, in whatever way.
+/// What is read of a notification: which tasks entered which state.
 #[derive(Deserialize)]
-struct TasksEnded {
+struct TasksMoved {
+    task_state: TaskState,
     task_uuids: Vec<TaskUuid>,
 }
 
@@ -265,8 +267,9 @@ fn hear(interests: &Interests, event: ListenEvent) {
         }
         ListenEvent::Notification { channel, payload } => {
             metrics().notification(&channel);
-            match serde_json::from_str::<TasksEnded>(&payload) {
-                Ok(ended) => interests.ring(&ended.task_uuids),
+            match serde_json::from_str::<TasksMoved>(&payload) {
+                Ok(moved) if moved.task_state.is_terminal() => interests.ring(&moved.task_uuids),
+                Ok(_) => {}
                 Err(error) => {
                     metrics().notification_ignored(LOOP);
                     debug!(%error, payload, "a notification was not understood");

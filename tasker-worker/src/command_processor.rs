@@ -4,9 +4,10 @@
 //! place becomes free while more steps are known to wait. What happens during a look is the next
 //! one's batch.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use pgmq_notify::{Subscriptions, insert_channel};
+use pgmq_notify::{Subscriptions, insert_channel, queue_of_channel};
 use tasker_shared::channel::Receiver;
 use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
@@ -268,6 +269,10 @@ impl CommandProcessor {
             .call("list_namespaces", queues::list_namespaces)
             .await?;
         self.refresh = false;
+        let channels = existing.iter().map(|it| insert_channel(&queue_name(it)));
+        let channels = channels.collect::<HashSet<_>>();
+        self.subscriptions
+            .retain(|channel| queue_of_channel(channel).is_none() || channels.contains(channel));
         for namespace in self.namespaces.update(existing) {
             debug!(namespace, "taking steps of a namespace");
             let queue = queue_name(&namespace);

@@ -18,9 +18,12 @@ use crate::event_system::WorkerEvent;
 const BURST: usize = 1000;
 
 /// The channels that every worker listens to, besides those of its queues: what becomes of tasks in
-/// its namespaces, or in all where none is named, and new namespaces.
+/// its namespaces, or in all where none is named, and which namespaces come and go.
 pub(crate) fn subscriptions(channels: &NotifyChannels, namespaces: &[String]) -> Subscriptions {
-    let mut names = vec![channels.namespace_created.clone()];
+    let mut names = vec![
+        channels.namespace_created.clone(),
+        channels.namespace_removed.clone(),
+    ];
     if namespaces.is_empty() {
         names.push(channels.task_state.clone());
     }
@@ -103,6 +106,9 @@ fn classify(event: ListenEvent, channels: &NotifyChannels) -> Option<WorkerEvent
     if channel == channels.namespace_created {
         return Some(WorkerEvent::NamespaceCreated);
     }
+    if channel == channels.namespace_removed {
+        return Some(WorkerEvent::NamespacesDue);
+    }
     if is_of(&channel, &channels.task_state) {
         return cancelled_tasks(&payload).map(WorkerEvent::TasksCancelled);
     }
@@ -167,6 +173,10 @@ mod tests {
             (
                 notification(NAMESPACE_CREATED, r#"{"namespace": "a"}"#),
                 Some(WorkerEvent::NamespaceCreated),
+            ),
+            (
+                notification("tasker_namespace_removed", r#"{"namespace": "a"}"#),
+                Some(WorkerEvent::NamespacesDue),
             ),
             (
                 notification(TASK_STATE, &state("cancelled")),

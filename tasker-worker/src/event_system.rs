@@ -29,7 +29,7 @@ pub(crate) enum WorkerEvent {
     TasksCancelled(Vec<TaskUuid>),
     /// It is time to look for what was not announced.
     PollDue,
-    /// It is time to look for namespaces that were not announced.
+    /// It is time to look which namespaces there are.
     NamespacesDue,
 }
 

@@ -73,6 +73,8 @@ pub(crate) struct Chain {
     since: Instant,
     /// Steps that followed the one that came from the queue.
     followed: u32,
+    /// When the latest of its handlers ended.
+    ended: Option<Instant>,
 }
 
 /// What a received step comes to.
@@ -166,6 +168,7 @@ impl Chain {
             running,
             since: Instant::now(),
             followed: 0,
+            ended: None,
         }
     }
 
@@ -184,6 +187,9 @@ impl Chain {
         };
         metrics().steps_received(1);
         self.followed += 1;
+        if let Some(ended) = self.ended {
+            metrics().step_continued(ended.elapsed());
+        }
         let tasks = running.tasks.clone();
         tasks.spawn(run(handler, step, hold, self));
         None
@@ -199,7 +205,8 @@ impl Chain {
 
     /// The step at the end of the chain ended: hands its outcome over, and the chain with it where
     /// another step may follow.
-    async fn report(self, report: StepReport, described: Option<Box<Described>>) {
+    async fn report(mut self, report: StepReport, described: Option<Box<Described>>) {
+        self.ended = Some(Instant::now());
         let running = self.running.clone();
         let may_continue = matches!(report.outcome, StepOutcome::Complete(_)) && self.may_go_on();
         let report = Report::Outcome(report, may_continue.then_some(self), described);

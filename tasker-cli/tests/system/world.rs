@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::tasks::{NewTask, submit_tasks};
+use tasker_shared::tasks::{NewTask, OnConflict, submit_tasks};
 use tasker_shared::template::Template;
 use tasker_shared::templates::apply_template;
 use tasker_testing::{
@@ -379,6 +379,7 @@ pub(crate) async fn submit(
         context: json!({}),
         priority: 0,
         idempotency_key: None,
+        on_conflict: OnConflict::Existing,
     };
     let submitted = submit_tasks(connection, &vec![task; count]).await?;
     Ok(submitted.iter().map(|task| task.task_uuid).collect())

@@ -3,7 +3,7 @@
 use tasker_shared::channel::{Receiver, Sender};
 use tasker_shared::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, trace};
 
 use crate::commands::OrchestrationCommand;
 use crate::inbox::Inbox;
@@ -27,7 +27,8 @@ impl TaskReadinessEventSystem {
             if self.commands.send(command).await.is_err() {
                 return;
             }
-            metrics().readiness_command_sent(event.at.elapsed());
+            metrics().readiness_command_sent();
+            metrics().readiness_latency(event.at.elapsed());
         }
     }
 }
@@ -40,10 +41,15 @@ async fn next<T>(events: &mut Receiver<T>, stop: &CancellationToken) -> Option<T
     }
 }
 
-/// What an event asks for; a new namespace asks for nothing, because its tasks announce themselves.
+/// What an event asks for; that a task entered a state asks for nothing, because steps that are ready
+/// are announced as such, nor does a new namespace, because its tasks announce themselves.
 fn command_for(event: TaskReadinessEvent) -> Option<OrchestrationCommand> {
     match event {
         TaskReadinessEvent::TaskReady(event) => Some(event.into()),
+        TaskReadinessEvent::TaskStateChange(event) => {
+            trace!(?event, "tasks entered a state");
+            None
+        }
         TaskReadinessEvent::NamespaceCreated(event) => {
             info!(namespace = event.namespace, "a namespace was created");
             None
@@ -60,7 +66,9 @@ mod tests {
 
     use super::*;
     use crate::commands::TriggeredBy;
-    use crate::task_readiness::events::{NamespaceCreatedEvent, TaskReadyEvent};
+    use crate::task_readiness::events::{
+        NamespaceCreatedEvent, TaskReadyEvent, TaskStateChangeEvent,
+    };
 
     const TASK: TaskUuid = TaskUuid(Uuid::from_u128(9 << 16));
 
@@ -75,6 +83,7 @@ mod tests {
             step_uuid: None,
             step_state: None,
             task_state: None,
+            tasks: Vec::new(),
         };
         command_for(TaskReadinessEvent::TaskReady(event)).expect("readiness asks for processing")
     }
@@ -104,6 +113,7 @@ mod tests {
             step_uuid: Some(step_uuid),
             step_state: Some(StepState::Complete),
             task_state: Some(TaskState::InProgress),
+            tasks: Vec::new(),
         };
         assert_eq!(
             command_for(TaskReadinessEvent::TaskReady(event)),
@@ -117,6 +127,19 @@ mod tests {
                 step_state: Some(StepState::Complete),
                 task_state: Some(TaskState::InProgress),
             })
+        );
+    }
+
+    #[test]
+    fn a_state_that_tasks_entered_asks_for_nothing() {
+        let event = TaskStateChangeEvent {
+            task_state: TaskState::InProgress,
+            namespace: "fulfillment".to_owned(),
+            task_uuids: vec![TASK],
+        };
+        assert_eq!(
+            command_for(TaskReadinessEvent::TaskStateChange(event)),
+            None
         );
     }
 

@@ -40,6 +40,7 @@ impl Classified {
     pub const fn event_type(&self) -> &'static str {
         match self {
             Self::Readiness(TaskReadinessEvent::TaskReady(_)) => "task_ready",
+            Self::Readiness(TaskReadinessEvent::TaskStateChange(_)) => "task_state_change",
             Self::Readiness(TaskReadinessEvent::NamespaceCreated(_)) => "namespace_created",
             Self::Orchestration(OrchestrationEvent::TimerSet) => "timer_set",
             Self::Orchestration(OrchestrationEvent::ListenerConnected) => "listener_connected",
@@ -76,6 +77,7 @@ impl Ignored {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Carries {
     TaskReady,
+    TaskState,
     NamespaceCreated,
     TimerSet,
 }
@@ -87,19 +89,23 @@ pub struct ReadinessEventClassifier {
 }
 
 impl ReadinessEventClassifier {
-    /// Knows the channels of an orchestrator that serves `namespaces`: readiness in each of them, or
-    /// in all where none is named.
+    /// Knows the channels of an orchestrator that serves `namespaces`: what is ready and what
+    /// becomes of tasks in each of them, or in all where none is named.
     pub fn new(names: &NotifyChannels, namespaces: &[String]) -> Self {
         let mut channels = BTreeMap::from([
             (names.timer_set.clone(), Carries::TimerSet),
             (names.namespace_created.clone(), Carries::NamespaceCreated),
         ]);
-        if namespaces.is_empty() {
-            channels.insert(names.task_ready.clone(), Carries::TaskReady);
-        }
-        for namespace in namespaces {
-            let channel = NotifyChannels::of_namespace(&names.task_ready, namespace);
-            channels.insert(channel, Carries::TaskReady);
+        for (global, carries) in [
+            (&names.task_ready, Carries::TaskReady),
+            (&names.task_state, Carries::TaskState),
+        ] {
+            if namespaces.is_empty() {
+                channels.insert(global.clone(), carries);
+            }
+            for namespace in namespaces {
+                channels.insert(NotifyChannels::of_namespace(global, namespace), carries);
+            }
         }
         Self {
             channels: Arc::new(channels),
@@ -123,6 +129,9 @@ impl ReadinessEventClassifier {
         Ok(match carries {
             Carries::TaskReady => {
                 Classified::Readiness(TaskReadinessEvent::TaskReady(read(payload)?))
+            }
+            Carries::TaskState => {
+                Classified::Readiness(TaskReadinessEvent::TaskStateChange(read(payload)?))
             }
             Carries::NamespaceCreated => {
                 Classified::Readiness(TaskReadinessEvent::NamespaceCreated(read(payload)?))

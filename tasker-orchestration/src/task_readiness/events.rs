@@ -14,12 +14,13 @@ use crate::commands::{OrchestrationCommand, TriggeredBy};
 pub enum TaskReadinessEvent {
     /// Tasks got ready steps.
     TaskReady(TaskReadyEvent),
+    /// Tasks entered a state.
+    TaskStateChange(TaskStateChangeEvent),
     /// A namespace was created: tasks of it may follow.
     NamespaceCreated(NamespaceCreatedEvent),
 }
 
-/// A task got ready steps, or several that one statement readied: then only what they have in common
-/// is told, and how many they are.
+/// A task got ready steps, or several of a namespace that are announced together.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct TaskReadyEvent {
     /// How many tasks they are.
@@ -48,6 +49,39 @@ pub struct TaskReadyEvent {
     /// The state the task entered.
     #[serde(default)]
     pub task_state: Option<TaskState>,
+    /// Each of them, where they are several.
+    #[serde(default)]
+    pub tasks: Vec<ReadyTaskOfSeveral>,
+}
+
+/// One of several tasks that got ready steps.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ReadyTaskOfSeveral {
+    /// The task.
+    pub task_uuid: TaskUuid,
+    /// Its priority.
+    pub priority: i32,
+    /// How many of its steps are ready.
+    pub ready_steps: i32,
+    /// The state it is in.
+    pub task_state: TaskState,
+    /// The step whose move made it ready.
+    #[serde(default)]
+    pub step_uuid: Option<Uuid>,
+    /// The state that step entered.
+    #[serde(default)]
+    pub step_state: Option<StepState>,
+}
+
+/// Tasks of a namespace entered a state.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct TaskStateChangeEvent {
+    /// The state.
+    pub task_state: TaskState,
+    /// Their namespace.
+    pub namespace: String,
+    /// The tasks.
+    pub task_uuids: Vec<TaskUuid>,
 }
 
 impl From<TaskReadyEvent> for OrchestrationCommand {

@@ -5,3 +5,4 @@ pub mod classifier;
 pub mod events;
 pub(crate) mod fallback_poller;
 pub(crate) mod listener;
+pub(crate) mod search;

@@ -32,6 +32,7 @@ pub use monitor::{ChannelMonitor, ChannelStatus};
 pub use receiver::Receiver;
 pub use registry::ChannelHealthStatus;
 pub use saturation::configure;
+pub(crate) use saturation::have_metrics;
 pub use sender::{SendRetry, Sender};
 pub use spec::ChannelSpec;
 pub use weight::Weighed;

@@ -43,9 +43,6 @@ pub(crate) fn refusal(policy: &OverflowPolicyConfig) -> Option<(&'static str, St
 /// Why there is no such key, where somebody may expect one.
 pub(crate) fn why_not_declared(key: &str) -> Option<String> {
     let key = key.strip_prefix("mpsc_channels.")?;
-    if key == "overflow_policy.metrics.enabled" {
-        return Some("channels are always measured".to_owned());
-    }
     let section = key.strip_suffix(".drop_policy")?;
     if section == "worker.in_process_events" {
         let reason = "a broadcast always drops the oldest events of subscribers that are too slow";

@@ -18,6 +18,8 @@ struct Settings {
     warning_threshold: f64,
     /// A channel is warned of at most once in this time.
     check_interval: Duration,
+    /// Whether channels appear among the metrics.
+    has_metrics: bool,
 }
 
 static SETTINGS: LazyLock<RwLock<Settings>> =
@@ -28,11 +30,13 @@ impl Settings {
         Self {
             warning_threshold: policy.log_warning_threshold,
             check_interval: policy.metrics.saturation_check_interval(),
+            has_metrics: policy.metrics.enabled,
         }
     }
 }
 
-/// Sets what the channels made from here on take for full. To be called once, at start.
+/// Sets what the channels made from here on take for full, and whether channels appear among the
+/// metrics. To be called once, at start.
 pub fn configure(policy: &OverflowPolicyConfig) {
     // Nothing panics while it holds the lock.
     if let Ok(mut settings) = SETTINGS.write() {
@@ -42,6 +46,11 @@ pub fn configure(policy: &OverflowPolicyConfig) {
 
 fn settings() -> Settings {
     *SETTINGS.read().expect("nothing panics while it writes")
+}
+
+/// Whether channels appear among the metrics.
+pub(crate) fn have_metrics() -> bool {
+    settings().has_metrics
 }
 
 /// How full a channel is: messages, and bytes where they count.
@@ -103,6 +112,7 @@ impl Saturation {
         let Settings {
             warning_threshold: threshold,
             check_interval,
+            has_metrics: _,
         } = settings();
         Self {
             bounds,

@@ -131,6 +131,7 @@ mod tests {
             context: json!("x".repeat(MB)),
             priority: 0,
             idempotency_key: Some("k".repeat(MB)),
+            on_conflict: crate::tasks::OnConflict::Existing,
         };
         assert!((2 * MB + 20..2 * MB + 500).contains(&task.weight()));
     }

@@ -3,10 +3,10 @@
 use std::{fmt, time::Duration};
 
 use garde::Validate;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// How processes reach PostgreSQL, which holds all state.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseConfig {
     /// Where the database is; may hold a user and a password.
@@ -65,7 +65,7 @@ impl DatabaseConfig {
 }
 
 /// What stands between a process and PostgreSQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooler {
     /// Nothing, or a pooler that gives each client a session of its own.
@@ -74,7 +74,7 @@ pub enum Pooler {
     Transaction,
 }
 
-/// A database address. It prints with its password masked; `as_str` gives the whole.
+/// A database address. It prints, and is written, with its password masked; `as_str` gives the whole.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct DatabaseUrl(String);
@@ -94,6 +94,12 @@ impl DatabaseUrl {
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.masked())
+    }
+}
+
+impl Serialize for DatabaseUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.masked())
     }
 }
 

@@ -3,10 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use garde::Validate;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The section `deployment` of the orchestrator or the worker.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct DeploymentConfig {
     /// Whether the process listens for notifications, polls, or does both.
@@ -15,8 +15,8 @@ pub struct DeploymentConfig {
 }
 
 /// Whether a process listens for notifications, polls, or does both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum DeploymentMode {
     /// Notifications alone.
     EventDrivenOnly,
@@ -66,6 +66,12 @@ impl FromStr for DeploymentMode {
             .into_iter()
             .find(|mode| mode.as_str() == text)
             .ok_or_else(|| UnknownDeploymentMode(text.to_owned()))
+    }
+}
+
+impl From<DeploymentMode> for String {
+    fn from(mode: DeploymentMode) -> Self {
+        mode.as_str().to_owned()
     }
 }
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use garde::Validate;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Listening connections, readiness events, restarts.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct EventSystemsConfig {
     /// Connections that listen for notifications.
@@ -21,7 +21,7 @@ pub struct EventSystemsConfig {
 }
 
 /// Connections that listen for notifications.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerConfig {
     /// Time between two checks that a quiet connection is alive.
@@ -53,35 +53,44 @@ impl ListenerConfig {
 }
 
 /// The system that turns readiness events into commands.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct TaskReadinessEventSystemConfig {
+    /// What is particular to it.
+    #[garde(dive)]
+    pub metadata: TaskReadinessMetadataConfig,
+}
+
+/// What is particular to the system of readiness events.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct TaskReadinessMetadataConfig {
     /// What happens when its channel is full.
     #[garde(dive)]
     pub event_channel: TaskReadinessEventChannelRetryConfig,
 }
 
 /// What happens when the channel of readiness events is full.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct TaskReadinessEventChannelRetryConfig {
     /// How often a send is tried again.
     #[garde(range(max = 100))]
     pub max_retries: u32,
-    /// Pause before it is tried again.
+    /// Pause before it is tried again, in milliseconds.
     #[garde(range(min = 1, max = 60_000))]
-    pub backoff_ms: u64,
+    pub backoff: u64,
 }
 
 impl TaskReadinessEventChannelRetryConfig {
     /// Pause before a send is tried again.
     pub fn backoff(&self) -> Duration {
-        Duration::from_millis(self.backoff_ms)
+        Duration::from_millis(self.backoff)
     }
 }
 
 /// Background loops that ended unexpectedly.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct SupervisorConfig {
     /// First pause before such a loop is started again.

@@ -61,8 +61,8 @@ fn every_environment_has_the_channel_sizes_meant_for_it() {
             channels.worker.command_processor.command_buffer_size,
         ]
     };
-    assert_eq!(sizes("test"), [100, 10_000, 100, 100]);
-    assert_eq!(sizes("development"), [1000, 10_000, 500, 1000]);
+    assert_eq!(sizes("test"), [100, 1000, 100, 100]);
+    assert_eq!(sizes("development"), [500, 5000, 500, 500]);
     assert_eq!(sizes("production"), [5000, 50_000, 5000, 2000]);
 }
 
@@ -245,4 +245,18 @@ fn every_setting_tells_its_value_and_its_source() {
         web.source
     );
     assert_eq!(loaded.settings().len(), key_tests::base_keys().len());
+}
+
+#[test]
+fn retries_of_the_readiness_channel_are_where_the_documents_have_them() {
+    let folder = folder(&[(
+        "base/event_systems.toml",
+        "[event_systems.task_readiness.metadata.event_channel]\nmax_retries = 7\nbackoff = 9\n",
+    )]);
+    let config = load(inputs("test", Some(folder.path()), &[]))
+        .unwrap()
+        .config;
+    let channel = &config.event_systems.task_readiness.metadata.event_channel;
+    assert_eq!(channel.max_retries, 7);
+    assert_eq!(channel.backoff().as_millis(), 9);
 }

@@ -24,7 +24,7 @@ mod worker;
 use std::{fmt, sync::LazyLock};
 
 use garde::Validate;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::channel::policy;
 
@@ -33,7 +33,7 @@ pub use deployment::{DeploymentConfig, DeploymentMode, UnknownDeploymentMode};
 pub use error::{ConfigError, ConfigProblem};
 pub use event_systems::{
     EventSystemsConfig, ListenerConfig, SupervisorConfig, TaskReadinessEventChannelRetryConfig,
-    TaskReadinessEventSystemConfig,
+    TaskReadinessEventSystemConfig, TaskReadinessMetadataConfig,
 };
 pub(crate) use instance::host_name;
 pub use load::{ConfigInputs, LoadedConfig, Setting, load};
@@ -55,7 +55,7 @@ pub use web::WebConfig;
 pub use worker::WorkerConfig;
 
 /// Everything that can be configured. `Default` is what the base files say.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct TaskerConfig {
     /// How processes reach PostgreSQL.
@@ -194,31 +194,70 @@ impl Default for TaskerConfig {
     }
 }
 
-/// Sections default to their part of the base files.
+/// Every type of the configuration defaults to its part of the base files.
 macro_rules! default_from_base {
-    ($($section:ident: $config:ty),* $(,)?) => {
+    ($($config:ident = $first:ident$(.$rest:ident)*),* $(,)?) => {
         $(impl Default for $config {
             fn default() -> Self {
-                BASE.$section.clone()
+                BASE.$first$(.$rest)*.clone()
             }
         })*
+
+        /// The types that default to a part of the base files.
+        #[cfg(test)]
+        const DEFAULTED: &[&str] = &[$(stringify!($config)),*];
+
+        /// Every one of them can be made without a file, and written down.
+        const _: () = {
+            const fn is_configuration<T: Default + Serialize>() {}
+            is_configuration::<TaskerConfig>();
+            $(is_configuration::<$config>();)*
+        };
     };
 }
 
 default_from_base! {
-    database: DatabaseConfig,
-    orchestration: OrchestrationConfig,
-    worker: WorkerConfig,
-    web: WebConfig,
-    event_systems: EventSystemsConfig,
-    telemetry: TelemetryConfig,
-    mpsc_channels: MpscChannelsConfig,
-}
-
-impl Default for OverflowPolicyConfig {
-    fn default() -> Self {
-        BASE.mpsc_channels.overflow_policy.clone()
-    }
+    DatabaseConfig = database,
+    DatabaseUrl = database.url,
+    Pooler = database.pooler,
+    OrchestrationConfig = orchestration,
+    DeploymentConfig = orchestration.deployment,
+    DeploymentMode = orchestration.deployment.mode,
+    TaskReadinessConfig = orchestration.task_readiness,
+    ClaimsConfig = orchestration.claims,
+    TimersConfig = orchestration.timers,
+    WorkerConfig = worker,
+    WebConfig = web,
+    EventSystemsConfig = event_systems,
+    ListenerConfig = event_systems.listener,
+    TaskReadinessEventSystemConfig = event_systems.task_readiness,
+    TaskReadinessMetadataConfig = event_systems.task_readiness.metadata,
+    TaskReadinessEventChannelRetryConfig = event_systems.task_readiness.metadata.event_channel,
+    SupervisorConfig = event_systems.supervisor,
+    TelemetryConfig = telemetry,
+    LogFormat = telemetry.log_format,
+    MpscChannelsConfig = mpsc_channels,
+    OrchestrationChannelsConfig = mpsc_channels.orchestration,
+    OrchestrationCommandProcessorConfig = mpsc_channels.orchestration.command_processor,
+    OrchestrationEventSystemsConfig = mpsc_channels.orchestration.event_systems,
+    OrchestrationEventListenersConfig = mpsc_channels.orchestration.event_listeners,
+    TaskReadinessChannelsConfig = mpsc_channels.task_readiness,
+    TaskReadinessEventChannelConfig = mpsc_channels.task_readiness.event_channel,
+    WorkerChannelsConfig = mpsc_channels.worker,
+    WorkerCommandProcessorConfig = mpsc_channels.worker.command_processor,
+    WorkerEventSystemsConfig = mpsc_channels.worker.event_systems,
+    WorkerEventSubscribersConfig = mpsc_channels.worker.event_subscribers,
+    WorkerInProcessEventsConfig = mpsc_channels.worker.in_process_events,
+    WorkerEventListenersConfig = mpsc_channels.worker.event_listeners,
+    WebChannelsConfig = mpsc_channels.web,
+    WebSubmissionsConfig = mpsc_channels.web.submissions,
+    SharedChannelsConfig = mpsc_channels.shared,
+    SharedAnnouncerConfig = mpsc_channels.shared.announcer,
+    SharedEventPublisherConfig = mpsc_channels.shared.event_publisher,
+    SharedFfiConfig = mpsc_channels.shared.ffi,
+    OverflowPolicyConfig = mpsc_channels.overflow_policy,
+    OverflowMetricsConfig = mpsc_channels.overflow_policy.metrics,
+    DropPolicy = mpsc_channels.overflow_policy.drop_policy,
 }
 
 #[cfg(test)]
@@ -227,5 +266,7 @@ mod key_tests;
 mod load_tests;
 #[cfg(test)]
 mod problem_tests;
+#[cfg(test)]
+mod type_tests;
 #[cfg(test)]
 pub(crate) mod workspace_sources;

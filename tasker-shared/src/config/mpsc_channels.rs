@@ -14,7 +14,7 @@ const MIN_BYTES: usize = 1024;
 const MAX_BYTES: usize = u32::MAX as usize;
 
 /// Capacities of the channels between the tasks of a process.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct MpscChannelsConfig {
     /// Channels of the orchestrator.
@@ -38,7 +38,7 @@ pub struct MpscChannelsConfig {
 }
 
 /// Channels of the orchestrator.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct OrchestrationChannelsConfig {
     /// Its command processor.
@@ -53,7 +53,7 @@ pub struct OrchestrationChannelsConfig {
 }
 
 /// The orchestrator's command processor.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct OrchestrationCommandProcessorConfig {
     /// Commands that wait.
@@ -62,7 +62,7 @@ pub struct OrchestrationCommandProcessorConfig {
 }
 
 /// The orchestrator's event systems.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct OrchestrationEventSystemsConfig {
     /// Classified events that wait.
@@ -71,7 +71,7 @@ pub struct OrchestrationEventSystemsConfig {
 }
 
 /// The orchestrator's listeners.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct OrchestrationEventListenersConfig {
     /// Notifications that wait.
@@ -83,7 +83,7 @@ pub struct OrchestrationEventListenersConfig {
 }
 
 /// Channels of task readiness.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct TaskReadinessChannelsConfig {
     /// The channel of readiness events.
@@ -92,7 +92,7 @@ pub struct TaskReadinessChannelsConfig {
 }
 
 /// The channel of readiness events.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct TaskReadinessEventChannelConfig {
     /// Events that wait.
@@ -111,7 +111,7 @@ impl TaskReadinessEventChannelConfig {
 }
 
 /// Channels of the worker.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerChannelsConfig {
     /// Its command processor.
@@ -132,7 +132,7 @@ pub struct WorkerChannelsConfig {
 }
 
 /// The worker's command processor.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerCommandProcessorConfig {
     /// Commands that wait.
@@ -141,7 +141,7 @@ pub struct WorkerCommandProcessorConfig {
 }
 
 /// The worker's event systems.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerEventSystemsConfig {
     /// Events that wait.
@@ -150,7 +150,7 @@ pub struct WorkerEventSystemsConfig {
 }
 
 /// What follows a handler in the worker.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerEventSubscribersConfig {
     /// Finished handlers that wait to be noticed.
@@ -165,7 +165,7 @@ pub struct WorkerEventSubscribersConfig {
 }
 
 /// Events for code in the worker's process.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerInProcessEventsConfig {
     /// Events by which a subscriber may be behind.
@@ -174,7 +174,7 @@ pub struct WorkerInProcessEventsConfig {
 }
 
 /// The worker's listeners.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerEventListenersConfig {
     /// Notifications that wait.
@@ -186,7 +186,7 @@ pub struct WorkerEventListenersConfig {
 }
 
 /// Channels of the API.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct WebChannelsConfig {
     /// Tasks to be submitted.
@@ -195,7 +195,7 @@ pub struct WebChannelsConfig {
 }
 
 /// Tasks to be submitted.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct WebSubmissionsConfig {
     /// Tasks that wait for the next transaction.
@@ -207,7 +207,7 @@ pub struct WebSubmissionsConfig {
 }
 
 /// Channels that every role has.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct SharedChannelsConfig {
     /// Announcements after a commit.
@@ -222,7 +222,7 @@ pub struct SharedChannelsConfig {
 }
 
 /// Announcements after a commit.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct SharedAnnouncerConfig {
     /// Announcements that wait.
@@ -231,7 +231,7 @@ pub struct SharedAnnouncerConfig {
 }
 
 /// Life-cycle events of tasks and steps.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct SharedEventPublisherConfig {
     /// Events that wait to be handed to subscribers.
@@ -243,7 +243,7 @@ pub struct SharedEventPublisherConfig {
 }
 
 /// Events for other languages in the process.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct SharedFfiConfig {
     /// Events that wait to be taken over.
@@ -255,7 +255,7 @@ pub struct SharedFfiConfig {
 }
 
 /// What happens when a channel fills.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct OverflowPolicyConfig {
     /// Usage, from 0 to 1, at which one warning is logged.
@@ -270,9 +270,12 @@ pub struct OverflowPolicyConfig {
 }
 
 /// What is measured of channels that fill.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct OverflowMetricsConfig {
+    /// Whether what is measured appears among the metrics of the process.
+    #[garde(skip)]
+    pub enabled: bool,
     /// Time between two looks at how full channels got.
     #[garde(range(min = 1, max = 3600))]
     pub saturation_check_interval_seconds: u64,

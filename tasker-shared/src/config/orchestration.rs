@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use garde::Validate;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{DeploymentConfig, check, instance};
 
 /// The orchestrator: finds ready steps and puts them in queues.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct OrchestrationConfig {
     /// Name of the orchestrator; empty: generated.
@@ -39,7 +39,7 @@ impl OrchestrationConfig {
 }
 
 /// Polling for ready tasks that no notification announced.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct TaskReadinessConfig {
     /// Time between two looks.
@@ -66,7 +66,7 @@ impl TaskReadinessConfig {
 }
 
 /// Claims of ready steps.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimsConfig {
     /// Most steps claimed by one call.
@@ -75,7 +75,7 @@ pub struct ClaimsConfig {
 }
 
 /// Retries and leases that are due.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct TimersConfig {
     /// Most of them handled by one call.

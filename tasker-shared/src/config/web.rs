@@ -3,10 +3,10 @@
 use std::{net::SocketAddr, time::Duration};
 
 use garde::Validate;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// The HTTP API.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct WebConfig {
     /// Address and port to listen on.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use garde::Validate;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{DeploymentConfig, check, instance};
 
 /// The worker: receives steps, runs handlers, reports outcomes.
-#[derive(Debug, Clone, PartialEq, Deserialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerConfig {
     /// Name of the worker; empty: generated.

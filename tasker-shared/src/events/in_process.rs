@@ -82,10 +82,12 @@ impl InProcessEvents {
     pub(super) fn tell_missed(&self, count: u64) {
         let mut lost = self.lost();
         *lost += Lost::try_from(count).unwrap_or(Lost::MAX) - 1;
-        self.sender.send(Told {
+        let missed = self.sender.send(Told {
             event: None,
             lost: *lost,
         });
+        drop(lost);
+        metrics().events_dropped(CHANNEL, self.component, missed as u64);
     }
 
     /// Held while a message is sent, so that no later one tells of fewer.

@@ -68,6 +68,7 @@ impl EventPublisher {
     pub async fn publish(&self, event: LifecycleEvent) {
         // The loop ends after the last publisher, or with the runtime: then nobody is left to know.
         let Ok(admission) = self.queue.send(event).await else {
+            metrics().events_dropped(CHANNEL, self.component, 1);
             return;
         };
         let (published, dropped) = match admission {

@@ -129,12 +129,29 @@ async fn a_slow_subscriber_is_told_how_many_events_it_missed() {
 }
 
 #[tokio::test]
+async fn an_event_that_gives_way_to_the_news_of_a_loss_is_counted_as_dropped() {
+    let room = WorkerInProcessEventsConfig {
+        broadcast_buffer_size: 2,
+    };
+    let events = InProcessEvents::of_worker("events_give_way", &room);
+    let _slow = events.subscribe();
+    for attempt in 1..=2 {
+        events.publish(Arc::new(started(attempt)));
+    }
+    events.tell_missed(5);
+    let line = r#"events_dropped_total{channel="in_process_events",component="events_give_way"} 1"#;
+    assert!(render_prometheus().contains(line));
+}
+
+#[tokio::test]
 async fn what_could_not_be_published_is_told_too() {
     let publisher = publisher("events_missed", &queue_of(10, DropPolicy::DropNewest));
     assert!(!publisher.has_subscribers());
     let mut subscriber = publisher.subscribe();
     assert!(publisher.has_subscribers());
     publisher.missed(7);
+    let dropped = r#"events_dropped_total{channel="lifecycle_events",component="events_missed"} 7"#;
+    assert!(render_prometheus().contains(dropped));
     assert_eq!(subscriber.next().await, Err(NotReceived::Lagged(7)));
     let gauge =
         |value: u64| format!(r#"tasker_event_subscribers{{component="events_missed"}} {value}"#);

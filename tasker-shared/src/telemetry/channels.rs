@@ -1,4 +1,5 @@
-//! Metrics of channels: read from the registry when they are scraped.
+//! Metrics of channels: read from the registry when they are scraped, and not read where
+//! `mpsc_channels.overflow_policy.metrics.enabled` is false.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +12,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, Stream};
 
-use crate::channel::{Counters, WAIT_BOUNDS_SECONDS, Waits, registry};
+use crate::channel::{self, Counters, WAIT_BOUNDS_SECONDS, Waits, registry};
 
 /// The histogram of how long blocked sends waited.
 const WAITS: &str = "mpsc_channel_blocked_send_seconds";
@@ -149,7 +150,7 @@ impl RecordedWaits {
     pub(super) fn record(&self) {
         // Whoever panicked while it held the lock has recorded what it noted.
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((component, name), Counters { waits, .. }) in registry::totals() {
+        for ((component, name), Counters { waits, .. }) in counters() {
             let earlier = recorded
                 .insert((component, name), waits)
                 .unwrap_or_default();
@@ -174,6 +175,9 @@ struct Level {
 /// One level for each name. Several channels can share one, when a process runs several workers:
 /// the fullest is the one to look at.
 fn levels() -> Vec<([KeyValue; 2], Level)> {
+    if !channel::have_metrics() {
+        return Vec::new();
+    }
     let mut levels = BTreeMap::<_, Level>::new();
     for status in registry::snapshot() {
         let level = levels.entry((status.component, status.name)).or_default();
@@ -188,9 +192,17 @@ fn levels() -> Vec<([KeyValue; 2], Level)> {
 }
 
 fn totals() -> impl Iterator<Item = ([KeyValue; 2], Counters)> {
-    registry::totals()
+    counters()
         .into_iter()
         .map(|((component, name), counters)| (labels(component, name), counters))
+}
+
+fn counters() -> BTreeMap<(&'static str, &'static str), Counters> {
+    if channel::have_metrics() {
+        registry::totals()
+    } else {
+        BTreeMap::new()
+    }
 }
 
 fn labels(component: &'static str, name: &'static str) -> [KeyValue; 2] {

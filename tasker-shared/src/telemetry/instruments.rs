@@ -29,6 +29,7 @@ pub(super) struct Instruments {
     pub(super) claim_batch_steps: Histogram<f64>,
     pub(super) ready_to_claimed: Histogram<f64>,
     pub(super) completion_to_enqueued: Histogram<f64>,
+    pub(super) completion_to_continued: Histogram<f64>,
     pub(super) timers_fired: Counter<u64>,
     pub(super) readiness_events_received: Counter<u64>,
     pub(super) readiness_command_sent: Counter<u64>,
@@ -87,7 +88,13 @@ impl Instruments {
             ),
             completion_to_enqueued: make.seconds(
                 "tasker_completion_to_enqueued_seconds",
-                "Time from the end of a step to the enqueueing of its successors",
+                "Time from the end of a step to the enqueueing of its successors, but for those that \
+                 are handed on to the same worker",
+            ),
+            completion_to_continued: make.seconds(
+                "tasker_completion_to_continued_seconds",
+                "Time from the end of a handler to the start of the step that is handed on to its \
+                 worker",
             ),
             timers_fired: make.counter("tasker_timers_fired_total", "Due retries made ready"),
             readiness_events_received: make.labelled(
@@ -96,7 +103,7 @@ impl Instruments {
             ),
             readiness_command_sent: make.counter(
                 "task_readiness_command_sent",
-                "Readiness commands made from events",
+                "Readiness commands sent, for events and for what polling found",
             ),
             readiness_latency: make.seconds(
                 "task_readiness_latency",

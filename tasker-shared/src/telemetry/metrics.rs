@@ -75,9 +75,13 @@ impl Metrics {
             .add(1, &[KeyValue::new("type", event_type)]);
     }
 
-    /// A readiness event became a command, this long after it arrived.
-    pub fn readiness_command_sent(&self, latency: Duration) {
+    /// A readiness command was sent, for an event or for a task that polling found.
+    pub fn readiness_command_sent(&self) {
         self.0.readiness_command_sent.add(1, &[]);
+    }
+
+    /// A readiness event became a command this long after it arrived.
+    pub fn readiness_latency(&self, latency: Duration) {
         self.0.readiness_latency.record(latency.as_secs_f64(), &[]);
     }
 
@@ -100,6 +104,13 @@ impl Metrics {
         self.0
             .step_duration
             .record(duration.as_secs_f64(), &[owned("handler", handler)]);
+    }
+
+    /// A step started in the place of the one before it, this long after that one's handler ended.
+    pub fn step_continued(&self, after: Duration) {
+        self.0
+            .completion_to_continued
+            .record(after.as_secs_f64(), &[]);
     }
 
     /// Outcomes were recorded: `complete`, `retry` or `fail`.

@@ -23,7 +23,7 @@ use super::{
     metrics::Metrics,
     otlp::{self, OtlpError},
 };
-use crate::config::TelemetryConfig;
+use crate::config::{OverflowMetricsConfig, TelemetryConfig};
 
 /// How long a process that ends waits for the collector to take the last metrics.
 const LAST_EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,13 +41,14 @@ pub enum MetricsError {
     Twice,
 }
 
-/// Sends metrics to the configured collector, if there is one, each `interval`, as those of `role`.
+/// Sends metrics to the configured collector, if there is one, each time channels are looked at, as
+/// those of `role`.
 ///
 /// To be called at most once, before anything is measured; without it metrics are only scraped.
 pub fn init_metrics(
     config: &TelemetryConfig,
     role: &str,
-    interval: Duration,
+    channels: &OverflowMetricsConfig,
 ) -> Result<(), MetricsError> {
     let Some(endpoint) = config.otlp_endpoint() else {
         return Ok(());
@@ -58,7 +59,10 @@ pub fn init_metrics(
                 .with_service_name(format!("tasker-{role}"))
                 .build(),
         )
-        .with_reader(otlp::reader(endpoint, interval)?);
+        .with_reader(otlp::reader(
+            endpoint,
+            channels.saturation_check_interval(),
+        )?);
     let pipeline = Pipeline::new(provider);
     PIPELINE.set(pipeline).map_err(|_| MetricsError::Twice)
 }
@@ -74,10 +78,10 @@ pub fn end_metrics() {
     }
 }
 
-/// Has waits of blocked sends recorded each `every`, so that a scrape that comes late has little to
-/// catch up with, until it is aborted.
-pub async fn record_waits(every: Duration) {
-    let mut ticks = interval(every);
+/// Has waits of blocked sends recorded each time channels are looked at, so that a scrape that comes
+/// late has little to catch up with, until it is aborted.
+pub async fn record_waits(channels: OverflowMetricsConfig) {
+    let mut ticks = interval(channels.saturation_check_interval());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

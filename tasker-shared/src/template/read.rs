@@ -55,6 +55,9 @@ const MAX_VERSION_PART: u32 = 999_999;
 /// The longest namespace: names of queues are made of it, and PostgreSQL bounds those.
 const MAX_NAMESPACE: usize = 29;
 
+/// The longest name of a template or a step.
+const MAX_NAME: usize = 64;
+
 /// How much of a wrong name a message quotes, in characters.
 const MAX_QUOTED: usize = 80;
 
@@ -91,7 +94,7 @@ pub(super) fn template(root: &Node, mistakes: &mut Mistakes) -> Option<Template>
     }
     Some(Template {
         namespace: read_name(namespace, &path.key("namespace"), MAX_NAMESPACE, mistakes),
-        name: read_name(name, &path.key("name"), 64, mistakes),
+        name: read_name(name, &path.key("name"), MAX_NAME, mistakes),
         version: read_version(version, &path.key("version"), mistakes),
         description: fields
             .get("description")
@@ -172,7 +175,7 @@ fn read_step(
     };
     let name = fields.require("name", path, mistakes);
     places.name = name.map_or(node.place, |name| name.place);
-    step.name = read_name(name, &path.key("name"), 64, mistakes);
+    step.name = read_name(name, &path.key("name"), MAX_NAME, mistakes);
     let handler = fields.require("handler", path, mistakes);
     step.handler = read_handler(handler, &path.key("handler"), mistakes);
     if let Some(node) = fields.get("depends_on") {
@@ -302,6 +305,16 @@ pub fn is_namespace(name: &str) -> bool {
     is_name(name, MAX_NAMESPACE)
 }
 
+/// Whether a template may be called so.
+pub fn is_template_name(name: &str) -> bool {
+    is_name(name, MAX_NAME)
+}
+
+/// Whether this is a version of three numbers.
+pub fn is_version(text: &str) -> bool {
+    text.split('.').count() == 3 && text.split('.').all(is_version_part)
+}
+
 fn is_name(name: &str, max_length: usize) -> bool {
     name.len() <= max_length
         && name.starts_with(|first: char| first.is_ascii_lowercase())
@@ -341,8 +354,7 @@ fn read_version(node: Option<&Node>, path: &Path<'_>, mistakes: &mut Mistakes) -
         mistakes.add_with_hint(node.place, path, message, hint);
         return String::new();
     };
-    let parts: Vec<&str> = version.split('.').collect();
-    if parts.len() != 3 || !parts.into_iter().all(is_version_part) {
+    if !is_version(version) {
         let message = format!(
             "`{}` is not a version of three numbers",
             shortened(version, MAX_QUOTED)

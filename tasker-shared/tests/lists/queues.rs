@@ -106,6 +106,15 @@ async fn ready_tasks_are_found_by_urgency_and_age() {
     );
     assert!(found.iter().all(|task| task.ready_for_ms >= 9_000.0));
     assert!(older.is_empty());
+    let apart: i64 = world
+        .value(
+            "select count(*) from tasker.tasker_ready_tasks v
+             full join tasker.find_ready_tasks(0, 100) f
+               using (task_uuid, namespace, priority, ready_steps, ready_since)
+             where v.task_uuid is null or f.task_uuid is null",
+        )
+        .await;
+    assert_eq!(apart, 0, "the view is what polling finds");
     let in_view: i64 = world
         .value("select count(*) from tasker.tasker_ready_tasks")
         .await;

@@ -11,7 +11,7 @@ use tasker_shared::ids::TaskUuid;
 use tasker_shared::readiness::{self, ClaimedTask};
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps::{self, ReceivedStep, Reported, StepError, StepOutcome, StepReport};
-use tasker_shared::tasks::{self, NewTask, TaskDetail};
+use tasker_shared::tasks::{self, NewTask, OnConflict, TaskDetail};
 use tasker_shared::template::Template;
 use tasker_shared::templates;
 use tasker_testing::{PATIENCE, TestDatabase, wait_until};
@@ -230,6 +230,7 @@ pub fn new_task(name: &str) -> NewTask {
         context: json!({}),
         priority: 0,
         idempotency_key: None,
+        on_conflict: OnConflict::Existing,
     }
 }
 

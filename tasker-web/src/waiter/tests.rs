@@ -52,6 +52,21 @@ fn an_end_between_registering_and_waiting_is_not_missed() {
 }
 
 #[test]
+fn a_state_that_is_no_end_wakes_nobody() {
+    let interests = interests(10);
+    let task = a_task();
+    let mut interest = register(&interests, task);
+
+    for state in ["pending", "in_progress"] {
+        let payload = format!(r#"{{"task_state":"{state}","task_uuids":["{task}"]}}"#);
+        let channel = TASK_STATE.to_owned();
+        hear(&interests, ListenEvent::Notification { channel, payload });
+    }
+
+    assert_eq!(interest.rung().now_or_never(), None);
+}
+
+#[test]
 fn only_those_who_wait_for_the_task_are_woken() {
     let interests = interests(10);
     let (first, second) = (a_task(), a_task());

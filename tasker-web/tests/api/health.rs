@@ -122,6 +122,34 @@ async fn channels_are_shown_with_what_they_hold() {
 }
 
 #[tokio::test]
+async fn a_channel_is_warned_of_from_the_configured_threshold_on() {
+    use tasker_shared::channel::{ChannelSpec, bounded};
+    let api = Api::configured(|config| {
+        config.mpsc_channels.overflow_policy.log_warning_threshold = 0.3;
+    })
+    .await;
+    let (sender, _receiver) = bounded(ChannelSpec {
+        name: "below_and_above",
+        component: "health_test",
+        capacity: 10,
+    });
+    let is_warned_of = async || {
+        let health = api.get("/health/channels").await.expect(200);
+        let warnings = health["warnings"].as_array().cloned().unwrap_or_default();
+        let name = "channel health_test/below_and_above ";
+        warnings
+            .iter()
+            .any(|it| it.as_str().unwrap().starts_with(name))
+    };
+    for _ in 0..2 {
+        sender.try_send(()).unwrap();
+    }
+    assert!(!is_warned_of().await);
+    sender.try_send(()).unwrap();
+    assert!(is_warned_of().await);
+}
+
+#[tokio::test]
 async fn metrics_are_in_the_format_that_prometheus_reads() {
     let api = Api::start().await;
     api.get("/health/live").await.expect(200);

@@ -5,6 +5,7 @@
 )]
 
 mod bodies;
+mod bounds;
 mod document;
 mod events;
 mod gathering;

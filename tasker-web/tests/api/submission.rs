@@ -55,6 +55,80 @@ async fn a_known_idempotency_key_gives_the_first_task() {
 }
 
 #[tokio::test]
+async fn the_answer_says_whether_the_first_task_of_a_key_has_another_context() {
+    let api = Api::with_template().await;
+    let submit = async |context: Value| {
+        let task = order(&json!({"idempotency_key": "k", "context": context}));
+        api.post("/v1/tasks", &task).await.json()["context_differs"].clone()
+    };
+    assert_eq!(submit(json!({"order_id": 1, "note": "n"})).await, false);
+    assert_eq!(submit(json!({"note": "n", "order_id": 1})).await, false);
+    assert_eq!(submit(json!({"order_id": 2})).await, true);
+
+    let tasks = [("new", 1), ("new", 2), ("k", 3)]
+        .map(|(key, id)| order(&json!({"idempotency_key": key, "context": {"order_id": id}})));
+    let answer = api.post("/v1/tasks/batch", &json!({"tasks": tasks})).await;
+    let answers = answer.expect(201)["tasks"].as_array().unwrap().clone();
+    let told = answers
+        .iter()
+        .map(|answer| (&answer["created"], &answer["context_differs"]));
+    let (yes, no) = (json!(true), json!(false));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [(&yes, &no), (&no, &yes), (&no, &yes)]
+    );
+}
+
+#[tokio::test]
+async fn another_context_under_a_known_key_is_a_conflict_where_that_is_asked_for() {
+    let api = Api::with_template().await;
+    let strict = |id: i32| {
+        order(&json!({
+            "idempotency_key": "k", "on_conflict": "reject", "context": {"order_id": id},
+        }))
+    };
+    let first = api.post("/v1/tasks", &strict(1)).await.expect(201);
+    let again = api.post("/v1/tasks", &strict(1)).await.expect(200);
+    assert_eq!(again["task_uuid"], first["task_uuid"]);
+
+    let problem = api.post("/v1/tasks", &strict(2)).await;
+    let problem = problem.problem(409, "conflict");
+    let uuid = first["task_uuid"].as_str().unwrap();
+    assert_eq!(
+        problem["detail"],
+        format!("the idempotency key \"k\" was used with another context, for task {uuid}")
+    );
+
+    let batch = json!({"tasks": [order(&json!({})), strict(2)]});
+    let problem = api.post("/v1/tasks/batch", &batch).await;
+    let problem = problem.problem(409, "conflict");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("task 1: the idempotency key"),
+        "{detail}"
+    );
+    assert_eq!(count_tasks(&api).await, 1);
+}
+
+#[tokio::test]
+async fn a_conflict_takes_none_of_those_along_that_are_submitted_at_the_same_time() {
+    let api = Api::with_template().await;
+    let task = |key: &str, id: usize| {
+        order(&json!({
+            "idempotency_key": key, "on_conflict": "reject", "context": {"order_id": id},
+        }))
+    };
+    let tasks: Vec<_> = (0..40)
+        .flat_map(|id| [task("shared", id), task(&format!("own-{id}"), id)])
+        .collect();
+    let answers = futures::future::join_all(tasks.iter().map(|it| api.post("/v1/tasks", it))).await;
+
+    let of = |status| answers.iter().filter(|it| it.status == status).count();
+    assert_eq!((of(201), of(409)), (41, 39));
+    assert_eq!(count_tasks(&api).await, 41);
+}
+
+#[tokio::test]
 async fn concurrent_submissions_with_one_key_make_one_task() {
     let api = Api::with_template().await;
     let request = order(&json!({"idempotency_key": "k"}));

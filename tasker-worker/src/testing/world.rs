@@ -11,7 +11,7 @@ use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
 use tasker_shared::doctor::examine;
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::tasks::{NewTask, submit_tasks};
+use tasker_shared::tasks::{NewTask, OnConflict, submit_tasks};
 use tasker_shared::template::Template;
 use tasker_shared::templates::apply_template;
 use tokio::sync::Mutex;
@@ -139,6 +139,7 @@ impl World {
             context,
             priority: 0,
             idempotency_key: None,
+            on_conflict: OnConflict::default(),
         })
         .await
     }

@@ -12,7 +12,7 @@ use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::readiness::{claim_ready_tasks, fire_due_timers};
 use tasker_shared::state::{StepState, TaskState};
-use tasker_shared::tasks::{NewTask, StepDetail, TaskDetail, get_task, submit_tasks};
+use tasker_shared::tasks::{NewTask, OnConflict, StepDetail, TaskDetail, get_task, submit_tasks};
 use tasker_shared::template::Template;
 use tasker_shared::{doctor, templates};
 use tasker_testing::{PATIENCE, TestDatabase, continuation_limit, wait_for, wait_until};
@@ -99,6 +99,7 @@ impl World {
             context,
             priority: 7,
             idempotency_key: None,
+            on_conflict: OnConflict::Existing,
         };
         let mut connection = self.pool.acquire().await.unwrap();
         submit_tasks(&mut connection, &[task]).await.unwrap()[0].task_uuid

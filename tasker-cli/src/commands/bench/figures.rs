@@ -1,5 +1,7 @@
 //! Figures: what was measured in each run, the medians, and how they compare with the machine.
 
+use std::str::FromStr;
+
 use serde_json::json;
 
 use crate::drawing::Paint;
@@ -110,6 +112,29 @@ impl Run {
 #[derive(Debug, Default)]
 pub(crate) struct Figures(Vec<Run>);
 
+/// What the median of a figure must not be above.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Limit {
+    /// Workload and name, with a dot between them.
+    figure: String,
+    most: f64,
+}
+
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('=');
+        let limit = parts.and_then(|(figure, most)| Some((figure, most.parse().ok()?)));
+        let (figure, most) =
+            limit.ok_or("expected a figure and a number, as in readiness.p50=10")?;
+        Ok(Self {
+            figure: figure.to_owned(),
+            most,
+        })
+    }
+}
+
 /// A figure over all runs.
 struct Summary {
     median: f64,
@@ -162,6 +187,26 @@ impl Figures {
         output.text(
             "\nMedians, with and without continuation. x: times a durable commit; %: of PGMQ alone.",
         )
+    }
+
+    /// Fails where the median of a figure is above its limit, with or without continuation.
+    pub(crate) fn check(&self, limits: &[Limit]) -> Result<(), Failure> {
+        for Limit { figure, most } in limits {
+            let runs = self.0.first().into_iter().flat_map(|run| &run.0);
+            let measured = runs.filter(|(p, f, _)| format!("{}.{}", p.workload, f.name) == *figure);
+            let medians = measured.map(|(place, f, _)| (self.summary(*place, *f).median, f.unit));
+            let highest = medians.max_by(|(one, _), (other, _)| one.total_cmp(other));
+            let Some((median, unit)) = highest else {
+                return Err(Failure::new(format!("{figure} was not measured")));
+            };
+            if median > *most {
+                return Err(Failure::new(format!(
+                    "the median of {figure} is {} {unit}, above {most}",
+                    number(median)
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn line(&self, place: Place, figure: Figure) -> serde_json::Value {
@@ -272,6 +317,25 @@ mod tests {
             );
         }
         assert!(quantile(&mut [], 0.5).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_median_above_its_limit_is_a_failure_and_so_is_a_figure_that_is_not_there() {
+        let place = Place {
+            workload: "readiness",
+            continuation: None,
+        };
+        let mut figures = Figures::default();
+        for value in [9.0, 30.0, 10.0] {
+            let mut run = Run::default();
+            run.note(place, time("p50"), value);
+            figures.add(run);
+        }
+        let check = |limit: &str| figures.check(&[limit.parse().unwrap()]);
+        assert!(check("readiness.p50=10").is_ok());
+        assert!(check("readiness.p50=9.9").is_err());
+        assert!(check("readiness.p51=10").is_err());
+        assert!("readiness.p50".parse::<Limit>().is_err());
     }
 
     #[test]

@@ -28,7 +28,7 @@ use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
 
 use crate::commands::bench::baseline::Baseline;
-use crate::commands::bench::figures::{Figures, Run};
+use crate::commands::bench::figures::{Figures, Limit, Run};
 use crate::commands::bench::sizes::Sizes;
 use crate::commands::bench::stage::Stage;
 use crate::commands::bench::workload::Workload;
@@ -53,7 +53,8 @@ The private PostgreSQL runs with fsync and synchronous_commit on. `make bench` b
 Examples:
   tasker bench
   tasker bench --only linear3 --only burst-large --runs 5 --json > figures.jsonl
-  tasker bench --only burst-large --history 5000000";
+  tasker bench --only burst-large --history 5000000
+  tasker bench --quick --only readiness --runs 5 --at-most readiness.p50=10";
 
 /// Arguments of `tasker bench`.
 #[derive(Debug, clap::Args)]
@@ -71,6 +72,10 @@ pub(crate) struct Args {
     /// Measure little of everything, to see that it works
     #[arg(long)]
     quick: bool,
+
+    /// Fail where the median of a figure is above a value; may be repeated
+    #[arg(long, value_name = "FIGURE=VALUE")]
+    at_most: Vec<Limit>,
 
     /// Fill the tables with so many finished steps first
     #[arg(long, value_name = "STEPS", default_value_t = 0,
@@ -180,7 +185,10 @@ async fn on_server(
     let measured = measure(args, server, &database, &baseline, &workplace).await;
     database.pool().close().await;
     match measured {
-        Ok(figures) => figures.print(output),
+        Ok(figures) => {
+            figures.print(output)?;
+            figures.check(&args.at_most)
+        }
         Err(failure @ Failure::Failed { .. }) => Err(failure.hint(format!(
             "the logs of all processes are in {}",
             workplace.keep().display()

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
 use serde_json::json;
-use tasker_shared::tasks::{NewTask, submit_tasks};
+use tasker_shared::tasks::{NewTask, OnConflict, submit_tasks};
 
 use crate::commands::bench::client::{NAMESPACE, Shape, all_ended};
 use crate::commands::bench::figures::{Figure, Place, Run, figure};
@@ -72,6 +72,7 @@ async fn submit_in_sql(
             context: json!({}),
             priority: 0,
             idempotency_key: None,
+            on_conflict: OnConflict::Existing,
         };
         batch as usize
     ];

@@ -4,7 +4,7 @@ use serde_json::json;
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::state::TaskState;
-use tasker_shared::tasks::{NewTask, TaskDetail, submit_tasks};
+use tasker_shared::tasks::{NewTask, OnConflict, TaskDetail, submit_tasks};
 use tasker_shared::template::Template;
 use tasker_shared::templates::apply_template;
 
@@ -87,6 +87,7 @@ pub(crate) async fn submit(database: &Database) -> Result<Vec<TaskUuid>, Failure
             context: json!({ "order_id": number }),
             priority: 0,
             idempotency_key: Some(format!("order-{number}")),
+            on_conflict: OnConflict::Existing,
         })
         .collect();
     let submitted = database

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tasker_shared::state::TaskState;
-use tasker_shared::tasks::{NewTask, Submitted, TaskDetail, submit_tasks};
+use tasker_shared::tasks::{NewTask, OnConflict, Submitted, TaskDetail, submit_tasks};
 use tokio::time::Instant;
 
 use crate::commands::reading::{self, TemplateName};
@@ -53,6 +53,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
 
+    /// What to do where that key was used with another context
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        requires = "idempotency_key"
+    )]
+    on_conflict: Conflict,
+
     /// Wait until the task ends
     #[arg(long)]
     wait: bool,
@@ -60,6 +70,25 @@ pub(crate) struct Args {
     /// Wait at most so many seconds
     #[arg(long, value_name = "SECONDS", requires = "wait", value_parser = seconds)]
     wait_timeout: Option<Duration>,
+}
+
+/// What to do where an idempotency key was used with another context.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Conflict {
+    /// Give the task of its first use
+    #[default]
+    Existing,
+    /// Refuse
+    Reject,
+}
+
+impl From<Conflict> for OnConflict {
+    fn from(conflict: Conflict) -> Self {
+        match conflict {
+            Conflict::Existing => Self::Existing,
+            Conflict::Reject => Self::Reject,
+        }
+    }
 }
 
 /// A number of seconds, fractions allowed.
@@ -78,6 +107,7 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
         version: args.template.version,
         priority: args.priority,
         idempotency_key: args.idempotency_key,
+        on_conflict: args.on_conflict.into(),
     };
     let database = setup.database().await?;
     let submitted = database
@@ -129,7 +159,11 @@ fn report(submitted: Submitted, ended: Option<&TaskDetail>, output: Output) -> R
     output.document(&document)?;
     output.text(submitted.task_uuid)?;
     if !submitted.created {
-        crate::output::remark("the idempotency key was known: this is the task of its first use");
+        crate::output::remark(if submitted.context_differs {
+            "the idempotency key was known: this is the task of its first use, with another context"
+        } else {
+            "the idempotency key was known: this is the task of its first use"
+        });
     }
     let Some(task) = ended else {
         return Ok(());

@@ -5,14 +5,18 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::json;
 use tasker_shared::channel::{self, ChannelSpec, SendRetry};
+use tasker_shared::config::TaskerConfig;
 use tasker_shared::ids::TaskUuid;
+use tasker_shared::state::TaskState;
 use uuid::Uuid;
 
 use super::*;
+use crate::channels;
 use crate::commands::TriggeredBy;
 use crate::task_readiness::events::TaskReadyEvent;
 
 const TASK_READY: &str = "tasker_task_ready";
+const TASK_STATE: &str = "tasker_task_state";
 const TIMER_SET: &str = "tasker_timer_set";
 const NAMESPACE_CREATED: &str = "tasker_namespace_created";
 
@@ -95,6 +99,14 @@ fn a_payload_without_what_it_must_have_is_malformed() {
             r#"{"task_uuid": "x", "triggered_by": "task_start"}"#,
         ),
         (TASK_READY, r#"{"task_count": 2, "triggered_by": "a_wish"}"#),
+        (
+            TASK_STATE,
+            r#"{"task_state": "happy", "namespace": "a", "task_uuids": []}"#,
+        ),
+        (
+            TASK_STATE,
+            r#"{"task_state": "complete", "namespace": "a"}"#,
+        ),
         (NAMESPACE_CREATED, "{}"),
         (NAMESPACE_CREATED, r#"{"namespace": 1}"#),
     ] {
@@ -118,7 +130,7 @@ fn a_payload_longer_than_postgresql_sends_is_not_even_read() {
 #[test]
 fn a_channel_that_is_not_listened_to_is_foreign() {
     for channel in [
-        "tasker_task_state",
+        "tasker_task_state.shop",
         "tasker_task_ready.shop",
         "pgmq.q_worker_a_queue.INSERT",
         "",
@@ -151,6 +163,26 @@ fn channels_are_known_by_their_configured_names() {
     let payload = json!({"triggered_by": "task_start"}).to_string();
     assert!(classifier.classify("staging_task_ready", &payload).is_ok());
     assert!(classifier.classify(TASK_READY, &payload).is_err());
+}
+
+#[test]
+fn every_state_that_tasks_enter_is_an_event() {
+    let tasks = [1, 2].map(|number| TaskUuid(Uuid::from_u128(number << 16)));
+    for &state in TaskState::ALL {
+        let payload = json!({"task_state": state, "namespace": "shop", "task_uuids": tasks});
+        for (classifier, channel) in [
+            (serving(&[]), TASK_STATE),
+            (serving(&["shop"]), "tasker_task_state.shop"),
+        ] {
+            let Ok(Classified::Readiness(TaskReadinessEvent::TaskStateChange(event))) =
+                classifier.classify(channel, &payload.to_string())
+            else {
+                panic!("{payload} is no change of states");
+            };
+            assert_eq!(event.task_state, state);
+            assert_eq!(event.task_uuids, tasks);
+        }
+    }
 }
 
 #[test]
@@ -214,6 +246,55 @@ async fn a_channel_that_stays_full_turns_events_into_a_look() {
         () = classifier => panic!("the classifier ended"),
         () = looks => {}
     }
+}
+
+/// How long the classifier tries to send to a full channel of readiness events before it has ready
+/// tasks looked for instead.
+async fn time_until_a_look(config: &TaskerConfig) -> Duration {
+    let (readiness, _nobody_reads) = channels::readiness_events(config);
+    let (orchestration, _others) = channels::orchestration_events(config);
+    let (notifications, inbox) = channels::notifications(config);
+    let room = readiness.capacity();
+    let routes = Routes {
+        classifier: serving(&[]),
+        readiness,
+        orchestration,
+        retry: channels::readiness_retry(config),
+    };
+    let signals = Signals::default();
+    let began = tokio::time::Instant::now();
+    for _ in 0..=room {
+        let what = ListenEvent::Notification {
+            channel: TASK_READY.to_owned(),
+            payload: r#"{"triggered_by": "task_start"}"#.to_owned(),
+        };
+        let at = began;
+        notifications.send(Received { what, at }).await.unwrap();
+    }
+    let stop = CancellationToken::new();
+    tokio::select! {
+        () = run(Inbox::new(inbox), &routes, &signals, stop) => panic!("the classifier ended"),
+        () = signals.ready_tasks() => began.elapsed(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_channel_is_waited_for_as_its_keys_say() {
+    let waited = async |max_retries, backoff, send_timeout_ms| {
+        let mut config = TaskerConfig::default();
+        let retry = &mut config.event_systems.task_readiness.metadata.event_channel;
+        retry.max_retries = max_retries;
+        retry.backoff = backoff;
+        let channel = &mut config.mpsc_channels.task_readiness.event_channel;
+        channel.send_timeout_ms = send_timeout_ms;
+        time_until_a_look(&config).await.as_millis()
+    };
+    // Each time another key decides.
+    assert_eq!(waited(0, 60_000, 700).await, 700);
+    let retries = waited(4, 1, 10_000).await;
+    assert!((50_000..50_020).contains(&retries), "{retries} ms");
+    let backoff = waited(1, 10_000, 1).await;
+    assert!((5_000..=10_005).contains(&backoff), "{backoff} ms");
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use futures::FutureExt;
 use tokio::pin;
 
 use super::*;
+use crate::config::OverflowMetricsConfig;
 
 mod broadcast;
 mod bytes;

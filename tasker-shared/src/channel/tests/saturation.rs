@@ -101,10 +101,14 @@ async fn a_peak_between_two_samples_is_remembered_for_two() {
 async fn the_sampler_looks_at_every_channel_each_interval() {
     let (sender, mut receiver) = full_of("sampled", 0..4);
     drain_to(&mut receiver, 0);
-    let sampler = tokio::spawn(sampler::run(INTERVAL));
-    tokio::time::sleep(INTERVAL / 2).await;
+    let config = OverflowMetricsConfig {
+        enabled: true,
+        saturation_check_interval_seconds: 7,
+    };
+    let sampler = tokio::spawn(sampler::run(config));
+    tokio::time::sleep(Duration::from_millis(6_990)).await;
     assert!(saturation(&sender) > 0.99, "sampled once, at the start");
-    tokio::time::sleep(INTERVAL).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
     assert!(saturation(&sender) < 0.01, "sampled twice");
     sampler.abort();
 }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::config::{
-    TaskerConfig, load,
+    TaskerConfig,
+    key_tests::base_keys,
+    load,
     load_tests::{folder, inputs, loaded_with},
 };
 
@@ -38,6 +40,7 @@ fn the_base_sizes_are_those_of_the_decision_record() {
     assert_eq!(shared.ffi.ruby_event_buffer_size, 1000);
     assert!((overflow_policy.log_warning_threshold - 0.8).abs() < f64::EPSILON);
     assert_eq!(overflow_policy.drop_policy, DropPolicy::Block);
+    assert!(overflow_policy.metrics.enabled);
     let interval = overflow_policy.metrics.saturation_check_interval();
     assert_eq!(interval, Duration::from_secs(10));
 }
@@ -53,8 +56,8 @@ fn environments_override_the_sizes_meant_for_them() {
             channels.shared.ffi.ruby_event_buffer_size,
         ]
     };
-    assert_eq!(sizes("test"), [500, 100, 5000, 500]);
-    assert_eq!(sizes("development"), [500, 1000, 5000, 1000]);
+    assert_eq!(sizes("test"), [500, 100, 500, 500]);
+    assert_eq!(sizes("development"), [500, 500, 2500, 500]);
     assert_eq!(sizes("production"), [2000, 2000, 10_000, 2000]);
 }
 
@@ -150,7 +153,20 @@ fn a_policy_that_a_channel_cannot_honour_is_refused_with_file_key_and_reason() {
 }
 
 #[test]
-fn measuring_cannot_be_switched_off() {
-    let enabled = refusal("overflow_policy.metrics", "enabled", "false");
-    assert_eq!(enabled, "unknown key; channels are always measured");
+fn every_environment_says_how_large_every_buffer_is() {
+    let base = base_keys();
+    let sizes: Vec<_> = base
+        .iter()
+        .filter(|key| key.starts_with("mpsc_channels.") && key.ends_with("buffer_size"))
+        .collect();
+    assert!(sizes.len() > 10, "{sizes:?}");
+    for environment in ["test", "development", "production"] {
+        let loaded = load(inputs(environment, None, &[])).unwrap();
+        for size in &sizes {
+            let setting = loaded.settings().iter().find(|it| it.key == **size);
+            let source = setting.unwrap().source.to_string();
+            let file = format!("environments/{environment}/mpsc_channels.toml");
+            assert!(source.contains(&file), "{size} is from {source}");
+        }
+    }
 }

@@ -44,7 +44,9 @@ fn record_everything(metrics: &Metrics) {
     metrics.steps_without_worker(&[without_worker("late.one", 3)]);
     metrics.timers_fired(4);
     metrics.readiness_event_received("task_ready");
-    metrics.readiness_command_sent(MS);
+    metrics.step_continued(MS);
+    metrics.readiness_command_sent();
+    metrics.readiness_latency(MS);
     metrics.fallback_polled(5);
     metrics.steps_received(7);
     metrics.step_ran("orders.validate", MS);
@@ -369,5 +371,9 @@ async fn a_collector_receives_the_same_metrics() {
 fn without_a_collector_there_is_nothing_to_set_up() {
     let config = TelemetryConfig::default();
     assert_eq!(config.otlp_endpoint(), None);
-    init_metrics(&config, "test", Duration::from_hours(1)).unwrap();
+    let rarely = OverflowMetricsConfig {
+        enabled: true,
+        saturation_check_interval_seconds: 3600,
+    };
+    init_metrics(&config, "test", &rarely).unwrap();
 }

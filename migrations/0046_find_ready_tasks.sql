@@ -1,13 +1,14 @@
 -- Looks at the p_limit most urgent ready steps and answers the tasks of those that have been ready
 -- for longer than p_age_ms, the most urgent first. Reads no more rows than that, however many are
 -- ready: while the most urgent are young, claims keep up, and what is behind them gets its turn.
--- With p_namespaces it looks in those alone. Volatile, so that it sees a table that was rewritten while
--- it waited for it.
+-- With p_namespaces it looks in those alone; tasker.tasker_ready_tasks is this without bounds. Volatile,
+-- so that it sees a table that was rewritten while it waited for it.
 create function tasker.find_ready_tasks(
   p_age_ms bigint, p_limit int, p_namespaces text[] default null
 )
 returns table (
-  task_uuid uuid, namespace text, priority int, ready_steps int, ready_for_ms double precision
+  task_uuid uuid, namespace text, priority int, ready_steps int, ready_since timestamptz,
+  ready_for_ms double precision
 )
 language plpgsql
 set plan_cache_mode to force_generic_plan
@@ -20,7 +21,7 @@ declare
   v_now timestamptz := tasker.now();
 begin
   return query
-  select r.task_uuid, t.namespace, r.priority, count(*)::int,
+  select r.task_uuid, t.namespace, r.priority, count(*)::int, min(r.ready_at),
     extract(epoch from v_now - min(r.ready_at))::double precision * 1000
   from (
     select * from (

@@ -1,0 +1,32 @@
+//! How often to look for ready tasks that no notification announced, and for which.
+
+use std::time::Duration;
+
+use crate::backoff::jittered;
+
+/// Looks that find whatever is ready within a bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Search {
+    /// Longest time between two looks.
+    every: Duration,
+    /// How long a task has to have been ready to be found: notifications of younger ones may be on
+    /// their way.
+    pub(crate) older_than: Duration,
+}
+
+impl Search {
+    /// Finds every task before it has been ready for longer than `bound`. The age that is looked
+    /// for counts within that time, and is at most half of it.
+    pub(crate) fn within(bound: Duration, older_than: Duration) -> Self {
+        let older_than = older_than.min(bound / 2);
+        Self {
+            every: bound.saturating_sub(older_than),
+            older_than,
+        }
+    }
+
+    /// How long to wait for the next look: a fleet does not look in step.
+    pub(crate) fn pause(self) -> Duration {
+        jittered(self.every)
+    }
+}
