@@ -104,7 +104,7 @@ async fn a_database_that_is_read_only_is_told() {
         &["template", "apply", template],
     ] {
         let answer = tasker_on(db.url(), args).await;
-        assert_told(&answer, &["the database is read-only", "the primary"]);
+        assert_told(&answer, &["the server is read-only", "the primary"]);
     }
 }
 
@@ -179,7 +179,7 @@ async fn a_wrong_password_is_told_by_commands_and_by_the_logs_of_roles() {
 
     let wrong = as_user(server.url(), "app:secret");
     let told = [
-        "the server refuses the password: password authentication failed for user \"app\"",
+        "the password was refused (28P01): password authentication failed for user \"app\"",
         "mend user or password",
     ];
     assert_told(&tasker_on(&wrong, &["task", "list"]).await, &told);
@@ -190,7 +190,7 @@ async fn a_wrong_password_is_told_by_commands_and_by_the_logs_of_roles() {
     let line = worker
         .wait_for_line("waiting for the database", tasker_testing::PATIENCE)
         .await;
-    assert!(line.contains("refuses the password"), "{line}");
+    assert!(line.contains("password was refused"), "{line}");
     assert!(!line.contains("secret"), "{line}");
     worker.kill9();
 }

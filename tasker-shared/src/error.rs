@@ -15,7 +15,7 @@ const CONFLICT: &str = "TK409";
 const LOCKED: &str = "55P03";
 
 /// How the text of an error begins that a server gave which takes no writes.
-const READ_ONLY: &str = "the database is read-only";
+const READ_ONLY: &str = "the server is read-only";
 
 /// An error of a call to the engine.
 #[derive(Debug, thiserror::Error)]

@@ -92,7 +92,7 @@ fn advice(code: &str, message: &str) -> Option<Advice> {
              address",
         ),
         "28P01" => (
-            "the server refuses the password",
+            "the password was refused (28P01)",
             "mend user or password in the address; a process that runs goes on by itself when the \
              server takes its password again",
         ),
@@ -102,7 +102,7 @@ fn advice(code: &str, message: &str) -> Option<Advice> {
              pg_hba.conf",
         ),
         "25006" => (
-            "the database is read-only",
+            "the server is read-only",
             "the address has to lead to the primary, not to a standby; where it does, \
              `show default_transaction_read_only` tells whether somebody made it read-only",
         ),
