@@ -56,6 +56,7 @@
 mod backoff;
 mod builtin;
 mod command_processor;
+mod dependencies;
 mod event_listener;
 mod event_system;
 mod events;

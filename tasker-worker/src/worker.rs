@@ -154,6 +154,7 @@ impl Start<'_> {
         };
         let reporters = self.reporters(&reporting, outcomes, &completions, &announcer, &give_up);
         let running = Running {
+            database: Arc::new(self.database.clone()),
             handlers: Arc::new(handlers),
             held: Arc::clone(&self.held),
             reports,
