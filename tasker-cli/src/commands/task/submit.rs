@@ -8,8 +8,8 @@ use tasker_shared::tasks::{NewTask, Submitted, TaskDetail, submit_tasks};
 use tokio::time::Instant;
 
 use crate::commands::reading::{self, TemplateName};
-use crate::commands::task::fetch;
 use crate::commands::task::watch::LOOK_AGAIN;
+use crate::commands::task::{fetch, remark_on_results};
 use crate::drawing::{complaint, task_paint};
 use crate::failure::Failure;
 use crate::format::{between, duration};
@@ -126,6 +126,9 @@ fn report(submitted: Submitted, ended: Option<&TaskDetail>, output: Output) -> R
         .look(false)
         .paint(task_paint(summary.state), summary.state.as_str());
     output.text(format!("{state} after {}", duration(took)))?;
+    if let Some(remark) = remark_on_results(task) {
+        output.text(remark)?;
+    }
     if summary.state == TaskState::Complete {
         return Ok(());
     }
