@@ -41,6 +41,7 @@ create table tasker.template_steps (
   max_ms bigint not null,
   jitter boolean not null,
   timeout_ms int not null,
+  dependency_results text not null,
 
   primary key (template_id, step_no),
   -- The name comes first, so that no plan takes this index to read all steps of a template.
@@ -49,7 +50,10 @@ create table tasker.template_steps (
   constraint a_step_is_attempted_at_least_once check (max_attempts >= 1),
   constraint a_backoff_is_known check (backoff in ('fixed', 'linear', 'exponential')),
   constraint delays_are_not_negative check (base_ms >= 0 and max_ms >= base_ms),
-  constraint a_timeout_is_positive check (timeout_ms > 0)
+  constraint a_timeout_is_positive check (timeout_ms > 0),
+  constraint results_are_given_or_asked_for check (
+    dependency_results in ('inline', 'on_request')
+  )
 );
 
 -- The steps that are ready when a task is submitted, so that nobody reads thousands to find them.

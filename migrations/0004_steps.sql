@@ -7,7 +7,8 @@
 -- the only one that may start it.
 --
 -- result_bytes is the size of the result as it is kept in memory, and input_bytes that of all that a
--- handler is given: the context of the task and the results of the steps it depends on.
+-- handler is given: the context of the task and, unless it asks for them, the results of the steps it
+-- depends on.
 create table tasker.steps (
   task_uuid uuid not null,
   msg_id bigint,

@@ -75,7 +75,8 @@ begin
     coalesce(parents.depends_on, '{}'), coalesce(children.dependents, '{}'),
     (body #>> '{retry,max_attempts}')::int, body #>> '{retry,backoff}',
     (body #>> '{retry,base_ms}')::bigint, (body #>> '{retry,max_ms}')::bigint,
-    (body #>> '{retry,jitter}')::boolean, (body ->> 'timeout_ms')::int
+    (body #>> '{retry,jitter}')::boolean, (body ->> 'timeout_ms')::int,
+    coalesce(body ->> 'dependency_results', 'inline')
   from step
   left join parents using (step_no)
   left join children using (step_no);

@@ -7,7 +7,8 @@
 -- priority p_urgent, nor where it would be given so much that a receipt has to count the bytes. The
 -- message keeps its lease; where a timeout is shorter than p_lease_ms, lease_ms tells its new length.
 --
--- p_result_bytes are the sizes of the results of the satisfied steps.
+-- p_result_bytes are the sizes of the results of the satisfied steps. They count for the dependents
+-- that are given them, not for those that ask for them.
 --
 -- Answers the task of each step that became ready, and the steps that were started, each with the
 -- step that it followed. In plpgsql because that keeps its plans for the session.
@@ -46,12 +47,12 @@ begin
     cross join unnest(ts.dependents) as e(step_no)
     group by d.task_uuid, e.step_no
   ), child as (
-    select s.task_uuid, s.step_no, s.template_id, f.parents, f.bytes, f.msg_id, f.parent_no, t.priority,
+    select s.task_uuid, s.step_no, s.template_id, f.parents, g.bytes, f.msg_id, f.parent_no, t.priority,
       s.waiting_on = f.parents and s.state = 'pending' as is_ready,
       f.msg_id is not null and t.state = 'in_progress'
         and (v_urgent is null or t.priority >= v_urgent)
         and s.waiting_on = f.parents and s.state = 'pending'
-        and s.input_bytes + f.bytes <= c_most_bytes
+        and s.input_bytes + g.bytes <= c_most_bytes
         and ts.handler = any(p_handlers) as may_start,
       case when least(f.timeout_ms, ts.timeout_ms) + tasker.timeout_grace_ms() < p_lease_ms
         then least(ts.timeout_ms + tasker.timeout_grace_ms(), p_lease_ms) end as lease_ms
@@ -70,6 +71,9 @@ begin
       where ts.template_id = s.template_id and ts.step_no = s.step_no
       offset 0
     ) ts
+    cross join lateral (
+      select case ts.dependency_results when 'inline' then f.bytes else 0 end as bytes
+    ) g
   ), chosen as (
     select c.*,
       c.may_start and row_number() over (

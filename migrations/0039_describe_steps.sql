@@ -1,5 +1,6 @@
 -- A step in a worker's hands, with all its handler may want to know. receipt is what an outcome has
 -- to name. expired tells that the message came back because an earlier holder's lease ran out.
+-- dependency_results is null where the handler asks for each result: tasker.dependency_result().
 --
 -- problem tells why a step cannot be handed out: it comes without what its handler would need, and
 -- its worker has to fail it. Where there is no step, problem tells of a namespace whose queue could
@@ -54,7 +55,10 @@ begin
     tp.namespace || '/' || tp.name || '@' || tp.version, ts.name, ts.handler,
     s.attempt, s.receipt, s.max_attempts, ts.timeout_ms, t.priority,
     case when f.fits then t.context else '{}' end, ts.input,
-    case when ts.depends_on = '{}' or not f.fits then '{}' else (
+    case
+      when ts.dependency_results = 'on_request' then null
+      when ts.depends_on = '{}' or not f.fits then '{}'
+      else (
       select coalesce(jsonb_object_agg(ps.name, coalesce(p.result, 'null')), '{}')
       from unnest(ts.depends_on) as d(step_no)
       cross join lateral (
@@ -76,9 +80,15 @@ begin
     end,
     s.input_bytes,
     case when not f.fits then format(
-      'its context and the results it depends on have %s bytes, and the worker takes at most %s in '
-        'one receipt (worker.receive_batch_bytes): keep large results elsewhere and return '
-        'references to them',
+      case when ts.depends_on = '{}' or ts.dependency_results = 'on_request' then
+        'its context has %s bytes, and the worker takes at most %s in one receipt '
+          '(worker.receive_batch_bytes): keep what is large elsewhere and submit references to it'
+      else
+        'its context and the results it depends on have %s bytes, and the worker takes at most %s '
+          'in one receipt (worker.receive_batch_bytes): either keep large results elsewhere and '
+          'return references to them, or give the step `dependency_results: on_request` in its '
+          'template and let its handler read them one by one (Step::fetch_dependency)'
+      end,
       s.input_bytes, p_max_bytes
     ) end
   from unnest(p_task_uuids, p_step_nos, p_msg_ids, p_came_back)

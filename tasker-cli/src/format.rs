@@ -89,6 +89,22 @@ pub(crate) fn harmless(json: &str) -> String {
     text
 }
 
+/// A number of bytes with as many digits as help: `812 bytes`, `1.4 MB`, `300 MB`.
+pub(crate) fn bytes(bytes: i64) -> String {
+    let (divisor, unit) = match bytes {
+        ..1_000 => return format!("{bytes} bytes"),
+        1_000..1_000_000 => (1_000, "kB"),
+        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        _ => (1_000_000_000, "GB"),
+    };
+    let (whole, tenth) = (bytes / divisor, bytes % divisor * 10 / divisor);
+    if whole < 10 {
+        format!("{whole}.{tenth} {unit}")
+    } else {
+        format!("{whole} {unit}")
+    }
+}
+
 /// `1 step`, `2 steps`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     match number {
@@ -100,6 +116,20 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_is_written_in_the_unit_that_fits_it() {
+        for (size, text) in [
+            (0, "0 bytes"),
+            (999, "999 bytes"),
+            (1_450, "1.4 kB"),
+            (99_999, "99 kB"),
+            (300_000_000, "300 MB"),
+            (i64::MAX, "9223372036 GB"),
+        ] {
+            assert_eq!(bytes(size), text);
+        }
+    }
 
     #[test]
     fn a_duration_is_written_in_the_unit_that_fits_it() {

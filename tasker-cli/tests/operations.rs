@@ -536,3 +536,48 @@ async fn the_doctor_says_exactly_what_it_checks() {
     checks.dedup();
     assert_eq!(checks, CHECKS);
 }
+
+#[tokio::test]
+async fn a_task_whose_results_are_left_out_says_how_to_read_them() {
+    let db = TestDatabase::create().await;
+    apply(db.url(), LINEAR).await;
+    let task = submit(db.url(), "shop/linear", r#"{"order_id": 1}"#).await;
+    for step in ["first", "second"] {
+        let large = "select tasker.settle_step($1::uuid, $2, 'skipped', \
+                     to_jsonb(repeat('x', 17000000)), 'me')";
+        sqlx::query(large)
+            .bind(&task)
+            .bind(step)
+            .execute(&db.pool())
+            .await
+            .unwrap();
+    }
+
+    let shown = tasker_on(db.url(), &["task", "show", &task]).await.ok();
+    let remark = format!(
+        "results are left out: 34 MB; read one with `tasker step show {task} STEP` or GET \
+         /v1/tasks/{task}/steps/{{name}}\n"
+    );
+    assert!(shown.stdout.contains(&remark), "{}", shown.stdout);
+    let args = ["task", "show", &task, "--json"];
+    let shown = tasker_on(db.url(), &args).await.ok().json();
+    assert_eq!(shown["results_omitted"], true);
+    assert!(shown["steps"][0]["result_bytes"].as_i64() > Some(17_000_000));
+
+    let args = ["step", "show", &task, "second", "--json"];
+    let step = tasker_on(db.url(), &args).await.ok().json();
+    assert_eq!(step["result"].as_str().map(str::len), Some(17_000_000));
+    let step = tasker_on(db.url(), &["step", "show", &task, "second"])
+        .await
+        .ok();
+    assert!(
+        step.stdout
+            .starts_with("second: skipped, 0 of 3 attempts of builtin.echo\nresult (17 MB):\n"),
+        "{}",
+        &step.stdout[..100]
+    );
+    let args = ["step", "show", &task, "third"];
+    tasker_on(db.url(), &args)
+        .await
+        .refused(1, &["no step named third", "its steps are first, second"]);
+}

@@ -7,7 +7,10 @@ use crate::error::Error;
 mod receive;
 mod report;
 
-pub use receive::{Demand, LeaseLost, Received, ReceivedStep, Unfit, extend_leases, receive_steps};
+pub use receive::{
+    Demand, LeaseLost, Received, ReceivedStep, Unfit, dependency_result, extend_leases,
+    receive_steps,
+};
 pub use report::{
     Continuation, Locks, ReleasedStep, Reported, StepError, StepOutcome, StepReport,
     complete_and_continue, complete_steps, release_steps,

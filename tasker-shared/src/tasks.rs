@@ -169,6 +169,9 @@ pub struct TaskDetail {
     /// What the steps' states amount to: `has_ready_steps`, `processing`, `waiting`,
     /// `blocked_by_failures` or `all_complete`.
     pub execution_status: String,
+    /// Whether the results of its steps are left out, because together they are very large; each is
+    /// read with [`get_step`].
+    pub results_omitted: bool,
     /// Its steps, in the order of the template.
     pub steps: Vec<StepDetail>,
 }
@@ -193,8 +196,10 @@ pub struct StepDetail {
     pub attempts: i32,
     /// How many times it may be started.
     pub max_attempts: i32,
-    /// What its handler returned.
+    /// What its handler returned; `None` also where [`TaskDetail::results_omitted`].
     pub result: Option<Value>,
+    /// Size of the result, as the database keeps it in memory.
+    pub result_bytes: i64,
     /// Why its latest attempt failed: `kind`, `message` and perhaps `details`; none while it runs.
     pub error: Option<Value>,
     /// The worker that ran its latest attempt.
@@ -210,6 +215,13 @@ pub struct StepDetail {
     /// What it waits for that the engine cannot bring about.
     #[serde(default)]
     pub waits_for: Option<WaitsFor>,
+}
+
+impl TaskDetail {
+    /// Size of the results of all its steps.
+    pub fn result_bytes(&self) -> i64 {
+        self.steps.iter().map(|step| step.result_bytes).sum()
+    }
 }
 
 /// The task with its steps, from one snapshot; `None` where there is no such task.
@@ -228,6 +240,23 @@ pub async fn get_task(
             Ok(task)
         })
         .transpose()
+}
+
+/// A step of a task, with its result however large that is.
+///
+/// # Errors
+/// A refusal where there is no such task or it has no step of that name.
+pub async fn get_step(
+    connection: &mut PgConnection,
+    task_uuid: TaskUuid,
+    step_name: &str,
+) -> Result<StepDetail, Error> {
+    let step: Value = sqlx::query_scalar("select tasker.get_step($1, $2)")
+        .bind(task_uuid)
+        .bind(step_name)
+        .fetch_one(connection)
+        .await?;
+    decode(step, "tasker.get_step", task_uuid)
 }
 
 /// Which tasks to list.

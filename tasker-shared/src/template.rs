@@ -62,6 +62,19 @@ pub struct Step {
     pub retry: RetryPolicy,
     /// How long one attempt may take, in milliseconds.
     pub timeout_ms: u64,
+    /// How the handler gets at the results of the steps in `depends_on`.
+    pub dependency_results: DependencyResults,
+}
+
+/// How a handler gets at the results of the steps that its step depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DependencyResults {
+    /// It is given all of them.
+    Inline,
+    /// It is given none and asks for each, so that together they may be larger than what a worker
+    /// takes at a time.
+    OnRequest,
 }
 
 /// How often and how soon a failed step is tried again.
@@ -150,7 +163,21 @@ impl Step {
             "input": self.input,
             "retry": self.retry,
             "timeout_ms": self.timeout_ms,
+            "dependency_results": self.dependency_results,
         })
+    }
+}
+
+impl DependencyResults {
+    /// Every way there is.
+    pub const ALL: [Self; 2] = [Self::Inline, Self::OnRequest];
+
+    /// The name used in templates and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inline => "inline",
+            Self::OnRequest => "on_request",
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
-use tasker_shared::template::{Backoff, MAX_STEPS, RetryPolicy, Step, Template};
+use tasker_shared::template::{Backoff, DependencyResults, MAX_STEPS, RetryPolicy, Step, Template};
 
 const MINIMAL: &str = "\
 namespace: shop
@@ -54,6 +54,7 @@ fn what_a_template_does_not_say_has_a_default() {
         input: json!({}),
         retry,
         timeout_ms: 30_000,
+        dependency_results: DependencyResults::Inline,
     };
     assert_eq!(template.steps, [only]);
     assert_eq!((template.description, template.input_schema), (None, None));
@@ -365,6 +366,7 @@ fn the_schema_for_editors_refuses_what_the_parser_refuses() {
         changed("/steps/0", "timeout_ms", json!(9)),
         changed("/steps/0", "input", json!([])),
         changed("/steps/0", "depends_on", json!(["a", "a"])),
+        changed("/steps/0", "dependency_results", json!("on request")),
         changed("/steps/0/retry", "backoff", json!("random")),
         changed("/steps/0/retry", "attempts", json!(1)),
         changed("/steps/0/retry", "max_attempts", json!(1_001)),
@@ -392,7 +394,8 @@ fn the_document_has_every_default_written_out() {
             "max_ms": 60_000,
             "jitter": true
         },
-        "timeout_ms": 30_000
+        "timeout_ms": 30_000,
+        "dependency_results": "inline"
     });
     let expected =
         json!({ "namespace": "shop", "name": "order", "version": "1.0.0", "steps": [step] });
@@ -503,5 +506,35 @@ fn the_schema_refuses_what_the_reader_refuses_of_built_in_handlers() {
         let read = Template::parse_json(&document.to_string());
         assert_eq!(schema.is_valid(&document), is_valid, "{document}");
         assert_eq!(read.is_ok(), is_valid, "{document}: {read:?}");
+    }
+}
+
+#[test]
+fn a_step_says_whether_it_is_given_results_or_asks_for_them() {
+    let with = |line: &str| Template::parse_yaml(&format!("{MINIMAL}{line}"));
+    for (name, expected) in [
+        ("inline", DependencyResults::Inline),
+        ("on_request", DependencyResults::OnRequest),
+    ] {
+        let template = with(&format!("    dependency_results: {name}\n")).unwrap();
+        assert_eq!(template.steps[0].dependency_results, expected);
+    }
+
+    for (value, expected) in [
+        (
+            "on_requst",
+            "`on_requst` is no way to get results (did you mean `on_request`?)",
+        ),
+        (
+            "none",
+            "`none` is no way to get results (inline (the handler is given them) or on_request (it \
+             asks for each))",
+        ),
+        ("true", "expected text, found a boolean (put it in quotes)"),
+    ] {
+        let errors = with(&format!("    dependency_results: {value}\n")).unwrap_err();
+        let text = errors.to_string();
+        assert!(text.ends_with(expected), "{text}");
+        assert!(text.contains("steps[0].dependency_results: "), "{text}");
     }
 }

@@ -29,7 +29,7 @@ const API_PREFIX: &str = "/v1/";
     tags(
         (name = "templates", description = "Descriptions of workflows, in immutable versions"),
         (name = "tasks", description = "Runs of templates"),
-        (name = "steps", description = "What operators do to single steps"),
+        (name = "steps", description = "Single steps, and what operators do to them"),
         (name = "queues", description = "What waits for workers"),
         (name = "processes", description = "The orchestrators and workers that run"),
         (name = "events", description = "What happens, as it happens"),

@@ -88,6 +88,7 @@ fn api_routes() -> OpenApiRouter<WebState> {
         .routes(routes!(tasks::task_history))
         .routes(routes!(operate::cancel_task))
         .routes(routes!(operate::resolve_task))
+        .routes(routes!(steps::show_step))
         .routes(routes!(steps::retry_step))
         .routes(routes!(steps::skip_step))
         .routes(routes!(steps::resolve_step))

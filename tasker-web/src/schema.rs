@@ -146,6 +146,9 @@ pub(crate) struct Task {
     /// `blocked_by_failures` or `all_complete`.
     #[schema(example = "processing")]
     execution_status: String,
+    /// Whether the results of its steps are left out, because together they have more than 32 MiB.
+    /// `GET /v1/tasks/{task_uuid}/steps/{step_name}` answers one with its result.
+    results_omitted: bool,
     /// Its steps, in the order of the template.
     steps: Vec<Step>,
 }
@@ -174,8 +177,11 @@ pub(crate) struct Step {
     attempts: i32,
     /// How many times it may be started.
     max_attempts: i32,
-    /// What its handler returned, or what an operator gave it.
+    /// What its handler returned, or what an operator gave it; null also where the task says
+    /// `results_omitted`.
     result: Value,
+    /// Size of the result as the database keeps it in memory; 0 where there is none.
+    result_bytes: i64,
     /// Why its latest attempt failed; null while it runs.
     #[schema(required)]
     error: Option<StepError>,

@@ -1,14 +1,14 @@
-//! Steps, moved by operators.
+//! Steps, looked at, and moved by operators.
 
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
 use tasker_shared::operator::{self, Settlement};
-use tasker_shared::tasks::TaskDetail;
+use tasker_shared::tasks::{self, StepDetail, TaskDetail};
 use utoipa::ToSchema;
 
-use crate::extract::{OptionalJsonBody, PathParts};
+use crate::extract::{NoParams, OptionalJsonBody, PathParts};
 use crate::nul::refuse_nul;
 use crate::operate::{ACTOR, ReasonRequest, check_reason, operate};
 use crate::problem::Problem;
@@ -27,6 +27,37 @@ pub(crate) struct SettlementRequest {
     #[serde(default)]
     #[schema(required = false, example = json!({"paid": true}))]
     result: Value,
+}
+
+/// Show a step with its result
+///
+/// Its result is there however large it is, also where the task is answered without results.
+#[utoipa::path(
+    get,
+    path = "/v1/tasks/{task_uuid}/steps/{step_name}",
+    tag = "steps",
+    params(
+        ("task_uuid" = Uuid, Path, description = "Identity of the task"),
+        ("step_name" = String, Path, description = "Name of the step"),
+    ),
+    responses(
+        (status = 200, body = schema::Step, description = "The step as it is now."),
+        (status = 404, response = Problem),
+    ),
+)]
+pub(crate) async fn show_step(
+    State(state): State<WebState>,
+    PathParts((task_uuid, step_name)): PathParts<(String, String)>,
+    _: NoParams,
+) -> Result<Json<StepDetail>, Problem> {
+    let task_uuid = parse_task_uuid(&task_uuid)?;
+    let step = state
+        .database
+        .call("get_step", async |connection| {
+            tasks::get_step(connection, task_uuid, &step_name).await
+        })
+        .await?;
+    Ok(Json(step))
 }
 
 /// Run a failed step again

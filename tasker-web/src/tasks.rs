@@ -164,7 +164,8 @@ fn parse_state(text: &str) -> Result<tasker_shared::state::TaskState, Problem> {
 /// Show a task with its steps
 ///
 /// With `wait_ms` the answer comes when the task ends or the time is over, whichever is first;
-/// its `state` tells which it was.
+/// its `state` tells which it was. Where the results of the steps have more than 32 MiB together they
+/// are left out, and `results_omitted` says so.
 #[utoipa::path(
     get,
     path = "/v1/tasks/{task_uuid}",

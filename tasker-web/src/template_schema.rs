@@ -76,6 +76,19 @@ pub(crate) struct TemplateStep {
     /// How long one attempt may take, in milliseconds.
     #[schema(required = false)]
     timeout_ms: u64,
+    /// How the handler gets at the results of the steps in `depends_on`.
+    #[schema(required = false)]
+    dependency_results: TemplateDependencyResults,
+}
+
+/// How a handler gets at the results of the steps that its step depends on.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum TemplateDependencyResults {
+    /// It is given all of them.
+    Inline,
+    /// It is given none and asks for each.
+    OnRequest,
 }
 
 /// How often and how soon a failed step is tried again.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tasker_shared::channel::Sender;
+use tasker_shared::database::Database;
 use tasker_shared::state::StepState;
 use tasker_shared::steps::{ReceivedStep, ReleasedStep, StepOutcome, StepReport, Unfit};
 use tasker_shared::telemetry::metrics;
@@ -50,6 +51,8 @@ pub(crate) struct Launcher {
 /// What every running step needs to come to its end, and to be followed by another.
 #[derive(Clone)]
 pub(crate) struct Running {
+    /// For handlers that ask for the results of other steps.
+    pub(crate) database: Arc<Database>,
     pub(crate) handlers: Arc<Handlers>,
     pub(crate) held: Arc<HeldSteps>,
     pub(crate) events: WorkerEvents,
@@ -259,7 +262,7 @@ async fn run_permitted(handler: AnyHandler, received: ReceivedStep, hold: Hold, 
     let namespace = received.namespace.clone();
     let name = received.handler.clone();
     metrics().running_steps_changed(1);
-    let step = Step::new(received, hold.cancellation);
+    let step = Step::new(received, &running.database, hold.cancellation);
     let outcome = step_runner::run(&handler, step, hold.abort, running.max_result_bytes).await;
     metrics().running_steps_changed(-1);
     metrics().step_ran(&name, started.elapsed());

@@ -37,6 +37,10 @@
 //! The [`handlers_guide`] says what a handler may take and return, and what to do where the compiler
 //! refuses one.
 //!
+//! A step is given the results of the steps it depends on. Where they are too many or too large for
+//! that, its template says `dependency_results: on_request`, and the handler reads one after the other
+//! with [`Step::fetch_dependency`].
+//!
 //! What a handler returns becomes the step's result. Any error is retried as the template says;
 //! [`HandlerError::fail`] ends the step for good. A handler may run twice, when its worker dies
 //! before the outcome is recorded, but the step completes once: pass [`Step::step_uuid`] to the
@@ -56,6 +60,7 @@
 mod backoff;
 mod builtin;
 mod command_processor;
+mod dependencies;
 mod event_listener;
 mod event_system;
 mod events;

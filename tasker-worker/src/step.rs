@@ -1,18 +1,21 @@
 //! What a handler gets: the task's context, the step's input, what came before, and who asks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tasker_shared::database::Database;
 use tasker_shared::ids::{StepId, TaskUuid};
 use tasker_shared::steps::ReceivedStep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::dependencies::Dependencies;
 use crate::outcome::HandlerError;
 
 /// Kind of a failure because the handler cannot read what it was given.
-const INVALID_INPUT: &str = "invalid_input";
+pub(crate) const INVALID_INPUT: &str = "invalid_input";
 
 /// One attempt of one step, in the hands of its handler.
 ///
@@ -39,13 +42,22 @@ struct Facts {
     max_attempts: i32,
     priority: i32,
     timeout: Duration,
-    dependency_results: Map<String, Value>,
+    dependencies: Dependencies,
     cancellation: CancellationToken,
 }
 
 impl Step {
-    /// The attempt that `received` starts.
-    pub(crate) fn new(received: ReceivedStep, cancellation: CancellationToken) -> Self {
+    /// The attempt that `received` starts; results that it was not given are in `database`.
+    pub(crate) fn new(
+        received: ReceivedStep,
+        database: &Arc<Database>,
+        cancellation: CancellationToken,
+    ) -> Self {
+        let dependencies = if received.asks_for_results {
+            Dependencies::on_request(Arc::clone(database))
+        } else {
+            Dependencies::given(received.dependency_results)
+        };
         Self {
             context: received.context,
             input: received.input,
@@ -59,7 +71,7 @@ impl Step {
                 max_attempts: received.max_attempts,
                 priority: received.priority,
                 timeout: Duration::from_millis(u64::try_from(received.timeout_ms).unwrap_or(0)),
-                dependency_results: received.dependency_results,
+                dependencies,
                 cancellation,
             },
         }
@@ -98,7 +110,7 @@ impl<C, I> Step<C, I> {
                 max_attempts: 1,
                 priority: 0,
                 timeout: Duration::from_secs(30),
-                dependency_results: Map::new(),
+                dependencies: Dependencies::detached(),
                 cancellation: CancellationToken::new(),
             },
         }
@@ -107,7 +119,7 @@ impl<C, I> Step<C, I> {
     /// Adds the result of a step it depends on, for unit tests of handlers.
     #[must_use]
     pub fn with_dependency(mut self, name: &str, result: impl Into<Value>) -> Self {
-        let results = &mut self.facts.dependency_results;
+        let results = &mut self.facts.dependencies.given;
         results.insert(name.to_owned(), result.into());
         self
     }
@@ -124,21 +136,47 @@ impl<C, I> Step<C, I> {
     ///
     /// # Errors
     /// Fails for good, with kind `invalid_input`, where the template lists no such step or its
-    /// result is not a `T`.
+    /// result is not a `T`; also where the template says `dependency_results: on_request`, see
+    /// [`Self::fetch_dependency`].
     pub fn dependency<T: DeserializeOwned>(&self, name: &str) -> Result<T, HandlerError> {
-        match self.facts.dependency_results.get(name) {
-            Some(result) => decode(&format!("the result of step {name:?}"), result),
-            None => Err(HandlerError::fail(format_args!(
-                "step {:?} does not depend on a step named {name:?}; list it in depends_on",
-                self.facts.name
-            ))
-            .kind(INVALID_INPUT)),
+        let result = self.facts.dependencies.get(&self.facts.name, name)?;
+        decode(&result_of(name), result)
+    }
+
+    /// The result of the step named `name`, read from the database where the template says
+    /// `dependency_results: on_request` of this step.
+    ///
+    /// Such a step is given no results, so that together they may be larger than what a worker takes
+    /// (`worker.receive_batch_bytes`); its handler reads one after the other and keeps what it needs
+    /// of each. In any other step this is [`Self::dependency`].
+    ///
+    /// # Errors
+    /// Those of [`Self::dependency`], and one that is retried where the database does not answer.
+    pub fn fetch_dependency<T: DeserializeOwned>(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<T, HandlerError>> + Send {
+        // Of the step only what a thread may share: its context is the handler's own.
+        let facts = &self.facts;
+        async move {
+            if let Some(result) = facts.dependencies.given.get(name) {
+                return decode(&result_of(name), result);
+            }
+            let result = facts
+                .dependencies
+                .fetch(facts.id, &facts.name, name)
+                .await?;
+            decode(
+                &result_of(name),
+                &mut serde_json::Deserializer::from_str(&result),
+            )
         }
     }
 
-    /// Results of all steps it depends on, by name.
+    /// Results of all steps it depends on, by name; none where the template says
+    /// `dependency_results: on_request`.
     pub const fn dependencies(&self) -> &Map<String, Value> {
-        &self.facts.dependency_results
+        &self.facts.dependencies.given
     }
 
     /// The task.
@@ -202,6 +240,10 @@ impl<C, I> Step<C, I> {
     pub const fn cancellation(&self) -> &CancellationToken {
         &self.facts.cancellation
     }
+}
+
+fn result_of(name: &str) -> String {
+    format!("the result of step {name:?}")
 }
 
 /// Reads `value` into a `T`, or says what does not fit and where.
@@ -283,6 +325,20 @@ mod tests {
             assert!(!error.is_retryable());
             assert!(error.to_string().contains(part), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_detached_step_fetches_what_a_test_gave_it_and_says_so_of_the_rest() {
+        let step = Step::detached((), ()).with_dependency("reserve", json!({ "quantity": 3 }));
+
+        let line: Line = step.fetch_dependency("reserve").await.unwrap();
+        assert_eq!(line.quantity, 3);
+        let error = step.fetch_dependency::<Line>("charge").await.unwrap_err();
+
+        assert!(!error.is_retryable());
+        let text = error.to_string();
+        assert!(text.contains("result of step \"charge\""), "{text}");
+        assert!(text.ends_with("Step::with_dependency"), "{text}");
     }
 
     #[test]

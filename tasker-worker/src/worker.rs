@@ -168,6 +168,7 @@ impl Start<'_> {
         let left = CancellationToken::new();
         let registration = self.registration(&handlers, &permits, &left);
         let running = Running {
+            database: Arc::new(self.database.clone()),
             handlers: Arc::new(handlers),
             held: Arc::clone(&self.held),
             reports,

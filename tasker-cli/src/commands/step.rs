@@ -1,4 +1,6 @@
-//! `tasker step`: what an operator decides about a step.
+//! `tasker step`: shows a step, and what an operator decides about it.
+
+mod show;
 
 use serde_json::{Value, json};
 use tasker_shared::ids::TaskUuid;
@@ -12,7 +14,7 @@ use crate::failure::Failure;
 use crate::setup::Setup;
 
 const EXAMPLES: &str = "\
-The task goes on by itself after each of them.
+The task goes on by itself after retry, skip and resolve.
 
 Examples:
   tasker step retry 9f3ac21b charge --reason 'the bank is back'
@@ -23,6 +25,8 @@ Examples:
 #[derive(Debug, clap::Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum Command {
+    /// Show a step with its whole result or error
+    Show(show::Args),
     /// Run a failed step again with fresh attempts, or one that waits for its retry at once
     Retry(Which),
     /// Leave a step out; steps that depend on it get --result, or null
@@ -68,6 +72,7 @@ impl Settle {
 /// Runs one of the commands.
 pub(crate) async fn run(command: Command, setup: &Setup) -> Result<(), Failure> {
     match command {
+        Command::Show(args) => show::run(args, setup).await,
         Command::Retry(which) => retry(which, setup).await,
         Command::Skip(settle) => {
             let settlement = Settlement::Skip(settle.result()?);

@@ -37,6 +37,7 @@ fn step(name: &str, state: StepState, depends_on: &[&str]) -> StepDetail {
         attempts: i32::from(ran),
         max_attempts: 3,
         result: None,
+        result_bytes: 0,
         error: None,
         worker: None,
         enqueued_at: None,
@@ -65,6 +66,7 @@ fn task(state: TaskState, steps: Vec<StepDetail>) -> TaskDetail {
         idempotency_key: None,
         reason: None,
         execution_status: String::new(),
+        results_omitted: false,
         steps,
     }
 }

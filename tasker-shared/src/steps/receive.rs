@@ -38,8 +38,10 @@ pub struct ReceivedStep {
     pub context: Value,
     /// The template's input of this step.
     pub input: Value,
-    /// Results of the steps it depends on, by name.
+    /// Results of the steps it depends on, by name; empty where they are asked for.
     pub dependency_results: Map<String, Value>,
+    /// Whether its handler asks for each of those results, see [`dependency_result`].
+    pub asks_for_results: bool,
     /// Set when the message came back because an earlier holder's lease ran out: the kind of error
     /// (`timeout` or `lease_expired`) to report for `attempt`. Such a step must not be run.
     pub expired: Option<String>,
@@ -64,7 +66,8 @@ pub enum Unfit {
 struct StepTexts {
     context: String,
     input: String,
-    dependency_results: String,
+    /// Absent where the handler asks for each.
+    dependency_results: Option<String>,
 }
 
 /// The same, read.
@@ -81,8 +84,10 @@ impl StepTexts {
         Ok(StepValues {
             context: serde_json::from_str(&self.context).map_err(problem("the task's context"))?,
             input: serde_json::from_str(&self.input).map_err(problem("the step's input"))?,
-            dependency_results: serde_json::from_str(&self.dependency_results)
-                .map_err(problem("the results of the steps it depends on"))?,
+            dependency_results: serde_json::from_str(
+                self.dependency_results.as_deref().unwrap_or("{}"),
+            )
+            .map_err(problem("the results of the steps it depends on"))?,
         })
     }
 }
@@ -109,6 +114,7 @@ pub(super) struct ReceivedRow {
 
 impl From<ReceivedRow> for ReceivedStep {
     fn from(row: ReceivedRow) -> Self {
+        let asks_for_results = row.texts.dependency_results.is_none();
         let (values, unreadable) = match row.texts.read() {
             Ok(values) => (values, None),
             Err(problem) => (StepValues::default(), Some(Unfit::Unreadable(problem))),
@@ -131,6 +137,7 @@ impl From<ReceivedRow> for ReceivedStep {
             context: values.context,
             input: values.input,
             dependency_results: values.dependency_results,
+            asks_for_results,
             expired: row.expired,
             unfit: row.problem.map(Unfit::TooLarge).or(unreadable),
         }
@@ -209,6 +216,27 @@ pub async fn receive_steps(
         }
     }
     Ok(received)
+}
+
+/// The result of a step that the step `id` depends on, as JSON text.
+///
+/// It is read by whoever knows its type: PostgreSQL stores numbers that no program of ours can hold.
+///
+/// # Errors
+/// A refusal where `id` does not depend on a step of that name, or that one has no result yet.
+pub async fn dependency_result(
+    connection: &mut PgConnection,
+    id: StepId,
+    dependency: &str,
+) -> Result<String, Error> {
+    Ok(
+        sqlx::query_scalar("select tasker.dependency_result($1, $2, $3)::text")
+            .bind(id.task_uuid)
+            .bind(id.step_no)
+            .bind(dependency)
+            .fetch_one(connection)
+            .await?,
+    )
 }
 
 /// A lease that could not be extended.

@@ -5,10 +5,12 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value};
 
 use super::error::{Mistakes, Path, shortened};
-use super::fields::{Fields, boolean, integer, list, text, wrong_type};
+use super::fields::{Fields, boolean, did_you_mean, integer, list, text, wrong_type};
 use super::graph::{self, StepPlaces};
 use super::node::{Content, Node, Place};
-use super::{Backoff, MAX_STEPS, RetryPolicy, Step, Template, builtins, input_schema};
+use super::{
+    Backoff, DependencyResults, MAX_STEPS, RetryPolicy, Step, Template, builtins, input_schema,
+};
 
 /// The keys of a template.
 pub(super) const TEMPLATE_KEYS: [&str; 7] = [
@@ -25,13 +27,14 @@ pub(super) const TEMPLATE_KEYS: [&str; 7] = [
 pub(super) const DEFAULTS_KEYS: [&str; 2] = ["retry", "timeout_ms"];
 
 /// The keys of a step.
-pub(super) const STEP_KEYS: [&str; 6] = [
+pub(super) const STEP_KEYS: [&str; 7] = [
     "name",
     "handler",
     "depends_on",
     "input",
     "retry",
     "timeout_ms",
+    "dependency_results",
 ];
 
 /// The keys of `retry`.
@@ -169,6 +172,7 @@ fn read_step(
         input: Value::Object(Map::new()),
         retry: defaults.retry,
         timeout_ms: defaults.timeout_ms,
+        dependency_results: DependencyResults::Inline,
     };
     let Some(fields) = Fields::of(node, path, &STEP_KEYS, mistakes) else {
         return (step, places);
@@ -208,7 +212,31 @@ fn read_step(
         let timeout_ms = integer(node, &path.key("timeout_ms"), TIMEOUT_MS, mistakes);
         step.timeout_ms = timeout_ms.unwrap_or(step.timeout_ms);
     }
+    if let Some(node) = fields.get("dependency_results") {
+        let results = read_dependency_results(node, &path.key("dependency_results"), mistakes);
+        step.dependency_results = results.unwrap_or(step.dependency_results);
+    }
     (step, places)
+}
+
+fn read_dependency_results(
+    node: &Node,
+    path: &Path<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<DependencyResults> {
+    let name = text(node, path, mistakes)?;
+    let found = DependencyResults::ALL
+        .into_iter()
+        .find(|results| results.as_str() == name);
+    if found.is_none() {
+        let message = format!("`{}` is no way to get results", shortened(name, MAX_QUOTED));
+        mistakes.add_with_hint(node.place, path, message, || {
+            let known = DependencyResults::ALL.map(DependencyResults::as_str);
+            let hint = "inline (the handler is given them) or on_request (it asks for each)";
+            Some(did_you_mean(name, known.into_iter()).unwrap_or_else(|| hint.to_owned()))
+        });
+    }
+    found
 }
 
 fn read_retry(

@@ -7,9 +7,9 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
 
-use super::MAX_STEPS;
 use super::builtins;
 use super::read::{BASE_MS, BUILT_IN_DEFAULTS, MAX_ATTEMPTS, MAX_MS, TIMEOUT_MS};
+use super::{DependencyResults, MAX_STEPS};
 
 /// The schema, in JSON Schema 2020-12.
 pub(super) fn json_schema() -> Value {
@@ -86,7 +86,14 @@ fn step() -> Value {
                 "default": {}
             },
             "retry": { "$ref": "#/$defs/retry" },
-            "timeout_ms": { "$ref": "#/$defs/timeout_ms" }
+            "timeout_ms": { "$ref": "#/$defs/timeout_ms" },
+            "dependency_results": {
+                "description": "Whether the handler is given the results of the steps in \
+                                `depends_on` (inline) or asks for each (on_request), for results \
+                                that are too large together.",
+                "enum": DependencyResults::ALL.map(DependencyResults::as_str),
+                "default": DependencyResults::Inline.as_str()
+            }
         },
         "allOf": builtins::conditions()
     })

@@ -21,6 +21,7 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
         input,
         retry,
         10u64..100_000,
+        prop::sample::select(DependencyResults::ALL.to_vec()),
     );
     vec((step, vec(any::<prop::sample::Index>(), 0..4)), 1..30)
         .prop_map(|steps| {
@@ -29,7 +30,8 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
                 .enumerate()
                 .map(|(index, _)| format!("s{index}"));
             let names: Vec<String> = names.collect();
-            let step = |(index, ((handler, input, retry, timeout_ms), parents)): (usize, _)| {
+            let step = |(index, (step, parents)): (usize, _)| {
+                let (handler, input, retry, timeout_ms, dependency_results) = step;
                 let parents: Vec<prop::sample::Index> = parents;
                 let mut depends_on: Vec<String> = match index {
                     0 => Vec::new(),
@@ -54,6 +56,7 @@ fn any_steps() -> impl Strategy<Value = Vec<Step>> {
                         jitter,
                     },
                     timeout_ms,
+                    dependency_results,
                 }
             };
             steps.into_iter().enumerate().map(step).collect::<Vec<_>>()
@@ -115,7 +118,7 @@ proptest! {
     }
 }
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "namespace",
     "name",
     "version",
@@ -128,6 +131,7 @@ const KEYS: [&str; 12] = [
     "backoff",
     "jitter",
     "timeout_ms",
+    "dependency_results",
 ];
 
 fn replace_everywhere(document: &mut Value, key: &str, value: &Value) {

@@ -170,6 +170,7 @@ async fn a_task_is_shown_with_everything_that_is_known_of_it() {
             "started_at",
             "finished_at",
             "execution_status",
+            "results_omitted",
             "steps",
         ])
     );
@@ -190,6 +191,7 @@ async fn a_task_is_shown_with_everything_that_is_known_of_it() {
             "attempts",
             "max_attempts",
             "result",
+            "result_bytes",
             "error",
             "worker",
             "enqueued_at",

@@ -330,6 +330,15 @@ async fn steps_of_a_task_that_has_thousands_are_found_by_their_keys() {
                 })
                 .await;
             assert_eq!(received.len(), BATCH);
+            let asking = received[0].id;
+            let result = meter
+                .call("dependency_result", Once, 8, async |connection| {
+                    steps::dependency_result(connection, asking, "first")
+                        .await
+                        .unwrap()
+                })
+                .await;
+            assert!(!result.is_empty());
             let (ended, released) = received.split_at(BATCH - 1);
             let reports: Vec<_> = ended.iter().map(complete).collect();
             let reported = meter

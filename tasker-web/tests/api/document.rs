@@ -99,6 +99,11 @@ async fn answers_are_what_the_document_says() {
         &format!("{one}/history"),
         &api.get(&format!("/v1/tasks/{uuid}/history")).await,
     );
+    check(
+        "get",
+        &format!("{one}/steps/{{step_name}}"),
+        &api.get(&format!("/v1/tasks/{uuid}/steps/charge")).await,
+    );
     let skip = format!("/v1/tasks/{uuid}/steps/charge/skip");
     let skip_pattern = "/v1/tasks/{task_uuid}/steps/{step_name}/skip";
     check("post", skip_pattern, &api.act(&skip).await);

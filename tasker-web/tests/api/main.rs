@@ -10,6 +10,7 @@ mod document;
 mod events;
 mod gathering;
 mod health;
+mod large_tasks;
 mod listing;
 mod operators;
 mod outage;

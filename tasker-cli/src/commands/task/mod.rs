@@ -13,6 +13,7 @@ use tasker_shared::ids::TaskUuid;
 use tasker_shared::tasks::{TaskDetail, get_task};
 
 use crate::failure::Failure;
+use crate::format::bytes;
 use crate::setup::Setup;
 
 const EXAMPLES: &str = "\
@@ -60,5 +61,17 @@ pub(crate) async fn fetch(database: &Database, task: TaskUuid) -> Result<TaskDet
     detail.ok_or_else(|| {
         Failure::new(format!("there is no task {task}"))
             .hint("`tasker task list` shows the tasks there are")
+    })
+}
+
+/// What to tell people of a task whose results are left out.
+pub(crate) fn remark_on_results(task: &TaskDetail) -> Option<String> {
+    let uuid = task.summary.task_uuid;
+    task.results_omitted.then(|| {
+        format!(
+            "results are left out: {}; read one with `tasker step show {uuid} STEP` or GET \
+             /v1/tasks/{uuid}/steps/{{name}}",
+            bytes(task.result_bytes())
+        )
     })
 }

@@ -8,7 +8,7 @@ use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::tasks::{TaskDetail, Transition, task_history};
 
 use crate::commands::task::which::TaskArg;
-use crate::commands::task::{fetch, payloads, watch};
+use crate::commands::task::{fetch, payloads, remark_on_results, watch};
 use crate::drawing::{Extent, Look, Paint, complaint, graph, title};
 use crate::failure::Failure;
 use crate::format::{one_line, precise_moment};
@@ -120,6 +120,7 @@ pub(crate) fn drawing(
     if let Some(reason) = &task.reason {
         lines.push(format!("reason: {}", one_line(reason)));
     }
+    lines.extend(remark_on_results(task));
     lines.push(String::new());
     lines.extend(graph(task, now, look, extent));
     let failed: Vec<_> = task

@@ -8,9 +8,9 @@ use tasker_shared::tasks::{NewTask, OnConflict, Submitted, TaskDetail, submit_ta
 use tokio::time::Instant;
 
 use crate::commands::reading::{self, TemplateName};
-use crate::commands::task::fetch;
 use crate::commands::task::payloads::results;
 use crate::commands::task::watch::LOOK_AGAIN;
+use crate::commands::task::{fetch, remark_on_results};
 use crate::drawing::{complaint, task_paint};
 use crate::failure::Failure;
 use crate::format::{between, duration, harmless};
@@ -174,9 +174,13 @@ fn report(submitted: Submitted, ended: Option<&TaskDetail>, output: Output) -> R
         .look(false)
         .paint(task_paint(summary.state), summary.state.as_str());
     output.text(format!("{state} after {}", duration(took)))?;
-    for (step, result) in results(task) {
-        let result = harmless(&result.to_string());
-        output.text(format!("{step}: {}", shortened(&result, output)))?;
+    if let Some(remark) = remark_on_results(task) {
+        output.text(remark)?;
+    } else {
+        for (step, result) in results(task) {
+            let result = harmless(&result.to_string());
+            output.text(format!("{step}: {}", shortened(&result, output)))?;
+        }
     }
     if summary.state == TaskState::Complete {
         return Ok(());
