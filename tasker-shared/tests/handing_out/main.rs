@@ -7,6 +7,7 @@ mod bytes;
 mod durable;
 mod fairness;
 mod fence;
+mod handlers;
 mod numbers;
 #[path = "../support/mod.rs"]
 mod support;
