@@ -114,6 +114,7 @@ declare
   v_msgs bigint[];
   v_came_back boolean[];
   v_bytes bigint;
+  v_is_strange boolean;
   v_problem tasker.received_step;
 begin
   perform set_config('synchronous_commit', 'off', true);
@@ -134,16 +135,23 @@ begin
         ) r;
         exit;
       exception
-        when invalid_text_representation or numeric_value_out_of_range then
-          -- One of the messages is not ours.
+        when others then
+          v_problem.problem := sqlerrm;
+          v_is_strange := sqlstate in ('22P02', '22003');
+      end;
+      -- One of the messages is not ours.
+      if v_is_strange and v_attempt = 1 then
+        begin
           perform tasker.archive_strange_messages(queue_name) from tasker.namespaces
           where namespace = v_namespace;
-        when others then
-          v_problem.namespace := v_namespace;
+          continue;
+        exception when others then
           v_problem.problem := sqlerrm;
-          return next v_problem;
-          exit;
-      end;
+        end;
+      end if;
+      v_problem.namespace := v_namespace;
+      return next v_problem;
+      exit;
     end loop;
     continue when v_tasks is null;
     v_left := v_left - cardinality(v_tasks);

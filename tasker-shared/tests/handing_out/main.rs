@@ -9,6 +9,7 @@ mod fairness;
 mod fence;
 mod handlers;
 mod numbers;
+mod strange_messages;
 #[path = "../support/mod.rs"]
 mod support;
 mod urgency;
