@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bytes;
+mod damaged_queues;
 mod durable;
 mod fairness;
 mod fence;
