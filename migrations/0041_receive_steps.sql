@@ -4,6 +4,9 @@
 -- The most urgent come first, then the oldest; with p_aged those that have waited longest, of the 16
 -- least urgent priorities. As pgmq.read() does it, last_read_at aside, which older versions lack. Rows
 -- are chosen before they are locked, so that those which other receipts hold are passed over.
+--
+-- Both begin with a handler and its priorities: a planner that may read messages by their numbers
+-- alone, as where the priority is said to be equal, reads those of all other handlers on the way.
 create function tasker.receipt_statement(p_queue_name text, p_aged boolean)
 returns text
 language plpgsql
@@ -55,8 +58,8 @@ begin
         cross join lateral (
           select q.ctid as row_id, q.msg_id from pgmq.%1$I q
           where (q.message ->> ''handler'') collate "C" = l.handler
-            and q.message -> ''priority'' = l.priority and q.vt <= $1
-          order by q.msg_id
+            and q.message -> ''priority'' between l.priority and l.priority and q.vt <= $1
+          order by q.message -> ''priority'' desc, q.msg_id
           limit $3
         ) o
         order by o.msg_id
