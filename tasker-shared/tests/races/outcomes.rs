@@ -292,3 +292,37 @@ async fn hundreds_of_steps_that_somebody_holds_keep_no_other_from_a_receipt() {
     .await;
     world.assert_healthy().await;
 }
+
+#[tokio::test]
+async fn neither_a_release_nor_a_heartbeat_waits_for_a_message_that_somebody_holds() {
+    let mut world = World::new().await;
+    let (task, step) = with_one_step_running(&mut world).await;
+    let mut first = world.begin().await;
+    sqlx::query("select from pgmq.q_worker_test_queue for update")
+        .execute(&mut *first)
+        .await
+        .unwrap();
+    world.run("set statement_timeout to '10s'").await;
+
+    let held = [(step.id, step.receipt)];
+    let lost = steps::extend_leases(&mut world.connection, WORKER, &held, LEASE)
+        .await
+        .unwrap();
+    assert_eq!(lost, []);
+    let release = ReleasedStep {
+        id: step.id,
+        receipt: step.receipt,
+        msg_id: step.msg_id,
+        namespace: step.namespace.clone(),
+    };
+    let released = steps::release_steps(&mut world.connection, WORKER, &[release])
+        .await
+        .unwrap();
+
+    assert_eq!(released.stale, Vec::<usize>::new());
+    assert_eq!(world.step_state(task, "only").await, StepState::Enqueued);
+    first.rollback().await.unwrap();
+    world.expire_leases().await;
+    assert_eq!(world.run_all().await, ["only"]);
+    world.assert_healthy().await;
+}
