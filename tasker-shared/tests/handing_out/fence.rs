@@ -5,7 +5,7 @@ use tasker_shared::operator;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps;
 
-use crate::support::{LEASE, SINGLE, World, complete, fail, retry};
+use crate::support::{DIAMOND, LEASE, SINGLE, World, complete, fail, retry};
 use crate::{LINEAR, StepReport};
 
 const KNOWN: &[&str] = &["builtin.noop"];
@@ -170,6 +170,25 @@ async fn only_the_worker_of_a_lost_answer_is_told_again_what_was_handed_on() {
     assert!(too_late.continued.is_empty(), "another runs it");
 
     world.report_as("worker-2", &[complete(&second)]).await;
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_repeated_report_does_not_tell_of_what_its_worker_received_otherwise() {
+    let mut world = World::new().await;
+    world.template("diamond", DIAMOND).await;
+    world.enqueue("diamond", 0, 1).await;
+    let first = world.receive_for("w", KNOWN, 1).await.remove(0);
+    let reports = [complete(&first)];
+    let handed_on = world.continue_as("w", &reports, KNOWN).await.continued;
+    world.claim().await;
+    let received = world.receive_for("w", KNOWN, 10).await;
+    assert_eq!((handed_on.len(), received.len()), (1, 1));
+
+    let again = world.continue_as("w", &reports, KNOWN).await.continued;
+
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].id, handed_on[0].id);
     world.assert_healthy().await;
 }
 
