@@ -131,6 +131,7 @@ set jit to off
 as $$
 declare
   v_emptied text[];
+  v_namespace text;
   v_all int := 0;
 begin
   perform pg_advisory_xact_lock(hashtext('tasker.refill_queues'));
@@ -154,10 +155,17 @@ begin
     ))
   order by t.task_uuid
   for no key update;
-  v_all := coalesce(
-    (select sum(tasker.refill_queue(e.namespace, p_lease_ms)) from unnest(v_emptied) as e(namespace)),
-    0
-  );
+  foreach v_namespace in array v_emptied loop
+    begin
+      v_all := v_all + tasker.refill_queue(v_namespace, p_lease_ms);
+    exception
+      when lock_not_available then
+        -- It can be refilled later, and nothing may be enqueued before.
+        raise;
+      when others then
+        raise warning 'the queue of namespace % could not be refilled: %', v_namespace, sqlerrm;
+    end;
+  end loop;
   insert into tasker.queues_intact values (clock_timestamp());
   return v_all;
 end

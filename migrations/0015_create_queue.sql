@@ -18,17 +18,24 @@ create function tasker.create_queue(p_queue_name text)
 returns void
 language plpgsql
 as $$
+declare
+  v_table text := format('pgmq.%I', 'q_' || p_queue_name);
 begin
   perform case when unlogged then pgmq.create_unlogged(p_queue_name)
     else pgmq.create(p_queue_name) end
   from tasker.queue_settings;
   execute format('drop index if exists pgmq.%I', 'q_' || p_queue_name || '_vt_idx');
-  execute format('alter table pgmq.%I set (fillfactor = 50)', 'q_' || p_queue_name);
-  -- The priority stays JSON, because a message of somebody else may have any.
-  execute format(
-    'create index if not exists %I on pgmq.%I (
-      ((message ->> ''handler'') collate "C"), ((message -> ''priority'')) desc, msg_id
-    )', 'q_' || p_queue_name || '_by_handler', 'q_' || p_queue_name
-  );
+  execute format('alter table %s set (fillfactor = 50)', v_table);
+  -- Not by its name, which a table may have that was renamed.
+  if not exists (
+    select from pg_index i where i.indrelid = v_table::regclass and i.indexprs is not null
+  ) then
+    -- The priority stays JSON, because a message of somebody else may have any.
+    execute format(
+      'create index on %s (
+        ((message ->> ''handler'') collate "C"), ((message -> ''priority'')) desc, msg_id
+      )', v_table
+    );
+  end if;
 end
 $$;

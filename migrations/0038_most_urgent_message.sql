@@ -18,20 +18,24 @@ begin
     select n.queue_name
     from tasker.namespaces n
     where n.namespace = any(p_namespaces)
-      and to_regclass(format('pgmq.%I', 'q_' || n.queue_name)) is not null
   loop
-    execute format(
-      'select f.priority
-      from unnest($1) as h(handler)
-      cross join lateral (
-        select q.message -> ''priority'' as priority from pgmq.%I q
-        where (q.message ->> ''handler'') collate "C" = h.handler and q.vt <= $2
-        order by q.message -> ''priority'' desc, q.msg_id
-        limit 1
-      ) f
-      order by f.priority desc
-      limit 1', 'q_' || v_queue
-    ) into v_priority using p_handlers, clock_timestamp();
+    begin
+      execute format(
+        'select f.priority
+        from unnest($1) as h(handler)
+        cross join lateral (
+          select q.message -> ''priority'' as priority from pgmq.%I q
+          where (q.message ->> ''handler'') collate "C" = h.handler and q.vt <= $2
+          order by q.message -> ''priority'' desc, q.msg_id
+          limit 1
+        ) f
+        order by f.priority desc
+        limit 1', 'q_' || v_queue
+      ) into v_priority using p_handlers, clock_timestamp();
+    exception when others then
+      -- From a queue that cannot be read nobody receives anything.
+      v_priority := null;
+    end;
     if jsonb_typeof(v_priority) = 'number' then
       v_most_urgent := greatest(
         v_most_urgent, least(32767, greatest(-32768, v_priority::numeric))::int

@@ -4,6 +4,9 @@
 -- The most urgent come first, then the oldest; with p_aged those that have waited longest, of the 16
 -- least urgent priorities. As pgmq.read() does it, last_read_at aside, which older versions lack. Rows
 -- are chosen before they are locked, so that those which other receipts hold are passed over.
+--
+-- Both begin with a handler and its priorities: a planner that may read messages by their numbers
+-- alone, as where the priority is said to be equal, reads those of all other handlers on the way.
 create function tasker.receipt_statement(p_queue_name text, p_aged boolean)
 returns text
 language plpgsql
@@ -55,8 +58,8 @@ begin
         cross join lateral (
           select q.ctid as row_id, q.msg_id from pgmq.%1$I q
           where (q.message ->> ''handler'') collate "C" = l.handler
-            and q.message -> ''priority'' = l.priority and q.vt <= $1
-          order by q.msg_id
+            and q.message -> ''priority'' between l.priority and l.priority and q.vt <= $1
+          order by q.message -> ''priority'' desc, q.msg_id
           limit $3
         ) o
         order by o.msg_id
@@ -114,6 +117,7 @@ declare
   v_msgs bigint[];
   v_came_back boolean[];
   v_bytes bigint;
+  v_is_strange boolean;
   v_problem tasker.received_step;
 begin
   perform set_config('synchronous_commit', 'off', true);
@@ -134,16 +138,23 @@ begin
         ) r;
         exit;
       exception
-        when invalid_text_representation or numeric_value_out_of_range then
-          -- One of the messages is not ours.
+        when others then
+          v_problem.problem := sqlerrm;
+          v_is_strange := sqlstate in ('22P02', '22003');
+      end;
+      -- One of the messages is not ours.
+      if v_is_strange and v_attempt = 1 then
+        begin
           perform tasker.archive_strange_messages(queue_name) from tasker.namespaces
           where namespace = v_namespace;
-        when others then
-          v_problem.namespace := v_namespace;
+          continue;
+        exception when others then
           v_problem.problem := sqlerrm;
-          return next v_problem;
-          exit;
-      end;
+        end;
+      end if;
+      v_problem.namespace := v_namespace;
+      return next v_problem;
+      exit;
     end loop;
     continue when v_tasks is null;
     v_left := v_left - cardinality(v_tasks);

@@ -78,14 +78,26 @@ begin
   v_moved.woken_queues := '{}';
   for v_group in
     select n.queue_name as name, p.position = any(v_released.back) as back,
-      array_agg(p_msg_ids[p.position] order by p_msg_ids[p.position]) as msg_ids
+      array_agg(p_msg_ids[p.position] order by p_msg_ids[p.position]) as msg_ids,
+      array_agg(
+        tasker.step_message(t.task_uuid, ts.step_no, ts.handler, t.priority)
+        order by p_msg_ids[p.position]
+      ) as messages
     from unnest(v_released.positions) as p(position)
     join tasker.namespaces n on n.namespace = p_namespaces[p.position]
+    cross join lateral (
+      select * from tasker.tasks t where t.task_uuid = p_task_uuids[p.position] offset 0
+    ) t
+    cross join lateral (
+      select * from tasker.template_steps ts
+      where ts.template_id = t.template_id and ts.step_no = p_step_nos[p.position]
+      offset 0
+    ) ts
     group by 1, 2
     order by 1, 2
   loop
     if v_group.back then
-      perform tasker.delay_messages(v_group.name, v_group.msg_ids, 0);
+      perform tasker.return_messages(v_group.name, v_group.msg_ids, v_group.messages);
       v_moved.woken_queues := v_moved.woken_queues || v_group.name;
     else
       perform tasker.delete_messages(v_group.name, v_group.msg_ids);

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod backlog;
 mod calls;
 mod events;
 mod lists;

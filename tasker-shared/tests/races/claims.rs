@@ -146,3 +146,33 @@ async fn a_step_skipped_while_it_is_claimed_takes_its_message_along() {
     assert_eq!(world.task_state(task).await, TaskState::Complete);
     world.assert_healthy().await;
 }
+
+#[tokio::test]
+async fn a_ready_step_that_somebody_holds_is_left_out_and_claimed_later() {
+    let mut world = World::new().await;
+    let (_, branches) = with_two_branches_running(&mut world).await;
+    let reports = branches.iter().map(complete).collect::<Vec<_>>();
+    world.report(&reports).await;
+    world.template("single", SINGLE).await;
+    let other = world.submit("single").await;
+    let mut first = world.begin().await;
+    // As a call does that is about to be refused.
+    sqlx::query(
+        "select from tasker.steps where state = 'pending' and step_no = 4 for no key update",
+    )
+    .execute(&mut *first)
+    .await
+    .unwrap();
+    world.run("set lock_timeout to '10s'").await;
+
+    let claimed = readiness::claim_ready_tasks_of(&mut world.connection, "o", 10, &[])
+        .await
+        .unwrap();
+
+    assert_eq!((claimed.tasks.len(), claimed.locked), (1, 1));
+    assert_eq!(claimed.tasks[0].task_uuid, other);
+    assert_eq!(ready_rows(&mut world).await, 1);
+    first.rollback().await.unwrap();
+    assert_eq!(world.claim().await.len(), 1);
+    world.assert_healthy().await;
+}

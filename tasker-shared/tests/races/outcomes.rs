@@ -1,5 +1,6 @@
 //! Outcomes, late outcomes and messages that come back, at once.
 
+use tasker_shared::operator;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps::{self, ReleasedStep};
 use tasker_testing::{PATIENCE, wait_until};
@@ -250,5 +251,78 @@ async fn a_message_of_a_step_that_somebody_looks_at_is_not_hidden_for_a_whole_le
     })
     .await;
     assert_eq!(world.step_state(task, "only").await, StepState::InProgress);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn hundreds_of_steps_that_somebody_holds_keep_no_other_from_a_receipt() {
+    let mut world = World::new().await;
+    let names: Vec<String> = (0..300).map(|number| format!("step_{number}")).collect();
+    let roots: Vec<(&str, &[&str])> = names.iter().map(|name| (&**name, &[][..])).collect();
+    world.template("wide", &roots).await;
+    world.template("single", SINGLE).await;
+    let wide = world.submit("wide").await;
+    world.claim().await;
+    let mut others = Vec::new();
+    for _ in 0..15 {
+        others.push(world.submit("single").await);
+    }
+    world.claim().await;
+    let mut first = world.begin().await;
+    operator::cancel_task(&mut first, wide, "me", None)
+        .await
+        .unwrap();
+
+    let namespaces = ["test".to_owned()];
+    let demand = steps::Demand::of_any(&namespaces, 10, LEASE);
+    let received = steps::receive_steps(&mut world.connection, WORKER, &demand)
+        .await
+        .unwrap()
+        .steps;
+
+    let tasks: Vec<_> = received.iter().map(|step| step.id.task_uuid).collect();
+    assert_eq!(tasks, others[..10]);
+    world.assert_healthy().await;
+    first.rollback().await.unwrap();
+    let mut ready = 5 + names.len();
+    wait_until("all are received", PATIENCE, async || {
+        ready -= world.receive().await.len();
+        ready == 0
+    })
+    .await;
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn neither_a_release_nor_a_heartbeat_waits_for_a_message_that_somebody_holds() {
+    let mut world = World::new().await;
+    let (task, step) = with_one_step_running(&mut world).await;
+    let mut first = world.begin().await;
+    sqlx::query("select from pgmq.q_worker_test_queue for update")
+        .execute(&mut *first)
+        .await
+        .unwrap();
+    world.run("set statement_timeout to '10s'").await;
+
+    let held = [(step.id, step.receipt)];
+    let lost = steps::extend_leases(&mut world.connection, WORKER, &held, LEASE)
+        .await
+        .unwrap();
+    assert_eq!(lost, []);
+    let release = ReleasedStep {
+        id: step.id,
+        receipt: step.receipt,
+        msg_id: step.msg_id,
+        namespace: step.namespace.clone(),
+    };
+    let released = steps::release_steps(&mut world.connection, WORKER, &[release])
+        .await
+        .unwrap();
+
+    assert_eq!(released.stale, Vec::<usize>::new());
+    assert_eq!(world.step_state(task, "only").await, StepState::Enqueued);
+    first.rollback().await.unwrap();
+    world.expire_leases().await;
+    assert_eq!(world.run_all().await, ["only"]);
     world.assert_healthy().await;
 }

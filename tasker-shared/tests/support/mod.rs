@@ -34,7 +34,10 @@ impl World {
     pub async fn new() -> Self {
         let db = TestDatabase::create().await;
         let connection = db.connect().await;
-        Self { db, connection }
+        let mut world = Self { db, connection };
+        // A call that waits for what it should pass over fails instead of hanging.
+        world.execute("set statement_timeout to '2min'").await;
+        world
     }
 
     /// Applies a template whose steps are given as `(name, depends_on)`.
