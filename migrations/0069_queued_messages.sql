@@ -3,7 +3,7 @@ create type tasker.queued_message as (
   queue_name text, msg_id bigint, task_uuid uuid, step_no int
 );
 
--- Every message of every namespace's queue.
+-- Every message of every namespace's queue that can be read, those of somebody else aside.
 create function tasker.queued_messages()
 returns tasker.queued_message[]
 language plpgsql
@@ -15,13 +15,18 @@ declare
   v_queue text;
 begin
   for v_queue in select queue_name from tasker.namespaces loop
-    execute format(
-      'select array_agg(row(
-        %L, msg_id, (message ->> ''task_uuid'')::uuid, (message ->> ''step_no'')::int
-      )::tasker.queued_message)
-      from pgmq.%I', v_queue, 'q_' || v_queue
-    ) into v_some;
-    v_all := v_all || coalesce(v_some, '{}');
+    begin
+      execute format(
+        'select array_agg(row(
+          %L, msg_id, (message ->> ''task_uuid'')::uuid, (message ->> ''step_no'')::int
+        )::tasker.queued_message)
+        from pgmq.%I
+        where tasker.is_step_message(message)', v_queue, 'q_' || v_queue
+      ) into v_some;
+      v_all := v_all || coalesce(v_some, '{}');
+    exception when others then
+      null;
+    end;
   end loop;
   return v_all;
 end

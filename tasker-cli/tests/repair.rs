@@ -7,7 +7,7 @@
 
 mod common;
 
-use tasker_testing::TestDatabase;
+use tasker_testing::{PATIENCE, TestDatabase, wait_until};
 
 use crate::common::{LINEAR, apply, submit, tasker_on};
 
@@ -58,4 +58,66 @@ async fn wrong_counters_are_put_right_and_what_cannot_move_is_ended() {
         "{}",
         again.stdout
     );
+}
+
+#[tokio::test]
+async fn a_lost_queue_is_named_and_made_again_with_its_messages() {
+    let db = TestDatabase::create().await;
+    apply(db.url(), LINEAR).await;
+    submit(db.url(), "shop/linear", r#"{"order_id": 1}"#).await;
+    let pool = db.pool();
+    for statement in [
+        "select * from tasker.claim_ready_tasks('o', 10)",
+        "drop table pgmq.q_worker_shop_queue",
+    ] {
+        sqlx::query(statement).execute(&pool).await.unwrap();
+    }
+
+    let sick = tasker_on(db.url(), &["doctor"]).await;
+    assert_eq!(sick.status, Some(1), "{}", sick.stdout);
+    assert!(
+        sick.stdout.contains("every_queue_can_be_used: 1 finding"),
+        "{}",
+        sick.stdout
+    );
+    assert!(sick.stdout.contains("worker_shop_queue"), "{}", sick.stdout);
+    let repaired = tasker_on(db.url(), &["doctor", "--repair"]).await.ok();
+
+    assert!(
+        repaired.stdout.contains("the queue of shop was made again"),
+        "{}",
+        repaired.stdout
+    );
+    let messages: i64 = sqlx::query_scalar("select count(*) from pgmq.q_worker_shop_queue")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(messages, 1);
+}
+
+#[tokio::test]
+async fn a_session_that_holds_a_task_is_named_as_a_warning() {
+    let db = TestDatabase::create().await;
+    apply(db.url(), LINEAR).await;
+    let task = submit(db.url(), "shop/linear", r#"{"order_id": 1}"#).await;
+    let pool = db.pool();
+    let mut open = pool.begin().await.unwrap();
+    let pid: i32 = sqlx::query_scalar(
+        "select pg_backend_pid() from tasker.cancel_task($1::text::uuid, 'me')",
+    )
+    .bind(&task)
+    .fetch_one(&mut *open)
+    .await
+    .unwrap();
+
+    let named = format!("session {pid} of user");
+    wait_until("the session is named", PATIENCE, async || {
+        let told = tasker_on(db.url(), &["doctor"]).await.ok();
+        told.stdout.contains(&named) && told.stdout.contains(&task)
+    })
+    .await;
+    open.rollback().await.unwrap();
+
+    let told = tasker_on(db.url(), &["doctor"]).await.ok();
+    assert!(!told.stdout.contains("holds"), "{}", told.stdout);
 }

@@ -144,6 +144,24 @@ impl Database {
         result
     }
 
+    /// Runs `f` in a transaction on a connection of the pool, for as long as it takes: what people ask
+    /// for now and then reads all of a long history.
+    pub async fn call_without_deadline<T>(
+        &self,
+        name: &'static str,
+        f: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let started = Instant::now();
+        let mut connection = self.acquire().await?;
+        let begin = self.address.framing(self.call_timeout);
+        let begin = begin.unwrap_or_else(|| "begin".to_owned());
+        let unbounded = "; set local statement_timeout = 0; \
+                         set local idle_in_transaction_session_timeout = 0";
+        let result = framed(&mut connection, Some(begin + unbounded), f).await;
+        metrics().database_call(name, started.elapsed(), result.is_ok());
+        result
+    }
+
     async fn call_on_pool<T>(
         &self,
         name: &'static str,

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 use tasker_shared::database::Database;
-use tasker_shared::doctor::{CHECKS, Finding, WARNINGS, Warning, examine, warnings};
+use tasker_shared::doctor::{
+    CHECKS, Finding, WARNINGS, Warning, examine, repair_queues, warnings,
+};
 use tasker_shared::error::Error;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::claim_task_for_finalization;
@@ -22,8 +24,9 @@ const ACTOR: &str = "doctor";
 const EXAMPLES: &str = "\
 Exit status 1 when something is found; a warning, as of steps that no worker can run, is no
 failure. It only reads, in one snapshot, and may run at any time.
-With --repair it recounts the steps of tasks whose counters are wrong, and ends those that cannot
-move; all else is left to people.
+With --repair it makes queues again that are missing, from the steps that wait in them, recounts
+the steps of tasks whose counters are wrong, and ends those that cannot move; all else is left to
+people.
 
 Examples:
   tasker doctor --json | jq '.findings[].detail'
@@ -33,7 +36,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Put wrong counters right and end tasks that cannot move, then examine again
+    /// Make lost queues again, put wrong counters right, end tasks that cannot move; examine again
     #[arg(long)]
     repair: bool,
 }
@@ -43,15 +46,23 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let database = setup.database().await?;
     let look = async || {
         database
-            .call("doctor", async |connection| examine(connection).await)
+            .call_without_deadline("doctor", async |connection| examine(connection).await)
             .await
     };
     let mut findings = look().await?;
     if args.repair {
+        let queues = database
+            .call_without_deadline("repair_queues", async |connection| {
+                repair_queues(connection).await
+            })
+            .await?;
         let repaired = repair(&database, &findings).await?;
         let output = setup.output();
+        for namespace in &queues {
+            output.text(format!("the queue of {namespace} was made again"))?;
+        }
         output.text(format!("{} put right", count(repaired, "task")))?;
-        if repaired > 0 {
+        if repaired > 0 || !queues.is_empty() {
             findings = look().await?;
         }
     }
