@@ -1,7 +1,9 @@
 -- The highest priority of a message that a worker with these handlers could receive at once in the
--- queues of the namespaces; null where there is none. Asks only where steps were enqueued with
+-- queues of the namespaces, those in p_msg_ids aside; null where there is none. Asks only where steps were enqueued with
 -- several priorities: what costs most is to plan the question.
-create function tasker.most_urgent_message(p_namespaces text[], p_handlers text[])
+create function tasker.most_urgent_message(
+  p_namespaces text[], p_handlers text[], p_msg_ids bigint[] default '{}'
+)
 returns int
 language plpgsql
 set plan_cache_mode to force_generic_plan
@@ -26,12 +28,13 @@ begin
         cross join lateral (
           select q.message -> ''priority'' as priority from pgmq.%I q
           where (q.message ->> ''handler'') collate "C" = h.handler and q.vt <= $2
+            and q.msg_id <> all($3)
           order by q.message -> ''priority'' desc, q.msg_id
           limit 1
         ) f
         order by f.priority desc
         limit 1', 'q_' || v_queue
-      ) into v_priority using p_handlers, clock_timestamp();
+      ) into v_priority using p_handlers, clock_timestamp(), p_msg_ids;
     exception when others then
       -- From a queue that cannot be read nobody receives anything.
       v_priority := null;

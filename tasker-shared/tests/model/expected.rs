@@ -287,7 +287,7 @@ impl Expected {
 
     /// Readies the dependents of completed steps, which come in order, or starts one for each.
     fn free(&mut self, completed: &[(StepId, bool, i64)], worker: Option<&str>, moved: &mut Moved) {
-        let urgent = self.ready().into_iter();
+        let urgent = self.ready().into_iter().chain(self.receivable());
         let urgent = urgent.map(|id| self.tasks[&id.task_uuid].priority).max();
         let mut followed = Vec::new();
         for (id, ..) in completed {
