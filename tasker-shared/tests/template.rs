@@ -530,7 +530,10 @@ fn a_step_says_whether_it_is_given_results_or_asks_for_them() {
             "`none` is no way to get results (inline (the handler is given them) or on_request (it \
              asks for each))",
         ),
-        ("true", "expected text, found a boolean (put it in quotes)"),
+        (
+            "true",
+            "expected text, found true or false (put it in quotes)",
+        ),
     ] {
         let errors = with(&format!("    dependency_results: {value}\n")).unwrap_err();
         let text = errors.to_string();
