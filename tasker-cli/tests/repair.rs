@@ -102,13 +102,12 @@ async fn a_session_that_holds_a_task_is_named_as_a_warning() {
     let task = submit(db.url(), "shop/linear", r#"{"order_id": 1}"#).await;
     let pool = db.pool();
     let mut open = pool.begin().await.unwrap();
-    let pid: i32 = sqlx::query_scalar(
-        "select pg_backend_pid() from tasker.cancel_task($1::text::uuid, 'me')",
-    )
-    .bind(&task)
-    .fetch_one(&mut *open)
-    .await
-    .unwrap();
+    let pid: i32 =
+        sqlx::query_scalar("select pg_backend_pid() from tasker.cancel_task($1::text::uuid, 'me')")
+            .bind(&task)
+            .fetch_one(&mut *open)
+            .await
+            .unwrap();
 
     let named = format!("session {pid} of user");
     wait_until("the session is named", PATIENCE, async || {

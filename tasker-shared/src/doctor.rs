@@ -87,10 +87,9 @@ pub struct Warning {
 pub async fn warnings(connection: &mut PgConnection) -> Result<Vec<Warning>, Error> {
     let missing = steps_without_worker(connection, &[]).await?;
     let mut warnings = missing.into_iter().map(without_worker).collect::<Vec<_>>();
-    let sessions: Vec<BlockingSession> =
-        sqlx::query_as("select * from tasker.blocking_sessions()")
-            .fetch_all(connection)
-            .await?;
+    let sessions: Vec<BlockingSession> = sqlx::query_as("select * from tasker.blocking_sessions()")
+        .fetch_all(connection)
+        .await?;
     warnings.extend(sessions.iter().map(|session| Warning {
         check: WARNINGS[1],
         namespace: None,

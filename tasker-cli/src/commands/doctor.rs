@@ -2,9 +2,7 @@
 
 use serde_json::json;
 use tasker_shared::database::Database;
-use tasker_shared::doctor::{
-    CHECKS, Finding, WARNINGS, Warning, examine, repair_queues, warnings,
-};
+use tasker_shared::doctor::{CHECKS, Finding, WARNINGS, Warning, examine, repair_queues, warnings};
 use tasker_shared::error::Error;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::claim_task_for_finalization;
