@@ -254,12 +254,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_age_above_the_interval_does_not_move_the_bound() {
+    async fn an_age_above_half_of_the_interval_is_kept_to() {
         let mut config = TaskerConfig::default();
         let readiness = &mut config.orchestration.task_readiness;
         readiness.fallback_polling_interval_seconds = 4.0;
-        readiness.age_threshold_seconds = 3000.0;
+        readiness.age_threshold_seconds = 10.0;
         let longest = longest_wait(&config).await;
-        assert!(longest <= Duration::from_secs(4), "{longest:?}");
+        assert!(longest <= Duration::from_secs(12), "{longest:?}");
+        assert!(longest >= Duration::from_secs(10), "{longest:?}");
     }
 }

@@ -15,12 +15,12 @@ pub(crate) struct Search {
 }
 
 impl Search {
-    /// Finds every task before it has been ready for longer than `bound`. The age that is looked
-    /// for counts within that time, and is at most half of it.
+    /// Finds every task before it has been ready for longer than `bound`, because the age counts
+    /// within that time. An age above half of it is kept to all the same: then a task is found
+    /// within that age and half of `bound`.
     pub(crate) fn within(bound: Duration, older_than: Duration) -> Self {
-        let older_than = older_than.min(bound / 2);
         Self {
-            every: bound.saturating_sub(older_than),
+            every: bound.saturating_sub(older_than).max(bound / 2),
             older_than,
         }
     }
