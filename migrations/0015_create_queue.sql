@@ -12,6 +12,22 @@ as $$
   )
 $$;
 
+-- Whether a queue has the index by handler; null where there is no queue. Not by its name, which a
+-- table may have that was renamed.
+create function tasker.has_handler_index(p_queue_name text)
+returns boolean
+language plpgsql
+stable
+as $$
+declare
+  v_table regclass := to_regclass(format('pgmq.%I', 'q_' || p_queue_name));
+begin
+  return case when v_table is not null then exists (
+    select from pg_index i where i.indrelid = v_table and i.indexprs is not null
+  ) end;
+end
+$$;
+
 -- Makes a queue where it is missing, with the index that receipts use in place of PGMQ's on vt:
 -- without that, a receipt and a longer lease change no index. Half of a page is room for them.
 create function tasker.create_queue(p_queue_name text)
@@ -26,10 +42,7 @@ begin
   from tasker.queue_settings;
   execute format('drop index if exists pgmq.%I', 'q_' || p_queue_name || '_vt_idx');
   execute format('alter table %s set (fillfactor = 50)', v_table);
-  -- Not by its name, which a table may have that was renamed.
-  if not exists (
-    select from pg_index i where i.indrelid = v_table::regclass and i.indexprs is not null
-  ) then
+  if not tasker.has_handler_index(p_queue_name) then
     -- The priority stays JSON, because a message of somebody else may have any.
     execute format(
       'create index on %s (

@@ -14,7 +14,7 @@ begin
     problem := null;
     begin
       execute format('select from pgmq.%I limit 1', 'q_' || v_queue);
-      if to_regclass(format('pgmq.%I', 'q_' || v_queue || '_by_handler')) is null then
+      if not tasker.has_handler_index(v_queue) then
         problem := format('the index by handler of the queue %s is missing', v_queue);
       end if;
     exception when others then

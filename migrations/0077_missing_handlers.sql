@@ -14,7 +14,7 @@ set enable_sort to off
 set jit to off
 as $$
 begin
-  if to_regclass(format('pgmq.%I', 'q_' || p_queue_name || '_by_handler')) is null then
+  if tasker.has_handler_index(p_queue_name) is not true then
     raise undefined_object using
       message = format('the queue %s is missing, or its index by handler is', p_queue_name);
   end if;
