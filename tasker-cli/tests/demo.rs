@@ -25,7 +25,7 @@ async fn the_demonstration_shows_a_retry_a_failure_and_a_summary() {
         "order 12: in_progress -> complete",
         "\nORDER ",
         "\nTEMPLATE ",
-        "doctor: 10 invariants hold",
+        "doctor: 11 invariants hold",
     ] {
         assert!(demo.stdout.contains(part), "{part:?} is not in {demo:#?}");
     }

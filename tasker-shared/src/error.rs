@@ -113,8 +113,10 @@ impl Error {
     pub(crate) fn read_only(place: &str) -> Self {
         Self::Unavailable {
             message: format!(
-                "{READ_ONLY} ({place}): it is a standby, or default_transaction_read_only \
-                 is on; work goes on when it takes writes"
+                "{READ_ONLY} ({place}){}the address has to lead to the primary, not to a standby; where \
+                 it does, `show default_transaction_read_only` tells whether somebody made it \
+                 read-only. Processes go on when it takes writes",
+                advice::HINT
             ),
         }
     }
