@@ -1,7 +1,7 @@
 //! Workers that are told to stop: what runs ends, what waits is left to others, and the process
 //! ends well.
 
-use tasker_testing::PATIENCE;
+use tasker_testing::{PATIENCE, wait_until};
 
 use super::templates::{mixed_of_sleeps, sleep};
 use super::world::{Role, World};
@@ -36,7 +36,10 @@ async fn a_worker_that_is_told_to_stop_ends_what_it_runs_and_leaves_the_rest_to_
     let mut leaving = worker(&world, "leaving", "4").await;
     let staying = worker(&world, "staying", "4").await;
     world.submit("sleep", 12).await;
-    wait_until_running(&world, "leaving", 4).await;
+    wait_until("its handlers run", PATIENCE, async || {
+        leaving.metric("tasker_worker_running_steps", "").await == 4
+    })
+    .await;
 
     let status = leaving.process.terminate(PATIENCE).await;
 
