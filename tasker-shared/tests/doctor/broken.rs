@@ -125,6 +125,23 @@ async fn a_running_step_whose_message_is_lost_is_found() {
 }
 
 #[tokio::test]
+async fn a_queue_that_is_missing_or_lacks_its_index_is_found() {
+    for damage in [
+        "drop table pgmq.q_worker_test_queue",
+        "alter table pgmq.q_worker_test_queue rename to elsewhere",
+        "do $$ begin execute (
+           select format('drop index %s', i.indexrelid::regclass) from pg_index i
+           where i.indrelid = 'pgmq.q_worker_test_queue'::regclass and i.indexprs is not null
+         ); end $$",
+    ] {
+        let (mut world, _) = with_a_task(LINEAR).await;
+        assert_found(&mut world, damage, "every_queue_can_be_used", None, None).await;
+        world.run("select tasker.repair_queue('test')").await;
+        world.assert_healthy().await;
+    }
+}
+
+#[tokio::test]
 async fn a_step_that_is_offered_twice_is_found() {
     let (mut world, task) = with_a_task(LINEAR).await;
     assert_found(
