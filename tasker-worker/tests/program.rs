@@ -26,7 +26,8 @@ fn start(url: &str) -> TaskerProcess {
     let environment = [
         ("DATABASE_URL", url),
         ("INSTANCE_ID", "program"),
-        ("TASKER__WORKER__DRAIN_TIMEOUT_SECONDS", "5"),
+        ("TASKER__WORKER__DRAIN_TIMEOUT_SECONDS", "8"),
+        ("TASKER__WORKER__LEASE_SECONDS", "6"),
     ];
     TaskerBinary::example("custom_handlers").spawn(&[], &environment)
 }
@@ -42,6 +43,8 @@ async fn run_step_of(ms: u64, world: &World, url: &str) -> (TaskerProcess, TaskU
     let task = world.submit("order", order).await;
     let program = start(url);
     world.run_attempt(task, 1).await;
+    // The database knows that the step was received before the worker does.
+    world.wait_for_extension().await;
     (program, task)
 }
 
@@ -50,7 +53,7 @@ async fn either_signal_lets_a_running_handler_end_and_records_its_outcome() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let world = World::create().await;
         let url = world.db.url().to_owned();
-        let (mut program, task) = run_step_of(2_000, &world, &url).await;
+        let (mut program, task) = run_step_of(5_000, &world, &url).await;
 
         program.signal(signal);
         let status = program.wait(PATIENCE).await;
@@ -100,7 +103,7 @@ async fn stops_without_its_database(fault: fn(&FaultProxy)) {
     let proxy = FaultProxy::to(db.url()).await;
     let url = db.url().to_owned();
     let world = World::at(db, &url).await;
-    let (mut program, task) = run_step_of(2_000, &world, proxy.url()).await;
+    let (mut program, task) = run_step_of(5_000, &world, proxy.url()).await;
 
     fault(&proxy);
     let asked = Instant::now();
