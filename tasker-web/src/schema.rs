@@ -208,7 +208,7 @@ pub(crate) struct Step {
 /// Why an attempt failed.
 #[derive(ToSchema)]
 pub(crate) struct StepError {
-    /// Sort of failure: `handler_failed`, `panic`, `timeout`, `lease_expired`, `unknown_handler`,
+    /// Sort of failure: `handler_failed`, `panic`, `timeout`, `lease_expired`, `input_too_large`,
     /// `invalid_input` or a word of the handler's own.
     #[schema(example = "handler_failed")]
     kind: String,
