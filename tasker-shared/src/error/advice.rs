@@ -1,7 +1,7 @@
 //! What errors of PostgreSQL mean to the person who reads them, and what to do about them.
 //!
 //! One place has the words for each class of SQLSTATE, so that commands and logs say the same. A
-//! text is one sentence about what happened, then the hint behind [`HINT`], which commands print on
+//! text is one sentence about what happened, then the hint behind "; hint: ", which commands print on
 //! a line of its own.
 
 use sqlx::error::DatabaseError;
