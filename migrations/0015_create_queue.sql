@@ -43,7 +43,7 @@ begin
   execute format('drop index if exists pgmq.%I', 'q_' || p_queue_name || '_vt_idx');
   execute format('alter table %s set (fillfactor = 50)', v_table);
   if not tasker.has_handler_index(p_queue_name) then
-    -- The priority stays JSON, because a message of somebody else may have any.
+    -- The priority stays JSON, because a foreign message may have any.
     execute format(
       'create index on %s (
         ((message ->> ''handler'') collate "C"), ((message -> ''priority'')) desc, msg_id

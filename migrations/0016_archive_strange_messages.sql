@@ -14,7 +14,7 @@ begin
 end
 $$;
 
--- Moves messages that somebody else sent to a queue into its archive, and answers how many. Those that
+-- Moves foreign messages of a queue into its archive, and answers how many. Those that
 -- another transaction holds stay for the next time.
 create function tasker.archive_strange_messages(p_queue_name text)
 returns int

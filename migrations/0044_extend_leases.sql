@@ -4,7 +4,7 @@
 -- latter is extended all the same, so that the handler can wind down undisturbed. And those whose
 -- lease could not be extended, as where the queue is damaged: `failed`, with the reason behind a colon.
 --
--- Locks no step, and waits for no message that another transaction holds: whoever does records its
+-- Locks no step, and waits for no message that another transaction holds: that transaction records its
 -- outcome. Where that is done, there is no message left; where it was handed on, a dependent in the
 -- same hands has its lease extended.
 create function tasker.extend_leases(
