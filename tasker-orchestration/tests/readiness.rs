@@ -1,5 +1,7 @@
 //! Ready steps get into their queues, however their readiness comes to be known.
 
+#![allow(clippy::unwrap_used)]
+
 mod world;
 
 use futures::future::join_all;
@@ -20,6 +22,28 @@ async fn a_task_submitted_in_plain_sql_is_enqueued_by_its_notification() {
         orchestrator.stop().await;
         world.assert_sound().await;
     }
+}
+
+#[tokio::test]
+async fn a_claim_that_takes_all_it_may_is_followed_by_another() {
+    let world = World::create().await;
+    let mut config = world.config(EventDrivenOnly);
+    config.orchestration.claims.batch_size = 2;
+    let orchestrator = world.start(&config).await;
+
+    // One statement, and so one notification.
+    sqlx::query(
+        "select tasker.submit_tasks(jsonb_agg(
+           jsonb_build_object('namespace', 'shop', 'name', 'order')
+         )) from generate_series(1, 7)",
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
+
+    world.wait_until_queued(7).await;
+    orchestrator.stop().await;
+    world.assert_sound().await;
 }
 
 #[tokio::test]

@@ -123,10 +123,8 @@ impl Launcher {
 
     /// Gives steps back that were received and will not be started.
     pub(crate) fn give_back(&self, received: Vec<ReceivedStep>) {
-        let reports = received.into_iter().map(|step| match step.expired {
-            Some(_) => expired(step, &self.running.events),
-            None => release(step),
-        });
+        let events = &self.running.events;
+        let reports = received.into_iter().map(|step| not_started(step, events));
         self.tell(reports.collect());
     }
 
@@ -314,6 +312,15 @@ fn unfit(step: &ReceivedStep, events: &WorkerEvents) -> Option<Report> {
     Some(outcome(step.clone(), StepOutcome::Fail(error), events))
 }
 
+/// What becomes of a step that was received and will not be started. One that came back after its
+/// lease is not ours to give back: the attempt in other hands is lost.
+fn not_started(step: ReceivedStep, events: &WorkerEvents) -> Report {
+    match step.expired {
+        Some(_) => expired(step, events),
+        None => release(step),
+    }
+}
+
 /// The outcome of an attempt whose lease ran out in other hands.
 fn expired(step: ReceivedStep, events: &WorkerEvents) -> Report {
     let kind = step.expired.clone();
@@ -350,4 +357,59 @@ fn release(step: ReceivedStep) -> Report {
         msg_id: step.msg_id,
         namespace: step.namespace,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value};
+    use tasker_shared::config::MpscChannelsConfig;
+    use tasker_shared::ids::{StepId, TaskUuid};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn received(came_back_as: Option<&str>) -> ReceivedStep {
+        ReceivedStep {
+            id: StepId {
+                task_uuid: TaskUuid(Uuid::nil()),
+                step_no: 1,
+            },
+            msg_id: 3,
+            namespace: "shop".to_owned(),
+            template: "shop/order@1.0.0".to_owned(),
+            step_name: "only".to_owned(),
+            handler: "gate".to_owned(),
+            attempt: 1,
+            receipt: 2,
+            max_attempts: 3,
+            timeout_ms: 30_000,
+            priority: 0,
+            context: Value::Null,
+            input: Value::Null,
+            dependency_results: Map::new(),
+            asks_for_results: false,
+            expired: came_back_as.map(str::to_owned),
+            unfit: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_step_that_will_not_be_started_goes_back_unless_it_is_lost_in_other_hands() {
+        let events = WorkerEvents::start("worker", &MpscChannelsConfig::default());
+
+        let Report::Release(back) = not_started(received(None), &events) else {
+            panic!("it did not go back");
+        };
+        assert_eq!((back.receipt, back.msg_id), (2, 3));
+
+        let lost = not_started(received(Some(LEASE_EXPIRED)), &events);
+        let Report::Outcome(report, None, _) = lost else {
+            panic!("it went back, and the attempt in other hands with it");
+        };
+        assert_eq!((report.receipt, report.msg_id), (2, 3));
+        let StepOutcome::Retry { error, .. } = report.outcome else {
+            panic!("it is not tried again: {:?}", report.outcome);
+        };
+        assert_eq!(error.kind, LEASE_EXPIRED);
+    }
 }

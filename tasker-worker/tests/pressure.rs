@@ -8,6 +8,7 @@
 mod world;
 
 use serde_json::json;
+use tasker_shared::config::DeploymentMode;
 use tasker_testing::{PATIENCE, wait_until};
 use tasker_worker::{HandlerError, Handlers, Step};
 use world::{Gate, World};
@@ -34,6 +35,36 @@ async fn wait_for_count(world: &World, query: &'static str, expected: i64) {
 
 fn instantly() -> Handlers {
     Handlers::new().register("gate", async |_: Step| Ok::<_, HandlerError>(()))
+}
+
+#[tokio::test]
+async fn a_receipt_that_brings_all_it_may_is_followed_by_another() {
+    let mut world = World::create()
+        .await
+        .with_mode(DeploymentMode::EventDrivenOnly);
+    world
+        .template(
+            "one",
+            "  - { name: only, handler: gate, timeout_ms: 3600000 }",
+        )
+        .await;
+    submit(&world, 9).await;
+    let gate = Gate::new();
+    world.config.worker.concurrency = 20;
+    world.config.worker.receive_batch_size = 2;
+
+    // It looks when it starts and when it listens; no place becomes free and nothing is announced.
+    let worker = world.start(gate.handlers());
+    for _ in 0..9 {
+        gate.wait_for_start().await;
+    }
+
+    for _ in 0..9 {
+        gate.open();
+    }
+    wait_for_count(&world, COMPLETE, 9).await;
+    worker.drain().await;
+    world.assert_sound().await;
 }
 
 #[tokio::test]
