@@ -5,13 +5,14 @@
 
 use std::time::Duration;
 
+use tasker_shared::backoff::Backoff;
 use tasker_shared::channel::Receiver;
+use tasker_shared::outage::Outage;
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::trace;
 
-use crate::backoff::{Backoff, Outage};
 use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
 use crate::inbox::Inbox;

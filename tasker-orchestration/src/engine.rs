@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use tasker_shared::backoff::Backoff;
 use tasker_shared::database::Database;
 
-use crate::backoff::Backoff;
 use crate::health::Vitals;
 use crate::signals::Signals;
 

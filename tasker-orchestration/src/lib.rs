@@ -6,7 +6,6 @@
 //! commands. A coordinator keeps all of these loops running. Nothing is decided from what an event
 //! says; the database decides.
 
-mod backoff;
 mod channels;
 mod command_processor;
 pub mod commands;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tasker_shared::backoff::Backoff;
 use tasker_shared::channel::Sender;
 use tasker_shared::config::{DeploymentMode, OrchestrationConfig, TaskerConfig};
 use tasker_shared::database::Database;
@@ -9,7 +10,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::backoff::Backoff;
 use crate::channels;
 use crate::command_processor;
 use crate::commands::OrchestrationCommand;

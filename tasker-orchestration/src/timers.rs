@@ -9,10 +9,12 @@
 
 use std::time::Duration;
 
+use tasker_shared::backoff::jittered;
 use tasker_shared::channel::Sender;
 use tasker_shared::config::{DeploymentMode, OrchestrationConfig};
 use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
+use tasker_shared::outage::Outage;
 use tasker_shared::readiness::{
     TimersFired, find_ready_tasks_of, fire_and_announce_due_timers, fire_due_timers, tend_queues,
 };
@@ -20,7 +22,6 @@ use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::{Outage, jittered};
 use crate::commands::{LookReason, OrchestrationCommand};
 use crate::engine::{Engine, FROZEN_AFTER};
 use crate::task_readiness::search::Search;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
+use tasker_shared::backoff::Backoff;
 use tasker_shared::telemetry::metrics;
 use tokio::task::{AbortHandle, JoinError, JoinHandle};
 use tokio::time::{Instant, sleep, timeout};
@@ -16,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, warn};
 
-use crate::backoff::Backoff;
 use crate::health::{ComponentHealth, ComponentState};
 use crate::signals::Signals;
 

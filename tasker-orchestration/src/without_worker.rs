@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use tasker_shared::backoff::jittered;
+use tasker_shared::outage::Outage;
 use tasker_shared::processes::steps_without_worker;
 use tasker_shared::telemetry::metrics;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::{Outage, jittered};
 use crate::engine::Engine;
 
 /// Shortest time between two looks; processes tell of themselves as often.

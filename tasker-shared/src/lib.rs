@@ -1,6 +1,7 @@
 //! The domain of Tasker: configuration, channels, templates, states and the queries of the engine.
 
 pub mod announcer;
+pub mod backoff;
 pub mod channel;
 #[cfg(feature = "testing")]
 pub mod clock;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use crate::backoff::Backoff;
 use crate::error::Error;
 
 /// Causes of one outage that are told, each once.
@@ -19,6 +20,7 @@ const CAUSES_TOLD: usize = 8;
 #[derive(Debug)]
 pub struct Outage {
     doing: &'static str,
+    backoff: Backoff,
     failures: u32,
     told: Vec<String>,
     watch: OutageWatch,
@@ -30,17 +32,18 @@ pub struct OutageWatch(Arc<Mutex<Option<Instant>>>);
 
 impl Outage {
     /// `doing` completes "could not …"; those with a clone of `watch` see what happens.
-    pub fn new(doing: &'static str, watch: OutageWatch) -> Self {
+    pub fn new(doing: &'static str, backoff: Backoff, watch: OutageWatch) -> Self {
         Self {
             doing,
+            backoff,
             failures: 0,
             told: Vec::new(),
             watch,
         }
     }
 
-    /// Notes a failure; returns how many there were in a row before it.
-    pub fn failed(&mut self, error: &Error) -> u32 {
+    /// Notes a failure and tells how long to wait before the next attempt.
+    pub fn failed(&mut self, error: &Error) -> Duration {
         let doing = self.doing;
         self.watch.lock().get_or_insert_with(Instant::now);
         let cause = error.to_string();
@@ -53,9 +56,8 @@ impl Outage {
         } else {
             debug!(error = cause, failures = self.failures, "could not {doing}");
         }
-        let before = self.failures;
         self.failures = self.failures.saturating_add(1);
-        before
+        self.backoff.pause()
     }
 
     /// Notes a success.
@@ -70,6 +72,7 @@ impl Outage {
             );
             self.failures = 0;
             self.told.clear();
+            self.backoff.reset();
         }
         *self.watch.lock() = None;
     }
@@ -90,6 +93,13 @@ impl OutageWatch {
 mod tests {
     use super::*;
 
+    const MIN: Duration = Duration::from_millis(50);
+
+    fn looking(watch: &OutageWatch) -> Outage {
+        let backoff = Backoff::new(MIN, Duration::from_secs(2));
+        Outage::new("look", backoff, watch.clone())
+    }
+
     fn gone(message: &str) -> Error {
         Error::Unavailable {
             message: message.to_owned(),
@@ -99,22 +109,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_outage_lasts_from_its_first_failure_to_the_next_success() {
         let watch = OutageWatch::default();
-        let mut outage = Outage::new("look", watch.clone());
+        let mut outage = looking(&watch);
         assert_eq!(watch.lasts(), None);
 
-        assert_eq!(outage.failed(&gone("away")), 0);
+        assert!(outage.failed(&gone("away")) <= MIN);
         tokio::time::advance(Duration::from_secs(3)).await;
-        assert_eq!(outage.failed(&gone("password")), 1);
+        assert!(outage.failed(&gone("password")) >= MIN);
         assert_eq!(watch.lasts(), Some(Duration::from_secs(3)));
 
         outage.over();
         assert_eq!(watch.lasts(), None);
-        assert_eq!(outage.failed(&gone("away")), 0);
+        assert!(outage.failed(&gone("away")) <= MIN);
     }
 
     #[test]
     fn each_cause_is_told_once_and_no_more_than_so_many() {
-        let mut outage = Outage::new("look", OutageWatch::default());
+        let mut outage = looking(&OutageWatch::default());
         for cause in 0..100 {
             for _ in 0..2 {
                 outage.failed(&gone(&cause.to_string()));

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::debug;
 use uuid::Uuid;
 
+use crate::backoff::Backoff;
 use crate::database::{Database, DedicatedConnection};
 use crate::error::Error;
+use crate::outage::{Outage, OutageWatch};
 use crate::processes::{self, Places, Process};
 use crate::telemetry::metrics;
 
@@ -39,7 +41,7 @@ pub struct Registration {
     connection: DedicatedConnection,
     started: Instant,
     registered: bool,
-    failures: u32,
+    outage: Outage,
 }
 
 impl Registration {
@@ -57,7 +59,11 @@ impl Registration {
             connection: database.dedicated(),
             started: Instant::now(),
             registered: false,
-            failures: 0,
+            outage: Outage::new(
+                "tell that the process runs",
+                Backoff::new(FIRST_PAUSE, INTERVAL),
+                OutageWatch::default(),
+            ),
         }
     }
 
@@ -105,28 +111,15 @@ impl Registration {
         }
     }
 
-    /// How long to wait after a write that had this result; the first failure in a row is logged.
+    /// How long to wait after a write that had this result.
     fn pause_after(&mut self, written: Result<(), Error>) -> Duration {
         match written {
             Ok(()) => {
                 self.registered = true;
-                if self.failures > 0 {
-                    info!(
-                        failures = self.failures,
-                        "could tell again that the process runs"
-                    );
-                }
-                self.failures = 0;
+                self.outage.over();
                 INTERVAL + JITTER.mul_f64(fastrand::f64())
             }
-            Err(error) => {
-                if self.failures == 0 {
-                    warn!(%error, "could not tell that the process runs; it goes on all the same");
-                }
-                let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16));
-                self.failures = self.failures.saturating_add(1);
-                pause.min(INTERVAL).mul_f64(0.5 + fastrand::f64() / 2.0)
-            }
+            Err(error) => self.outage.failed(&error),
         }
     }
 

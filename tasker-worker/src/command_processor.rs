@@ -12,7 +12,7 @@ use tasker_shared::channel::Receiver;
 use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::outage::OutageWatch;
+use tasker_shared::outage::Outage;
 use tasker_shared::queues::{self, QueueTroubles};
 use tasker_shared::steps::{Demand, Received, ReceivedStep, receive_steps};
 use tasker_shared::supervisor::Supervised;
@@ -21,7 +21,6 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::backoff::Backoff;
 use crate::launcher::{Launcher, Occupancy};
 use crate::namespaces::{Namespaces, queue_name};
 
@@ -106,7 +105,7 @@ pub(crate) struct CommandProcessor {
     refresh: bool,
     /// Until when nothing is tried, after a failure.
     pause_until: Option<Instant>,
-    backoff: Backoff,
+    outage: Outage,
     troubles: QueueTroubles,
 }
 
@@ -116,7 +115,7 @@ impl CommandProcessor {
         connection: DedicatedConnection,
         (commands, completions): (Receiver<WorkerCommand>, Receiver<Occupancy>),
         (launcher, namespaces, subscriptions): (Launcher, Namespaces, Subscriptions),
-        (shutdown, watch): (CancellationToken, OutageWatch),
+        (shutdown, outage): (CancellationToken, Outage),
     ) -> Self {
         Self {
             settings,
@@ -131,7 +130,7 @@ impl CommandProcessor {
             wanted: Some(WakeReason::Start),
             refresh: true,
             pause_until: None,
-            backoff: Backoff::new(DOING, watch),
+            outage,
             troubles: QueueTroubles::default(),
         }
     }
@@ -219,14 +218,14 @@ impl CommandProcessor {
         metrics().woke("worker_receive", reason.as_str());
         match self.receive().await {
             Ok((limit, steps)) => {
-                self.backoff.succeeded();
+                self.outage.over();
                 if steps.len() >= limit && limit > 0 {
                     self.wanted = Some(WakeReason::Backlog);
                 }
                 self.start(steps);
             }
             Err(error) => {
-                let pause = self.backoff.failed(&error);
+                let pause = self.outage.failed(&error);
                 self.pause_until = Some(Instant::now() + pause);
                 self.wanted = Some(WakeReason::Retry);
             }

@@ -3,12 +3,19 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tasker_shared::outage::OutageWatch;
+use tasker_shared::backoff::Backoff;
+use tasker_shared::outage::{Outage, OutageWatch};
 use tasker_shared::telemetry::metrics;
 use tokio::time::Instant;
 
 /// How long outcomes may wait before the worker counts as unhealthy: locks of a moment are ordinary.
 const WAIT_TOLERATED: Duration = Duration::from_secs(5);
+
+/// First pause after a call that failed: short, because most failures are one broken connection.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Longest such pause: what a worker may idle after PostgreSQL is back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The state of a worker at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,11 +80,17 @@ struct Waiting {
 pub(crate) struct WaitingOutcome(Arc<Mutex<Waiting>>);
 
 impl Vitals {
-    /// A watch over the calls of one more loop.
-    pub(crate) fn watch(&self, doing: &'static str) -> OutageWatch {
+    /// What one more loop notes of its calls that fail; `doing` completes "could not …".
+    pub(crate) fn outage(&self, doing: &'static str) -> Outage {
+        self.outage_of_pauses(doing, LONGEST_PAUSE)
+    }
+
+    /// The same for a loop that may not pause for longer than this.
+    pub(crate) fn outage_of_pauses(&self, doing: &'static str, longest: Duration) -> Outage {
         let watch = OutageWatch::default();
         lock(&self.outages).push((doing, watch.clone()));
-        watch
+        let backoff = Backoff::new(FIRST_PAUSE, longest.min(LONGEST_PAUSE));
+        Outage::new(doing, backoff, watch)
     }
 
     /// Notes that an outcome has to wait.
@@ -151,7 +164,7 @@ mod tests {
     #[test]
     fn a_worker_is_unhealthy_while_calls_of_a_loop_fail() {
         let vitals = Vitals::default();
-        let mut outage = tasker_shared::outage::Outage::new("look", vitals.watch("look"));
+        let mut outage = vitals.outage("look");
         let error = tasker_shared::error::Error::Corrupt("gone".to_owned());
 
         outage.failed(&error);

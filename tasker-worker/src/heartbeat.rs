@@ -11,7 +11,7 @@ use tasker_shared::config::SupervisorConfig;
 use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
 use tasker_shared::ids::StepId;
-use tasker_shared::outage::OutageWatch;
+use tasker_shared::outage::Outage;
 use tasker_shared::steps::{LeaseLost, extend_leases};
 use tasker_shared::supervisor::{Supervised, keep_running};
 use tasker_shared::telemetry::metrics;
@@ -19,7 +19,6 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::backoff::Backoff;
 use crate::held_steps::HeldSteps;
 
 /// How often a lease is extended while it lasts.
@@ -32,7 +31,7 @@ const HEARTBEATS_PER_LEASE: u32 = 3;
 const CALLS_PER_LEASE: u32 = 4;
 
 /// The part of a lease that may pass between two attempts.
-const PAUSES_PER_LEASE: u32 = 12;
+pub(crate) const PAUSES_PER_LEASE: u32 = 12;
 
 /// How many leases one call extends; few enough for a call of milliseconds.
 const BATCH: usize = 1000;
@@ -48,7 +47,7 @@ pub(crate) struct Heartbeat {
     lease: Duration,
     shutdown: CancellationToken,
     next: Instant,
-    backoff: Backoff,
+    outage: Outage,
 }
 
 /// Starts the loop on a thread of its own.
@@ -72,7 +71,7 @@ impl Heartbeat {
         connection: DedicatedConnection,
         held: Arc<HeldSteps>,
         lease: Duration,
-        (shutdown, watch): (CancellationToken, OutageWatch),
+        (shutdown, outage): (CancellationToken, Outage),
     ) -> Self {
         Self {
             worker,
@@ -81,7 +80,7 @@ impl Heartbeat {
             lease,
             shutdown,
             next: Instant::now() + lease / HEARTBEATS_PER_LEASE,
-            backoff: Backoff::new(DOING, watch).at_most(lease / PAUSES_PER_LEASE),
+            outage,
         }
     }
 
@@ -149,10 +148,10 @@ impl Supervised for Heartbeat {
                 continue;
             }
             match self.extend(&steps).await {
-                Ok(()) => self.backoff.succeeded(),
+                Ok(()) => self.outage.over(),
                 Err(error) => {
                     // A repeated call finds out what the failed one did.
-                    let soon = Instant::now() + self.backoff.failed(&error);
+                    let soon = Instant::now() + self.outage.failed(&error);
                     self.next = self.next.min(soon);
                 }
             }

@@ -57,7 +57,6 @@
 //! Inside, notifications become events, events become commands, and the command processor receives
 //! steps under a lease. Running steps are kept by heartbeats, outcomes are reported in batches.
 
-mod backoff;
 mod builtin;
 mod command_processor;
 mod dependencies;

@@ -16,6 +16,7 @@ use tasker_shared::announcer::{Announcements, Announcer};
 use tasker_shared::channel::{Receiver, Sender, Weighed};
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
+use tasker_shared::outage::Outage;
 use tasker_shared::steps::{
     Continuation, Locks, ReceivedStep, ReleasedStep, Reported, StepOutcome, StepReport,
     complete_and_continue, complete_steps, release_steps,
@@ -27,7 +28,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::backoff::Backoff;
 use crate::events::{Described, WorkerEvents};
 use crate::health::Vitals;
 use crate::held_steps::{Attempt, HeldSteps};
@@ -100,7 +100,7 @@ pub(crate) struct Reporter {
     outcomes: Backlog,
     /// What a call is under way for.
     recording: Option<(Part, Option<Wait>)>,
-    backoff: Backoff,
+    outage: Outage,
     releases: Releases,
     /// Until when reports leave out what is locked.
     skips_locked_until: Option<Instant>,
@@ -116,7 +116,7 @@ struct Releases {
     at: Instant,
     /// Whether they are tried one by one, because one of them cannot go back.
     singly: bool,
-    backoff: Backoff,
+    outage: Outage,
 }
 
 /// How a wait for something to do ended.
@@ -138,7 +138,6 @@ impl Reporter {
         (vitals, give_up): (Vitals, CancellationToken),
     ) -> Self {
         let deadline = FROZEN_AFTER.min(settings.lease / CALLS_PER_LEASE);
-        let backoff = |doing| Backoff::new(doing, vitals.watch(doing));
         Self {
             settings,
             connection: database
@@ -153,12 +152,12 @@ impl Reporter {
             give_up,
             outcomes: Backlog::default(),
             recording: None,
-            backoff: backoff("report outcomes"),
+            outage: vitals.outage("report outcomes"),
             releases: Releases {
                 steps: Vec::new(),
                 at: Instant::now(),
                 singly: false,
-                backoff: backoff("give steps back"),
+                outage: vitals.outage("give steps back"),
             },
             skips_locked_until: None,
             vitals,
@@ -255,11 +254,11 @@ impl Reporter {
             let tried = steps.len();
             match call {
                 Ok(reported) => {
-                    self.releases.backoff.succeeded();
+                    self.releases.outage.over();
                     self.released(tried, reported).await;
                 }
                 Err(error) if may_pass(&error) => {
-                    self.releases.at = Instant::now() + self.releases.backoff.failed(&error);
+                    self.releases.at = Instant::now() + self.releases.outage.failed(&error);
                     // Another one may be what fails.
                     self.releases.steps.rotate_left(1);
                 }
@@ -290,7 +289,7 @@ impl Reporter {
 
     /// Waits for the database to come back; false when there is no time left.
     async fn pause(&mut self, error: &Error) -> bool {
-        let pause = self.backoff.failed(error);
+        let pause = self.outage.failed(error);
         tokio::select! {
             () = sleep(pause) => true,
             () = self.give_up.cancelled() => false,
@@ -299,7 +298,7 @@ impl Reporter {
 
     /// The part was recorded, what is locked or stale aside.
     async fn recorded(&mut self, mut part: Part, waited: Option<Wait>, reported: Reported) {
-        self.backoff.succeeded();
+        self.outage.over();
         let is_stale = |index| reported.stale.contains(&index);
         let mut announcements = reported.announcements;
         let mut counts = [("complete", 0), ("retry", 0), ("fail", 0)];

@@ -204,7 +204,7 @@ impl Start<'_> {
             ),
             (
                 self.shutdown.clone(),
-                self.vitals.watch(command_processor::DOING),
+                self.vitals.outage(command_processor::DOING),
             ),
         );
         self.start_heartbeat(&name, &rest);
@@ -262,7 +262,13 @@ impl Start<'_> {
             self.database.dedicated().waiting_for_locks(LOCK_TIMEOUT),
             Arc::clone(&self.held),
             self.config.lease(),
-            (rest.clone(), self.vitals.watch(heartbeat::DOING)),
+            (
+                rest.clone(),
+                self.vitals.outage_of_pauses(
+                    heartbeat::DOING,
+                    self.config.lease() / heartbeat::PAUSES_PER_LEASE,
+                ),
+            ),
         );
         heartbeat::start(heartbeat, self.supervisor.clone());
     }

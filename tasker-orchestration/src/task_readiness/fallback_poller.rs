@@ -8,13 +8,13 @@ use std::time::Duration;
 use tasker_shared::channel::{NotSent, Sender};
 use tasker_shared::config::{DeploymentMode, TaskerConfig};
 use tasker_shared::error::Error;
+use tasker_shared::outage::Outage;
 use tasker_shared::readiness::{ReadyTask, find_ready_tasks_of};
 use tasker_shared::telemetry::metrics;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::backoff::Outage;
 use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
 use crate::signals::Signals;
@@ -154,8 +154,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::backoff::Backoff;
     use crate::channels;
+    use tasker_shared::backoff::Backoff;
 
     /// A task that the database answers.
     fn found(ready_for: Duration) -> ReadyTask {

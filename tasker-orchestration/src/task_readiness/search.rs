@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::backoff::jittered;
+use tasker_shared::backoff::jittered;
 
 /// Looks that find whatever is ready within a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,6 +19,7 @@ use super::{
     shared::Shared,
     waiters::Place,
 };
+use crate::backoff::Backoff;
 
 /// Longest pause between two attempts of [`Sender::send_retry`].
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
@@ -78,11 +79,10 @@ impl<T> Sender<T> {
     /// no more, hands it back.
     pub async fn send_retry(&self, message: T, retry: SendRetry) -> Result<(), NotSent<T>> {
         let mut message = message;
-        let mut pause = retry.backoff;
+        let mut backoff = Backoff::new(retry.backoff, LONGEST_BACKOFF.max(retry.backoff));
         for attempt in 0..=retry.max_retries {
             if attempt > 0 {
-                time::sleep(jittered(pause)).await;
-                pause = (pause * 2).min(LONGEST_BACKOFF);
+                time::sleep(backoff.pause()).await;
             }
             message = match self.attempt(message, retry.attempt_timeout).await {
                 Err(NotSent::TimedOut(message)) => message,
@@ -244,9 +244,4 @@ impl<T> Drop for Sending<'_, T> {
         drop(state);
         called.into_iter().for_each(Waker::wake);
     }
-}
-
-/// Half to all of the pause, so that senders that were refused together do not come back together.
-fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
