@@ -53,7 +53,7 @@ async fn everything_goes_on_after_a_server_took_no_writes_for_a_while() {
         world.run(&alter).await;
     };
 
-    // The sessions of this test began before and go on writing.
+    // The sessions of this test say that they write.
     read_only("on").await;
     let ours = "datname = current_database() and application_name = 'tasker'";
     let terminate =

@@ -1,10 +1,11 @@
 //! A database, the processes that work on it, and what has to hold at the end.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::tasks::{NewTask, OnConflict, submit_tasks};
@@ -85,10 +86,13 @@ impl World {
     }
 
     fn at(home: Home, turn: SemaphorePermit<'static>) -> Self {
+        // Writes also where the default of new sessions is not to.
+        let options = PgConnectOptions::from_str(home.url())
+            .unwrap()
+            .options([("default_transaction_read_only", "off")]);
         let pool = PgPoolOptions::new()
             .max_connections(4)
-            .connect_lazy(home.url())
-            .unwrap();
+            .connect_lazy_with(options);
         Self {
             home,
             pool,
