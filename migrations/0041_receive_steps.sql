@@ -91,9 +91,10 @@ $$;
 -- without it and with a problem. Messages that stand for no step any more are deleted, those that
 -- somebody else sent are archived.
 --
--- Never waits for a step that another transaction holds. A queue that is missing, damaged or locked is
--- told of by a row without a step, and does no harm to the others. Not durable by itself: where a crash
--- of the server undoes it, the attempt's outcome is stale and the message is received again.
+-- Never waits for a step that another transaction holds. Where such steps were left out, a row without
+-- a step names the namespace; so it does for a queue that is missing, damaged or locked, with the
+-- problem. Neither does harm to others. Not durable by itself: where a crash of the server undoes it,
+-- the attempt's outcome is stale and the message is received again.
 create function tasker.receive_steps(
   p_namespaces text[], p_worker text, p_limit int, p_lease_ms bigint,
   p_handlers text[] default null, p_max_bytes bigint default 67108864
@@ -117,8 +118,9 @@ declare
   v_msgs bigint[];
   v_came_back boolean[];
   v_bytes bigint;
+  v_left_out boolean;
   v_is_strange boolean;
-  v_problem tasker.received_step;
+  v_notice tasker.received_step;
 begin
   perform set_config('synchronous_commit', 'off', true);
   if (select count(*) > 1 from (select from tasker.priorities_in_use limit 2) few) then
@@ -130,8 +132,8 @@ begin
     v_tasks := null;
     for v_attempt in 1..2 loop
       begin
-        select r.tasks, r.steps, r.msgs, r.came_back, r.bytes
-        into v_tasks, v_steps, v_msgs, v_came_back, v_bytes
+        select r.tasks, r.steps, r.msgs, r.came_back, r.bytes, r.left_out
+        into v_tasks, v_steps, v_msgs, v_came_back, v_bytes, v_left_out
         from tasker.receive_from_queue(
           v_namespace, p_worker, v_left, least(v_aged, v_left), p_lease_ms, p_handlers, v_bytes_left,
           p_max_bytes
@@ -139,7 +141,7 @@ begin
         exit;
       exception
         when others then
-          v_problem.problem := sqlerrm;
+          v_notice.problem := sqlerrm;
           v_is_strange := sqlstate in ('22P02', '22003');
       end;
       -- One of the messages is not ours.
@@ -149,13 +151,19 @@ begin
           where namespace = v_namespace;
           continue;
         exception when others then
-          v_problem.problem := sqlerrm;
+          v_notice.problem := sqlerrm;
         end;
       end if;
-      v_problem.namespace := v_namespace;
-      return next v_problem;
+      v_notice.namespace := v_namespace;
+      return next v_notice;
+      v_left_out := false;
       exit;
     end loop;
+    if v_left_out then
+      v_notice.namespace := v_namespace;
+      v_notice.problem := null;
+      return next v_notice;
+    end if;
     continue when v_tasks is null;
     v_left := v_left - cardinality(v_tasks);
     v_bytes_left := v_bytes_left - v_bytes;
@@ -166,11 +174,13 @@ end
 $$;
 
 -- The part of a receipt that concerns one queue: of the p_limit steps, p_aged are those that have
--- waited longest; together they are given p_bytes_left, and none more than p_max_bytes.
+-- waited longest; together they are given p_bytes_left, and none more than p_max_bytes. Answers also
+-- whether steps were left out that another transaction holds.
 create function tasker.receive_from_queue(
   p_namespace text, p_worker text, p_limit int, p_aged int, p_lease_ms bigint, p_handlers text[],
   p_bytes_left bigint, p_max_bytes bigint,
-  out tasks uuid[], out steps int[], out msgs bigint[], out came_back boolean[], out bytes bigint
+  out tasks uuid[], out steps int[], out msgs bigint[], out came_back boolean[], out bytes bigint,
+  out left_out boolean
 )
 language plpgsql
 as $$
@@ -193,6 +203,7 @@ declare
   v_short record;
 begin
   bytes := 0;
+  left_out := false;
   select queue_name into v_queue from tasker.namespaces where namespace = p_namespace;
   if not found then
     return;
@@ -303,8 +314,8 @@ begin
         perform tasker.delay_messages(v_queue, v_held.too_many, 0);
         return;
       end if;
-      -- Where somebody else holds the step at this moment, its message is looked at again soon and not
-      -- after a whole lease.
+      -- Where another transaction holds the step, its message comes back soon and not after a lease;
+      -- the worker looks again then.
       if cardinality(v_msgs)
         > coalesce(cardinality(v_held.msgs), 0) + coalesce(cardinality(v_void), 0) then
         perform tasker.delay_messages(
@@ -314,6 +325,7 @@ begin
           ),
           100
         );
+        left_out := true;
       end if;
     end if;
     exit when v_left <= 0 or v_pass > 0 and v_seen < v_depth;

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use pgmq_notify::{Subscriptions, insert_channel, queue_of_channel};
+use tasker_shared::backoff::Backoff;
 use tasker_shared::channel::Receiver;
 use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
@@ -26,6 +27,12 @@ use crate::namespaces::{Namespaces, queue_name};
 
 /// What the loop does, to complete "could not ...".
 pub(crate) const DOING: &str = "receive steps";
+
+/// Pauses before another look for what had to be left out: others hold it, or a queue is in trouble.
+/// Messages of held steps come back after 100 ms, which is the half of the first that is not left to
+/// chance.
+const LEFT_OUT_MIN: Duration = Duration::from_millis(200);
+const LEFT_OUT_MAX: Duration = Duration::from_millis(500);
 
 /// How many commands or completions are looked at as one.
 const BURST: usize = 1000;
@@ -58,7 +65,7 @@ pub(crate) enum WakeReason {
     Backlog,
     /// A place became free.
     Capacity,
-    /// The last look failed.
+    /// The last look failed, or left something out.
     Retry,
 }
 
@@ -107,6 +114,9 @@ pub(crate) struct CommandProcessor {
     pause_until: Option<Instant>,
     outage: Outage,
     troubles: QueueTroubles,
+    /// When to look again for what the last look left out.
+    again_at: Option<Instant>,
+    left_out: Backoff,
 }
 
 impl CommandProcessor {
@@ -132,6 +142,8 @@ impl CommandProcessor {
             pause_until: None,
             outage,
             troubles: QueueTroubles::default(),
+            again_at: None,
+            left_out: Backoff::new(LEFT_OUT_MIN, LEFT_OUT_MAX),
         }
     }
 
@@ -149,6 +161,7 @@ impl CommandProcessor {
         let mut commands = Vec::new();
         let mut completed = Vec::new();
         let pause_until = self.pause_until.unwrap_or_else(Instant::now);
+        let again_at = self.again_at.unwrap_or_else(Instant::now);
         tokio::select! {
             () = self.shutdown.cancelled() => return false,
             _ = self.completions.recv_many(&mut completed, BURST) => self.completed(&completed),
@@ -160,6 +173,10 @@ impl CommandProcessor {
             () = sleep_until(pause_until), if paused => {
                 self.pause_until = None;
                 self.wanted = Some(WakeReason::Retry);
+            }
+            () = sleep_until(again_at), if self.again_at.is_some() => {
+                self.again_at = None;
+                self.wanted.get_or_insert(WakeReason::Retry);
             }
         }
         for command in commands {
@@ -251,13 +268,23 @@ impl CommandProcessor {
             max_bytes: settings.batch_bytes,
             lease: settings.lease,
         };
-        let Received { steps, troubled } = self
+        let Received {
+            steps,
+            troubled,
+            left_out,
+        } = self
             .connection
             .call("receive_steps", async |connection| {
                 receive_steps(connection, &settings.worker, &demand).await
             })
             .await?;
         metrics().steps_received(steps.len() as u64);
+        if left_out || !troubled.is_empty() {
+            self.again_at = Some(Instant::now() + self.left_out.pause());
+        } else if self.again_at.is_none() {
+            // Else this look may have come too soon to see what an earlier one left out.
+            self.left_out.reset();
+        }
         self.troubles.note("receive from", troubled);
         Ok((usize::try_from(limit).unwrap_or(0), steps))
     }

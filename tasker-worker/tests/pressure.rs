@@ -7,6 +7,9 @@
 
 mod world;
 
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use tasker_shared::config::DeploymentMode;
 use tasker_testing::{PATIENCE, wait_until};
@@ -65,6 +68,50 @@ async fn a_receipt_that_brings_all_it_may_is_followed_by_another() {
     wait_for_count(&world, COMPLETE, 9).await;
     worker.drain().await;
     world.assert_sound().await;
+}
+
+/// Waits until a worker has looked for steps this many times, whatever made it look.
+async fn wait_for_looks(world: &World, looks: usize) {
+    let mut seen = HashSet::new();
+    wait_until("the worker has looked again", PATIENCE, async || {
+        let began: Vec<DateTime<Utc>> = sqlx::query_scalar(
+            "select query_start from pg_stat_activity where datname = current_database() \
+             and pid <> pg_backend_pid() and query like '%tasker.receive_steps%'",
+        )
+        .fetch_all(&world.pool)
+        .await
+        .unwrap();
+        seen.extend(began);
+        seen.len() >= looks
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_receipt_had_to_leave_out_is_looked_for_again() {
+    for lock in [
+        "lock table pgmq.q_worker_shop_queue in access exclusive mode",
+        "select from tasker.steps for update",
+    ] {
+        let world = World::create()
+            .await
+            .with_mode(DeploymentMode::EventDrivenOnly);
+        world
+            .template("one", "  - { name: only, handler: gate }")
+            .await;
+        submit(&world, 1).await;
+        let mut other = world.pool.begin().await.unwrap();
+        sqlx::query(lock).execute(&mut *other).await.unwrap();
+
+        let worker = world.start(instantly());
+        // It looks when it starts and when it listens; nothing else is announced.
+        wait_for_looks(&world, 4).await;
+        other.rollback().await.unwrap();
+
+        wait_for_count(&world, COMPLETE, 1).await;
+        worker.drain().await;
+        world.assert_sound().await;
+    }
 }
 
 #[tokio::test]

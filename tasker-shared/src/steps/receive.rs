@@ -180,6 +180,8 @@ pub struct Received {
     pub steps: Vec<ReceivedStep>,
     /// The namespaces whose queue could not be read, each with what the database says.
     pub troubled: Vec<(String, String)>,
+    /// Whether steps were left out because other transactions hold them at the moment.
+    pub left_out: bool,
 }
 
 /// The columns of a received step; its JSON as text.
@@ -211,8 +213,10 @@ pub async fn receive_steps(
         if step.is_some() {
             received.steps.push(ReceivedRow::from_row(row)?.into());
         } else {
-            let problem = (row.try_get("namespace")?, row.try_get("problem")?);
-            received.troubled.push(problem);
+            match row.try_get("problem")? {
+                Some(problem) => received.troubled.push((row.try_get("namespace")?, problem)),
+                None => received.left_out = true,
+            }
         }
     }
     Ok(received)
