@@ -8,25 +8,22 @@
 //! stale and change nothing. Those whose task another transaction holds are tried again by themselves.
 //! A batch that cannot be stored is taken apart, so that one outcome does not hold up the others.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tasker_shared::announcer::{Announcements, Announcer};
+use tasker_shared::announcer::Announcer;
 use tasker_shared::channel::{Receiver, Sender, Weighed};
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
 use tasker_shared::outage::Outage;
 use tasker_shared::steps::{
-    Continuation, Locks, ReceivedStep, ReleasedStep, Reported, StepOutcome, StepReport,
-    complete_and_continue, complete_steps, release_steps,
+    Continuation, Locks, ReleasedStep, Reported, StepReport, complete_and_continue, complete_steps,
 };
 use tasker_shared::supervisor::Supervised;
-use tasker_shared::telemetry::metrics;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, warn};
+use tracing::error;
 
 use crate::events::{Described, WorkerEvents};
 use crate::health::Vitals;
@@ -35,9 +32,12 @@ use crate::launcher::{Chain, Occupancy};
 
 mod backlog;
 mod part;
+mod recorded;
+mod releases;
 
 use backlog::{Backlog, Wait};
 use part::{Companion, Part, Verdict};
+use releases::Releases;
 
 /// A call takes milliseconds. After this long, and after a part of the lease at most, the process at
 /// its other end may be frozen, and the call is repeated on another connection.
@@ -53,9 +53,6 @@ const LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 /// How long reports do not wait for locks at all, after one waited in vain: somebody holds a task for
 /// long, and whatever is reported together with that task would wait each time.
 const LOCKS_SKIPPED_FOR: Duration = Duration::from_secs(5);
-
-/// Pause before steps are given back again whose task another transaction holds.
-const LOCKED_RELEASE_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the database is told about a received step.
 #[expect(clippy::large_enum_variant, reason = "nearly all are outcomes")]
@@ -109,16 +106,6 @@ pub(crate) struct Reporter {
     is_closed: bool,
 }
 
-/// Steps that go back unstarted.
-struct Releases {
-    steps: Vec<ReleasedStep>,
-    /// When they are tried next.
-    at: Instant,
-    /// Whether they are tried one by one, because one of them cannot go back.
-    singly: bool,
-    outage: Outage,
-}
-
 /// How a wait for something to do ended.
 enum Wake {
     /// There is something to do.
@@ -137,6 +124,7 @@ impl Reporter {
         (held, announcer, events): (Arc<HeldSteps>, Announcer, WorkerEvents),
         (vitals, give_up): (Vitals, CancellationToken),
     ) -> Self {
+        let worker = settings.worker.clone();
         let deadline = FROZEN_AFTER.min(settings.lease / CALLS_PER_LEASE);
         Self {
             settings,
@@ -153,12 +141,7 @@ impl Reporter {
             outcomes: Backlog::default(),
             recording: None,
             outage: vitals.outage("report outcomes"),
-            releases: Releases {
-                steps: Vec::new(),
-                at: Instant::now(),
-                singly: false,
-                outage: vitals.outage("give steps back"),
-            },
+            releases: Releases::new(worker, vitals.outage("give steps back")),
             skips_locked_until: None,
             vitals,
             is_closed: false,
@@ -186,8 +169,8 @@ impl Reporter {
 
     /// When something is to be tried again.
     fn next_due(&self) -> Option<Instant> {
-        let releases = (!self.releases.steps.is_empty()).then_some(self.releases.at);
-        self.outcomes.next_due().into_iter().chain(releases).min()
+        let due = [self.outcomes.next_due(), self.releases.next_due()];
+        due.into_iter().flatten().min()
     }
 
     /// Makes a part of the outcomes.
@@ -198,7 +181,7 @@ impl Reporter {
                 Report::Outcome(report, chain, described) => {
                     part.push(report, Companion::new(chain, described));
                 }
-                Report::Release(step) => self.releases.steps.push(step),
+                Report::Release(step) => self.releases.push(step),
             }
         }
         self.outcomes.push(part);
@@ -235,56 +218,10 @@ impl Reporter {
                 }
             }
         }
-        self.give_back().await;
+        self.releases
+            .give_back(&mut self.connection, &self.announcer)
+            .await;
         true
-    }
-
-    /// Gives steps back that were not started, where it is time to.
-    async fn give_back(&mut self) {
-        while !self.releases.steps.is_empty() && self.releases.at <= Instant::now() {
-            let worker = &self.settings.worker;
-            let all = &self.releases.steps;
-            let steps = &all[..if self.releases.singly { 1 } else { all.len() }];
-            let call = self
-                .connection
-                .call("release_steps", async |connection| {
-                    release_steps(connection, worker, steps).await
-                })
-                .await;
-            let tried = steps.len();
-            match call {
-                Ok(reported) => {
-                    self.releases.outage.over();
-                    self.released(tried, reported).await;
-                }
-                Err(error) if may_pass(&error) => {
-                    self.releases.at = Instant::now() + self.releases.outage.failed(&error);
-                    // Another one may be what fails.
-                    self.releases.steps.rotate_left(1);
-                }
-                Err(error) if tried == 1 => {
-                    error!(%error, "could not give a step back; its lease will run out");
-                    self.releases.steps.remove(0);
-                }
-                Err(_) => self.releases.singly = true,
-            }
-        }
-        if self.releases.steps.is_empty() {
-            self.releases.singly = false;
-        }
-    }
-
-    /// The first steps went back, those aside whose task another transaction holds.
-    async fn released(&mut self, count: usize, reported: Reported) {
-        let steps = self.releases.steps.drain(..count).enumerate();
-        let is_locked = |(index, step)| reported.locked.contains(&index).then_some(step);
-        let locked = steps.filter_map(is_locked).collect::<Vec<_>>();
-        metrics().steps_released((count - locked.len()) as u64);
-        if !locked.is_empty() {
-            self.releases.steps.extend(locked);
-            self.releases.at = Instant::now() + LOCKED_RELEASE_PAUSE;
-        }
-        self.announcer.announce(reported.announcements).await;
     }
 
     /// Waits for the database to come back; false when there is no time left.
@@ -293,101 +230,6 @@ impl Reporter {
         tokio::select! {
             () = sleep(pause) => true,
             () = self.give_up.cancelled() => false,
-        }
-    }
-
-    /// The part was recorded, what is locked or stale aside.
-    async fn recorded(&mut self, mut part: Part, waited: Option<Wait>, reported: Reported) {
-        self.outage.over();
-        let is_stale = |index| reported.stale.contains(&index);
-        let mut announcements = reported.announcements;
-        let mut counts = [("complete", 0), ("retry", 0), ("fail", 0)];
-        let mut late = 0;
-        let both = part.reports.iter().zip(&part.companions).enumerate();
-        for (index, (report, companion)) in both {
-            if reported.locked.contains(&index) {
-                continue;
-            }
-            if !is_stale(index) {
-                counts[outcome_index(&report.outcome)].1 += 1;
-                if let Some(described) = &companion.described {
-                    self.events.recorded(described, &report.outcome).await;
-                }
-            } else if companion.is_uncertain {
-                announce_again(&mut announcements, report);
-            } else {
-                late += 1;
-                debug!(step = %report.id, receipt = report.receipt, "an outcome came too late");
-            }
-        }
-        for (outcome, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
-            metrics().step_outcomes(outcome, count);
-        }
-        metrics().stale_outcomes(late);
-        if !reported.locked.is_empty() {
-            let locked = part.take(&reported.locked);
-            self.locked(locked, waited);
-        }
-        let told_again = reported.continued.iter().filter(|_| part.is_uncertain());
-        let told_again = told_again.map(|step| step.id.task_uuid).collect::<Vec<_>>();
-        self.held.release(part.reports.iter().map(Attempt::from));
-        self.go_on(part, reported.continued).await;
-        if !told_again.is_empty() {
-            // Their leases run since the call whose answer got lost.
-            self.held.request_check(told_again);
-        }
-        let ended = self.events.of_interest(&announcements.finished);
-        self.announcer.announce(announcements).await;
-        self.events.tasks_ended(&ended, &mut self.connection).await;
-    }
-
-    /// Other transactions hold the tasks of these outcomes; their steps keep their leases.
-    fn locked(&mut self, mut part: Part, waited: Option<Wait>) {
-        part.wait(&self.vitals);
-        let (count, first) = (part.len(), part.reports.first().map(|report| report.id));
-        let batch = self.settings.batch_size;
-        if self.outcomes.locked(part, waited, batch)
-            && let Some(step) = first
-        {
-            warn!(
-                %step,
-                count,
-                "outcomes wait because another transaction holds their tasks; they are recorded when \
-                 it ends, and `tasker doctor` names its session"
-            );
-        }
-    }
-
-    /// Starts the steps that follow, each in the chain of the one whose message it was handed.
-    async fn go_on(&mut self, part: Part, continued: Vec<ReceivedStep>) {
-        if continued.is_empty() {
-            return;
-        }
-        let mut following = continued
-            .into_iter()
-            .map(|step| ((step.namespace.clone(), step.msg_id), step))
-            .collect::<HashMap<_, _>>();
-        // A step may be told of again that runs already, and that nobody waits for here.
-        let places = part.reports.into_iter().zip(part.companions);
-        let places = places.filter_map(|(report, companion)| {
-            let message = (report.namespace, report.msg_id);
-            Some((companion.chain?, following.remove(&message)?))
-        });
-        let places = places.collect::<Vec<_>>();
-        if places.is_empty() {
-            return;
-        }
-        // Told before any of them can end.
-        let taken = Occupancy::Taken(places.len());
-        let _ = self.completions.send(taken).await;
-        let not_started = places
-            .into_iter()
-            .filter_map(|(chain, step)| chain.follow(step))
-            .collect::<Vec<_>>();
-        if !not_started.is_empty() {
-            let freed = Occupancy::Freed(not_started.len());
-            let _ = self.completions.send(freed).await;
-            self.take(not_started);
         }
     }
 
@@ -480,26 +322,4 @@ async fn complete(
             }
         })
         .await
-}
-
-/// Whether the same call may work later, when the database is back, mended or migrated.
-fn may_pass(error: &Error) -> bool {
-    !error.is_about_data() && error.refusal().is_none()
-}
-
-const fn outcome_index(outcome: &StepOutcome) -> usize {
-    match outcome {
-        StepOutcome::Complete(_) => 0,
-        StepOutcome::Retry { .. } => 1,
-        StepOutcome::Fail(_) => 2,
-    }
-}
-
-/// An earlier call may have recorded this one and its answer, with all there is to announce, got
-/// lost. Announcements are hints: one too many costs a look.
-fn announce_again(announcements: &mut Announcements, report: &StepReport) {
-    let task = report.id.task_uuid.0;
-    announcements.ready.push(task);
-    announcements.finished.push(task);
-    announcements.timer_set = true;
 }

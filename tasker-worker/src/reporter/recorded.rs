@@ -1,0 +1,133 @@
+//! What follows when outcomes are recorded: the handlers' places, announcements, dependents.
+
+use std::collections::HashMap;
+
+use tasker_shared::announcer::Announcements;
+use tasker_shared::steps::{ReceivedStep, Reported, StepOutcome, StepReport};
+use tasker_shared::telemetry::metrics;
+use tracing::{debug, warn};
+
+use super::Reporter;
+use super::backlog::Wait;
+use super::part::Part;
+use crate::held_steps::Attempt;
+use crate::launcher::Occupancy;
+
+impl Reporter {
+    /// The part was recorded, what is locked or stale aside.
+    pub(super) async fn recorded(
+        &mut self,
+        mut part: Part,
+        waited: Option<Wait>,
+        reported: Reported,
+    ) {
+        self.outage.over();
+        let is_stale = |index| reported.stale.contains(&index);
+        let mut announcements = reported.announcements;
+        let mut counts = [("complete", 0), ("retry", 0), ("fail", 0)];
+        let mut late = 0;
+        let both = part.reports.iter().zip(&part.companions).enumerate();
+        for (index, (report, companion)) in both {
+            if reported.locked.contains(&index) {
+                continue;
+            }
+            if !is_stale(index) {
+                counts[outcome_index(&report.outcome)].1 += 1;
+                if let Some(described) = &companion.described {
+                    self.events.recorded(described, &report.outcome).await;
+                }
+            } else if companion.is_uncertain {
+                announce_again(&mut announcements, report);
+            } else {
+                late += 1;
+                debug!(step = %report.id, receipt = report.receipt, "an outcome came too late");
+            }
+        }
+        for (outcome, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
+            metrics().step_outcomes(outcome, count);
+        }
+        metrics().stale_outcomes(late);
+        if !reported.locked.is_empty() {
+            let locked = part.take(&reported.locked);
+            self.locked(locked, waited);
+        }
+        let told_again = reported.continued.iter().filter(|_| part.is_uncertain());
+        let told_again = told_again.map(|step| step.id.task_uuid).collect::<Vec<_>>();
+        self.held.release(part.reports.iter().map(Attempt::from));
+        self.go_on(part, reported.continued).await;
+        if !told_again.is_empty() {
+            // Their leases run since the call whose answer got lost.
+            self.held.request_check(told_again);
+        }
+        let ended = self.events.of_interest(&announcements.finished);
+        self.announcer.announce(announcements).await;
+        self.events.tasks_ended(&ended, &mut self.connection).await;
+    }
+
+    /// Other transactions hold the tasks of these outcomes; their steps keep their leases.
+    fn locked(&mut self, mut part: Part, waited: Option<Wait>) {
+        part.wait(&self.vitals);
+        let (count, first) = (part.len(), part.reports.first().map(|report| report.id));
+        let batch = self.settings.batch_size;
+        if self.outcomes.locked(part, waited, batch)
+            && let Some(step) = first
+        {
+            warn!(
+                %step,
+                count,
+                "outcomes wait because another transaction holds their tasks; they are recorded when \
+                 it ends, and `tasker doctor` names its session"
+            );
+        }
+    }
+
+    /// Starts the steps that follow, each in the chain of the one whose message it was handed.
+    async fn go_on(&mut self, part: Part, continued: Vec<ReceivedStep>) {
+        if continued.is_empty() {
+            return;
+        }
+        let mut following = continued
+            .into_iter()
+            .map(|step| ((step.namespace.clone(), step.msg_id), step))
+            .collect::<HashMap<_, _>>();
+        // A step may be told of again that runs already, and that nobody waits for here.
+        let places = part.reports.into_iter().zip(part.companions);
+        let places = places.filter_map(|(report, companion)| {
+            let message = (report.namespace, report.msg_id);
+            Some((companion.chain?, following.remove(&message)?))
+        });
+        let places = places.collect::<Vec<_>>();
+        if places.is_empty() {
+            return;
+        }
+        // Told before any of them can end.
+        let taken = Occupancy::Taken(places.len());
+        let _ = self.completions.send(taken).await;
+        let not_started = places
+            .into_iter()
+            .filter_map(|(chain, step)| chain.follow(step))
+            .collect::<Vec<_>>();
+        if !not_started.is_empty() {
+            let freed = Occupancy::Freed(not_started.len());
+            let _ = self.completions.send(freed).await;
+            self.take(not_started);
+        }
+    }
+}
+
+const fn outcome_index(outcome: &StepOutcome) -> usize {
+    match outcome {
+        StepOutcome::Complete(_) => 0,
+        StepOutcome::Retry { .. } => 1,
+        StepOutcome::Fail(_) => 2,
+    }
+}
+
+/// An earlier call may have recorded this one and its answer, with all there is to announce, got
+/// lost. Announcements are hints: one too many costs a look.
+fn announce_again(announcements: &mut Announcements, report: &StepReport) {
+    let task = report.id.task_uuid.0;
+    announcements.ready.push(task);
+    announcements.finished.push(task);
+    announcements.timer_set = true;
+}
