@@ -259,7 +259,8 @@ impl CommandProcessor {
             })
             .await?;
         metrics().steps_received(steps.len() as u64);
-        self.troubles.note("receive from", troubled);
+        let used = steps.iter().map(|step| step.namespace.as_str());
+        self.troubles.note("receive from", troubled, used);
         Ok((usize::try_from(limit).unwrap_or(0), steps))
     }
 
