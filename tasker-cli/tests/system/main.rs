@@ -28,5 +28,6 @@ mod saturation;
 mod server_crashes;
 mod small_channels;
 mod templates;
+mod troubles;
 mod worker_crashes;
 mod world;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::tasks::{NewTask, OnConflict, submit_tasks};
@@ -85,10 +85,11 @@ impl World {
     }
 
     fn at(home: Home, turn: SemaphorePermit<'static>) -> Self {
+        let options: PgConnectOptions = home.url().parse().unwrap();
         let pool = PgPoolOptions::new()
-            .max_connections(4)
-            .connect_lazy(home.url())
-            .unwrap();
+            .max_connections(8)
+            // The tests write though they make the database read-only for all others.
+            .connect_lazy_with(options.options([("default_transaction_read_only", "off")]));
         Self {
             home,
             pool,
@@ -99,6 +100,11 @@ impl World {
     /// The URL of the database.
     pub(crate) fn url(&self) -> &str {
         self.home.url()
+    }
+
+    /// Connections for what takes more than one statement.
+    pub(crate) const fn pool(&self) -> &PgPool {
+        &self.pool
     }
 
     /// The server, where the test has one of its own.
