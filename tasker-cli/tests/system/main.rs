@@ -23,6 +23,7 @@ mod load;
 mod modes;
 mod operators;
 mod orchestrator_crashes;
+mod own_workers;
 mod refusals;
 mod saturation;
 mod server_crashes;
