@@ -90,7 +90,8 @@ impl TaskClaimStepEnqueuer {
         }
         let is_full = steps >= u64::from(self.claims.batch_size.unsigned_abs());
         let is_all = claimed.locked == 0 && claimed.troubled.is_empty();
-        self.troubles.note("write to", claimed.troubled);
+        let used = claimed.tasks.iter().map(|task| task.namespace.as_str());
+        self.troubles.note("write to", claimed.troubled, used);
         Ok(match (is_full, is_all) {
             (true, _) => Claimed::Full,
             (false, true) => Claimed::All,

@@ -285,7 +285,8 @@ impl CommandProcessor {
             // Else this look may have come too soon to see what an earlier one left out.
             self.left_out.reset();
         }
-        self.troubles.note("receive from", troubled);
+        let used = steps.iter().map(|step| step.namespace.as_str());
+        self.troubles.note("receive from", troubled, used);
         Ok((usize::try_from(limit).unwrap_or(0), steps))
     }
 

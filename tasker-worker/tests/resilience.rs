@@ -285,6 +285,37 @@ async fn steps_are_received_although_a_session_is_frozen() {
 }
 
 #[tokio::test]
+async fn a_receipt_that_was_given_up_takes_no_step_when_its_session_goes_on() {
+    let world = World::create().await.with_lease(3.0);
+    world
+        .template("one", "  - { name: only, handler: builtin.noop }")
+        .await;
+    let worker = world.start(Handlers::new());
+    let warm_up = world.submit("one", json!({})).await;
+    world.run_to(warm_up, TaskState::Complete).await;
+    let frozen = freeze(&world, "receive_steps").await;
+    // The worker waits for it in vain, and receives this in another session.
+    let task = world.submit("one", json!({})).await;
+    world.run_to(task, TaskState::Complete).await;
+    worker.drain().await;
+    world.submit("one", json!({})).await;
+    world.claim().await;
+
+    drop(frozen);
+    wait_until("the session has ended", PATIENCE, async || {
+        let sessions = "select count(*) from pg_stat_activity
+             where datname = current_database() and application_name = 'tasker'
+               and query like '%receive_steps%'";
+        world.count(sessions).await == 0
+    })
+    .await;
+
+    let held = "select count(*) from tasker.steps where state = 'in_progress'";
+    assert_eq!(world.count(held).await, 0);
+    world.assert_sound().await;
+}
+
+#[tokio::test]
 async fn outcomes_outlast_a_server_that_takes_no_writes_and_their_handlers_run_once() {
     const STEPS: usize = 5;
     let world = stubborn(World::create().await.with_lease(3600.0));

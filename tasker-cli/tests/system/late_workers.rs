@@ -2,12 +2,13 @@
 //! run when a worker that knows the handler comes up.
 
 use serde_json::{Value, json};
-use tasker_shared::config::{DatabaseConfig, TaskerConfig};
-use tasker_shared::database::Database;
+use tasker_shared::tasks::{NewTask, OnConflict, submit_tasks};
 use tasker_testing::{PATIENCE, TaskerBinary, wait_until};
-use tasker_worker::{HandlerError, Handlers, RunningWorker, Step, Worker};
+use tasker_worker::{HandlerError, Handlers, Step};
 
-use super::world::{Role, World, http};
+use super::own_workers::OwnWorker;
+use super::templates::LINEAR;
+use super::world::{NAMESPACE, Role, World, http};
 
 /// A step that only a late worker can run, between two that every worker can.
 const LATE: &str = "\
@@ -20,27 +21,22 @@ steps:
   - { name: last, handler: builtin.noop, depends_on: [late] }
 ";
 
+/// A step that nobody ever can run.
+const UNKNOWN: &str = "\
+namespace: graphs
+name: unknown
+version: 1.0.0
+steps:
+  - { name: only, handler: nobody.has_it }
+";
+
+/// Steps that nobody can run; half of them more urgent than what can be run, half of them less.
+const WAITING: usize = 100_000;
+/// Tasks of which all steps can be run.
+const ORDINARY: usize = 500;
+
 async fn late(step: Step) -> Result<Value, HandlerError> {
     Ok(json!({ "attempt": step.attempt() }))
-}
-
-/// A worker of somebody's own that knows the handler.
-async fn knowing_worker(world: &World) -> (Database, RunningWorker) {
-    let config = TaskerConfig::default();
-    let database = Database::connect(&DatabaseConfig {
-        url: world.url().into(),
-        ..config.database
-    })
-    .await
-    .unwrap();
-    let worker = Worker::start(
-        &database,
-        &config.worker,
-        &config.event_systems,
-        &config.mpsc_channels,
-        Handlers::new().register("late.one", late),
-    );
-    (database, worker)
 }
 
 async fn get(api: &Role, path: &str) -> Value {
@@ -94,7 +90,8 @@ async fn a_step_that_nobody_knows_waits_visibly_and_runs_when_somebody_does() {
     })
     .await;
 
-    let (database, worker) = knowing_worker(&world).await;
+    let handlers = Handlers::new().register("late.one", late);
+    let knowing = OwnWorker::start(&world, "knowing", handlers).await;
     world.wait_for_the_end().await;
     world.assert_complete(1).await;
     let results: Vec<Value> = world
@@ -111,7 +108,62 @@ async fn a_step_that_nobody_knows_waits_visibly_and_runs_when_somebody_does() {
     let shown = printed(&world, &["task", "show", &task.to_string()]).await;
     assert_eq!(shown["waits_for"], json!(null));
 
-    assert!(worker.drain().await.is_complete);
-    database.pool().close().await;
+    knowing.stop().await;
     world.end([orchestrator, stranger]).await;
+}
+
+/// Submits so many tasks of this priority, and waits until their steps are in the queue.
+async fn enqueue_unknown(world: &World, count: usize, priority: i32) {
+    let task = NewTask {
+        namespace: NAMESPACE.to_owned(),
+        name: "unknown".to_owned(),
+        version: None,
+        context: json!({}),
+        priority,
+        idempotency_key: None,
+        on_conflict: OnConflict::Existing,
+    };
+    let mut connection = world.pool().acquire().await.unwrap();
+    submit_tasks(&mut connection, &vec![task; count])
+        .await
+        .unwrap();
+    drop(connection);
+    let all = "select not exists (select from tasker.ready_steps)";
+    world.wait_for("all are enqueued", all).await;
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_steps_that_nobody_knows_are_not_touched_by_what_goes_past_them() {
+    let world = World::start_alone().await;
+    world.apply(UNKNOWN).await;
+    world.apply(LINEAR).await;
+    let roles = [
+        world.orchestrator(&[]).await,
+        world.worker(&[]).await,
+        world.worker(&[]).await,
+    ];
+    enqueue_unknown(&world, WAITING / 2, 5).await;
+    enqueue_unknown(&world, WAITING / 2, -5).await;
+
+    world.submit("linear", ORDINARY).await;
+
+    let complete = format!(
+        "select count(*) = {ORDINARY} from tasker.tasks t
+         join tasker.templates p using (template_id)
+         where p.name = 'linear' and t.state = 'complete'"
+    );
+    world.wait_for("what can be run has ended", &complete).await;
+    let untouched: i64 = world
+        .value(
+            "select count(*) from pgmq.q_worker_graphs_queue
+             where message ->> 'handler' = 'nobody.has_it' and read_ct = 0",
+        )
+        .await;
+    assert_eq!(usize::try_from(untouched).unwrap(), WAITING);
+    let attempts: Vec<i32> = world
+        .values("select distinct attempt from tasker.steps where state = 'complete'")
+        .await;
+    assert_eq!(attempts, [1]);
+    world.assert_order().await;
+    world.end(roles).await;
 }

@@ -1,6 +1,5 @@
 //! A database, the processes that work on it, and what has to hold at the end.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -86,13 +85,11 @@ impl World {
     }
 
     fn at(home: Home, turn: SemaphorePermit<'static>) -> Self {
-        // Writes also where the default of new sessions is not to.
-        let options = PgConnectOptions::from_str(home.url())
-            .unwrap()
-            .options([("default_transaction_read_only", "off")]);
+        let options: PgConnectOptions = home.url().parse().unwrap();
         let pool = PgPoolOptions::new()
-            .max_connections(4)
-            .connect_lazy_with(options);
+            .max_connections(8)
+            // The tests write though they make the database read-only for all others.
+            .connect_lazy_with(options.options([("default_transaction_read_only", "off")]));
         Self {
             home,
             pool,
@@ -103,6 +100,11 @@ impl World {
     /// The URL of the database.
     pub(crate) fn url(&self) -> &str {
         self.home.url()
+    }
+
+    /// Connections for what takes more than one statement.
+    pub(crate) const fn pool(&self) -> &PgPool {
+        &self.pool
     }
 
     /// The server, where the test has one of its own.

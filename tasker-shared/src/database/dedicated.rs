@@ -1,9 +1,14 @@
 //! A connection that one loop owns, given up as soon as it may be at fault.
+//!
+//! A server process that did not answer in time is ended from the next connection. It may be frozen,
+//! and do what it was asked when it goes on and nobody waits any more: receive steps that nobody runs.
 
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::timeout;
+use tracing::debug;
 
 use super::address::{Address, framed};
 use crate::error::Error;
@@ -18,6 +23,17 @@ pub struct DedicatedConnection {
     address: Address,
     deadline: Deadline,
     connection: Option<PgConnection>,
+    /// The server process of the connection, where it has one to itself.
+    process: Option<ServerProcess>,
+    /// One that still owes an answer.
+    unanswered: Option<ServerProcess>,
+}
+
+/// A server process. Its number alone may be that of another by now.
+#[derive(Debug, sqlx::FromRow)]
+struct ServerProcess {
+    pid: i32,
+    backend_start: DateTime<Utc>,
 }
 
 impl DedicatedConnection {
@@ -30,6 +46,8 @@ impl DedicatedConnection {
                 longest: call_timeout,
             },
             connection: None,
+            process: None,
+            unanswered: None,
         }
     }
 
@@ -112,11 +130,20 @@ impl DedicatedConnection {
         // The connection is out of its place while a call runs: where the call is abandoned
         // half-way, it must not be used again.
         let connection = self.connection.take();
-        let address = &self.address;
+        let mut process = self.process.take();
+        let (address, unanswered) = (&self.address, &mut self.unanswered);
+        // Behind a pooler it serves others too.
+        let is_own = address.framing(deadline).is_none();
         let work = async {
-            let mut connection = match connection {
-                Some(connection) => connection,
-                None => address.open(deadline).await?,
+            let mut connection = if let Some(connection) = connection {
+                connection
+            } else {
+                let mut connection = address.open(deadline).await?;
+                if is_own {
+                    end(&mut connection, unanswered.take()).await;
+                    process = process_of(&mut connection).await;
+                }
+                connection
             };
             let result = framed(&mut connection, framing, f).await;
             Ok::<_, Error>((connection, result))
@@ -125,23 +152,51 @@ impl DedicatedConnection {
             Ok(Ok((connection, result))) => {
                 if result.as_ref().map_or_else(Error::spares_session, |_| true) {
                     self.connection = Some(connection);
+                    self.process = process;
                 }
                 result
             }
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(Error::TimedOut {
-                call: name,
-                deadline,
-            }),
+            Err(_) => {
+                self.unanswered = process.or(self.unanswered.take());
+                Err(Error::TimedOut {
+                    call: name,
+                    deadline,
+                })
+            }
         };
         self.deadline.ended(result.is_ok(), started.elapsed());
         if self.deadline.next != deadline {
             // The session has the limits of the earlier deadline.
             self.connection = None;
+            self.process = None;
         }
         metrics().database_call(name, started.elapsed(), result.is_ok());
         result
     }
+}
+
+/// Ends the process that owes an answer. Where that is not allowed, it does what it was asked.
+async fn end(connection: &mut PgConnection, process: Option<ServerProcess>) {
+    let Some(ServerProcess { pid, backend_start }) = process else {
+        return;
+    };
+    let end = "select pg_terminate_backend(pid) from pg_stat_activity \
+         where pid = $1 and backend_start = $2";
+    let ended = sqlx::query(end).bind(pid).bind(backend_start);
+    match ended.execute(connection).await {
+        Ok(_) => debug!(pid, "ended a server process that did not answer"),
+        Err(error) => debug!(%error, pid, "could not end a server process that did not answer"),
+    }
+}
+
+/// The server process of a connection, where the server tells.
+async fn process_of(connection: &mut PgConnection) -> Option<ServerProcess> {
+    let process = "select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()";
+    let process = sqlx::query_as(process).fetch_optional(connection).await;
+    process
+        .inspect_err(|error| debug!(%error, "could not ask for the server process"))
+        .ok()?
 }
 
 /// How long the next call may take.

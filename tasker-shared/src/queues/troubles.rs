@@ -11,13 +11,23 @@ pub struct QueueTroubles {
 }
 
 impl QueueTroubles {
-    /// Notes the namespaces that a call had trouble with, each with what the database says; it had
-    /// none with the others. `doing` completes "could not … the queue".
-    pub fn note(&mut self, doing: &str, troubled: Vec<(String, String)>) {
+    /// Notes the namespaces whose queue a call could not use, each with what the database says, and
+    /// those whose queue it used. Of others it says nothing: a call may not have come to them. `doing`
+    /// completes "could not … the queue".
+    pub fn note<'a>(
+        &mut self,
+        doing: &str,
+        troubled: Vec<(String, String)>,
+        used: impl IntoIterator<Item = &'a str>,
+    ) {
         if troubled.is_empty() && self.known.is_empty() {
             return;
         }
-        let mut now = BTreeSet::new();
+        for namespace in used {
+            if self.known.remove(namespace) {
+                info!(namespace, "could {doing} the queue of the namespace again");
+            }
+        }
         for (namespace, problem) in troubled {
             if !self.known.contains(&namespace) {
                 warn!(
@@ -26,12 +36,8 @@ impl QueueTroubles {
                     "could not {doing} the queue of a namespace; others go on. \
                      `tasker doctor` says more, `tasker doctor --repair` makes the queue again"
                 );
+                self.known.insert(namespace);
             }
-            now.insert(namespace);
         }
-        for namespace in self.known.difference(&now) {
-            info!(namespace, "could {doing} the queue of the namespace again");
-        }
-        self.known = now;
     }
 }

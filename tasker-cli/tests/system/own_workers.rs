@@ -1,0 +1,45 @@
+//! Workers with handlers of somebody's own, in the process of the test.
+
+use tasker_shared::config::{DatabaseConfig, TaskerConfig};
+use tasker_shared::database::Database;
+use tasker_testing::continuation_limit;
+use tasker_worker::{Handlers, RunningWorker, Worker};
+
+use super::world::World;
+
+/// A worker as a program of somebody's own would be, with its own connections.
+pub(crate) struct OwnWorker {
+    database: Database,
+    worker: RunningWorker,
+}
+
+impl OwnWorker {
+    /// Starts a worker of this name with these handlers and the built-in ones.
+    pub(crate) async fn start(world: &World, name: &str, handlers: Handlers) -> Self {
+        let mut config = TaskerConfig::default();
+        name.clone_into(&mut config.worker.instance_id);
+        if let Some(limit) = continuation_limit() {
+            config.worker.continuation_limit = limit;
+        }
+        let database = Database::connect(&DatabaseConfig {
+            url: world.url().into(),
+            ..config.database
+        })
+        .await
+        .unwrap();
+        let worker = Worker::start(
+            &database,
+            &config.worker,
+            &config.event_systems,
+            &config.mpsc_channels,
+            handlers,
+        );
+        Self { database, worker }
+    }
+
+    /// Stops it, which has to end well.
+    pub(crate) async fn stop(self) {
+        assert!(self.worker.drain().await.is_complete);
+        self.database.pool().close().await;
+    }
+}
