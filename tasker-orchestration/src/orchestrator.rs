@@ -6,6 +6,7 @@ use tasker_shared::backoff::Backoff;
 use tasker_shared::channel::Sender;
 use tasker_shared::config::{DeploymentMode, OrchestrationConfig, TaskerConfig};
 use tasker_shared::database::Database;
+use tasker_shared::outage::{FIRST_PAUSE, LONGEST_PAUSE};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -57,12 +58,11 @@ impl Orchestrator {
         let listener = mode
             .listens()
             .then(|| TaskReadinessListener::new(database, config, &classifier));
-        let reconnect = &config.event_systems.listener;
         let engine = Engine {
             database: database.clone(),
             signals: Signals::default(),
             vitals: Vitals::new(),
-            backoff: Backoff::new(reconnect.reconnect_min(), reconnect.reconnect_max()),
+            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
         };
         engine.signals.look_at_everything();
         let restart = &config.event_systems.supervisor;

@@ -13,6 +13,12 @@ use tracing::{debug, info, warn};
 use crate::backoff::Backoff;
 use crate::error::Error;
 
+/// First pause after a call that failed: short, because most failures are one broken connection.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Longest such pause: what a loop may idle when PostgreSQL is itself again.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// Causes of one outage that are told, each once.
 const CAUSES_TOLD: usize = 8;
 
@@ -93,10 +99,8 @@ impl OutageWatch {
 mod tests {
     use super::*;
 
-    const MIN: Duration = Duration::from_millis(50);
-
     fn looking(watch: &OutageWatch) -> Outage {
-        let backoff = Backoff::new(MIN, Duration::from_secs(2));
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         Outage::new("look", backoff, watch.clone())
     }
 
@@ -112,14 +116,14 @@ mod tests {
         let mut outage = looking(&watch);
         assert_eq!(watch.lasts(), None);
 
-        assert!(outage.failed(&gone("away")) <= MIN);
+        assert!(outage.failed(&gone("away")) <= FIRST_PAUSE);
         tokio::time::advance(Duration::from_secs(3)).await;
-        assert!(outage.failed(&gone("password")) >= MIN);
+        assert!(outage.failed(&gone("password")) >= FIRST_PAUSE);
         assert_eq!(watch.lasts(), Some(Duration::from_secs(3)));
 
         outage.over();
         assert_eq!(watch.lasts(), None);
-        assert!(outage.failed(&gone("away")) <= MIN);
+        assert!(outage.failed(&gone("away")) <= FIRST_PAUSE);
     }
 
     #[test]

@@ -4,18 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tasker_shared::backoff::Backoff;
-use tasker_shared::outage::{Outage, OutageWatch};
+use tasker_shared::outage::{FIRST_PAUSE, LONGEST_PAUSE, Outage, OutageWatch};
 use tasker_shared::telemetry::metrics;
 use tokio::time::Instant;
 
 /// How long outcomes may wait before the worker counts as unhealthy: locks of a moment are ordinary.
 const WAIT_TOLERATED: Duration = Duration::from_secs(5);
-
-/// First pause after a call that failed: short, because most failures are one broken connection.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-
-/// Longest such pause: what a worker may idle after PostgreSQL is back.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The state of a worker at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
