@@ -30,6 +30,10 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// How long such a task waits at a time, apart from the others, before it lets another one try.
 const TURN: Duration = Duration::from_secs(1);
 
+/// A call takes milliseconds. After this long the process at its other end may be frozen, and requests
+/// wait behind it; where the server is slow, the next calls get more time.
+const FROZEN_AFTER: Duration = Duration::from_secs(10);
+
 /// Most tasks that wait apart, so that what their clients have long given up stays bounded.
 const MOST_APART: usize = 1000;
 
@@ -82,7 +86,7 @@ impl Batches {
         // The other half is for everybody else.
         let turns = usize::try_from(connections / 2).unwrap_or_default().max(1);
         Self {
-            connection: database.dedicated(),
+            connection: database.dedicated().within(FROZEN_AFTER),
             database,
             submissions,
             announcer,
