@@ -38,6 +38,7 @@ declare
   v_left_out int := 0;
   v_last_priority int;
   v_last_no bigint;
+  v_passed_by uuid[] := '{}';
   v_rows tid[];
   v_tasks uuid[];
   v_steps int[];
@@ -55,7 +56,8 @@ begin
   end if;
 
   for v_batch in 1..c_batches loop
-    -- A batch continues behind the one before it: what that left out is not looked at again.
+    -- A batch continues behind the one before it, and passes by tasks that steps were left out of:
+    -- where one transaction holds a wide task, thousands of its steps may be ready.
     v_want := v_left;
     if v_namespaces is null then
       select array_agg(r.ctid), array_agg(r.task_uuid), array_agg(r.step_no),
@@ -64,8 +66,9 @@ begin
       from (
         select ctid, task_uuid, step_no, priority, ready_no
         from tasker.ready_steps
-        where v_last_priority is null or priority < v_last_priority
-          or priority = v_last_priority and ready_no > v_last_no
+        where (v_last_priority is null or priority < v_last_priority
+            or priority = v_last_priority and ready_no > v_last_no)
+          and task_uuid <> all(v_passed_by)
         order by priority desc, ready_no
         limit v_want
         for update skip locked
@@ -87,6 +90,7 @@ begin
             where f.template_id = t.template_id
               and (v_last_priority is null or f.priority < v_last_priority
                 or f.priority = v_last_priority and f.ready_no > v_last_no)
+              and f.task_uuid <> all(v_passed_by)
             order by f.priority desc, f.ready_no
             limit 2 * v_want
           ) c
@@ -225,6 +229,10 @@ begin
     v_left_out := v_left_out
       + v_taken - cardinality(v_claimed_rows) - v_failed_rows - v_void;
     exit when v_left = 0 or v_taken = cardinality(v_claimed_rows);
+    v_passed_by := v_passed_by || array(
+      select distinct l.task_uuid from unnest(v_rows, v_tasks) as l(row_id, task_uuid)
+      where l.row_id <> all(v_claimed_rows)
+    );
   end loop;
   if v_left_out > 0 then
     return query

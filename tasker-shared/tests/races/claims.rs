@@ -1,5 +1,6 @@
 //! Two orchestrators at once, and orders that come while a step is claimed.
 
+use serde_json::json;
 use tasker_shared::operator;
 use tasker_shared::readiness;
 use tasker_shared::state::TaskState;
@@ -174,5 +175,42 @@ async fn a_ready_step_that_somebody_holds_is_left_out_and_claimed_later() {
     assert_eq!(ready_rows(&mut world).await, 1);
     first.rollback().await.unwrap();
     assert_eq!(world.claim().await.len(), 1);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_wide_task_that_somebody_holds_keeps_no_other_from_a_claim() {
+    let mut world = World::new().await;
+    let names = (0..50).map(|number| format!("step_{number}"));
+    let steps: Vec<_> = names
+        .map(|name| json!({ "name": name, "handler": "builtin.noop" }))
+        .collect();
+    world
+        .apply(json!({ "namespace": "test", "name": "wide", "version": "1.0.0", "steps": steps }))
+        .await;
+    world.template("single", SINGLE).await;
+    let wide = world.submit("wide").await;
+    let other = world.submit("single").await;
+    let mut first = world.begin().await;
+    sqlx::query("select from tasker.steps where task_uuid = $1 for no key update")
+        .bind(wide)
+        .execute(&mut *first)
+        .await
+        .unwrap();
+
+    // One ready step at a time: fifty of them are before that of the other task.
+    for namespaces in [vec![], vec!["test".to_owned()]] {
+        let mut claim = world.begin().await;
+        let claimed = readiness::claim_ready_tasks_of(&mut claim, "o", 1, &namespaces)
+            .await
+            .unwrap();
+        assert_eq!(
+            (claimed.tasks.len(), claimed.tasks[0].task_uuid),
+            (1, other)
+        );
+        claim.rollback().await.unwrap();
+    }
+    first.rollback().await.unwrap();
+    assert_eq!(world.claim().await.len(), 2);
     world.assert_healthy().await;
 }
