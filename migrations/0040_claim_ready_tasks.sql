@@ -6,7 +6,7 @@
 -- time since that end.
 --
 -- Never waits for ready rows, tasks or steps that another transaction holds: they are left out, and a
--- row without a task tells how many were, for the caller to come back. So it is where a queue is
+-- row without a task tells how many it met, for the caller to come back. So it is where a queue is
 -- missing, damaged or locked: that row names the namespace and the problem, and the steps stay
 -- ready. Not durable by itself: a crash of the server undoes state, message and claim together.
 create function tasker.claim_ready_tasks(

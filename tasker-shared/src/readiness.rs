@@ -34,7 +34,8 @@ pub struct ClaimedTask {
 pub struct Claimed {
     /// The tasks whose steps were put into queues, the most urgent first.
     pub tasks: Vec<ClaimedTask>,
-    /// How many ready steps were left out because another transaction holds them or their task.
+    /// How many ready steps were left out because another transaction holds them or their task, as
+    /// far as the claim looked.
     pub locked: u32,
     /// The namespaces whose queue could not be written, each with what the database says.
     pub troubled: Vec<(String, String)>,

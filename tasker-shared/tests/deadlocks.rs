@@ -75,33 +75,6 @@ async fn a_claim_passes_over_a_task_that_another_transaction_holds_and_comes_bac
 }
 
 #[tokio::test]
-async fn however_many_steps_of_a_held_task_are_ready_those_behind_them_are_claimed() {
-    let mut world = World::new().await;
-    let names: Vec<String> = (0..25).map(|number| format!("step_{number}")).collect();
-    let wide: Vec<_> = names.iter().map(|name| (&**name, &[] as &[&str])).collect();
-    world.template("wide", &wide).await;
-    world.template("single", SINGLE).await;
-    let held = world.submit("wide").await;
-    world.submit("single").await;
-    let mut open = world.begin().await;
-    let skip = Settlement::Skip(json!(null));
-    operator::settle_step(&mut open, held, "step_3", &skip, "me", None)
-        .await
-        .unwrap();
-
-    assert_eq!(claim(&mut world).await, (1, 24));
-    open.commit().await.unwrap();
-
-    let mut claimed = 0;
-    for _ in 0..3 {
-        claimed += claim(&mut world).await.0;
-    }
-    assert_eq!(claimed, 3, "ten, ten and four steps of one task");
-    assert!(!world.receive().await.is_empty());
-    world.assert_healthy().await;
-}
-
-#[tokio::test]
 async fn outcomes_of_a_held_task_are_left_out_and_the_others_recorded() {
     let mut world = World::new().await;
     world.template("single", SINGLE).await;
