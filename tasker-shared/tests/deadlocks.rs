@@ -8,7 +8,7 @@ mod support;
 use serde_json::json;
 use support::{LEASE, SINGLE, WORKER, World, complete, new_task};
 use tasker_shared::error::Error;
-use tasker_shared::operator::{self, Settlement};
+use tasker_shared::operator;
 use tasker_shared::readiness;
 use tasker_shared::state::TaskState;
 use tasker_shared::steps::{self, ReceivedStep, ReleasedStep};
