@@ -242,6 +242,9 @@ async fn a_task_is_named_by_the_digits_that_lists_show() {
         .ok();
     let step = format!("{}0002", &task[..32]);
     tasker_on(db.url(), &["task", "show", &step]).await.ok();
+    let of_step = ["step", "show", short, "first", "--json"];
+    let of_step = tasker_on(db.url(), &of_step).await.ok().json();
+    assert_eq!(of_step["name"], "first");
     let page = ["task", "list", "--cursor", &other[24..], "--json"];
     let page = tasker_on(db.url(), &page).await.ok().json();
     assert_eq!(page["tasks"].as_array().unwrap().len(), 1);
@@ -259,6 +262,7 @@ async fn a_task_is_named_by_the_digits_that_lists_show() {
         &["task", "show", nobody][..],
         &["task", "resolve", nobody],
         &["step", "retry", nobody, "first"],
+        &["step", "show", nobody, "first"],
     ] {
         let answer = tasker_on(db.url(), args).await;
         answer.refused(1, &["no task whose UUID has fffffff0", "tasker task list"]);
