@@ -8,37 +8,44 @@ use tasker_shared::announcer::{Announcements, Announcer};
 use tasker_shared::config::{DatabaseConfig, TaskerConfig};
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
-use tasker_testing::{FaultProxy, FrozenSession, PATIENCE, wait_for, wait_until};
+use tasker_testing::{FaultProxy, FrozenSession, PATIENCE, end_sessions, wait_for};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{SINGLE, World};
 use crate::{READY, listen};
 
-#[tokio::test]
-async fn an_announcement_outlives_the_connection_it_was_to_be_sent_on() {
+/// Two tasks that are ready, and who hears of what comes after.
+async fn world() -> (World, [TaskUuid; 2], PgListener) {
     let mut world = World::new().await;
     world.template("single", SINGLE).await;
     let tasks = [world.submit("single").await, world.submit("single").await];
-    let mut listener = listen(&world).await;
+    let listener = listen(&world).await;
+    (world, tasks, listener)
+}
+
+/// Starts an announcer that has a session: it has announced this task.
+async fn start(database: &Database, task: TaskUuid, listener: &mut PgListener) -> Announcer {
+    let channels = TaskerConfig::default().mpsc_channels;
+    let announcer = Announcer::start(database, "test", &channels, CancellationToken::new());
+    announcer.announce(ready(task)).await;
+    assert_eq!(next_ready(listener).await, Some(task));
+    announcer
+}
+
+#[tokio::test]
+async fn an_announcement_outlives_the_connection_it_was_to_be_sent_on() {
+    let (world, tasks, mut listener) = world().await;
     let proxy = FaultProxy::to(world.db.url()).await;
-    let config = TaskerConfig::default();
     let database = Database::connect(&DatabaseConfig {
         url: proxy.url().into(),
         // A connection that is cut in the middle of a call may be found out by this alone.
         call_timeout_ms: 2000,
-        ..config.database
+        ..DatabaseConfig::default()
     })
     .await
     .unwrap();
-    let announcer = Announcer::start(
-        &database,
-        "test",
-        &config.mpsc_channels,
-        CancellationToken::new(),
-    );
-    announcer.announce(ready(tasks[0])).await;
-    assert_eq!(next_ready(&mut listener).await, Some(tasks[0]));
+    let announcer = start(&database, tasks[0], &mut listener).await;
 
     proxy.cut();
     announcer.announce(ready(tasks[1])).await;
@@ -51,27 +58,10 @@ async fn an_announcement_outlives_the_connection_it_was_to_be_sent_on() {
 
 #[tokio::test]
 async fn an_announcement_whose_first_sending_fails_is_sent_again() {
-    let mut world = World::new().await;
-    world.template("single", SINGLE).await;
-    let tasks = [world.submit("single").await, world.submit("single").await];
-    let mut listener = listen(&world).await;
-    let announcer = start(&world).await;
-    announcer.announce(ready(tasks[0])).await;
-    assert_eq!(next_ready(&mut listener).await, Some(tasks[0]));
+    let (world, tasks, mut listener) = world().await;
+    let announcer = start(&world.db.database().await, tasks[0], &mut listener).await;
 
-    let pool = world.db.pool();
-    wait_until("its session is gone", PATIENCE, async || {
-        let ended: i64 = sqlx::query_scalar(
-            "select count(pg_terminate_backend(pid)) from pg_stat_activity
-             where datname = current_database() and query like '%tasker.announce%'
-               and pid <> pg_backend_pid()",
-        )
-        .fetch_one(&pool)
-        .await
-        .unwrap();
-        ended == 0
-    })
-    .await;
+    end_sessions(&world.db.pool(), "tasker.announce").await;
     announcer.announce(ready(tasks[1])).await;
 
     assert_eq!(next_ready(&mut listener).await, Some(tasks[1]));
@@ -80,13 +70,8 @@ async fn an_announcement_whose_first_sending_fails_is_sent_again() {
 
 #[tokio::test]
 async fn an_announcement_does_not_wait_for_a_session_that_is_frozen() {
-    let mut world = World::new().await;
-    world.template("single", SINGLE).await;
-    let tasks = [world.submit("single").await, world.submit("single").await];
-    let mut listener = listen(&world).await;
-    let announcer = start(&world).await;
-    announcer.announce(ready(tasks[0])).await;
-    assert_eq!(next_ready(&mut listener).await, Some(tasks[0]));
+    let (world, tasks, mut listener) = world().await;
+    let announcer = start(&world.db.database().await, tasks[0], &mut listener).await;
     let pool = world.db.pool();
     let frozen = wait_for("its session is idle", PATIENCE, async || {
         FrozenSession::idle_after(&pool, "select tasker.announce").await
@@ -104,12 +89,6 @@ async fn an_announcement_does_not_wait_for_a_session_that_is_frozen() {
     );
     announcer.close().await;
     drop(frozen);
-}
-
-async fn start(world: &World) -> Announcer {
-    let database = world.db.database().await;
-    let channels = TaskerConfig::default().mpsc_channels;
-    Announcer::start(&database, "test", &channels, CancellationToken::new())
 }
 
 fn ready(task: TaskUuid) -> Announcements {

@@ -1,24 +1,19 @@
 //! A database that is late, refuses or does not answer when a step is handed on.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use serde_json::json;
 use tasker_shared::database::Database;
 use tasker_shared::state::{StepState, TaskState};
-use tasker_testing::{FaultProxy, PATIENCE, TestDatabase, wait_until};
-use tasker_worker::{HandlerError, Handlers, Step};
+use tasker_testing::{PATIENCE, wait_until};
 
-use crate::world::{Gate, World};
+use crate::world::{Gate, World, counted};
 use crate::{GATED_FIRST, ON, attempts, world};
 
 #[tokio::test]
 async fn an_outcome_that_waited_for_the_database_longer_than_its_lease_hands_nothing_on() {
-    let db = TestDatabase::create().await;
-    let proxy = FaultProxy::to(db.url()).await;
-    let url = proxy.url().to_owned();
-    let world = World::at(db, &url).await.with_lease(1.0);
-    let world = world.with_continuation(ON);
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.with_lease(1.0).with_continuation(ON);
     world.template("chain", GATED_FIRST).await;
     let task = world.submit("chain", json!({})).await;
     let gate = Gate::new();
@@ -51,28 +46,9 @@ async fn an_outcome_is_recorded_although_what_follows_is_refused() {
   - { name: b, handler: count, depends_on: [a] }",
     )
     .await;
-    sqlx::raw_sql(
-        "create function refuse() returns trigger language plpgsql as $$
-         begin
-           if (old.state, new.state) = ('pending', 'in_progress') then
-             raise exception 'nothing follows here';
-           end if;
-           return new;
-         end $$;
-         create trigger refuse before update on tasker.steps
-         for each row execute function refuse();",
-    )
-    .execute(&world.pool)
-    .await
-    .unwrap();
-    let runs = Arc::new(AtomicUsize::new(0));
-    let handlers = {
-        let runs = Arc::clone(&runs);
-        Handlers::new().register("count", move |_: Step| {
-            runs.fetch_add(1, Ordering::Relaxed);
-            async { Ok::<_, HandlerError>(()) }
-        })
-    };
+    let handed_on = "(old.state, new.state) = ('pending', 'in_progress')";
+    world.refuse_moves(handed_on, "P0001").await;
+    let (handlers, runs) = counted();
     let worker = world.start(handlers);
 
     let detail = world.run_to(task, TaskState::Complete).await;
@@ -85,13 +61,8 @@ async fn an_outcome_is_recorded_although_what_follows_is_refused() {
 
 #[tokio::test]
 async fn a_step_whose_handing_on_was_never_answered_runs_without_waiting_for_its_lease() {
-    let db = TestDatabase::create().await;
-    let proxy = FaultProxy::to(db.url()).await;
-    let url = proxy.url().to_owned();
-    let mut world = World::at(db, &url)
-        .await
-        .with_lease(3600.0)
-        .with_continuation(ON);
+    let (world, proxy) = World::behind_proxy().await;
+    let mut world = world.with_lease(3600.0).with_continuation(ON);
     world.config.database.call_timeout_ms = 1000;
     world.config.worker.reporters = 1;
     world.database = Database::connect(&world.config.database).await.unwrap();

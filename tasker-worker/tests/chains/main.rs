@@ -43,12 +43,7 @@ async fn hold_up_the_outcome(
     task: TaskUuid,
     gate: &Gate,
 ) -> Transaction<'static, Postgres> {
-    let mut transaction = world.pool.begin().await.unwrap();
-    sqlx::query("select from tasker.tasks where task_uuid = $1 for update")
-        .bind(task.0)
-        .execute(&mut *transaction)
-        .await
-        .unwrap();
+    let transaction = world.hold(task).await;
     gate.open();
     wait_until("the reporter waits for the task", PATIENCE, async || {
         let waiting = "select count(*) from pg_stat_activity where datname = current_database()

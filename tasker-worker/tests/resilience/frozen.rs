@@ -7,8 +7,8 @@ use tasker_shared::state::TaskState;
 use tasker_testing::{FrozenSession, PATIENCE, wait_for, wait_until};
 use tasker_worker::Handlers;
 
-use crate::world::{Gate, World};
-use crate::{GATE, wait_until_healthy};
+use crate::wait_until_healthy;
+use crate::world::{GATE, Gate, World};
 
 /// Freezes the session that was used last for this statement.
 async fn freeze(world: &World, statement: &str) -> FrozenSession {

@@ -2,25 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tasker_shared::state::TaskState;
-use tasker_testing::{FaultProxy, PATIENCE, TestDatabase, wait_until};
+use tasker_testing::{PATIENCE, wait_until};
 
-use crate::world::{Gate, World};
-use crate::{GATE, wait_until_failing, wait_until_healthy};
+use crate::world::World;
+use crate::{wait_until_failing, wait_until_healthy};
 
 #[tokio::test]
 async fn a_heartbeat_that_failed_is_repeated_before_the_next_is_due() {
-    let db = TestDatabase::create().await;
-    let proxy = FaultProxy::to(db.url()).await;
-    let url = proxy.url().to_owned();
-    let world = World::at(db, &url).await.with_lease(24.0);
-    world.template("one", GATE).await;
-    let task = world.submit("one", json!({})).await;
-    let gate = Gate::new();
-    let worker = world.start(gate.handlers());
-    world.orchestrate().await;
-    gate.wait_for_start().await;
+    let (world, proxy) = World::behind_proxy().await;
+    let world = world.with_lease(24.0);
+    let (task, gate, worker) = world.start_gated().await;
     let lease_end = "select extract(epoch from max(vt))::bigint from pgmq.q_worker_shop_queue";
     let first = world.count(lease_end).await;
 
@@ -47,12 +39,7 @@ async fn a_heartbeat_that_failed_is_repeated_before_the_next_is_due() {
 #[tokio::test]
 async fn leases_are_kept_while_the_worker_drains() {
     let world = World::create().await.with_lease(1.0);
-    world.template("one", GATE).await;
-    let task = world.submit("one", json!({})).await;
-    let gate = Gate::new();
-    let worker = world.start(gate.handlers());
-    world.orchestrate().await;
-    gate.wait_for_start().await;
+    let (task, gate, worker) = world.start_gated().await;
 
     let drained = tokio::spawn(worker.drain());
     tokio::task::yield_now().await;
@@ -71,18 +58,8 @@ async fn leases_are_kept_while_the_worker_drains() {
 #[tokio::test]
 async fn a_lease_is_kept_until_the_outcome_is_recorded() {
     let world = World::create().await.with_lease(1.0);
-    world.template("one", GATE).await;
-    let task = world.submit("one", json!({})).await;
-    let gate = Gate::new();
-    let worker = world.start(gate.handlers());
-    world.orchestrate().await;
-    gate.wait_for_start().await;
-    let mut operator = world.pool.begin().await.unwrap();
-    sqlx::query("select from tasker.tasks where task_uuid = $1 for update")
-        .bind(task.0)
-        .execute(&mut *operator)
-        .await
-        .unwrap();
+    let (task, gate, worker) = world.start_gated().await;
+    let operator = world.hold(task).await;
 
     gate.open();
     wait_until("the outcome waits", PATIENCE, async || {

@@ -1,41 +1,20 @@
 //! Sessions that end, with an answer or between two calls.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use serde_json::json;
 use sqlx::postgres::PgListener;
 use tasker_shared::database::Database;
 use tasker_shared::state::TaskState;
-use tasker_testing::{FaultProxy, PATIENCE, TestDatabase, wait_until};
-use tasker_worker::{HandlerError, Handlers, Step};
+use tasker_testing::{PATIENCE, end_sessions, wait_until};
 
-use crate::world::{Gate, World};
-use crate::{GATE, wait_until_healthy};
-
-/// Ends the sessions whose latest statement contains this; returns once they are gone.
-async fn terminate(world: &World, statement: &'static str) {
-    wait_until("the session is gone", PATIENCE, async || {
-        let ended: i64 = sqlx::query_scalar(
-            "select count(pg_terminate_backend(pid)) from pg_stat_activity
-             where datname = current_database() and pid <> pg_backend_pid()
-               and query like '%' || $1 || '%'",
-        )
-        .bind(statement)
-        .fetch_one(&world.pool)
-        .await
-        .unwrap();
-        ended == 0
-    })
-    .await;
-}
+use crate::wait_until_healthy;
+use crate::world::{GATE, Gate, World, counted};
 
 #[tokio::test]
 async fn what_an_outcome_brought_about_is_announced_although_the_answer_was_lost() {
-    let db = TestDatabase::create().await;
-    let proxy = FaultProxy::to(db.url()).await;
-    let url = proxy.url().to_owned();
-    let mut world = World::at(db, &url).await.with_lease(3600.0);
+    let (world, proxy) = World::behind_proxy().await;
+    let mut world = world.with_lease(3600.0);
     world.config.worker.reporters = 1;
     world.config.database.call_timeout_ms = 1000;
     world.database = Database::connect(&world.config.database).await.unwrap();
@@ -78,14 +57,7 @@ async fn what_an_outcome_brought_about_is_announced_although_the_answer_was_lost
 #[tokio::test]
 async fn a_worker_whose_sessions_were_ended_goes_on_within_a_moment() {
     let world = World::create().await.with_lease(3600.0);
-    let runs = Arc::new(AtomicUsize::new(0));
-    let handlers = {
-        let runs = Arc::clone(&runs);
-        Handlers::new().register("count", move |_: Step| {
-            runs.fetch_add(1, Ordering::Relaxed);
-            async { Ok::<_, HandlerError>(()) }
-        })
-    };
+    let (handlers, runs) = counted();
     world
         .template("one", "  - { name: only, handler: count }")
         .await;
@@ -95,7 +67,7 @@ async fn a_worker_whose_sessions_were_ended_goes_on_within_a_moment() {
         let detail = world.run_to(task, TaskState::Complete).await;
         assert_eq!(detail.steps[0].attempts, 1);
         assert_eq!(runs.load(Ordering::Relaxed), round);
-        terminate(&world, "complete_steps").await;
+        end_sessions(&world.pool, "complete_steps").await;
     }
     wait_until_healthy(&worker).await;
     worker.drain().await;

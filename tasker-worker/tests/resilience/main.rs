@@ -16,8 +16,6 @@ mod world;
 use tasker_testing::{PATIENCE, wait_until};
 use tasker_worker::RunningWorker;
 
-const GATE: &str = "  - { name: only, handler: gate, timeout_ms: 3600000 }";
-
 async fn wait_until_failing(worker: &RunningWorker, doing: &str) {
     wait_until("the worker says that it fails", PATIENCE, async || {
         let health = worker.health();

@@ -6,8 +6,8 @@ use serde_json::json;
 use tasker_shared::state::TaskState;
 use tasker_testing::{PATIENCE, wait_until};
 
-use crate::world::{Gate, World};
-use crate::{GATE, wait_until_failing, wait_until_healthy};
+use crate::world::{GATE, Gate, World};
+use crate::{wait_until_failing, wait_until_healthy};
 
 /// Makes new sessions of the database read-only, or no longer, and ends all but those of the tests.
 async fn set_read_only(world: &World, read_only: bool) {

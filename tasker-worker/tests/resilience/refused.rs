@@ -10,22 +10,8 @@ use crate::world::{Gate, World, error_of};
 
 /// Lets the first so many outcomes that are recorded fail with this SQLSTATE.
 async fn refuse_outcomes(world: &World, times: i32, sqlstate: &str) {
-    let refuse = format!(
-        "create sequence refused;
-         create function refuse() returns trigger language plpgsql as $$
-         begin
-           if new.state = 'complete' and nextval('refused') <= {times} then
-             raise exception 'not now' using errcode = '{sqlstate}';
-           end if;
-           return new;
-         end $$;
-         create trigger refuse before update on tasker.steps
-         for each row execute function refuse();"
-    );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(refuse))
-        .execute(&world.pool)
-        .await
-        .unwrap();
+    let condition = format!("new.state = 'complete' and nextval('refused') <= {times}");
+    world.refuse_moves(&condition, sqlstate).await;
 }
 
 #[tokio::test]
@@ -82,18 +68,9 @@ async fn one_outcome_that_fails_for_no_known_reason_does_not_hold_up_the_others(
   - { name: fine, handler: builtin.echo, input: { n: 1 } }",
         )
         .await;
-    sqlx::raw_sql(
-        "create function refuse() returns trigger language plpgsql as $$
-         begin
-           if new.result ->> 'n' = 'poison' then raise 'a damaged row' using errcode = 'XX001'; end if;
-           return new;
-         end $$;
-         create trigger refuse before update on tasker.steps
-         for each row execute function refuse();",
-    )
-    .execute(&world.pool)
-    .await
-    .unwrap();
+    world
+        .refuse_moves("new.result ->> 'n' = 'poison'", "XX001")
+        .await;
     let task = world.submit("wide", json!({})).await;
     let worker = world.start(Handlers::new());
 
@@ -130,32 +107,19 @@ async fn steps_that_could_not_be_given_back_are_given_back_later() {
         )
         .await;
     let world = world.with_continuation(16);
-    sqlx::raw_sql(
-        "create sequence refused;
-         create function refuse() returns trigger language plpgsql as $$
-         begin
-           if (old.state, new.state) = ('in_progress', 'enqueued') and nextval('refused') <= 5 then
-             raise exception 'not now' using errcode = '42501';
-           end if;
-           return new;
-         end $$;
-         create trigger refuse before update on tasker.steps
-         for each row execute function refuse();",
-    )
-    .execute(&world.pool)
-    .await
-    .unwrap();
+    let given_back = "(old.state, new.state) = ('in_progress', 'enqueued')";
+    world
+        .refuse_moves(
+            &format!("{given_back} and nextval('refused') <= 5"),
+            "42501",
+        )
+        .await;
     let task = world.submit("chain", json!({})).await;
     let gate = Gate::new();
     let worker = world.start(gate.handlers());
     world.orchestrate().await;
     gate.wait_for_start().await;
-    let mut operator = world.pool.begin().await.unwrap();
-    sqlx::query("select from tasker.tasks where task_uuid = $1 for update")
-        .bind(task.0)
-        .execute(&mut *operator)
-        .await
-        .unwrap();
+    let operator = world.hold(task).await;
     gate.open();
     wait_until("the outcome waits", PATIENCE, async || {
         world
