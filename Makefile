@@ -23,8 +23,9 @@ dev: build ## Keep the whole stack running on a private PostgreSQL
 	@$(TASKER) dev
 
 # The test files of the crates whose tests run workflows, but for those that have no use for it.
-WORKFLOW_TESTS = system $(filter-out bench without_database refused_handlers, \
-  $(basename $(notdir $(wildcard tasker-worker/tests/*.rs tasker-cli/tests/*.rs))))
+WORKFLOW_TESTS = $(filter-out bench without_database refused_handlers testing, \
+  $(basename $(notdir $(patsubst %/main.rs,%.rs,$(foreach crate,tasker-worker tasker-cli, \
+    $(wildcard $(crate)/tests/*.rs $(crate)/tests/*/main.rs))))))
 
 test: setup ## Run all tests on the PostgreSQL of this machine
 	$(CARGO) test --workspace --locked

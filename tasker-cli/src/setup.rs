@@ -2,7 +2,9 @@
 //! database.
 
 use clap::Args;
-use tasker_shared::config::{self, ConfigError, ConfigInputs, LoadedConfig, Source, TaskerConfig};
+use tasker_shared::config::{
+    self, ConfigError, ConfigInputs, DatabaseConfig, LoadedConfig, Source, TaskerConfig,
+};
 use tasker_shared::database::Database;
 use tasker_shared::error::Error;
 
@@ -19,8 +21,8 @@ const NOT_NAMED: &str = "DATABASE_URL is not set and no `tasker dev` runs: start
 
 /// What the option for the database says.
 const DATABASE: &str = "Address of the database, as postgres://USER:PASSWORD@HOST:PORT/DATABASE; \
-     without it DATABASE_URL counts, then database.url of the configuration, then the `tasker dev` \
-     that runs";
+     without it DATABASE_URL counts, then database.url of the configuration, if it is not the \
+     default, then the `tasker dev` that runs";
 
 /// The options that every command takes.
 #[derive(Debug, Clone, Args)]
@@ -81,12 +83,14 @@ impl Setup {
     }
 }
 
-/// Whether somebody wrote where the database is.
+/// Whether somebody wrote where the database is. A file that repeats the default, as the one in a
+/// checkout of Tasker does, names no database.
 fn names_database(loaded: &LoadedConfig) -> bool {
-    !matches!(
-        loaded.sources.get("database.url"),
-        None | Some(Source::BuiltIn { .. })
-    )
+    match loaded.sources.get("database.url") {
+        None | Some(Source::BuiltIn { .. }) => false,
+        Some(Source::File { .. }) => loaded.config.database.url != DatabaseConfig::default().url,
+        Some(Source::Variable { .. }) => true,
+    }
 }
 
 /// The only `tasker dev` that runs, if there is one.

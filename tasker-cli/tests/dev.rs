@@ -15,7 +15,7 @@ use serde_json::Value;
 use tasker_testing::{PATIENCE, TaskerBinary, TaskerProcess};
 use tempfile::TempDir;
 
-use crate::common::{Answer, FAILING, LINEAR, apply, file, tasker, tasker_on};
+use crate::common::{Answer, FAILING, IN_A_CHECKOUT, LINEAR, apply, file, tasker, tasker_on};
 
 /// A folder that the account of the server can enter.
 fn open_dir() -> TempDir {
@@ -120,6 +120,7 @@ async fn tasker_beside(runtime: &TempDir, args: &[&str]) -> Answer {
         ("XDG_RUNTIME_DIR", folder),
         ("COLUMNS", "80"),
         ("LANG", "C.UTF-8"),
+        IN_A_CHECKOUT,
     ];
     Answer::of(args, TaskerBinary::locate().run(args, &variables).await)
 }

@@ -9,7 +9,9 @@ mod common;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
-use crate::common::{LINEAR, file, tasker, tasker_on};
+use tasker_testing::TaskerBinary;
+
+use crate::common::{Answer, IN_A_CHECKOUT, LINEAR, file, tasker, tasker_on};
 
 /// Nobody listens on port 1.
 const NOBODY: &str = "postgres://app:secret@127.0.0.1:1/app";
@@ -104,7 +106,7 @@ async fn a_variable_that_would_set_no_key_is_refused_with_the_name_that_is_meant
 
 /// Expects every command to refuse this variable with this text.
 async fn assert_not_usable(variable: &str, text: &str) {
-    let binary = tasker_testing::TaskerBinary::locate();
+    let binary = TaskerBinary::locate();
     for args in [&["config", "validate"][..], &["task", "list"], &["worker"]] {
         let output = binary.run(args, &[(variable, "5")]).await;
         let error = String::from_utf8(output.stderr).unwrap();
@@ -138,13 +140,16 @@ async fn a_database_that_does_not_answer_is_named_without_its_password() {
 
 #[tokio::test]
 async fn without_an_address_and_without_a_running_system_it_is_told_how_to_get_one() {
-    // The address that counts where there is none; on a machine with a server of its own it leads
-    // there.
-    let answer = tasker(&["task", "list"]).await;
-    answer.refused(1, &[]);
-    if answer.stderr.contains("could not connect") {
-        let told = ["DATABASE_URL is not set", "start `tasker dev`"];
-        answer.refused(1, &told);
+    let args = ["task", "list"];
+    for variables in [&[][..], &[IN_A_CHECKOUT]] {
+        let output = TaskerBinary::locate().run(&args, variables).await;
+        let answer = Answer::of(&args, output);
+        answer.refused(1, &[]);
+        // The default address leads to the server of a machine that has one.
+        if answer.stderr.contains("could not connect") {
+            let told = ["DATABASE_URL is not set", "start `tasker dev`"];
+            answer.refused(1, &told);
+        }
     }
 }
 

@@ -221,8 +221,13 @@ async fn look_for_ready_tasks(commands: &Sender<OrchestrationCommand>, reason: L
 #[cfg(test)]
 mod tests {
     use tasker_shared::config::TaskerConfig;
+    use tasker_testing::{PATIENCE, TestDatabase};
+    use tokio::time::timeout;
 
     use super::*;
+    use crate::channels;
+    use crate::health::Vitals;
+    use crate::signals::Signals;
 
     fn settings(mode: DeploymentMode) -> TimerSettings {
         let mut config = TaskerConfig::default().orchestration;
@@ -278,5 +283,29 @@ mod tests {
         ] {
             assert_eq!(settings(mode).search.is_some(), !mode.polls());
         }
+    }
+
+    #[tokio::test]
+    async fn ready_tasks_are_looked_for_at_the_start_as_the_loop_before_may_have_fired_retries() {
+        let db = TestDatabase::create().await;
+        let engine = Engine {
+            database: db.database().await,
+            signals: Signals::default(),
+            vitals: Vitals::new(),
+            backoff: Backoff::new(RESOLUTION, RESOLUTION),
+        };
+        let (commands, mut received) = channels::commands(&TaskerConfig::default());
+        let settings = settings(DeploymentMode::Hybrid);
+
+        let command = tokio::select! {
+            () = run(&settings, &engine, &commands, CancellationToken::new()) => None,
+            command = timeout(PATIENCE, received.recv()) => command.expect("a command in time"),
+        };
+
+        let reason = LookReason::RetriesFired;
+        assert_eq!(
+            command,
+            Some(OrchestrationCommand::LookForReadyTasks { reason })
+        );
     }
 }

@@ -184,6 +184,30 @@ async fn a_retry_that_fired_is_enqueued_though_the_answer_got_lost() {
 }
 
 #[tokio::test]
+async fn a_retry_that_fired_is_enqueued_though_the_loop_that_fired_it_ended_before_it_told() {
+    let world = World::create().await;
+    let orchestrator = world.start(&world.config(EventDrivenOnly)).await;
+    world.submit(0).await;
+    let mut worker = world.db.connect().await;
+    let first = receive(&mut worker).await;
+    fail(&mut worker, &first, Duration::ZERO).await;
+    wait_until("the retry fires", PATIENCE, async || {
+        // As the loop does, whose next words would be to the command processor.
+        fire_due_timers(&mut worker, 10).await.unwrap();
+        let none_waits = "select not exists (select from tasker.timers)";
+        let none_waits = sqlx::query_scalar(none_waits).fetch_one(&world.pool);
+        none_waits.await.unwrap()
+    })
+    .await;
+
+    assert!(orchestrator.abort("timers"));
+
+    assert_eq!(receive(&mut worker).await.attempt, 2);
+    orchestrator.stop().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
 async fn more_due_retries_than_a_batch_holds_are_all_enqueued() {
     const TASKS: i64 = 25;
     let world = World::create().await;

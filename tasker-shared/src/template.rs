@@ -105,6 +105,9 @@ pub enum Backoff {
 }
 
 impl Template {
+    /// How the names of built-in handlers begin, and no others.
+    pub const BUILTIN_PREFIX: &'static str = builtins::PREFIX;
+
     /// Reads a template from YAML 1.2.
     pub fn parse_yaml(text: &str) -> Result<Self, TemplateErrors> {
         let mut mistakes = Mistakes::default();

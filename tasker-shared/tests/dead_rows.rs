@@ -153,6 +153,47 @@ async fn nothing_is_written_but_much_to_vacuum_where_that_is_free() {
 }
 
 #[tokio::test]
+async fn a_table_too_large_to_vacuum_is_written_anew_unless_much_of_it_lives() {
+    let mut world = world().await;
+    // Each on a page of its own: 10,001 rows of 8 kB, one more than are copied.
+    world
+        .run(format!(
+            "alter table {QUEUE} alter message set storage plain;
+            insert into {QUEUE} (vt, message)
+            select now(), jsonb_build_object('litter', repeat('x', 7000))
+            from generate_series(1, 10001)"
+        ))
+        .await;
+    // The last page, so that no vacuum can cut the table.
+    world.submit("single").await;
+    world.claim().await;
+
+    let full = look(&mut world).await;
+    world
+        .run(format!("delete from {QUEUE} where message ? 'litter'"))
+        .await;
+    let after = content(&mut world).await;
+    let emptied = look(&mut world).await;
+
+    let left = DeadRowsDiscarded {
+        held_back: false,
+        written: None,
+        remaining: 1,
+        to_vacuum: vec![],
+    };
+    assert_eq!(full, left);
+    let written = DeadRowsDiscarded {
+        written: Some(QUEUE.to_owned()),
+        remaining: 0,
+        ..left
+    };
+    assert_eq!(emptied, written);
+    assert!(size(&mut world, QUEUE).await < 100_000);
+    assert_eq!(content(&mut world).await, after);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
 async fn tables_are_vacuumed_behind_a_pooler_too() {
     let mut world = world().await;
     litter(&mut world, "false").await;

@@ -6,12 +6,13 @@
 mod support;
 
 use serde_json::json;
+use sqlx::{Postgres, Transaction};
 use support::{LEASE, SINGLE, WORKER, World, complete, new_task};
 use tasker_shared::error::Error;
 use tasker_shared::operator;
 use tasker_shared::readiness;
 use tasker_shared::state::TaskState;
-use tasker_shared::steps::{self, ReceivedStep, ReleasedStep};
+use tasker_shared::steps::{self, LeaseLost, ReceivedStep, ReleasedStep, StepReport};
 use tasker_shared::tasks;
 
 #[tokio::test]
@@ -74,20 +75,28 @@ async fn a_claim_passes_over_a_task_that_another_transaction_holds_and_comes_bac
     }
 }
 
-#[tokio::test]
-async fn outcomes_of_a_held_task_are_left_out_and_the_others_recorded() {
-    let mut world = World::new().await;
+/// Outcomes of as many tasks; a transaction that is open cancels the second of these.
+async fn outcomes_of_which_the_second_is_held(
+    world: &mut World,
+    tasks: usize,
+) -> (Vec<StepReport>, Transaction<'static, Postgres>) {
     world.template("single", SINGLE).await;
-    for _ in 0..3 {
+    for _ in 0..tasks {
         world.submit("single").await;
     }
     world.claim().await;
     let running = world.receive().await;
-    let reports = running.iter().map(complete).collect::<Vec<_>>();
     let mut open = world.begin().await;
     operator::cancel_task(&mut open, running[1].id.task_uuid, "me", None)
         .await
         .unwrap();
+    (running.iter().map(complete).collect(), open)
+}
+
+#[tokio::test]
+async fn outcomes_of_a_held_task_are_left_out_and_the_others_recorded() {
+    let mut world = World::new().await;
+    let (reports, open) = outcomes_of_which_the_second_is_held(&mut world, 3).await;
 
     let skip = steps::Locks::Skip;
     let first = steps::complete_steps(&mut world.connection, WORKER, &reports, skip)
@@ -130,17 +139,7 @@ async fn an_outcome_whose_step_alone_is_held_is_left_out_too() {
 #[tokio::test]
 async fn a_report_that_waits_for_a_lock_gives_up_and_has_changed_nothing() {
     let mut world = World::new().await;
-    world.template("single", SINGLE).await;
-    for _ in 0..2 {
-        world.submit("single").await;
-    }
-    world.claim().await;
-    let running = world.receive().await;
-    let reports = running.iter().map(complete).collect::<Vec<_>>();
-    let mut open = world.begin().await;
-    operator::cancel_task(&mut open, running[1].id.task_uuid, "me", None)
-        .await
-        .unwrap();
+    let (reports, open) = outcomes_of_which_the_second_is_held(&mut world, 2).await;
 
     world.run("set lock_timeout = '50 ms'").await;
     let wait = steps::Locks::Wait;
@@ -202,6 +201,15 @@ async fn with_two_timeouts(world: &mut World) -> Vec<ReceivedStep> {
     running
 }
 
+/// A heartbeat, which fails where it waits for a lock.
+async fn extend_leases(world: &mut World, running: &[ReceivedStep]) -> Vec<LeaseLost> {
+    let held: Vec<_> = running.iter().map(|step| (step.id, step.receipt)).collect();
+    world.run("set lock_timeout = '20 s'").await;
+    steps::extend_leases(&mut world.connection, WORKER, &held, LEASE)
+        .await
+        .unwrap()
+}
+
 #[tokio::test]
 async fn a_heartbeat_waits_for_no_message_that_another_transaction_holds() {
     let mut world = World::new().await;
@@ -212,15 +220,8 @@ async fn a_heartbeat_waits_for_no_message_that_another_transaction_holds() {
         .execute(&mut *open)
         .await
         .unwrap();
-    let held = running
-        .iter()
-        .map(|step| (step.id, step.receipt))
-        .collect::<Vec<_>>();
 
-    world.run("set lock_timeout = '20 s'").await;
-    let lost = steps::extend_leases(&mut world.connection, WORKER, &held, LEASE)
-        .await
-        .unwrap();
+    let lost = extend_leases(&mut world, &running).await;
     open.commit().await.unwrap();
 
     assert_eq!(lost, []);
@@ -241,14 +242,7 @@ async fn a_heartbeat_does_not_wait_for_outcomes_that_are_being_recorded() {
     .await
     .unwrap();
 
-    let held = running
-        .iter()
-        .map(|step| (step.id, step.receipt))
-        .collect::<Vec<_>>();
-    world.run("set lock_timeout = '20 s'").await;
-    let lost = steps::extend_leases(&mut world.connection, WORKER, &held, LEASE)
-        .await
-        .unwrap();
+    let lost = extend_leases(&mut world, &running).await;
     first.commit().await.unwrap();
 
     assert_eq!(lost, [], "until it is committed the attempt is current");

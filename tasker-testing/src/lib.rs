@@ -22,19 +22,19 @@
 mod binary;
 mod continuation;
 mod database;
-mod frozen;
 mod pgbouncer;
 mod proxy;
 mod server;
+mod sessions;
 mod shared_server;
 mod wait;
 
 pub use binary::{TaskerBinary, TaskerProcess};
 pub use continuation::{CONTINUATION_LIMIT, continuation_limit};
 pub use database::TestDatabase;
-pub use frozen::FrozenSession;
 pub use pgbouncer::PgBouncer;
 pub use private_postgres::Durability;
 pub use proxy::FaultProxy;
 pub use server::TestServer;
+pub use sessions::{FrozenSession, end_sessions};
 pub use wait::{PATIENCE, wait_for, wait_until};

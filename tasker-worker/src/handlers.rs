@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 
+use tasker_shared::template::Template;
+
 use crate::builtin;
 use crate::handler::{AnyHandler, FromJson, HandlerFuture, IntoHandler};
 use crate::outcome::IntoOutcome;
@@ -23,10 +25,11 @@ impl Handlers {
     /// [`handlers_guide`](crate::handlers_guide) says why.
     ///
     /// # Panics
-    /// When the name is taken.
+    /// When the name is taken, or begins with `builtin.`: no template may use such a name but those of
+    /// the built-in handlers.
     #[track_caller]
     #[must_use]
-    pub fn register<Kind, H>(mut self, name: impl Into<String>, handler: H) -> Self
+    pub fn register<Kind, H>(self, name: impl Into<String>, handler: H) -> Self
     where
         H: IntoHandler<Kind> + Send + Sync + 'static,
         H::Context: FromJson + Send,
@@ -34,8 +37,20 @@ impl Handlers {
         H::Future: HandlerFuture + Send + 'static,
         <H::Future as HandlerFuture>::Ended: IntoOutcome,
     {
+        let name = name.into();
+        assert!(
+            !name.starts_with(Template::BUILTIN_PREFIX),
+            "the name {name:?} is reserved: only built-in handlers have names that begin with {:?}",
+            Template::BUILTIN_PREFIX
+        );
+        self.add(name, AnyHandler::new(handler))
+    }
+
+    /// Adds a handler under a name of any kind.
+    #[track_caller]
+    pub(crate) fn add(mut self, name: impl Into<String>, handler: AnyHandler) -> Self {
         match self.0.entry(name.into()) {
-            Entry::Vacant(entry) => entry.insert(AnyHandler::new(handler)),
+            Entry::Vacant(entry) => entry.insert(handler),
             Entry::Occupied(entry) => panic!("two handlers are named {:?}", entry.key()),
         };
         self
@@ -93,8 +108,15 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "two handlers are named \"builtin.noop\"")]
+    #[should_panic(expected = "two handlers are named \"payments.charge\"")]
     fn a_name_is_given_once() {
-        let _ = Handlers::new().register("builtin.noop", charge);
+        let handlers = Handlers::new().register("payments.charge", charge);
+        let _ = handlers.register("payments.charge", charge);
+    }
+
+    #[test]
+    #[should_panic(expected = "the name \"builtin.mine\" is reserved")]
+    fn names_of_built_in_handlers_are_not_given_to_others() {
+        let _ = Handlers::new().register("builtin.mine", charge);
     }
 }

@@ -9,7 +9,7 @@ mod world;
 
 use serde_json::json;
 use tasker_shared::state::{StepState, TaskState};
-use tasker_testing::{FaultProxy, PATIENCE, TestDatabase, wait_until};
+use tasker_testing::{PATIENCE, wait_until};
 use tasker_worker::Handlers;
 use world::{Gate, World, error_of};
 
@@ -97,10 +97,7 @@ async fn a_worker_without_work_drains_at_once() {
 
 #[tokio::test]
 async fn a_worker_that_cannot_report_stops_all_the_same_and_says_so() {
-    let db = TestDatabase::create().await;
-    let proxy = FaultProxy::to(db.url()).await;
-    let url = proxy.url().to_owned();
-    let world = World::at(db, &url).await;
+    let (world, proxy) = World::behind_proxy().await;
     world
         .template("one", "  - { name: only, handler: gate }")
         .await;

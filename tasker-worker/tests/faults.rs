@@ -7,33 +7,16 @@
 
 mod world;
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use tasker_shared::config::DeploymentMode;
 use tasker_shared::state::TaskState;
-use tasker_testing::{FaultProxy, PATIENCE, TestDatabase, wait_until};
-use tasker_worker::{HandlerError, Handlers, Step};
-use tokio::sync::Semaphore;
-use world::{NAMESPACE, World, error_of};
+use tasker_testing::{PATIENCE, TestDatabase, wait_until};
+use tasker_worker::Handlers;
+use world::{GATE, Gate, NAMESPACE, World, error_of};
 
 /// Ends every session of the database but the one that asks.
 const TERMINATE_ALL: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
      where datname = current_database() and pid <> pg_backend_pid()";
-
-/// Handlers of which `gate` ends when the semaphore lets it.
-fn gated(gate: &Arc<Semaphore>) -> Handlers {
-    let gate = Arc::clone(gate);
-    Handlers::new().register("gate", move |step: Step| {
-        let gate = Arc::clone(&gate);
-        async move {
-            gate.acquire().await?.forget();
-            Ok::<_, HandlerError>(step.attempt())
-        }
-    })
-}
-
-const GATE: &str = "  - { name: only, handler: gate }";
 
 async fn wait_for_running(world: &World) {
     wait_until("the handler runs", PATIENCE, async || {
@@ -49,11 +32,11 @@ async fn an_outcome_is_recorded_although_its_connection_was_ended() {
     let world = World::create().await;
     world.template("one", GATE).await;
     let task = world.submit("one", json!({})).await;
-    let gate = Arc::new(Semaphore::new(0));
-    let worker = world.start(gated(&gate));
+    let gate = Gate::new();
+    let worker = world.start(gate.handlers());
     // The connection of the reporter is open: it has recorded something before.
     let before = world.submit("one", json!({})).await;
-    gate.add_permits(1);
+    gate.open();
     wait_until("one is complete", PATIENCE, async || {
         world.orchestrate().await;
         let complete = "select count(*) from tasker.tasks where state = 'complete'";
@@ -68,7 +51,7 @@ async fn an_outcome_is_recorded_although_its_connection_was_ended() {
         .await
         .unwrap();
     assert!(ended >= 3, "receiver, reporter and listener: {ended}");
-    gate.add_permits(1);
+    gate.open();
 
     for task in [before, task] {
         let detail = world.run_to(task, TaskState::Complete).await;
@@ -80,18 +63,16 @@ async fn an_outcome_is_recorded_although_its_connection_was_ended() {
 
 #[tokio::test]
 async fn a_worker_recovers_by_itself_when_the_database_was_away() {
-    let db = TestDatabase::create().await;
-    let proxy = FaultProxy::to(db.url()).await;
-    let url = proxy.url().to_owned();
-    let world = World::at(db, &url).await;
+    let (world, proxy) = World::behind_proxy().await;
     world.template("one", GATE).await;
     let held = world.submit("one", json!({})).await;
-    let gate = Arc::new(Semaphore::new(0));
-    let worker = world.start(gated(&gate));
+    let gate = Gate::new();
+    let worker = world.start(gate.handlers());
     wait_for_running(&world).await;
 
     proxy.cut();
-    gate.add_permits(100);
+    gate.open();
+    gate.open();
     let missed = world.submit("one", json!({})).await;
     world.orchestrate().await;
     proxy.resume();
@@ -106,18 +87,15 @@ async fn a_worker_recovers_by_itself_when_the_database_was_away() {
 
 #[tokio::test]
 async fn an_outcome_whose_acknowledgement_got_lost_is_reported_again_and_counts_once() {
-    let db = TestDatabase::create().await;
-    let proxy = FaultProxy::to(db.url()).await;
-    let url = proxy.url().to_owned();
-    let mut world = World::at(db, &url).await;
+    let (mut world, proxy) = World::behind_proxy().await;
     // The one whose connection is open is the one that reports.
     world.config.worker.reporters = 1;
     world.template("one", GATE).await;
     let task = world.submit("one", json!({})).await;
-    let gate = Arc::new(Semaphore::new(0));
-    let worker = world.start(gated(&gate));
+    let gate = Gate::new();
+    let worker = world.start(gate.handlers());
     let warm_up = world.submit("one", json!({})).await;
-    gate.add_permits(1);
+    gate.open();
     wait_until("the reporter has its connection", PATIENCE, async || {
         world.orchestrate().await;
         let complete = "select count(*) from tasker.tasks where state = 'complete'";
@@ -127,7 +105,7 @@ async fn an_outcome_whose_acknowledgement_got_lost_is_reported_again_and_counts_
     wait_for_running(&world).await;
 
     proxy.swallow_answers();
-    gate.add_permits(1);
+    gate.open();
     for task in [warm_up, task] {
         world.run_to(task, TaskState::Complete).await;
     }
@@ -151,20 +129,9 @@ async fn an_outcome_that_cannot_be_stored_fails_alone() {
   - { name: fine, handler: builtin.echo, input: { n: 2 } }",
         )
         .await;
-    sqlx::raw_sql(
-        "create function refuse() returns trigger language plpgsql as $$
-         begin
-           if new.result ->> 'n' = 'poison' then
-             raise exception 'no poison here' using errcode = 'check_violation';
-           end if;
-           return new;
-         end $$;
-         create trigger refuse before update on tasker.steps
-         for each row execute function refuse();",
-    )
-    .execute(&world.pool)
-    .await
-    .unwrap();
+    world
+        .refuse_moves("new.result ->> 'n' = 'poison'", "23514")
+        .await;
     let task = world.submit("wide", json!({})).await;
     let worker = world.start(Handlers::new());
 
@@ -177,7 +144,7 @@ async fn an_outcome_that_cannot_be_stored_fails_alone() {
     );
     let (kind, message) = error_of(&detail.steps[1]);
     assert_eq!(kind, "report_refused");
-    assert!(message.contains("no poison here"), "{message}");
+    assert!(message.contains("not now"), "{message}");
     worker.drain().await;
     world.assert_sound().await;
 }

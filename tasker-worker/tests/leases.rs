@@ -7,7 +7,7 @@
 
 mod world;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
@@ -15,19 +15,12 @@ use tasker_shared::operator::cancel_task;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_testing::{PATIENCE, wait_until};
 use tasker_worker::{HandlerError, Handlers, Step};
-use world::{Gate, World};
-
-const GATE: &str = "  - { name: only, handler: gate }";
+use world::{GATE, Gate, World, counted};
 
 #[tokio::test]
 async fn a_running_handler_is_told_that_its_task_was_cancelled_and_its_result_is_kept() {
     let world = World::create().await.with_lease(3600.0);
-    world.template("one", GATE).await;
-    let task = world.submit("one", json!({})).await;
-    let gate = Gate::new();
-    let worker = world.start(gate.handlers());
-    world.orchestrate().await;
-    gate.wait_for_start().await;
+    let (task, _gate, worker) = world.start_gated().await;
 
     let mut connection = world.pool.acquire().await.unwrap();
     cancel_task(&mut connection, task, "test", Some("changed my mind"))
@@ -45,12 +38,7 @@ async fn a_running_handler_is_told_that_its_task_was_cancelled_and_its_result_is
 #[tokio::test]
 async fn a_handler_that_outlives_its_lease_keeps_it_by_heartbeats() {
     let world = World::create().await.with_lease(1.0);
-    world.template("one", GATE).await;
-    let task = world.submit("one", json!({})).await;
-    let gate = Gate::new();
-    let worker = world.start(gate.handlers());
-    world.orchestrate().await;
-    gate.wait_for_start().await;
+    let (task, gate, worker) = world.start_gated().await;
 
     world.wait_for_extension().await;
 
@@ -152,12 +140,7 @@ async fn an_outcome_that_comes_too_late_changes_nothing() {
 async fn a_handler_whose_attempt_is_over_is_ended() {
     let mut world = World::create().await.with_lease(1.0);
     world.config.worker.concurrency = 1;
-    world.template("one", GATE).await;
-    let task = world.submit("one", json!({})).await;
-    let gate = Gate::new();
-    let worker = world.start(gate.handlers());
-    world.orchestrate().await;
-    gate.wait_for_start().await;
+    let (task, gate, worker) = world.start_gated().await;
 
     // Somebody else fails the attempt meanwhile.
     sqlx::query(
@@ -182,12 +165,7 @@ async fn a_handler_whose_attempt_is_over_is_ended() {
 #[tokio::test]
 async fn a_worker_that_finds_its_own_lost_lease_goes_on_with_the_same_attempt() {
     let world = World::create().await.with_lease(3600.0);
-    world.template("one", GATE).await;
-    let task = world.submit("one", json!({})).await;
-    let gate = Gate::new();
-    let worker = world.start(gate.handlers());
-    world.orchestrate().await;
-    gate.wait_for_start().await;
+    let (task, gate, worker) = world.start_gated().await;
 
     world.expire_leases().await;
     wait_until("the message was received again", PATIENCE, async || {
@@ -214,18 +192,8 @@ async fn two_workers_never_run_the_same_attempt() {
             "  - { name: a, handler: count }\n  - { name: b, handler: count, depends_on: [a] }",
         )
         .await;
-    let runs = Arc::new(AtomicUsize::new(0));
-    let handlers = || {
-        let runs = Arc::clone(&runs);
-        Handlers::new().register("count", move |_: Step| {
-            let runs = Arc::clone(&runs);
-            async move { Ok::<_, HandlerError>(runs.fetch_add(1, Ordering::Relaxed)) }
-        })
-    };
-    let workers = [
-        world.start_named("one", handlers()),
-        world.start_named("two", handlers()),
-    ];
+    let (handlers, runs) = counted();
+    let workers = ["one", "two"].map(|name| world.start_named(name, handlers.clone()));
     sqlx::query(
         "select tasker.submit_tasks((select jsonb_agg(jsonb_build_object( \
          'namespace', 'shop', 'name', 'two')) from generate_series(1, $1)))",

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::json;
 use tasker_shared::processes::{ProcessSummary, list_processes};
 use tasker_shared::state::TaskState;
-use tasker_testing::{FaultProxy, PATIENCE, TestDatabase, wait_for};
+use tasker_testing::{PATIENCE, wait_for};
 use tasker_worker::Handlers;
 use tokio::time::timeout;
 use world::{Gate, World};
@@ -116,10 +116,7 @@ async fn a_row_that_cannot_be_written_holds_up_neither_steps_nor_the_end() {
 
 #[tokio::test]
 async fn a_worker_whose_database_keeps_silent_leaves_without_taking_its_row_away() {
-    let db = TestDatabase::create().await;
-    let proxy = FaultProxy::to(db.url()).await;
-    let url = proxy.url().to_owned();
-    let world = World::at(db, &url).await;
+    let (world, proxy) = World::behind_proxy().await;
     let worker = world.start(Handlers::new());
     row(&world, "the worker has told of itself", |_| true).await;
 

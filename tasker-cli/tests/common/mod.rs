@@ -10,6 +10,12 @@ use std::process::Output;
 use serde_json::Value;
 use tasker_testing::TaskerBinary;
 
+/// A command finds the configuration of a checkout of Tasker, which repeats the defaults.
+pub(crate) const IN_A_CHECKOUT: (&str, &str) = (
+    "TASKER_CONFIG_DIR",
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../config/tasker"),
+);
+
 /// Runs a command without a database.
 pub(crate) async fn tasker(args: &[&str]) -> Answer {
     Answer::of(args, TaskerBinary::locate().run(args, &[]).await)

@@ -13,7 +13,7 @@ use super::fields::{Fields, boolean, integer, nearest, text, wrong_type};
 use super::node::{Content, Node};
 
 /// How the names of built-in handlers begin.
-const PREFIX: &str = "builtin.";
+pub(super) const PREFIX: &str = "builtin.";
 
 /// A built-in handler.
 #[derive(Debug, Clone, Copy)]

@@ -132,16 +132,22 @@ async fn of_several_dependents_one_whose_handler_is_known_is_handed_on() {
     world.assert_healthy().await;
 }
 
-#[tokio::test]
-async fn a_step_that_was_handed_on_and_given_back_goes_to_those_who_know_its_handler() {
+/// A task whose second step was handed to the worker that ended the first, and the two steps.
+async fn handed_on(priority: i32) -> (World, [ReceivedStep; 2]) {
     let mut world = world_of_two_handlers().await;
-    world.enqueue("mixed", 0, 1).await;
+    world.enqueue("mixed", priority, 1).await;
     let first = world.receive_for(WORKER, &["a", "b"], 1).await.remove(0);
     let second = world
         .continue_as(WORKER, &[complete(&first)], &["a", "b"])
         .await
         .continued
         .remove(0);
+    (world, [first, second])
+}
+
+#[tokio::test]
+async fn a_step_that_was_handed_on_and_given_back_goes_to_those_who_know_its_handler() {
+    let (mut world, [_, second]) = handed_on(0).await;
 
     world.release_as(WORKER, &[&second]).await;
 
@@ -154,14 +160,7 @@ async fn a_step_that_was_handed_on_and_given_back_goes_to_those_who_know_its_han
 
 #[tokio::test]
 async fn a_step_that_was_handed_on_and_lost_is_found_by_those_who_know_its_handler() {
-    let mut world = world_of_two_handlers().await;
-    world.enqueue("mixed", 3, 1).await;
-    let first = world.receive_for(WORKER, &["a", "b"], 1).await.remove(0);
-    let second = world
-        .continue_as(WORKER, &[complete(&first)], &["a", "b"])
-        .await
-        .continued
-        .remove(0);
+    let (mut world, [_, second]) = handed_on(3).await;
 
     // Not while its worker holds it.
     readiness::tend_queues(&mut world.connection).await.unwrap();
@@ -204,13 +203,7 @@ async fn a_place_is_given_to_the_oldest_step_of_all_known_handlers() {
 
 #[tokio::test]
 async fn a_lease_of_a_step_that_was_handed_on_is_extended_in_its_own_name() {
-    let mut world = world_of_two_handlers().await;
-    world.enqueue("mixed", 0, 1).await;
-    let first = world.receive_for(WORKER, &["a", "b"], 1).await.remove(0);
-    let reported = world
-        .continue_as(WORKER, &[complete(&first)], &["a", "b"])
-        .await;
-    let second = &reported.continued[0];
+    let (mut world, [first, second]) = handed_on(0).await;
 
     let both = [(first.id, first.receipt), (second.id, second.receipt)];
     let lost = steps::extend_leases(&mut world.connection, WORKER, &both, LEASE)

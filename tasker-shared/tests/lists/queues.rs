@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sqlx::PgConnection;
 use tasker_shared::queues::{self, QueueSummary};
 use tasker_shared::readiness;
 use tasker_shared::steps;
@@ -119,4 +120,31 @@ async fn ready_tasks_are_found_by_urgency_and_age() {
         .value("select count(*) from tasker.tasker_ready_tasks")
         .await;
     assert_eq!(in_view, 2);
+}
+
+#[tokio::test]
+async fn ready_tasks_are_found_though_their_table_is_written_anew_meanwhile() {
+    for namespaces in [vec![], vec!["test".to_owned()]] {
+        let mut world = World::new().await;
+        world.template("t", SINGLE).await;
+        let task = world.submit("t").await;
+        let mut writer = world.begin().await;
+        sqlx::query("select tasker.write_anew('tasker.ready_steps')")
+            .execute(&mut *writer)
+            .await
+            .unwrap();
+
+        let searched = namespaces.clone();
+        let search = world
+            .start_blocked(async move |mut connection: PgConnection| {
+                readiness::find_ready_tasks_of(&mut connection, Duration::ZERO, 10, &searched)
+                    .await
+                    .unwrap()
+            })
+            .await;
+        writer.commit().await.unwrap();
+
+        let found: Vec<_> = search.await.unwrap().iter().map(|t| t.task_uuid).collect();
+        assert_eq!(found, [task], "{namespaces:?}");
+    }
 }

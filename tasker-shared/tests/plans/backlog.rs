@@ -60,6 +60,12 @@ impl Meter {
         meter
     }
 
+    /// Fails when a call read more than it may with these statistics.
+    fn assert_frugal_with(&self, statistics: Statistics) {
+        let excesses = &self.excesses;
+        assert!(excesses.is_empty(), "{statistics:?}: {excesses:#?}");
+    }
+
     async fn enqueue(&mut self) {
         let tasks = vec![new_task("pair"); TASKS];
         tasks::submit_tasks(&mut self.world.connection, &tasks)
@@ -133,11 +139,7 @@ async fn a_hundred_thousand_messages_that_nobody_asks_for_are_not_read() {
                 meter.enqueue().await;
             }
         }
-        assert!(
-            meter.excesses.is_empty(),
-            "{statistics:?}: {:#?}",
-            meter.excesses
-        );
+        meter.assert_frugal_with(statistics);
     }
 }
 
@@ -156,11 +158,7 @@ async fn the_handlers_of_a_large_queue_are_found_by_leaps() {
             .await;
 
         assert_eq!(handlers, ["builtin.noop", "nobody.has_it"]);
-        assert!(
-            meter.excesses.is_empty(),
-            "{statistics:?}: {:#?}",
-            meter.excesses
-        );
+        meter.assert_frugal_with(statistics);
     }
 }
 
@@ -180,11 +178,7 @@ async fn the_most_urgent_message_is_found_behind_what_nobody_asks_for() {
             .await;
 
         assert_eq!(priority, Some(0));
-        assert!(
-            meter.excesses.is_empty(),
-            "{statistics:?}: {:#?}",
-            meter.excesses
-        );
+        meter.assert_frugal_with(statistics);
     }
 }
 
@@ -200,11 +194,7 @@ async fn messages_that_others_hold_are_passed_over_once_for_each_sort_of_place()
                 meter.enqueue().await;
             }
         }
-        assert!(
-            meter.excesses.is_empty(),
-            "{statistics:?}: {:#?}",
-            meter.excesses
-        );
+        meter.assert_frugal_with(statistics);
     }
 }
 
@@ -219,10 +209,6 @@ async fn timers_look_at_the_front_of_a_large_queue_only() {
             })
             .await;
 
-        assert!(
-            meter.excesses.is_empty(),
-            "{statistics:?}: {:#?}",
-            meter.excesses
-        );
+        meter.assert_frugal_with(statistics);
     }
 }

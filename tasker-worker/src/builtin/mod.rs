@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::handler::AnyHandler;
 use crate::handlers::Handlers;
 use crate::outcome::HandlerError;
 use crate::step::Step;
@@ -14,11 +15,11 @@ use crate::step::Step;
 /// Adds the built-in handlers.
 pub(crate) fn register(handlers: Handlers) -> Handlers {
     handlers
-        .register("builtin.noop", noop)
-        .register("builtin.echo", echo)
-        .register("builtin.sleep", sleep)
-        .register("builtin.fail", fail)
-        .register("builtin.http", http::request)
+        .add("builtin.noop", AnyHandler::new(noop))
+        .add("builtin.echo", AnyHandler::new(echo))
+        .add("builtin.sleep", AnyHandler::new(sleep))
+        .add("builtin.fail", AnyHandler::new(fail))
+        .add("builtin.http", AnyHandler::new(http::request))
 }
 
 /// Does nothing.

@@ -4,9 +4,12 @@
 
 mod gate;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
-use sqlx::PgPool;
+use serde_json::{Value, json};
+use sqlx::{PgPool, Postgres, Transaction};
 use tasker_shared::config::{DeploymentMode, TaskerConfig};
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
@@ -15,12 +18,17 @@ use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::tasks::{NewTask, OnConflict, StepDetail, TaskDetail, get_task, submit_tasks};
 use tasker_shared::template::Template;
 use tasker_shared::{doctor, templates};
-use tasker_testing::{PATIENCE, TestDatabase, continuation_limit, wait_for, wait_until};
-use tasker_worker::{Handlers, RunningWorker, Worker};
+use tasker_testing::{
+    FaultProxy, PATIENCE, TestDatabase, continuation_limit, wait_for, wait_until,
+};
+use tasker_worker::{HandlerError, Handlers, RunningWorker, Step, Worker};
 
 pub(crate) use gate::Gate;
 
 pub(crate) const NAMESPACE: &str = "shop";
+
+/// A step that ends when its gate is opened.
+pub(crate) const GATE: &str = "  - { name: only, handler: gate, timeout_ms: 3600000 }";
 
 pub(crate) struct World {
     pub(crate) db: TestDatabase,
@@ -50,6 +58,14 @@ impl World {
             db,
             config,
         }
+    }
+
+    /// A world whose workers reach the database through a proxy.
+    pub(crate) async fn behind_proxy() -> (Self, FaultProxy) {
+        let db = TestDatabase::create().await;
+        let proxy = FaultProxy::to(db.url()).await;
+        let url = proxy.url().to_owned();
+        (Self::at(db, &url).await, proxy)
     }
 
     /// The world with the lease a worker asks for; PGMQ rounds it up to whole seconds.
@@ -119,6 +135,49 @@ impl World {
             &self.config.mpsc_channels,
             handlers,
         )
+    }
+
+    /// Starts a worker, and returns once it runs the only step of a task, which waits for the gate.
+    pub(crate) async fn start_gated(&self) -> (TaskUuid, Gate, RunningWorker) {
+        self.template("one", GATE).await;
+        let task = self.submit("one", json!({})).await;
+        let gate = Gate::new();
+        let worker = self.start(gate.handlers());
+        self.orchestrate().await;
+        gate.wait_for_start().await;
+        (task, gate, worker)
+    }
+
+    /// Holds a task as an operator's transaction does.
+    pub(crate) async fn hold(&self, task: TaskUuid) -> Transaction<'static, Postgres> {
+        let mut operator = self.pool.begin().await.unwrap();
+        sqlx::query("select from tasker.tasks where task_uuid = $1 for update")
+            .bind(task.0)
+            .execute(&mut *operator)
+            .await
+            .unwrap();
+        operator
+    }
+
+    /// Lets moves of steps fail where this condition on `old` and `new` holds; `nextval('refused')`
+    /// in it counts from 1.
+    pub(crate) async fn refuse_moves(&self, condition: &str, sqlstate: &str) {
+        let refuse = format!(
+            "create sequence refused;
+             create function refuse() returns trigger language plpgsql as $$
+             begin
+               if {condition} then
+                 raise exception 'not now' using errcode = '{sqlstate}';
+               end if;
+               return new;
+             end $$;
+             create trigger refuse before update on tasker.steps
+             for each row execute function refuse();"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(refuse))
+            .execute(&self.pool)
+            .await
+            .unwrap();
     }
 
     /// What an orchestrator does in one round.
@@ -243,6 +302,17 @@ impl World {
         let findings = doctor::examine(&mut connection).await.unwrap();
         assert!(findings.is_empty(), "{findings:#?}");
     }
+}
+
+/// A handler `count`, and how often it was started.
+pub(crate) fn counted() -> (Handlers, Arc<AtomicUsize>) {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&runs);
+    let handlers = Handlers::new().register("count", move |_: Step| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        async { Ok::<_, HandlerError>(()) }
+    });
+    (handlers, runs)
 }
 
 /// The error of a step: its kind and its message.

@@ -1,9 +1,9 @@
 //! `tasker step show`: a step with its whole result, however large.
 
 use serde_json::Value;
-use tasker_shared::ids::TaskUuid;
 use tasker_shared::tasks::{StepDetail, get_step};
 
+use crate::commands::task::which::TaskArg;
 use crate::drawing::{complaint, step_paint};
 use crate::failure::Failure;
 use crate::format::bytes;
@@ -13,9 +13,9 @@ use crate::setup::Setup;
 /// Arguments of `tasker step show`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The task
-    #[arg(value_name = "TASK_UUID")]
-    task: TaskUuid,
+    /// The task: its UUID, or the digits that lists show
+    #[arg(value_name = "TASK")]
+    task: TaskArg,
 
     /// Name of the step
     #[arg(value_name = "STEP")]
@@ -25,9 +25,10 @@ pub(crate) struct Args {
 /// Shows the step.
 pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let database = setup.database().await?;
+    let task = args.task.find(&database).await?;
     let step = database
         .call("get_step", async |connection| {
-            get_step(connection, args.task, &args.step).await
+            get_step(connection, task, &args.step).await
         })
         .await?;
     let output = setup.output();

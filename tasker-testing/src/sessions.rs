@@ -1,8 +1,11 @@
-//! A server process that is frozen: it keeps its connection, its locks and its silence.
+//! Server processes of sessions that are frozen, which keep their connections, locks and silence, or
+//! are ended.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sqlx::PgPool;
+
+use crate::wait::{PATIENCE, wait_until};
 
 /// The server process of one session, stopped until this is dropped.
 ///
@@ -37,4 +40,25 @@ impl Drop for FrozenSession {
         // It may have been ended meanwhile.
         let _ = kill(self.0, Signal::SIGCONT);
     }
+}
+
+/// Ends the sessions of this database whose latest statement contains `statement`, and returns once
+/// they are gone.
+///
+/// # Panics
+/// When they do not go.
+pub async fn end_sessions(pool: &PgPool, statement: &str) {
+    wait_until("the sessions are gone", PATIENCE, async || {
+        let ended: i64 = sqlx::query_scalar(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity
+             where datname = current_database() and query like '%' || $1 || '%'
+               and pid <> pg_backend_pid()",
+        )
+        .bind(statement)
+        .fetch_one(pool)
+        .await
+        .expect("the server of the tests answers");
+        ended == 0
+    })
+    .await;
 }

@@ -1,0 +1,16 @@
+//! Commands on a database: templates, tasks, steps, queues, the doctor and migrations.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod doctor;
+mod lists;
+mod migrating;
+mod operators;
+mod queues;
+mod show;
+mod submitting;
+mod templates;
