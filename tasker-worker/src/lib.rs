@@ -42,7 +42,7 @@
 //! with [`Step::fetch_dependency`].
 //!
 //! What a handler returns becomes the step's result. Any error is retried as the template says;
-//! [`HandlerError::fail`] ends the step for good. A handler may run twice, when its worker dies
+//! [`HandlerError::fail`] fails the step permanently. A handler may run twice, when its worker dies
 //! before the outcome is recorded, but the step completes once: pass [`Step::step_uuid`] to the
 //! systems you call as an idempotency key.
 //!
