@@ -81,7 +81,7 @@ impl Setup {
     }
 }
 
-/// Whether somebody wrote where the database is.
+/// Whether the user said where the database is.
 fn names_database(loaded: &LoadedConfig) -> bool {
     !matches!(
         loaded.sources.get("database.url"),

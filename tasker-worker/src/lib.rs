@@ -52,7 +52,7 @@
 //! Handlers share the threads of the runtime with everything else: work that blocks or computes for
 //! long belongs into `tokio::task::spawn_blocking`.
 //!
-//! [`RunningWorker::subscribe`] tells code in the process what the worker does.
+//! [`RunningWorker::subscribe`] lets code in the process follow what the worker does.
 //!
 //! Inside, notifications become events, events become commands, and the command processor receives
 //! steps under a lease. Running steps are kept by heartbeats, outcomes are reported in batches.

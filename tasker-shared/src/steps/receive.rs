@@ -224,7 +224,8 @@ pub async fn receive_steps(
 
 /// The result of a step that the step `id` depends on, as JSON text.
 ///
-/// It is read by whoever knows its type: PostgreSQL stores numbers that no program of ours can hold.
+/// The caller, which knows its type, reads it: PostgreSQL stores numbers that no program of ours
+/// can hold.
 ///
 /// # Errors
 /// A refusal where `id` does not depend on a step of that name, or that one has no result yet.
