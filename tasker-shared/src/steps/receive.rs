@@ -26,7 +26,8 @@ pub struct ReceivedStep {
     pub handler: String,
     /// The attempt that starts, from 1.
     pub attempt: i32,
-    /// Number of this receipt of the step, which never comes back; an outcome has to name it.
+    /// Number of this receipt of the step, which an outcome has to name. It comes back only where a
+    /// crash of the server undid the receipt.
     pub receipt: i32,
     /// How many attempts it may have.
     pub max_attempts: i32,
