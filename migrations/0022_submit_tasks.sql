@@ -1,7 +1,7 @@
 -- Submits the tasks of a JSON array, all or none, in the caller's transaction. Each is an object
 -- with namespace, name, and perhaps version, context, priority, idempotency_key, on_conflict.
 -- Answers, for each in the order of the input, the task and whether it is new: a known idempotency
--- key of the same template gives the task it was first used for, and context_differs tells whether
+-- key of the same template gives the task it was first used for, and context_differs says whether
 -- that one has another context. Where on_conflict is `reject` that is refused.
 -- Raises TK404 for an unknown template, TK400 for a bad task, TK409 for a key that was used with
 -- another context; all name its position.
@@ -93,7 +93,8 @@ begin
   end if;
 
   if array_remove(v_keys, null) <> '{}' then
-    -- A key belongs to whoever inserts it first; in key order, so that two batches never deadlock.
+    -- A key belongs to the task that inserts it first; in key order, so that two batches never
+    -- deadlock.
     insert into tasker.idempotency_keys as k (namespace, name, idempotency_key, task_uuid)
     select t.namespace, t.name, t.idempotency_key, t.task_uuid
     from unnest(v_namespaces, v_names, v_keys, v_uuids) with ordinality

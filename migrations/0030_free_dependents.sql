@@ -1,11 +1,11 @@
--- Tells the dependents of steps that have just been satisfied: each waits on one less, and those
+-- Updates the dependents of steps that have just been satisfied: each waits on one less, and those
 -- that wait on none are ready. The caller holds the locks of the tasks.
 --
 -- Where p_handlers is given, a satisfied step with a message in p_msg_ids hands that message on to
 -- one of its ready dependents whose handler is among them: that one starts at once, in the hands of
 -- p_worker, without its turn in the queue. Not so where something more urgent is ready or of the
 -- priority p_urgent, nor where it would be given so much that a receipt has to count the bytes. The
--- message keeps its lease; where a timeout is shorter than p_lease_ms, lease_ms tells its new length.
+-- message keeps its lease; where a timeout is shorter than p_lease_ms, lease_ms is its new length.
 --
 -- p_result_bytes are the sizes of the results of the satisfied steps. They count for the dependents
 -- that are given them, not for those that ask for them.

@@ -1,6 +1,6 @@
 -- The highest priority of a message that a worker with these handlers could receive at once in the
--- queues of the namespaces, those in p_msg_ids aside; null where there is none. Asks only where steps were enqueued with
--- several priorities: what costs most is to plan the question.
+-- queues of the namespaces, except those in p_msg_ids; null where there is none. Reads queues only
+-- where steps were enqueued with several priorities: what costs most is to plan the statement.
 create function tasker.most_urgent_message(
   p_namespaces text[], p_handlers text[], p_msg_ids bigint[] default '{}'
 )
@@ -36,7 +36,7 @@ begin
         limit 1', 'q_' || v_queue
       ) into v_priority using p_handlers, clock_timestamp(), p_msg_ids;
     exception when others then
-      -- From a queue that cannot be read nobody receives anything.
+      -- From a queue that cannot be read no worker receives anything.
       v_priority := null;
     end;
     if jsonb_typeof(v_priority) = 'number' then

@@ -1,10 +1,10 @@
 -- A step in a worker's hands, with all its handler may want to know. receipt is what an outcome has
--- to name. expired tells that the message came back because an earlier holder's lease ran out.
+-- to name. expired says that the message came back because an earlier holder's lease ran out.
 -- dependency_results is null where the handler asks for each result: tasker.dependency_result().
 --
--- problem tells why a step cannot be handed out: it comes without what its handler would need, and
--- its worker has to fail it. Where there is no step, problem tells of a namespace whose queue could
--- not be read.
+-- problem says why a step cannot be handed out: it comes without what its handler would need, and
+-- its worker has to fail it. Where there is no step, the row names a namespace whose queue could
+-- not be read, with the problem, or one in which steps were left out.
 create type tasker.received_step as (
   task_uuid uuid,
   step_no int,
@@ -29,7 +29,7 @@ create type tasker.received_step as (
 -- Time beyond a step's timeout that its worker has to report it, before the message comes back.
 create function tasker.timeout_grace_ms() returns int language sql immutable as $$ select 1000 $$;
 
--- What a worker needs to know of the steps it holds, each with its message. p_came_back tells which
+-- What a worker needs to know of the steps it holds, each with its message. p_came_back says which
 -- of them were in progress when their message was received; null for none. A step that would be given
 -- more than p_max_bytes is given nothing and has a problem.
 --

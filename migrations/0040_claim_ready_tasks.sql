@@ -1,14 +1,15 @@
 -- Claims up to p_limit ready steps, the most urgent first and then the oldest: puts each into its
 -- namespace's queue, wakes the queue's workers and answers the tasks concerned. Claims fewer only
--- when no more are ready, or those that are, are held by somebody else. With p_namespaces it claims
+-- when no more are ready, or other transactions hold those that are. With p_namespaces it claims
 -- in those alone. ready_for_ms is the time since the oldest of a task's steps became ready;
 -- successor_after_ms is null unless some became so by the end of another step, and then the longest
 -- time since that end.
 --
 -- Never waits for ready rows, tasks or steps that another transaction holds: they are left out, and a
--- row without a task tells how many it met, for the caller to come back. So it is where a queue is
--- missing, damaged or locked: that row names the namespace and the problem, and the steps stay
--- ready. Not durable by itself: a crash of the server undoes state, message and claim together.
+-- row without a task says how many the claim met, for the caller to come back. The same goes for a
+-- queue that is missing, damaged or locked: that row names the namespace and the problem, and the
+-- steps stay ready. Not durable by itself: a crash of the server undoes state, message and claim
+-- together.
 create function tasker.claim_ready_tasks(
   p_processor text, p_limit int, p_namespaces text[] default null
 )
@@ -182,7 +183,7 @@ begin
         return query
         select null::uuid, v_queue.namespace, v_queue.name, null::int,
           cardinality(v_queue.row_ids), null::double precision, null::double precision, sqlerrm;
-        -- However much is ready there, nobody else stands behind it.
+        -- However much is ready there, other namespaces do not wait behind it.
         v_namespaces := array_remove(
           coalesce(v_namespaces, array(select k.namespace from tasker.namespaces k)),
           v_queue.namespace
@@ -194,7 +195,7 @@ begin
     select distinct p.priority from unnest(v_priorities) as p(priority)
     where not exists (select from tasker.priorities_in_use u where u.priority = p.priority);
 
-    -- A row whose step is held by somebody else stays; one whose step moved on meanwhile is void.
+    -- A row whose step another transaction holds stays; one whose step moved on meanwhile is void.
     v_void := 0;
     if v_taken > cardinality(v_claimed_rows) + v_failed_rows then
       delete from tasker.ready_steps r

@@ -108,13 +108,13 @@ $$;
 -- has waited longest, so that none waits for ever. p_handlers is null for any handler.
 --
 -- Together the steps are given at most p_max_bytes; a step that would be given more by itself comes
--- without it and with a problem. Messages that stand for no step any more are deleted, those that
--- somebody else sent are archived.
+-- without it and with a problem. Messages that stand for no step any more are deleted, foreign
+-- ones are archived.
 --
 -- Never waits for a step that another transaction holds. Where such steps were left out, a row without
 -- a step names the namespace; so it does for a queue that is missing, damaged or locked, with the
--- problem. Neither does harm to others. Not durable by itself: where a crash of the server undoes it,
--- the attempt's outcome is stale and the message is received again.
+-- problem. Other queues are received from all the same. Not durable by itself: where a crash of the
+-- server undoes it, the attempt's outcome is stale until the message is received again.
 create function tasker.receive_steps(
   p_namespaces text[], p_worker text, p_limit int, p_lease_ms bigint,
   p_handlers text[] default null, p_max_bytes bigint default 67108864
@@ -205,8 +205,8 @@ create function tasker.receive_from_queue(
 language plpgsql
 as $$
 declare
-  -- Passes over a queue: each looks at four times as many messages as the one before it, where those
-  -- were in the hands of others.
+  -- Passes over a queue: each looks at four times as many messages as the one before it, where
+  -- other receipts held those.
   c_passes constant int := 5;
   v_queue text;
   v_handlers text[] := p_handlers;

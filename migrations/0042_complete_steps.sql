@@ -6,20 +6,21 @@
 -- other is stale and changes nothing. The message matters because a crash of the server may undo
 -- a claim and give its number to another step. In a cancelled task a result is kept and a failure
 -- becomes `cancelled`.
--- Silent: the caller announces what the answer tells once it has committed.
+-- Silent: the caller announces what the answer says once it has committed.
 --
 -- Waits for tasks and steps that another transaction holds; where the session has a lock_timeout it
 -- raises lock_not_available after that and has changed nothing. With p_skip_locked it waits for none;
--- `locked` tells which outcomes it left out, for the caller to try again. A message that cannot be deleted, as where
--- the queue is damaged, keeps no outcome from being recorded: it stands for no step any more.
+-- `locked` names the outcomes it left out, for the caller to try again. A message that cannot be
+-- deleted, as where the queue is damaged, keeps no outcome from being recorded: it stands for no
+-- step any more.
 --
 -- Continuation: an outcome whose element of p_continue is true may hand its message on to a ready
 -- dependent whose handler is among p_handlers. That step starts in the same transaction, on the
 -- lease of that message, in the hands of the same worker, whose leases are p_lease_ms long; see
 -- tasker.free_dependents. The caller continues only while most of the lease is left. The first row
--- of the answer tells what was brought about, each further row is a step that was started. A repeated
--- call, whose outcomes are stale, answers the steps that its first one started, so that they need not
--- wait for their leases where the answer got lost.
+-- of the answer says what was brought about, each further row is a step that was started. A
+-- repeated call, whose outcomes are stale, answers the steps that its first one started, so that
+-- they need not wait for their leases where the answer got lost.
 create function tasker.complete_steps(
   p_worker text,
   p_task_uuids uuid[],
@@ -149,8 +150,8 @@ begin
       where (v_positions is null or position <> all(v_positions)) and position <> all(v_locked)
     );
   end if;
-  -- A report that comes again because its answer got lost is told again of the step that followed
-  -- then. Whoever hears of it too late runs it in vain: its outcome is stale.
+  -- A report that is repeated because its answer got lost is answered with the step that followed
+  -- then. A worker that gets it too late runs it for nothing: the outcome is stale.
   if p_handlers is not null and v_moved.stale <> '{}' then
     select array_agg(s.task_uuid), array_agg(s.step_no), array_agg(s.msg_id)
     into v_again_tasks, v_again_steps, v_again_msgs

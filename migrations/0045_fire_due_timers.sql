@@ -3,11 +3,11 @@
 -- how many milliseconds the next retry or lease is due, null when nothing waits.
 --
 -- Any number of orchestrators may call it at once; each retry becomes ready once. The caller looks
--- for ready tasks afterwards; one that serves some namespaces only has the others told with
--- p_announce. A queue that cannot be read is left out.
+-- for ready tasks afterwards; one that serves some namespaces only has the other tasks announced
+-- with p_announce. A queue that cannot be read is left out.
 --
 -- Queues have no index on the end of leases. None is needed: where a message is visible, the first
--- few rows tell, and where none is, what is there is in the hands of workers, who are few.
+-- few rows show it, and where none is, what is there is held by workers, which is little.
 create function tasker.fire_due_timers(
   p_limit int, p_announce boolean default false,
   out fired int, out woken_queues text[], out next_due_ms bigint

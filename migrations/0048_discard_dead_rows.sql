@@ -14,11 +14,11 @@ begin
 end
 $$;
 
--- Writes a table anew without its dead rows, whatever snapshots there are. Answers whether it did: not
--- where somebody keeps a lock on the table for more than 50 ms, or it belongs to somebody else.
+-- Rewrites a table without its dead rows, whatever snapshots there are. Answers whether it did: not
+-- where another session keeps a lock on the table for more than 50 ms, or another role owns it.
 --
--- It is empty for older snapshots afterwards, as after any truncate. Whoever compares it with other
--- tables in one snapshot locks it before, as tasker.doctor() and pg_dump do.
+-- It is empty for older snapshots afterwards, as after any truncate. To compare it with other
+-- tables in one snapshot, lock it before, as tasker.doctor() and pg_dump do.
 create function tasker.write_anew(p_table regclass)
 returns boolean
 language plpgsql
@@ -45,12 +45,13 @@ begin
 end
 $$;
 
--- Tells which of the tables whose rows come and go want a vacuum before autovacuum comes: a claim or a
--- receipt walks over all rows that died at the front of an index. Where something holds back vacuum, and
--- where a table has grown too large for a vacuum between two claims, writes one of them anew instead:
--- while an old snapshot lives nothing else takes those rows away. Answers whether vacuum is held back,
--- the table that was written, how many more would have had to be (many of their rows live, or somebody
--- keeps a lock on them, or it is the next call's turn), and the tables to vacuum, quoted.
+-- Answers which of the tables whose rows come and go need a vacuum before autovacuum comes: a claim
+-- or a receipt walks over all rows that died at the front of an index. Where something holds back
+-- vacuum, and where a table has grown too large for a vacuum between two claims, rewrites one of
+-- them instead: while an old snapshot lives nothing else takes those rows away. Answers whether
+-- vacuum is held back, the table that was rewritten, how many more would have had to be (many of
+-- their rows live, another session keeps a lock on them, or it is the next call's turn), and the
+-- tables to vacuum, quoted.
 create function tasker.discard_dead_rows(
   out held_back boolean, out written text, out remaining int, out to_vacuum text[]
 )

@@ -1,8 +1,7 @@
--- Keeps messages where those find them who can do something about them, and answers how many it moved
--- to archives: those that somebody else sent, which no worker would receive. And a message that was
--- handed on with the step it stands for gets that step's handler when its lease ran out, because
--- those who knew the handler before may be gone. Each queue stands by itself: one that cannot be
--- read or is locked is left out.
+-- Moves foreign messages, which no worker would receive, to the archives and answers how many. And
+-- a message that was handed on with the step it stands for gets that step's handler when its lease
+-- ran out, because the workers that know the handler before may be gone. Each queue is tended by
+-- itself: one that cannot be read or is locked is left out.
 --
 -- Reads whole queues: for every half minute.
 create function tasker.tend_queues()

@@ -1,5 +1,5 @@
 -- Cancels a task: steps that have not started never will, and those that failed stay as they are.
--- Running handlers are told; what they still return is kept. Again, it changes nothing.
+-- Running handlers are notified; what they still return is kept. Repeated, it changes nothing.
 -- Raises TK404 for an unknown task, TK409 for one that ended otherwise.
 create function tasker.cancel_task(p_task_uuid uuid, p_actor text, p_reason text default null)
 returns void

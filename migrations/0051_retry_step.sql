@@ -1,4 +1,4 @@
--- Runs a step again: one that failed for good gets a fresh set of attempts and its task goes on;
+-- Runs a step again: one that failed permanently gets a fresh set of attempts and its task goes on;
 -- one that waits for its retry is ready at once.
 -- Raises TK404 for an unknown task or step, TK409 for a step in another state.
 create function tasker.retry_step(

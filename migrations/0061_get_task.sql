@@ -14,8 +14,8 @@ set enable_mergejoin to off
 set jit to off
 as $$
 declare
-  -- PostgreSQL builds no document above 256 MB; long before that it takes the memory of whoever reads
-  -- it, who holds it several times over, as text with up to six bytes for one.
+  -- PostgreSQL builds no document above 256 MB; long before that it takes the memory of the program
+  -- that reads it, which holds it several times over, as text with up to six bytes for one.
   c_most_bytes constant bigint := 32 * 1024 * 1024;
   v_omits_results boolean := false;
 begin

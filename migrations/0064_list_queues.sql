@@ -3,7 +3,7 @@
 -- tasker.missing_handlers). A worker of several namespaces counts in each.
 --
 -- A queue that is damaged has a problem in place of what could not be read. Volatile, so that each
--- queue is read with a snapshot of its own, taken when it is locked: one that was written anew in
+-- queue is read with a snapshot of its own, taken when it is locked: one that was rewritten in
 -- the meantime is empty for older ones.
 create function tasker.list_queues()
 returns table (

@@ -3,7 +3,7 @@ create type tasker.queued_message as (
   queue_name text, msg_id bigint, task_uuid uuid, step_no int
 );
 
--- Every message of every namespace's queue that can be read, those of somebody else aside.
+-- Every message of every namespace's queue that can be read, except foreign ones.
 create function tasker.queued_messages()
 returns tasker.queued_message[]
 language plpgsql

@@ -162,7 +162,7 @@ end
 $$;
 
 -- Checks the invariants of a live database in one snapshot and names what breaks them. Meanwhile no
--- table of it is written anew: it would look empty.
+-- table of it is rewritten: it would look empty.
 create function tasker.doctor()
 returns table (check_name text, task_uuid uuid, step_name text, detail text)
 language plpgsql
@@ -175,7 +175,7 @@ begin
     begin
       execute format('lock table %s in access share mode', v_table);
     exception when insufficient_privilege or lock_not_available then
-      -- The check of queues tells.
+      -- The check of queues reports it.
       null;
     end;
   end loop;

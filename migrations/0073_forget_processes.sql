@@ -7,8 +7,8 @@ as $$
   select p_last_seen_at > clock_timestamp() - interval '30 s'
 $$;
 
--- Removes processes that are long gone, a few at a time, and writes the table anew where an old
--- snapshot keeps vacuum from its dead rows. Waits for nobody.
+-- Removes processes that are long gone, a few at a time, and rewrites the table where an old
+-- snapshot keeps vacuum from its dead rows. Waits for no other transaction.
 create function tasker.forget_processes()
 returns void
 language plpgsql

@@ -1,4 +1,4 @@
--- The roles that processes play, by role and name. silent tells those that were not seen for half a
+-- The roles that processes play, by role and name. silent marks those that were not seen for half a
 -- minute: they were killed, or do not reach the database.
 create function tasker.list_processes()
 returns table (

@@ -3,7 +3,7 @@
 --
 -- Leaps from one handler to the next in the index of the queue, past a thousand at most, so that it
 -- costs the same however many messages there are. Of each handler those messages are looked at that
--- workers come to last: what is in somebody's hands does not wait. Raises undefined_object where that
+-- workers come to last: what a worker holds does not wait. Raises undefined_object where that
 -- index is missing, because each leap would read all messages.
 create function tasker.missing_handlers(p_queue_name text, p_known text[], p_limit int)
 returns table (handler text, steps int)

@@ -165,7 +165,7 @@ pub async fn can_listen(
     let mut no_one = async |_: ListenEvent| {};
     let heard = async {
         let mut listener = PgListener::connect_with(&pool).await?;
-        // A pooler hands the session that was used last to whoever comes next.
+        // A pooler hands the session that was used last to the next client.
         let session = backend_pid(&mut listener).await?;
         let mut another = PgConnection::connect_with(&options).await?;
         sqlx::raw_sql("begin").execute(&mut another).await?;
@@ -191,7 +191,7 @@ pub async fn can_listen(
     }
 }
 
-/// Poolers refuse what we ask of a session at its start, unless they are told to ignore that, and
+/// Poolers refuse what we ask of a session at its start, unless they are set to ignore that, and
 /// forget statements that were prepared.
 fn is_refusal_of_a_pooler(error: &sqlx::Error) -> bool {
     error
@@ -221,8 +221,8 @@ pub async fn run(
         let ended = tokio::select! {
             ended = listen(&pool, &subscriptions, settings, &mut sink, &mut outage) => ended,
             () = shutdown.cancelled() => {
-                // The listener gives its connection back in the background. Whoever waits for the
-                // end of this loop may stop the server next, so that has to be over.
+                // The listener gives its connection back in the background. A caller that waits for
+                // the end of this loop may stop the server next, so that has to be over.
                 let _ = timeout(CLOSE_TIMEOUT, pool.close()).await;
                 return;
             }
@@ -230,8 +230,8 @@ pub async fn run(
         if connected.elapsed() > settings.reconnect_max {
             pause = settings.reconnect_min;
         }
-        // One line tells of an outage, however many attempts it takes to end it. What no attempt can
-        // mend is told every time.
+        // One line reports an outage, however many attempts it takes to end it. What no attempt can
+        // mend is reported every time.
         if ended.is_for_good() {
             outage = true;
             warn!(error = %ended, "this connection cannot listen");

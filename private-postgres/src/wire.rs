@@ -41,7 +41,7 @@ pub(crate) fn copy_database(socket: &Path, source: &str, name: &str) -> Result<(
     Connection::open(socket)?.query(&copy).map(drop)
 }
 
-/// Removes a database, and whoever is in it, where it exists.
+/// Removes a database, and ends its sessions, where it exists.
 pub(crate) fn drop_database(socket: &Path, name: &str) -> Result<(), ServerError> {
     let identifier = identifier(name)?;
     let statement = format!("drop database if exists {identifier} with (force)");

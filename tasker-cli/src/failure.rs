@@ -33,7 +33,7 @@ pub(crate) enum Failure {
     Usage(String),
     /// The command said all there is to say on standard output.
     Reported,
-    /// Somebody stopped the command before it had done its work.
+    /// The user stopped the command before it had done its work.
     Interrupted,
     /// The reader of standard output went away, as `head` does when it has enough.
     ReaderGone,

@@ -102,7 +102,7 @@ fn terminal_width() -> Option<usize> {
 }
 
 /// The columns that the environment asks for; shells set the variable but do not hand it on, so it
-/// is there where somebody wants it.
+/// is there only where the user wants it.
 fn asked_width() -> Option<usize> {
     let columns = env::var("COLUMNS").ok()?;
     columns.parse().ok().filter(|columns| *columns > 0)

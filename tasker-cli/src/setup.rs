@@ -83,8 +83,8 @@ impl Setup {
     }
 }
 
-/// Whether somebody wrote where the database is. A file that repeats the default, as the one in a
-/// checkout of Tasker does, names no database.
+/// Whether the user said where the database is. A file that repeats the default, as the one in a
+/// checkout of Tasker does, does not say it.
 fn names_database(loaded: &LoadedConfig) -> bool {
     match loaded.sources.get("database.url") {
         None | Some(Source::BuiltIn { .. }) => false,

@@ -1,4 +1,4 @@
-//! `tasker demo`: everything at work, told in lines where nobody watches.
+//! `tasker demo`: everything at work, as lines where there is no terminal.
 #![allow(
     clippy::unwrap_used,
     reason = "a test fails by panicking, in its helpers too"
@@ -75,7 +75,7 @@ async fn a_demonstration_whose_worker_dies_says_so_and_where_the_logs_are() {
     std::fs::remove_dir_all(logs).unwrap();
 }
 
-/// The orchestrator and the worker, from the line that tells of them.
+/// The orchestrator and the worker, from the line that names them.
 fn processes(line: &str) -> Vec<&str> {
     let processes = line.split("process ").skip(1);
     let processes: Vec<&str> = processes

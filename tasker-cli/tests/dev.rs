@@ -113,7 +113,7 @@ async fn two_systems_do_not_share_a_folder() {
     stop(dev, Signal::SIGINT).await;
 }
 
-/// Runs a command of an account whose systems are told of in this folder.
+/// Runs a command of an account whose running systems are listed in this folder.
 async fn tasker_beside(runtime: &TempDir, args: &[&str]) -> Answer {
     let folder = runtime.path().to_str().unwrap();
     let variables = [

@@ -19,7 +19,7 @@ async fn wrong_counters_are_put_right_and_what_cannot_move_is_ended() {
     submit(db.url(), "shop/linear", r#"{"order_id": 2}"#).await;
     let pool = db.pool();
     for statement in [
-        // Every step was dealt with by hand, and nobody told the task.
+        // Every step was dealt with by hand, and the task was not updated.
         format!(
             "update tasker.steps set state = 'skipped', waiting_on = 0, finished_at = now() \
              where task_uuid = '{stuck}'"

@@ -1,4 +1,4 @@
-//! What an orchestrator tells about itself to those who watch it.
+//! What an orchestrator reports about itself to monitoring.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,4 +1,4 @@
-//! The loop that tells others of this orchestrator.
+//! The loop that keeps this orchestrator registered.
 
 use tasker_shared::config::OrchestrationConfig;
 use tasker_shared::database::Database;

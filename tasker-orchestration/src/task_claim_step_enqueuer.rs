@@ -15,7 +15,7 @@ use tracing::debug;
 use crate::dead_rows::DeadRows;
 use crate::engine::FROZEN_AFTER;
 
-/// How long a claim waits for a queue that somebody keeps locked, before it goes on with the others.
+/// How long a claim waits for a locked queue, before it goes on with the others.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Claims for one orchestrator.

@@ -5,7 +5,7 @@
 //!
 //! Where nothing polls (`EventDrivenOnly`) the loop also looks now and then for tasks that have been
 //! ready for long: the announcement of a worker that was killed right after its commit is lost, and
-//! nobody else would find them.
+//! no other loop would find them.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ const OVERDUE_PAUSE: Duration = Duration::from_millis(100);
 /// How often queues are tended: it reads them whole, and what it finds is rare.
 const TENDING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How long a look waits for a queue that somebody keeps locked, before it goes on with the others.
+/// How long a look waits for a locked queue, before it goes on with the others.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How the timers look.
@@ -61,7 +61,7 @@ impl TimerSettings {
                 (max_sleep, Some(search))
             }
             DeploymentMode::Hybrid => (max_sleep, None),
-            // No notification tells of an earlier timer, so the polling interval bounds the delay.
+            // No notification announces an earlier timer, so the polling interval bounds the delay.
             DeploymentMode::PollingOnly => {
                 (max_sleep.min(readiness.fallback_polling_interval()), None)
             }

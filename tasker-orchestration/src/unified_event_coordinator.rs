@@ -198,8 +198,8 @@ struct Stops {
 }
 
 impl Stops {
-    /// Whether the end of a loop is what was to be expected: it was told, or it found that those
-    /// who send to it are gone.
+    /// Whether the end of a loop is what was to be expected: it was told to, or it found that
+    /// its senders are gone.
     fn explain(&self, ended: &Result<(), JoinError>) -> bool {
         self.this.is_cancelled() || self.all.is_cancelled() && ended.is_ok()
     }
@@ -286,7 +286,7 @@ mod tests {
         }
     }
 
-    /// A loop that tells how often it was started and ends when `ends` says so.
+    /// A loop that counts how often it was started and ends when `ends` says so.
     fn counted(
         starts: &watch::Sender<u32>,
         ends: impl Fn(u32) + Copy + Send + Sync + 'static,
@@ -397,7 +397,7 @@ mod tests {
             async move {
                 stop.cancelled().await;
                 sender_is_gone.send_replace(true);
-                // The next stage is told only after this one has ended.
+                // The next stage is stopped only after this one has ended.
                 sleep(Duration::from_secs(1)).await;
             }
         });

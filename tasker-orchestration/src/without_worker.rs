@@ -1,4 +1,4 @@
-//! Watches for steps that no live worker can run, for the metric that tells of them.
+//! Watches for steps that no live worker can run, for the metric that shows them.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 
-/// Shortest time between two looks; processes tell of themselves as often.
+/// Shortest time between two looks; processes report as often.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Looks at the queues of these namespaces, of all where none is named, until `stop`.
@@ -21,7 +21,7 @@ pub(crate) async fn run(namespaces: Vec<String>, engine: Engine, stop: Cancellat
         engine.backoff,
         engine.vitals.outage_of("without_worker"),
     );
-    // Workers that are started together with this process have time to tell of themselves.
+    // Workers that are started together with this process have time to register.
     let (mut pause, mut reason) = (jittered(INTERVAL), "interval");
     loop {
         tokio::select! {

@@ -1,4 +1,4 @@
-//! What an orchestrator tells of itself, and of steps that nobody can run.
+//! What an orchestrator reports about itself, and about steps that no worker can run.
 
 #![allow(
     clippy::unwrap_used,

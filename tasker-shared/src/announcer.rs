@@ -1,4 +1,4 @@
-//! Tells other processes, after a commit, what they should look at.
+//! Notifies other processes, after a commit, of what they should look at.
 //!
 //! A NOTIFY inside a transaction serialises its commit with all others, database-wide, until it is
 //! flushed. The engine's own writes are therefore silent, and each process hands what they brought
@@ -34,7 +34,8 @@ use crate::telemetry::metrics;
 pub struct NotifyChannels {
     /// Tasks got ready steps; listened to by orchestrators.
     pub task_ready: String,
-    /// Tasks entered a state; listened to by orchestrators, workers and those who wait for a task.
+    /// Tasks entered a state; listened to by orchestrators, workers and callers that wait for a
+    /// task.
     pub task_state: String,
     /// A retry was scheduled; listened to by the orchestrators' timers.
     pub timer_set: String,
@@ -66,8 +67,8 @@ impl NotifyChannels {
 /// How many announcements one statement may gather.
 const ANNOUNCEMENTS_PER_CALL: usize = 1000;
 
-/// How many tasks of a sort are kept while the database is away. They are hints: whoever has to be
-/// told of so many looks at everything.
+/// How many tasks of a sort are kept while the database is away. They are hints: a listener that
+/// missed so many looks at everything.
 const MOST_KEPT: usize = 10_000;
 
 /// Pause before an announcement is sent for the third time; it doubles with every failure. The
@@ -116,8 +117,8 @@ impl Announcements {
             && !self.timer_set
     }
 
-    /// Those of submitted tasks. One whose idempotency key was known is told of again, in case its
-    /// first announcement was lost; it is left out once somebody has claimed a step of it.
+    /// Those of submitted tasks. One whose idempotency key was known is announced again, in case
+    /// its first announcement was lost; it is left out once a step of it was claimed.
     pub fn of_submitted(submitted: &[Submitted]) -> Self {
         let created = submitted.iter().filter(|task| task.created);
         Self {

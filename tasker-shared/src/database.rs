@@ -215,7 +215,7 @@ impl Database {
         }
     }
 
-    /// Whether the database answers and takes writes; asked anew, whatever earlier sessions found.
+    /// Whether the database answers and takes writes; asked again, whatever earlier sessions found.
     ///
     /// # Errors
     /// [`Error::Unavailable`] where it does not.

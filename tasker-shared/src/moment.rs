@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 
-/// What is expected, for whoever wrote something else.
+/// What is expected, for the error about anything else.
 const EXPECTED: &str = "expected how long ago (90s, 30m, 2h, 3d, 1w), a date (2030-05-01) or a time \
      (2030-05-01T12:00:00Z)";
 

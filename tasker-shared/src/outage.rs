@@ -1,4 +1,5 @@
-//! A run of failures of one loop's database calls: what the log says of it, and since when it lasts.
+//! A run of failures of one loop's database calls: what is logged about it, and since when it
+//! lasts.
 //!
 //! One line in the log when it begins and one when it is over, however many attempts lie between;
 //! and one for each further cause, because an outage that began with a restart of the server may go
@@ -19,7 +20,7 @@ pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Longest such pause: what a loop may idle when PostgreSQL is itself again.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Causes of one outage that are told, each once.
+/// Causes of one outage that are logged, each once.
 const CAUSES_TOLD: usize = 8;
 
 /// The failures in a row of one loop's calls.
@@ -32,7 +33,7 @@ pub struct Outage {
     watch: OutageWatch,
 }
 
-/// Tells others whether a loop's calls fail; clones see the same.
+/// Shows whether a loop's calls fail; clones see the same.
 #[derive(Debug, Clone, Default)]
 pub struct OutageWatch(Arc<Mutex<Option<Instant>>>);
 
@@ -48,7 +49,7 @@ impl Outage {
         }
     }
 
-    /// Notes a failure and tells how long to wait before the next attempt.
+    /// Notes a failure and returns how long to wait before the next attempt.
     pub fn failed(&mut self, error: &Error) -> Duration {
         let doing = self.doing;
         self.watch.lock().get_or_insert_with(Instant::now);

@@ -146,7 +146,7 @@ pub struct ProcessSummary {
     pub taken: Option<i32>,
     /// When it started.
     pub started_at: DateTime<Utc>,
-    /// When it last told that it lives.
+    /// When it last reported that it lives.
     pub last_seen_at: DateTime<Utc>,
     /// How long ago that was, on the database's clock.
     pub last_seen_seconds_ago: f64,

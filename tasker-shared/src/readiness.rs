@@ -140,7 +140,7 @@ pub async fn find_ready_tasks_of(
 pub struct DeadRowsDiscarded {
     /// Whether an old snapshot, or a replication slot, keeps vacuum from its work.
     pub held_back: bool,
-    /// The table that was written anew.
+    /// The table that was rewritten.
     pub written: Option<String>,
     /// How many other tables would have had to be.
     pub remaining: i32,
@@ -150,16 +150,16 @@ pub struct DeadRowsDiscarded {
 
 /// Looks for tables that hold many dead rows of steps which were claimed.
 ///
-/// Tells which of them to vacuum. Where vacuum is kept from its work, writes one of them anew
-/// instead; gives up after 50 ms where somebody keeps a lock on it.
+/// Returns which of them to vacuum. Where vacuum is kept from its work, rewrites one of them
+/// instead; gives up after 50 ms where another session keeps a lock on it.
 pub async fn discard_dead_rows(connection: &mut PgConnection) -> Result<DeadRowsDiscarded, Error> {
     Ok(sqlx::query_as("select * from tasker.discard_dead_rows()")
         .fetch_one(connection)
         .await?)
 }
 
-/// Vacuums these tables, named as [`DeadRowsDiscarded`] does; those that somebody else vacuums
-/// are left out.
+/// Vacuums these tables, named as [`DeadRowsDiscarded`] does; those that another session
+/// vacuums are left out.
 pub async fn vacuum(connection: &mut DedicatedConnection, tables: &[String]) -> Result<(), Error> {
     let tables = tables.join(", ");
     let vacuum = format!("vacuum (skip_locked, truncate off, index_cleanup on) {tables}");
@@ -215,7 +215,7 @@ async fn fire(
     })
 }
 
-/// Moves messages that somebody else sent to our queues into their archives, and lets those be found
+/// Moves foreign messages from our queues into their archives, and lets those be found
 /// whose lease ran out after they were handed on. Returns how many were archived.
 ///
 /// Reads whole queues.

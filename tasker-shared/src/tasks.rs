@@ -393,7 +393,7 @@ pub struct Transition {
     pub to_state: String,
     /// Who moved it: an orchestrator, a worker or an operator.
     pub actor: Option<String>,
-    /// Why, where somebody said so.
+    /// Why, where a reason was given.
     pub reason: Option<String>,
 }
 

@@ -57,7 +57,7 @@ async fn an_expired_lease_gives_the_step_back_and_fences_its_old_holder() {
 }
 
 /// A crash of the server may undo claims, which are not durable, and give their message numbers
-/// away again. Whoever still works under such a claim must not touch what has its number now.
+/// away again. A worker that still works under such a claim must not touch what has its number now.
 #[tokio::test]
 async fn a_report_that_names_the_message_of_another_step_is_stale() {
     let mut world = World::new().await;

@@ -1,5 +1,5 @@
 //! The engine's own calls announce nothing inside their transactions but messages in queues: what
-//! they bring about is announced after the commit. Everybody else is announced by triggers.
+//! they bring about is announced after the commit. For all other callers triggers announce.
 
 #![allow(clippy::unwrap_used)]
 

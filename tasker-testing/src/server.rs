@@ -32,7 +32,7 @@ impl TestServer {
         Self::start_with(settings, None).await
     }
 
-    /// Starts a server that asks everybody but its superuser for a password (SCRAM-SHA-256).
+    /// Starts a server that asks everyone but its superuser for a password (SCRAM-SHA-256).
     pub async fn with_passwords() -> Self {
         let files = tempfile::Builder::new().prefix("tasker-hba-").tempdir();
         let files = files.expect("the temporary folder is writable");

@@ -9,7 +9,7 @@ use crate::wait::{PATIENCE, wait_until};
 
 /// The server process of one session, stopped until this is dropped.
 ///
-/// Nothing tells its client: neither an error nor the end of the connection ever comes.
+/// Its client gets no sign: neither an error nor the end of the connection ever comes.
 #[derive(Debug)]
 pub struct FrozenSession(Pid);
 

@@ -31,7 +31,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Tells proxies of the nginx family not to gather what is sent.
 const NO_BUFFERING: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 
-/// The event that tells a slow client what it missed.
+/// The event that says to a slow client what it missed.
 const LAGGED: &str = "lagged";
 
 /// Which events to send.
@@ -51,7 +51,7 @@ pub(crate) struct EventParams {
     types: Option<String>,
 }
 
-/// What a client wants to be told.
+/// The events that a client wants.
 struct Filter {
     namespace: Option<String>,
     task_uuid: Option<TaskUuid>,
@@ -62,7 +62,7 @@ struct Filter {
 ///
 /// Sends what happens to tasks and steps from here on, in whichever process, as server-sent events:
 /// each has the name of what happened as its `event` and an object as its `data`. They come in the
-/// order in which they happened, but for what is committed late.
+/// order in which they happened, except for what is committed late.
 ///
 /// Events may be lost: a client that is too slow gets an event `lagged` whose `data` says how many
 /// it `missed`, 0 where that is unknown, and goes on with the next. There are no ids to resume from.

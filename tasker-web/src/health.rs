@@ -117,7 +117,7 @@ impl From<ComponentHealth> for Check {
     }
 }
 
-/// Tells of channels that are filling up. They drain by themselves while the process goes on, so
+/// Names the channels that are filling up. They drain by themselves while the process goes on, so
 /// they are no reason to send requests elsewhere.
 fn check_channels(threshold: f64) -> Check {
     let detail = match registry::check_channel_health(threshold) {

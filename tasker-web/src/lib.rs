@@ -1,5 +1,5 @@
-//! The REST API of Tasker: templates, tasks, steps and queues over the database, health and
-//! metrics of the process.
+//! The REST API of Tasker: templates, tasks, steps, queues, processes and events over the database,
+//! health and metrics of the process.
 //!
 //! It knows the engine only through the database, so it runs in the orchestrator's process or in
 //! one of its own. Every error answer is a problem (RFC 9457); [`openapi`] describes all of it.

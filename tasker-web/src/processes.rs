@@ -21,7 +21,7 @@ pub(crate) struct Processes {
 
 /// List the processes
 ///
-/// Each tells of itself every ten seconds. One that stops is gone at once, one that was killed is
+/// Each reports every ten seconds. One that stops is gone at once, one that was killed is
 /// silent after thirty seconds and gone after sixty.
 #[utoipa::path(
     get,

@@ -164,8 +164,8 @@ fn parse_state(text: &str) -> Result<tasker_shared::state::TaskState, Problem> {
 /// Show a task with its steps
 ///
 /// With `wait_ms` the answer comes when the task ends or the time is over, whichever is first;
-/// its `state` tells which it was. Where the results of the steps have more than 32 MiB together they
-/// are left out, and `results_omitted` says so.
+/// its `state` says which it was. Where the results of the steps have more than 32 MiB together
+/// they are left out, and `results_omitted` says so.
 #[utoipa::path(
     get,
     path = "/v1/tasks/{task_uuid}",
@@ -213,7 +213,8 @@ async fn wait_for_end(
         )
         .hint("look without wait_ms, or try again")
     })?;
-    // The state alone is a look that costs little, and whoever submitted a moment ago comes too early.
+    // The state alone costs little to read, and a client that submitted a moment ago comes too
+    // early.
     if has_ended(state, task_uuid).await? {
         return look(state, task_uuid).await;
     }

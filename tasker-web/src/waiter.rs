@@ -1,9 +1,9 @@
 //! Wakes requests that wait for the end of a task.
 //!
 //! One listening connection serves all of them. A notification makes the answer prompt; a batched
-//! look once a second, while somebody waits, makes it certain, so that neither a lost notification
-//! nor a database that cannot be listened to costs more than that second. Whoever waits registers
-//! *before* looking at the task: an end between the two is then not missed.
+//! look once a second, while requests wait, makes it certain, so that neither a lost notification
+//! nor a database that cannot be listened to costs more than that second. A request that waits
+//! registers *before* looking at the task: an end between the two is then not missed.
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -51,7 +51,7 @@ struct Interests {
     max_waiters: usize,
     /// Requests that have looked and sleep.
     asleep: AtomicUsize,
-    /// Rung when somebody begins to wait.
+    /// Notified when a request begins to wait.
     someone: Notify,
     stopped: CancellationToken,
 }
@@ -62,7 +62,7 @@ struct Waiting {
     tasks: HashMap<TaskUuid, Waiters>,
 }
 
-/// Those who wait for one task.
+/// The requests that wait for one task.
 #[derive(Debug)]
 struct Waiters {
     count: usize,
@@ -228,7 +228,7 @@ impl Interests {
         self.lock().tasks.keys().copied().collect()
     }
 
-    /// Returns once somebody waits.
+    /// Returns once a request waits.
     async fn someone_waits(&self) {
         while self.lock().tasks.is_empty() {
             self.someone.notified().await;
@@ -240,7 +240,7 @@ impl Interests {
     }
 }
 
-/// Hears which tasks ended, and rings for those who wait for them.
+/// Listens for the tasks that end, and wakes the requests that wait for them.
 async fn listen(database: Database, settings: ListenerSettings, interests: Arc<Interests>) {
     let stopped = interests.stopped.clone();
     let sink = move |event| {

@@ -1,4 +1,4 @@
-//! What a worker tells about itself to those who watch it.
+//! What a worker reports about itself to monitoring.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,7 +16,7 @@ const WAIT_TOLERATED: Duration = Duration::from_secs(5);
 pub struct WorkerHealth {
     /// What the database does not let it do, and for how long; empty where all is well.
     pub failing: Vec<Failing>,
-    /// Outcomes that the database did not take when it was told of them. They are tried again for
+    /// Outcomes that the database did not take when they were reported. They are tried again for
     /// as long as the worker lives.
     pub outcomes_waiting: usize,
     /// For how long some outcome has been waiting; `None` where there is none.

@@ -1,4 +1,4 @@
-//! Keeps the leases of running steps, and hears that a step is no longer wanted.
+//! Keeps the leases of running steps, and finds out that a step is no longer wanted.
 //!
 //! It has a thread, a runtime and a connection of its own: a handler that blocks its thread can
 //! stall the runtime it runs in, and must not lose the leases of all others by that.
@@ -117,7 +117,8 @@ impl Heartbeat {
         result
     }
 
-    /// Tells the handler. Where it ended meanwhile, its outcome is on its way and nothing is lost.
+    /// Notifies the handler. Where it ended meanwhile, its outcome is on its way and nothing is
+    /// lost.
     fn lost(&self, step: StepId, receipt: i32, reason: &str) {
         if reason == "cancelled" {
             if self.held.cancel(step, receipt) {

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) enum Abort {
     /// Its attempt is no longer the current one; nobody wants the outcome.
     Stale,
-    /// The worker stops and its patience is over.
+    /// The worker stops and its drain timeout is over.
     WorkerStopped,
 }
 
@@ -52,7 +52,7 @@ impl From<&StepReport> for Attempt {
 
 /// The runner's end of a held step.
 pub(crate) struct Hold {
-    /// Told when the task was cancelled.
+    /// Cancelled with the task.
     pub(crate) cancellation: CancellationToken,
     /// Ends the handler at once.
     pub(crate) abort: oneshot::Receiver<Abort>,
@@ -155,7 +155,8 @@ impl HeldSteps {
         self.check_requested.notified().await;
     }
 
-    /// Tells the handler that its task was cancelled; whether it still runs and did not know.
+    /// Notifies the handler that its task was cancelled; answers whether it still runs and did not
+    /// know.
     pub(crate) fn cancel(&self, id: StepId, receipt: i32) -> bool {
         let mut steps = self.lock();
         let running = Self::running(&mut steps, id, receipt);

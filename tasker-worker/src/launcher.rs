@@ -30,7 +30,7 @@ const LEASE_EXPIRED: &str = "lease_expired";
 const LEASE_PARTS: u32 = 3;
 
 /// How long a step waits for a place. Where steps that follow others and steps that were received
-/// want the same one, somebody comes too late; its timeout runs since it was handed out, and the
+/// want the same one, one of them comes too late; its timeout runs since it was handed out, and the
 /// database allows a second more.
 const PLACE_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -156,7 +156,7 @@ impl Launcher {
         let sender = self.running.reports.clone();
         self.running.tasks.spawn(async move {
             for report in reports {
-                // The reporter outlives whoever reports, unless the worker is aborted.
+                // The reporter outlives its senders, unless the worker is aborted.
                 let _ = sender.send(report).await;
             }
         });
@@ -211,7 +211,7 @@ impl Chain {
         let running = self.running.clone();
         let may_continue = matches!(report.outcome, StepOutcome::Complete(_)) && self.may_go_on();
         let report = Report::Outcome(report, may_continue.then_some(self), described);
-        // The reporter outlives whoever reports, unless the worker is aborted.
+        // The reporter outlives its senders, unless the worker is aborted.
         let _ = running.reports.send(report).await;
     }
 }

@@ -42,7 +42,7 @@
 //! with [`Step::fetch_dependency`].
 //!
 //! What a handler returns becomes the step's result. Any error is retried as the template says;
-//! [`HandlerError::fail`] ends the step for good. A handler may run twice, when its worker dies
+//! [`HandlerError::fail`] fails the step permanently. A handler may run twice, when its worker dies
 //! before the outcome is recorded, but the step completes once: pass [`Step::step_uuid`] to the
 //! systems you call as an idempotency key.
 //!
@@ -52,7 +52,7 @@
 //! Handlers share the threads of the runtime with everything else: work that blocks or computes for
 //! long belongs into `tokio::task::spawn_blocking`.
 //!
-//! [`RunningWorker::subscribe`] tells code in the process what the worker does.
+//! [`RunningWorker::subscribe`] lets code in the process follow what the worker does.
 //!
 //! Inside, notifications become events, events become commands, and the command processor receives
 //! steps under a lease. Running steps are kept by heartbeats, outcomes are reported in batches.

@@ -1,4 +1,4 @@
-//! How an attempt ends: complete with a result, fail and be retried, or fail for good.
+//! How an attempt ends: complete with a result, fail and be retried, or fail permanently.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -56,7 +56,7 @@ impl HandlerError {
         Self::new(Verdict::Retry(None), message)
     }
 
-    /// The step fails for good, whatever attempts are left.
+    /// The step fails permanently, whatever attempts are left.
     pub fn fail(message: impl fmt::Display) -> Self {
         Self::new(Verdict::Fail, message)
     }
@@ -72,7 +72,7 @@ impl HandlerError {
 
     /// Retries after this time instead of what the template's backoff says.
     ///
-    /// It does not revive a failure that is for good.
+    /// It does not revive a permanent failure.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         if let Verdict::Retry(after) = &mut self.verdict {
@@ -81,7 +81,7 @@ impl HandlerError {
         self
     }
 
-    /// Names the sort of failure, for those who read `error.kind`; `handler_failed` otherwise.
+    /// Names the sort of failure, for readers of `error.kind`; `handler_failed` otherwise.
     #[must_use]
     pub fn kind(mut self, kind: impl Into<Cow<'static, str>>) -> Self {
         self.kind = kind.into();
@@ -145,7 +145,7 @@ impl Outcome {
         Self(Err(HandlerError::retry(message)))
     }
 
-    /// The step fails for good, whatever attempts are left.
+    /// The step fails permanently, whatever attempts are left.
     pub fn fail(message: impl fmt::Display) -> Self {
         Self(Err(HandlerError::fail(message)))
     }

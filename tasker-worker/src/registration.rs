@@ -1,4 +1,4 @@
-//! The loop that tells others of this worker: what it knows, and how many of its places are taken.
+//! The loop that keeps this worker registered: what it knows, and how many of its places are taken.
 
 use std::sync::Arc;
 

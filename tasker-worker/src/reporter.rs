@@ -50,15 +50,15 @@ const CALLS_PER_LEASE: u32 = 3;
 /// for milliseconds.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// How long reports do not wait for locks at all, after one waited in vain: somebody holds a task for
-/// long, and whatever is reported together with that task would wait each time.
+/// How long reports do not wait for locks at all, after a wait that timed out: another transaction
+/// holds a task for long, and whatever is reported together with that task would wait each time.
 const LOCKS_SKIPPED_FOR: Duration = Duration::from_secs(5);
 
-/// What the database is told about a received step.
+/// What is reported to the database about a received step.
 #[expect(clippy::large_enum_variant, reason = "nearly all are outcomes")]
 pub(crate) enum Report {
-    /// How its attempt ended, the chain in which a dependent may follow, and what subscribers are
-    /// told of it.
+    /// How its attempt ended, the chain in which a dependent may follow, and what subscribers get
+    /// of it.
     Outcome(StepReport, Option<Chain>, Option<Box<Described>>),
     /// That it goes back unstarted.
     Release(ReleasedStep),
@@ -302,7 +302,7 @@ async fn complete(
 ) -> Result<Reported, Error> {
     let worker = &settings.worker;
     let continuation = Continuation {
-        // Asked anew: the outcome may have waited for the database longer than its lease.
+        // Asked again: the outcome may have waited for the database longer than its lease.
         may_continue: part
             .companions
             .iter()
@@ -314,7 +314,7 @@ async fn complete(
     connection
         .call("complete_steps", async |connection| {
             let reports = &part.reports;
-            // What an answer that got lost told of is asked for again.
+            // What was in an answer that got lost is asked for again.
             if part.is_uncertain() || continuation.may_continue.contains(&true) {
                 complete_and_continue(connection, worker, reports, &continuation, locks).await
             } else {

@@ -20,7 +20,7 @@ pub(crate) const INVALID_INPUT: &str = "invalid_input";
 /// One attempt of one step, in the hands of its handler.
 ///
 /// `C` is the type that the task's context is read into, `I` the one of the step's own input. Where
-/// they do not fit, the step fails for good with the path of what is wrong.
+/// they do not fit, the step fails permanently with the path of what is wrong.
 #[derive(Debug, Clone)]
 pub struct Step<C = Value, I = Value> {
     /// What the task was submitted with.
@@ -135,7 +135,7 @@ impl<C, I> Step<C, I> {
     /// The result of the step named `name`, which the template lists in `depends_on`.
     ///
     /// # Errors
-    /// Fails for good, with kind `invalid_input`, where the template lists no such step or its
+    /// Fails permanently, with kind `invalid_input`, where the template lists no such step or its
     /// result is not a `T`; also where the template says `dependency_results: on_request`, see
     /// [`Self::fetch_dependency`].
     pub fn dependency<T: DeserializeOwned>(&self, name: &str) -> Result<T, HandlerError> {
@@ -234,7 +234,7 @@ impl<C, I> Step<C, I> {
         self.facts.timeout
     }
 
-    /// Told when nobody wants the outcome any more, because the task was cancelled.
+    /// Cancelled when the outcome is not wanted any more, because the task was cancelled.
     ///
     /// A handler that goes on regardless is ended a few seconds later, at its next `await`.
     pub const fn cancellation(&self) -> &CancellationToken {

@@ -114,7 +114,7 @@ impl RunningWorker {
         self.vitals.health()
     }
 
-    /// Tells the same while the worker drains, and after it has ended.
+    /// Answers the same while the worker drains, and after it has ended.
     pub fn health_check(&self) -> impl Fn() -> WorkerHealth + Send + Sync + 'static {
         let vitals = self.vitals.clone();
         move || vitals.health()
@@ -122,7 +122,7 @@ impl RunningWorker {
 
     /// A subscriber to what this worker does: attempts that start and end, tasks that end with
     /// them. It may be behind by `mpsc_channels.worker.in_process_events.broadcast_buffer_size`
-    /// events; one that is slower is told how many it missed. The worker does not wait for it,
+    /// events; one that is slower learns how many it missed. The worker does not wait for it,
     /// unless `mpsc_channels.shared.event_publisher.drop_policy` is to block. Events of one step
     /// come in the order in which they happened.
     pub fn subscribe(&self) -> EventSubscription {

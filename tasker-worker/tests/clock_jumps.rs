@@ -1,5 +1,5 @@
 //! A clock of the server that jumps forward, beyond the leases of workers that live: no step is lost,
-//! none completes twice, and no error tells of a timeout that was none.
+//! none completes twice, and no error reports a timeout that was none.
 
 #![allow(
     clippy::unwrap_used,

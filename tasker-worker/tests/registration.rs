@@ -1,4 +1,4 @@
-//! What a worker tells of itself, from its start until it has left.
+//! What a worker reports about itself, from its start until it has left.
 
 #![allow(
     clippy::unwrap_used,

@@ -137,7 +137,7 @@ async fn serve(
     ended
 }
 
-/// What a second start in the same folder is told.
+/// What a second start in the same folder prints.
 fn runs_already(other: &RunningDev) -> Failure {
     Failure::new(format!(
         "`tasker dev` runs already, as process {} in {}\n  API       {api}\n  docs      {api}/docs\n  \

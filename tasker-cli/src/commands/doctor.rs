@@ -87,7 +87,7 @@ async fn repair(database: &Database, findings: &[Finding]) -> Result<usize, Fail
             .await;
         match done {
             Ok(_) => repaired += 1,
-            // The next look tells what is wrong with it.
+            // The next examination says what is wrong with it.
             Err(Error::Refused(_)) => {}
             Err(error) => return Err(error.into()),
         }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
 
-/// Runs engine and API until `stop`; the API ends first, so that nobody is told of an engine that
+/// Runs engine and API until `stop`; the API ends first, so that it reports no engine that
 /// is gone.
 pub(crate) async fn run(
     database: Database,

@@ -37,7 +37,7 @@ impl PrivateServer {
         self.server.url(DATABASE)
     }
 
-    /// Makes the configuration lead here, whatever else it was told.
+    /// Makes the configuration lead here, whatever it said before.
     pub(crate) fn configure(&self, config: &mut TaskerConfig) {
         config.database.url = self.url().into();
         config.database.listen_url = String::new().into();

@@ -1,7 +1,7 @@
 //! Which `tasker dev` this account runs: each writes a file that says where, and holds its lock.
 //!
-//! The file is in a folder of the account alone. Whether its process lives is told by the lock,
-//! which ends with the process however that ends; a file that nobody holds is removed.
+//! The file is in a folder of the account alone. The lock shows whether its process lives: it
+//! ends with the process however that ends; a file that nobody holds is removed.
 
 use std::env;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -28,7 +28,7 @@ pub(crate) struct RunningDev {
     pub(crate) data_dir: PathBuf,
 }
 
-/// Tells others about this process until it is dropped.
+/// Announces this process to other commands until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Registration {
     path: PathBuf,

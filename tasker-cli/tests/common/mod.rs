@@ -83,7 +83,7 @@ impl Answer {
     }
 }
 
-/// A chain of two steps; the second fails for good.
+/// A chain of two steps; the second fails permanently.
 pub(crate) const FAILING: &str = "\
 namespace: shop
 name: failing

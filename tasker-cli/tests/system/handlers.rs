@@ -8,7 +8,7 @@ use super::own_workers::OwnWorker;
 use super::templates::{DIAMOND, LINEAR};
 use super::world::World;
 
-/// A step that only a program of somebody's own can run, between two that every worker can.
+/// A step that only a user's own program can run, between two that every worker can.
 const GREETING: &str = "\
 namespace: graphs
 name: greeting

@@ -1,4 +1,4 @@
-//! Steps whose handler nobody knows yet: they wait as long as it takes, everybody can see it, and they
+//! Steps whose handler no worker knows yet: they wait as long as it takes, lists show it, and they
 //! run when a worker that knows the handler comes up.
 
 use serde_json::{Value, json};

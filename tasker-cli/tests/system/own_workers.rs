@@ -1,4 +1,4 @@
-//! Workers with handlers of somebody's own, in the process of the test.
+//! Workers with a user's own handlers, in the process of the test.
 
 use tasker_shared::config::{DatabaseConfig, TaskerConfig};
 use tasker_shared::database::Database;
@@ -7,7 +7,7 @@ use tasker_worker::{Handlers, RunningWorker, Worker};
 
 use super::world::World;
 
-/// A worker as a program of somebody's own would be, with its own connections.
+/// A worker as a user's own program would be, with its own connections.
 pub(crate) struct OwnWorker {
     database: Database,
     worker: RunningWorker,

@@ -1,5 +1,5 @@
 //! A database that stands still: the channels before it fill one after the other, senders wait, it
-//! is told, and everything drains when the database goes on, in the same processes.
+//! is reported, and everything drains when the database goes on, in the same processes.
 
 use std::collections::BTreeSet;
 
@@ -35,8 +35,8 @@ const HINTS: &str = r#"
     select pg_notify('tasker_task_ready', '{"triggered_by": "task_start"}');
 "#;
 
-/// Lets the calls of the loops wait for as long as somebody holds a lock that no timeout of theirs is
-/// about, as they would in a session that is frozen.
+/// Lets the calls of the loops wait for as long as the test holds a lock that no timeout of theirs
+/// is about, as they would in a session that is frozen.
 const HOLDABLE: &str = "
     create function public.held_up() returns void language plpgsql as $$
     begin
@@ -177,7 +177,7 @@ async fn a_process_whose_channels_are_all_full_recovers_by_itself() {
                 of_channel(role, "mpsc_channel_saturation", channel).await < 0.8
             })
             .await;
-            // Those who waited may fill it once more on the way.
+            // Senders that waited may fill it once more on the way.
             assert!(
                 told(role, "the channel has drained", channel) >= 1,
                 "{channel}"

@@ -148,7 +148,7 @@ async fn submit(world: &World) {
     }
 }
 
-/// Messages that somebody else sends: one that no worker would receive, and one that all would.
+/// Foreign messages: one that no worker would receive, and one that all would.
 async fn send_strange_messages(world: &World) {
     for message in [
         r#"{"task_uuid": "x"}"#,

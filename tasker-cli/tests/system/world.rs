@@ -198,7 +198,7 @@ impl World {
         };
     }
 
-    /// Where everything stands, for whoever reads of a failure.
+    /// Where everything stands, for the message of a failure.
     async fn state(&self) -> String {
         let lines: Vec<String> = self
             .values(
@@ -257,7 +257,7 @@ impl World {
         self.assert_order().await;
     }
 
-    /// Says that every outcome of which the database told these workers that it was recorded is there.
+    /// Checks that every outcome which the database confirmed to these workers is there.
     /// They have run since the world began, and all the work was theirs. One that was lost would have
     /// been recorded, and counted, twice.
     pub(crate) async fn assert_recorded(&self, workers: &[Role]) {

@@ -2,7 +2,7 @@
 //!
 //! A payload is a hint from anyone who may use the database, so nothing in it is trusted: what
 //! cannot be read is counted and dropped. A full channel never holds another up and loses nothing:
-//! the loops that act are told to look for themselves instead.
+//! the loops that act are made to look for themselves instead.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -117,10 +117,10 @@ impl ReadinessEventClassifier {
         self.channels.keys().map(String::as_str)
     }
 
-    /// The event that a notification on `channel` tells of.
+    /// The event that a notification on `channel` announces.
     ///
     /// # Errors
-    /// Why it tells of none.
+    /// Why it announces none.
     pub fn classify(&self, channel: &str, payload: &str) -> Result<Classified, Ignored> {
         if payload.len() > MAX_PAYLOAD_BYTES {
             return Err(Ignored::Oversized(payload.len()));

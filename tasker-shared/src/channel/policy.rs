@@ -40,7 +40,7 @@ pub(crate) fn refusal(policy: &OverflowPolicyConfig) -> Option<(&'static str, St
     Some((key, reason))
 }
 
-/// Why there is no such key, where somebody may expect one.
+/// Why there is no such key, where a reader may expect one.
 pub(crate) fn why_not_declared(key: &str) -> Option<String> {
     let key = key.strip_prefix("mpsc_channels.")?;
     let section = key.strip_suffix(".drop_policy")?;

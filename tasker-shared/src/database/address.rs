@@ -145,7 +145,7 @@ impl Address {
 }
 
 /// Whether a transaction that begins on this connection may not write: the server is a standby, or
-/// somebody made it, the database or the user read-only.
+/// it, the database or the user was made read-only.
 pub(super) async fn is_read_only(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     // A statement without a name, because there may be a pooler.
     let query = sqlx::raw_sql("select current_setting('transaction_read_only')::boolean");

@@ -9,7 +9,7 @@ use sqlx::error::DatabaseError;
 /// What stands between a text and its hint.
 pub(super) const HINT: &str = "; hint: ";
 
-/// What a person is told about an error of the server: what happened, and what to do.
+/// What a person reads about an error of the server: what happened, and what to do.
 struct Advice {
     what: String,
     hint: &'static str,

@@ -19,15 +19,15 @@ pub struct InProcessEvents {
     lost: Arc<Mutex<Lost>>,
 }
 
-/// What subscribers are told.
+/// What subscribers get.
 #[derive(Debug, Clone)]
 struct Told {
-    /// What happened; nothing where it is only told that events got lost.
+    /// What happened; nothing where it only says that events got lost.
     event: Option<Arc<LifecycleEvent>>,
     lost: Lost,
 }
 
-/// How many events got lost on their way to the broadcast, ever, less those messages that tell of
+/// How many events got lost on their way to the broadcast, ever, less those messages that report
 /// nothing else: a subscriber that misses one counts it as an event.
 type Lost = i64;
 
@@ -36,9 +36,9 @@ type Lost = i64;
 pub struct EventSubscription {
     component: &'static str,
     receiver: BroadcastReceiver<Told>,
-    /// What it was told of losses.
+    /// The losses it knows of.
     lost: Lost,
-    /// An event that is told after a loss.
+    /// An event that is given out after a loss.
     held: Option<Arc<LifecycleEvent>>,
 }
 
@@ -78,7 +78,7 @@ impl InProcessEvents {
         metrics().events_dropped(CHANNEL, self.component, missed as u64);
     }
 
-    /// Tells all who subscribe now that they missed so many events.
+    /// Reports to all present subscribers that they missed so many events.
     pub(super) fn tell_missed(&self, count: u64) {
         let mut lost = self.lost();
         *lost += Lost::try_from(count).unwrap_or(Lost::MAX) - 1;
@@ -90,7 +90,7 @@ impl InProcessEvents {
         metrics().events_dropped(CHANNEL, self.component, missed as u64);
     }
 
-    /// Held while a message is sent, so that no later one tells of fewer.
+    /// Held while a message is sent, so that no later one reports fewer.
     fn lost(&self) -> MutexGuard<'_, Lost> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -29,7 +29,7 @@ pub struct LifecycleEvent {
     pub moved: Moved,
     /// Who moved it: an orchestrator, a worker or an operator.
     pub actor: Option<String>,
-    /// Why, where somebody said so.
+    /// Why, where a reason was given.
     pub reason: Option<String>,
     /// The kind of the error of a failed attempt.
     pub error: Option<String>,
@@ -98,7 +98,7 @@ occurrences! {
     StepCompleted = "step_completed",
     /// An attempt failed.
     StepFailed = "step_failed",
-    /// An operator gives a step that failed for good another chance.
+    /// An operator gives a step that failed permanently another chance.
     StepReopened = "step_reopened",
     /// Its task was cancelled before it ended.
     StepCancelled = "step_cancelled",

@@ -1,4 +1,4 @@
-//! The queue between code that something happened in and those who want to know.
+//! The queue between code that something happened in and its subscribers.
 
 use std::sync::{
     Arc,
@@ -26,7 +26,7 @@ pub struct EventPublisher {
     component: &'static str,
     queue: LossySender<LifecycleEvent>,
     subscribers: InProcessEvents,
-    /// Events that the queue dropped and subscribers have not been told of.
+    /// Events that the queue dropped and subscribers do not know of yet.
     dropped: Arc<AtomicU64>,
 }
 

@@ -26,7 +26,8 @@ pub struct ReceivedStep {
     pub handler: String,
     /// The attempt that starts, from 1.
     pub attempt: i32,
-    /// Number of this receipt of the step, which never comes back; an outcome has to name it.
+    /// Number of this receipt of the step, which an outcome has to name. It comes back only where a
+    /// crash of the server undid the receipt.
     pub receipt: i32,
     /// How many attempts it may have.
     pub max_attempts: i32,
@@ -224,7 +225,8 @@ pub async fn receive_steps(
 
 /// The result of a step that the step `id` depends on, as JSON text.
 ///
-/// It is read by whoever knows its type: PostgreSQL stores numbers that no program of ours can hold.
+/// The caller, which knows its type, reads it: PostgreSQL stores numbers that no program of ours
+/// can hold.
 ///
 /// # Errors
 /// A refusal where `id` does not depend on a step of that name, or that one has no result yet.

@@ -1,4 +1,5 @@
-//! What a worker tells of the steps it holds: how their attempts ended, or that it gives them back.
+//! What a worker reports about the steps it holds: how their attempts ended, or that it gives them
+//! back.
 
 use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub enum StepOutcome {
         /// Overrides the backoff of the policy.
         after: Option<Duration>,
     },
-    /// The step failed for good, whatever attempts are left.
+    /// The step failed permanently, whatever attempts are left.
     Fail(StepError),
 }
 
@@ -63,7 +64,7 @@ pub struct StepReport {
 pub enum Locks {
     /// Waits a moment; then all of it fails with [`Error::Locked`].
     Wait,
-    /// Leaves them out, and tells which they were.
+    /// Leaves them out, and returns which they were.
     Skip,
 }
 
@@ -138,7 +139,7 @@ pub async fn complete_and_continue(
     record(connection, worker, reports, Some(continuation), locks).await
 }
 
-/// The first row tells what was brought about, each further one is a step that was started.
+/// The first row says what was brought about, each further one is a step that was started.
 const COMPLETE: &str = "\
     select stale, locked, ready_tasks, finished_tasks, cancelled_tasks, woken_queues, timer_set, \
       task_uuid, step_no, msg_id, namespace, template, step_name, handler, attempt, receipt, \

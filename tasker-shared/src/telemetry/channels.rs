@@ -148,7 +148,7 @@ impl RecordedWaits {
 
     /// Records what is new; takes about a fifth of a microsecond for each wait.
     pub(super) fn record(&self) {
-        // Whoever panicked while it held the lock has recorded what it noted.
+        // A thread that panicked while it held the lock has recorded what it noted.
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         for ((component, name), Counters { waits, .. }) in counters() {
             let earlier = recorded

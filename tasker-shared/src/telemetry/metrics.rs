@@ -125,7 +125,7 @@ impl Metrics {
         self.0.stale_outcomes.add(count, &[]);
     }
 
-    /// This many more outcomes wait although the database was told of them; fewer if negative.
+    /// This many more outcomes wait although they were reported to the database; fewer if negative.
     pub fn outcomes_waiting_changed(&self, by: i64) {
         self.0.outcomes_waiting.add(by, &[]);
     }
@@ -140,7 +140,7 @@ impl Metrics {
         self.0.concurrency.add(by, &[]);
     }
 
-    /// Messages that somebody else sent to our queues were moved to their archives.
+    /// Foreign messages were moved from our queues to their archives.
     pub fn messages_archived(&self, count: u64) {
         self.0.messages_archived.add(count, &[]);
     }

@@ -1,4 +1,4 @@
-//! What the product tells about itself: logs to standard error, metrics to whoever scrapes them.
+//! What the product reports about itself: logs to standard error, metrics to be scraped.
 //!
 //! Metrics are OpenTelemetry instruments that a Prometheus reader exports, and a second reader where a
 //! collector is configured. Their names and labels are in one place, behind methods.

@@ -1,6 +1,6 @@
 //! The JSON Schema of the template format, for editors and for clients that generate templates.
 //!
-//! It tells what an editor can use while someone types. What spans several places (names that
+//! It says what an editor can use while a user types. What spans several places (names that
 //! exist, dependencies without a cycle) only the reader can check.
 
 use std::ops::RangeInclusive;

@@ -98,7 +98,7 @@ fn ready(task: TaskUuid) -> Announcements {
     }
 }
 
-/// The task that the next global announcement of readiness names; `None` where it tells of several.
+/// The task that the next global announcement of readiness names; `None` where it names several.
 async fn next_ready(listener: &mut PgListener) -> Option<TaskUuid> {
     loop {
         let next = timeout(PATIENCE, listener.recv()).await.unwrap().unwrap();

@@ -1,5 +1,5 @@
-//! What people and handlers were told is durable when they are told; what can be derived again need
-//! not be.
+//! What people and handlers got as an answer is durable by then; what can be derived again need not
+//! be.
 
 use serde_json::json;
 use sqlx::PgConnection;

@@ -1,4 +1,4 @@
-//! The number of a receipt never comes back, so that nobody touches what others hold.
+//! The number of a receipt does not come back, so that no worker touches what others hold.
 
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator;

@@ -1,4 +1,4 @@
-//! Messages that somebody else sent to a queue of ours.
+//! Messages that another program sent to a queue of ours.
 
 use tasker_shared::readiness;
 

@@ -255,7 +255,7 @@ impl Run<'_> {
     }
 
     /// Where everything stands and how it came there. A step that was handed on was never in the
-    /// queue; but for that its log is that of any other.
+    /// queue; apart from that its log is that of any other.
     async fn lines(&mut self) -> Vec<String> {
         let tasks = self.tasks.iter().map(|task| task.0).collect::<Vec<_>>();
         sqlx::query_scalar(

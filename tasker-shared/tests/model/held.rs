@@ -64,7 +64,7 @@ impl Held {
     }
 }
 
-/// Empties the database but for templates, of which it gets one of the graph; answers its name.
+/// Empties the database except for templates, of which it gets one of the graph; answers its name.
 pub(crate) async fn empty_but_for(world: &mut World, graph: &Graph) -> String {
     world
         .run(

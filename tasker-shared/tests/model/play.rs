@@ -33,7 +33,7 @@ pub(crate) struct Play<'a> {
 }
 
 impl<'a> Play<'a> {
-    /// An empty database but for a template of the graph, and one task.
+    /// A database that is empty except for a template of the graph, and one task.
     pub(crate) async fn start(world: &'a mut World, graph: Graph) -> Self {
         let template = empty_but_for(world, &graph).await;
         let mut play = Self {

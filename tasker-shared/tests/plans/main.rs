@@ -52,7 +52,7 @@ const READS: &str = "
 enum Planned {
     /// Its plans are made once for the life of a connection.
     Once,
-    /// Its plans are made anew each time, and know how large the tables are.
+    /// Its plans are made again each time, and know how large the tables are.
     EachTime,
 }
 

@@ -1,4 +1,4 @@
-//! Steps whose handler no live worker knows are seen wherever somebody looks.
+//! Steps whose handler no live worker knows are shown in every list.
 
 use serde_json::json;
 use sqlx::PgConnection;

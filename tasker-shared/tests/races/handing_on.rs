@@ -1,4 +1,4 @@
-//! Steps that are handed on to their dependents while somebody else does something about them.
+//! Steps that are handed on to their dependents while another transaction acts on them.
 
 use serde_json::json;
 use sqlx::PgConnection;

@@ -1,4 +1,4 @@
-//! What operators and timers do while somebody else does something about the same step.
+//! What operators and timers do while another transaction acts on the same step.
 
 use tasker_shared::operator;
 use tasker_shared::readiness;

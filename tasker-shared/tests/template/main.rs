@@ -1,4 +1,4 @@
-//! What a template document may say, and what someone who makes a mistake in one is told.
+//! What a template document may say, and what the error about a mistake in one says.
 
 mod builtins;
 mod cycles;

@@ -24,7 +24,7 @@ pub(crate) struct Transition {
     /// Who moved it: an orchestrator, a worker or an operator.
     #[schema(required)]
     actor: Option<String>,
-    /// Why, where somebody said so.
+    /// Why, where a reason was given.
     #[schema(required)]
     reason: Option<String>,
 }
@@ -63,7 +63,7 @@ pub(crate) struct LifecycleEvent {
     retryable: Option<bool>,
     /// Who moved it: an orchestrator, a worker or an operator.
     actor: Option<String>,
-    /// Why, where somebody said so.
+    /// Why, where a reason was given.
     reason: Option<String>,
     /// Kind of the error of a failed attempt.
     #[schema(example = "timeout")]
@@ -74,7 +74,7 @@ pub(crate) struct LifecycleEvent {
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub(crate) enum Occurrence {
-    /// A task was submitted; not told where that was committed seconds later.
+    /// A task was submitted; not published where that was committed seconds later.
     TaskSubmitted,
     /// Its first step was claimed, or an operator moved one.
     TaskStarted,
@@ -92,7 +92,7 @@ pub(crate) enum Occurrence {
     StepCompleted,
     /// An attempt failed.
     StepFailed,
-    /// An operator gave a step that failed for good another chance.
+    /// An operator gave a step that failed permanently another chance.
     StepReopened,
     /// Its task was cancelled before it ended.
     StepCancelled,

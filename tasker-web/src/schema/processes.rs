@@ -35,7 +35,7 @@ pub(crate) struct Process {
     taken: Option<i32>,
     /// When it started.
     started_at: DateTime<Utc>,
-    /// When it last told that it lives.
+    /// When it last reported that it lives.
     last_seen_at: DateTime<Utc>,
     /// How long ago that was, on the database's clock.
     last_seen_seconds_ago: f64,

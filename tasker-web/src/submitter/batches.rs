@@ -2,8 +2,8 @@
 //!
 //! A durable commit costs the same for one task as for many. Yet no task suffers from those beside
 //! it: a batch that is refused is halved until the task at fault is alone, and is refused in the
-//! words it would have been refused in by itself. One whose idempotency key is in the hands of
-//! somebody else's transaction waits for that apart.
+//! words it would have been refused in by itself. One whose idempotency key another
+//! transaction holds waits for that apart.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(super) struct Submission {
     pub(super) reply: oneshot::Sender<Answer>,
 }
 
-/// What a requester is told; several may have to be told of one error.
+/// What a requester gets; several may have to get the same error.
 type Answer = Result<Submitted, Arc<Error>>;
 
 /// The loop with its state.
@@ -83,7 +83,7 @@ impl Batches {
         stop: CancellationToken,
     ) -> Self {
         let connections = database.pool().options().get_max_connections();
-        // The other half is for everybody else.
+        // The other half is for all other requests.
         let turns = usize::try_from(connections / 2).unwrap_or_default().max(1);
         Self {
             connection: database.dedicated().within(FROZEN_AFTER),
@@ -164,7 +164,7 @@ impl Batches {
     ) {
         count_created(tasks, submitted);
         for (reply, submitted) in replies.into_iter().zip(submitted) {
-            // Whoever has gone away has its task all the same.
+            // A client that has gone away has its task all the same.
             let _ = reply.send(Ok(*submitted));
         }
         if !is_alone(tasks) {
@@ -173,7 +173,7 @@ impl Batches {
         }
     }
 
-    /// Lets those wait apart whose key somebody else may hold; returns the others.
+    /// Lets those wait apart whose key another transaction may hold; returns the others.
     fn set_apart(&self, submissions: Vec<Submission>) -> Vec<Submission> {
         let mut rest = Vec::new();
         for submission in submissions {

@@ -244,7 +244,7 @@ impl Api {
         }
     }
 
-    /// Fails the first step of all tasks for good.
+    /// Fails the first step of all tasks permanently.
     pub(crate) async fn fail(&self) {
         self.run(StepOutcome::Fail(StepError {
             kind: "handler_failed".to_owned(),

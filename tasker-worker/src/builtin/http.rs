@@ -1,8 +1,8 @@
 //! `builtin.http`: one request to a server of the user's.
 //!
 //! Answers of 5xx, 408 and 429 and connections that fail are retried, after the time that
-//! `Retry-After` asks for; other 4xx fail for good. Whatever may be sent twice carries the step's
-//! UUID as `Idempotency-Key`, unless the template sets that header.
+//! `Retry-After` asks for; other 4xx fail permanently. Whatever may be sent twice carries the
+//! step's UUID as `Idempotency-Key`, unless the template sets that header.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

@@ -74,7 +74,7 @@ impl Backlog {
 
     /// Keeps outcomes whose tasks other transactions hold, which `waited` before where they did.
     /// Those that have waited for the same pauses are tried together, up to `batch` of them. Returns
-    /// whether they have waited for so long that somebody should hear of it, once.
+    /// whether they have waited for so long that it is worth a warning, once.
     pub(super) fn locked(&mut self, part: Part, waited: Option<Wait>, batch: usize) -> bool {
         let now = Instant::now();
         let (wait, is_news) = next_wait(waited, Why::Locked, now);

@@ -31,7 +31,7 @@ pub(super) struct Part {
 pub(super) struct Companion {
     /// The chain in which a dependent may follow.
     pub(super) chain: Option<Chain>,
-    /// What subscribers are told.
+    /// What subscribers get.
     pub(super) described: Option<Box<Described>>,
     /// Whether a call failed in a way that leaves open what it did.
     pub(super) is_uncertain: bool,
@@ -107,7 +107,7 @@ impl Part {
         }
     }
 
-    /// Notes that the database did not take the outcomes when it was told of them.
+    /// Notes that the database did not take the outcomes when they were reported.
     pub(super) fn wait(&mut self, vitals: &Vitals) {
         for companion in &mut self.companions {
             companion.waiting.get_or_insert_with(|| vitals.wait());

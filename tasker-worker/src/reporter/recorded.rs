@@ -90,7 +90,7 @@ impl Reporter {
             .into_iter()
             .map(|step| ((step.namespace.clone(), step.msg_id), step))
             .collect::<HashMap<_, _>>();
-        // A step may be told of again that runs already, and that nobody waits for here.
+        // The answer may repeat a step that runs already, and that nothing waits for here.
         let places = part.reports.into_iter().zip(part.companions);
         let places = places.filter_map(|(report, companion)| {
             let message = (report.namespace, report.msg_id);
@@ -100,7 +100,7 @@ impl Reporter {
         if places.is_empty() {
             return;
         }
-        // Told before any of them can end.
+        // Counted before any of them can end.
         let taken = Occupancy::Taken(places.len());
         let _ = self.completions.send(taken).await;
         let not_started = places

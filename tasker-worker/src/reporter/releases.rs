@@ -82,7 +82,7 @@ impl Releases {
         }
     }
 
-    /// The first steps went back, but for those whose task another transaction holds.
+    /// The first steps went back, except those whose task another transaction holds.
     fn released(&mut self, count: usize, reported: &Reported) {
         let steps = self.steps.drain(..count).enumerate();
         let is_locked = |(index, step)| reported.locked.contains(&index).then_some(step);

@@ -46,7 +46,7 @@ pub(super) fn config(url: &str) -> DatabaseConfig {
     }
 }
 
-/// The server, started by whoever needs it first. It ends with the process.
+/// The server, started by the first test that needs it. It ends with the process.
 fn server() -> Result<&'static PrivatePostgres> {
     static SERVER: OnceLock<Result<PrivatePostgres, String>> = OnceLock::new();
     let started = SERVER.get_or_init(|| {

@@ -227,7 +227,7 @@ impl World {
         &self.url
     }
 
-    /// The worker, for those who subscribe to what it does.
+    /// The worker, to subscribe to what it does.
     pub fn worker(&self) -> &RunningWorker {
         &self.worker
     }

@@ -31,8 +31,7 @@ use crate::namespaces::Namespaces;
 use crate::registration::WorkerRegistration;
 use crate::reporter::{Report, Reporter, Reporting};
 
-/// How long a receipt and a heartbeat wait for a queue that somebody keeps locked, before they go on
-/// with the others.
+/// How long a receipt and a heartbeat wait for a locked queue, before they go on with the others.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The part of a lease that a receipt may take at first: what it brings late is of little use, and the
@@ -156,7 +155,7 @@ impl Start<'_> {
         }
     }
 
-    /// Starts the loop that tells of the worker until it has left.
+    /// Starts the loop that keeps the worker registered until it has left.
     fn registration(
         &self,
         handlers: &Handlers,

@@ -128,7 +128,7 @@ async fn a_receipt_that_was_given_up_takes_no_step_when_its_session_goes_on() {
     let warm_up = world.submit("one", json!({})).await;
     world.run_to(warm_up, TaskState::Complete).await;
     let frozen = freeze(&world, "receive_steps").await;
-    // The worker waits for it in vain, and receives this in another session.
+    // The worker waits for it without an answer, and receives this in another session.
     let task = world.submit("one", json!({})).await;
     world.run_to(task, TaskState::Complete).await;
     worker.drain().await;

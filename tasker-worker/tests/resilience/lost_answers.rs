@@ -21,7 +21,7 @@ async fn what_an_outcome_brought_about_is_announced_although_the_answer_was_lost
     world.template("one", GATE).await;
     let gate = Gate::new();
     let worker = world.start(gate.handlers());
-    // The reporter has its connection: it is about to be told of one more.
+    // The reporter has its connection: it is about to get one more outcome.
     let warm_up = world.submit("one", json!({})).await;
     gate.open();
     world.run_to(warm_up, TaskState::Complete).await;

@@ -199,7 +199,7 @@ pub(crate) async fn count_calls(database: &Database) -> Result<(), Failure> {
 }
 
 /// Flushes of the WAL by all server processes that have ended since, and by those that write it
-/// for others. A process tells what it did when it ends, and before that with some delay.
+/// for others. A process reports what it did when it ends, and before that with some delay.
 pub(crate) async fn syncs(database: &Database) -> Result<f64, Failure> {
     let syncs = database.call("syncs", async |connection| {
         let version: i32 =

@@ -138,7 +138,7 @@ pub(crate) fn drawing(
         if failed.len() > MOST_FAILURES {
             lines.push(format!("and {} more", failed.len() - MOST_FAILURES));
         }
-        // Who cancelled or resolved the task has ended it for good.
+        // A task that was cancelled or resolved has ended permanently.
         if matches!(task.summary.state, TaskState::InProgress | TaskState::Error) {
             let (task, step) = (task.summary.task_uuid.short(), &first.name);
             let way = format!("to go on: tasker step retry {task} {step} (or skip, or resolve)");
