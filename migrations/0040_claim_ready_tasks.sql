@@ -191,9 +191,12 @@ begin
       end;
     end loop;
 
-    insert into tasker.priorities_in_use
-    select distinct p.priority from unnest(v_priorities) as p(priority)
-    where not exists (select from tasker.priorities_in_use u where u.priority = p.priority);
+    if exists (
+      select from unnest(v_priorities) as p(priority)
+      where not exists (select from tasker.priorities_in_use u where u.priority = p.priority)
+    ) then
+      insert into tasker.priorities_in_use select distinct unnest(v_priorities);
+    end if;
 
     -- A row whose step another transaction holds stays; one whose step moved on meanwhile is void.
     v_void := 0;

@@ -220,6 +220,7 @@ async fn look_for_ready_tasks(commands: &Sender<OrchestrationCommand>, reason: L
 
 #[cfg(test)]
 mod tests {
+    use tasker_shared::backoff::Backoff;
     use tasker_shared::config::TaskerConfig;
     use tasker_testing::{PATIENCE, TestDatabase};
     use tokio::time::timeout;
