@@ -1,9 +1,10 @@
 -- The statement that takes messages of a queue for a receipt. Parameters: the time, the handlers, how
 -- many messages to look at, how many to take, the lease.
 --
--- The most urgent come first, then the oldest; with p_aged those that have waited longest, of the 16
+-- The most urgent come first, then the oldest; with p_aged those that have waited longest, of the 64
 -- least urgent priorities. As pgmq.read() does it, last_read_at aside, which older versions lack. Rows
--- are chosen before they are locked, so that those which other receipts hold are passed over.
+-- are chosen before they are locked, so that those which other receipts hold are passed over; so are
+-- those whose step another transaction holds.
 --
 -- Both begin with a handler and its priorities: a planner that may read messages by their numbers
 -- alone, as where the priority is said to be equal, reads those of all other handlers on the way.
@@ -18,10 +19,21 @@ begin
       select l.row_id
       from candidate c
       cross join lateral (
-        select q.ctid as row_id from pgmq.%1$I q
+        select q.ctid as row_id, q.msg_id, (q.message ->> ''task_uuid'')::uuid as task_uuid,
+          (q.message ->> ''step_no'')::int as step_no
+        from pgmq.%1$I q
         where q.ctid = c.row_id and q.vt <= $1
         for update skip locked
       ) l
+      left join lateral (
+        select true as is_locked from tasker.steps s
+        where s.task_uuid = l.task_uuid and s.step_no = l.step_no and s.msg_id = l.msg_id
+        for no key update skip locked
+      ) s on true
+      where s.is_locked or not exists (
+        select from tasker.steps s
+        where s.task_uuid = l.task_uuid and s.step_no = l.step_no and s.msg_id = l.msg_id
+      )
       limit $4
     ), read as (
       update pgmq.%1$I q set vt = $1 + $5, read_ct = q.read_ct + 1
@@ -51,7 +63,7 @@ begin
             limit 1
           ), l.levels + 1
           from level l
-          where l.priority is not null and l.levels < 16
+          where l.priority is not null and l.levels < 64
         )
         select o.row_id
         from level l
@@ -83,7 +95,7 @@ end
 $$;
 
 -- Prepares the same statement in this session, where it is not yet, and answers its name. To plan it
--- costs several times what its execution does.
+-- costs several times what its execution does. For few queues: a session keeps each plan.
 create function tasker.prepared_receipt(p_queue_name text, p_aged boolean)
 returns text
 language plpgsql
@@ -105,14 +117,14 @@ $$;
 -- Receives up to p_limit steps that one of the handlers can run from the queues of the namespaces, in
 -- that order, and starts an attempt of each under a lease. In a queue the most urgent step comes
 -- first, then the oldest; where there are several priorities, one place in ten goes to the step that
--- has waited longest, so that none waits for ever. p_handlers is null for any handler.
+-- has waited longest, of the 64 least urgent ones. p_handlers is null for any handler.
 --
 -- Together the steps are given at most p_max_bytes; a step that would be given more by itself comes
 -- without it and with a problem. Messages that stand for no step any more are deleted, foreign
 -- ones are archived.
 --
--- Never waits for a step that another transaction holds. Where such steps were left out, a row without
--- a step names the namespace; so it does for a queue that is missing, damaged or locked, with the
+-- Never waits for a step that another transaction holds. Where steps were left out for that, or because
+-- of p_max_bytes, a row without a step names the namespace; so it does for a queue that is missing, damaged or locked, with the
 -- problem. Other queues are received from all the same. Not durable by itself: where a crash of the
 -- server undoes it, the attempt's outcome is stale until the message is received again.
 create function tasker.receive_steps(
@@ -129,6 +141,8 @@ set enable_sort to off
 set jit to off
 as $$
 declare
+  -- The plans of so many queues are some megabytes of a session.
+  c_prepared_queues constant int := 32;
   v_namespace text;
   v_left int := p_limit;
   v_bytes_left bigint := p_max_bytes;
@@ -156,7 +170,7 @@ begin
         into v_tasks, v_steps, v_msgs, v_came_back, v_bytes, v_left_out
         from tasker.receive_from_queue(
           v_namespace, p_worker, v_left, least(v_aged, v_left), p_lease_ms, p_handlers, v_bytes_left,
-          p_max_bytes
+          p_max_bytes, cardinality(p_namespaces) <= c_prepared_queues
         ) r;
         exit;
       exception
@@ -195,19 +209,20 @@ $$;
 
 -- The part of a receipt that concerns one queue: of the p_limit steps, p_aged are those that have
 -- waited longest; together they are given p_bytes_left, and none more than p_max_bytes. Answers also
--- whether steps were left out that another transaction holds.
+-- whether steps were left out that others hold, or that would be given too much together.
 create function tasker.receive_from_queue(
   p_namespace text, p_worker text, p_limit int, p_aged int, p_lease_ms bigint, p_handlers text[],
-  p_bytes_left bigint, p_max_bytes bigint,
+  p_bytes_left bigint, p_max_bytes bigint, p_prepares boolean,
   out tasks uuid[], out steps int[], out msgs bigint[], out came_back boolean[], out bytes bigint,
   out left_out boolean
 )
 language plpgsql
 as $$
 declare
-  -- Passes over a queue: each looks at four times as many messages as the one before it, where
-  -- other receipts held those.
+  -- Passes over a queue: each looks at eight times as many messages as the one before it, where
+  -- others held those or their steps.
   c_passes constant int := 5;
+  c_most_looked_at constant int := 20000;
   v_queue text;
   v_handlers text[] := p_handlers;
   v_left int := p_limit;
@@ -220,7 +235,10 @@ declare
   v_steps int[];
   v_void bigint[];
   v_held record;
+  v_passed_by boolean := false;
+  v_is_full boolean := false;
   v_short record;
+  v_lease interval := make_interval(secs => ceil(p_lease_ms / 1000.0));
 begin
   bytes := 0;
   left_out := false;
@@ -234,13 +252,22 @@ begin
 
   for v_pass in case when p_aged > 0 then 0 else 1 end .. c_passes loop
     v_want := case v_pass when 0 then p_aged else v_left end;
-    v_depth := case v_pass when 0 then 2 * p_aged when 1 then 2 * v_left else 4 * v_depth end;
-    -- EXECUTE takes no parameters of plpgsql.
-    execute format(
-      'execute %I(%L, %L, %s, %s, %L)', tasker.prepared_receipt(v_queue, v_pass = 0),
-      clock_timestamp(), v_handlers, v_depth, v_want,
-      make_interval(secs => ceil(p_lease_ms / 1000.0))
-    ) into v_msgs, v_tasks, v_steps, v_seen;
+    v_depth := case v_pass
+      when 0 then 2 * p_aged
+      when 1 then 2 * v_left
+      else greatest(v_depth, least(8 * v_depth, c_most_looked_at))
+    end;
+    if p_prepares then
+      -- EXECUTE takes no parameters of plpgsql.
+      execute format(
+        'execute %I(%L, %L, %s, %s, %L)', tasker.prepared_receipt(v_queue, v_pass = 0),
+        clock_timestamp(), v_handlers, v_depth, v_want, v_lease
+      ) into v_msgs, v_tasks, v_steps, v_seen;
+    else
+      execute tasker.receipt_statement(v_queue, v_pass = 0) into v_msgs, v_tasks, v_steps, v_seen
+      using clock_timestamp(), v_handlers, v_depth, v_want, v_lease;
+    end if;
+    v_passed_by := v_pass > 0 and coalesce(cardinality(v_msgs), 0) < least(v_want, v_seen);
 
     if v_msgs is not null then
       -- Read after the messages, so that no step starts before it was enqueued.
@@ -332,25 +359,28 @@ begin
       if v_void is not null then
         perform tasker.delete_messages(v_queue, v_void);
       end if;
+      -- What is too much comes back at once. Where another transaction holds the step that a message
+      -- was handed on to, the message comes back soon and not after a lease.
       if v_held.too_many is not null then
         perform tasker.delay_messages(v_queue, v_held.too_many, 0);
-        return;
+        v_is_full := true;
       end if;
-      -- Where another transaction holds the step, its message comes back soon and not after a lease;
-      -- the worker looks again then.
-      if cardinality(v_msgs)
-        > coalesce(cardinality(v_held.msgs), 0) + coalesce(cardinality(v_void), 0) then
+      if cardinality(v_msgs) > coalesce(cardinality(v_held.msgs), 0)
+        + coalesce(cardinality(v_held.too_many), 0) + coalesce(cardinality(v_void), 0) then
         perform tasker.delay_messages(
           v_queue,
           array(
-            select unnest(v_msgs) except select unnest(v_held.msgs) except select unnest(v_void)
+            select unnest(v_msgs) except select unnest(v_held.msgs)
+            except select unnest(v_held.too_many) except select unnest(v_void)
           ),
           100
         );
         left_out := true;
       end if;
     end if;
-    exit when v_left <= 0 or v_pass > 0 and v_seen < v_depth;
+    exit when v_left <= 0 or v_is_full
+      or v_pass > 0 and v_seen < v_depth and coalesce(cardinality(v_msgs), 0) < v_want;
   end loop;
+  left_out := left_out or v_is_full or v_passed_by and v_left > 0;
 end
 $$;

@@ -62,6 +62,38 @@ async fn a_receipt_stops_before_its_bound_and_leaves_the_rest_to_the_next() {
 }
 
 #[tokio::test]
+async fn a_receipt_that_stops_before_its_bound_says_so_and_hides_no_step_that_is_held() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        tasks.push(submit_with(&mut world, "single", text_of(100)).await);
+    }
+    world.claim().await;
+    let mut other = world.begin().await;
+    sqlx::query("select from tasker.steps where task_uuid = $1 for no key update")
+        .bind(tasks[0])
+        .execute(&mut *other)
+        .await
+        .unwrap();
+    let namespaces = ["test".to_owned()];
+    let demand = Demand {
+        max_bytes: 250_000,
+        ..Demand::of_any(&namespaces, 100, LEASE)
+    };
+
+    let received = receive(&mut world.connection, WORKER, &demand).await;
+    assert_eq!(tasks_of(&received.steps), tasks[1..3]);
+    assert!(received.left_out);
+
+    other.rollback().await.unwrap();
+    let received = receive(&mut world.connection, WORKER, &demand).await;
+    assert_eq!(tasks_of(&received.steps), [tasks[0], tasks[3]]);
+    assert!(!received.left_out);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
 async fn the_bound_is_that_of_all_namespaces_together() {
     let mut world = World::new().await;
     world.template("single", SINGLE).await;
