@@ -145,13 +145,17 @@ begin
     v_failed_rows := 0;
     for v_queue in
       with claimable as (
-        select r.row_id, r.position, r.priority, s.task_uuid, s.step_no, s.template_id, s.state,
-          s.attempt
+        select r.row_id, r.position, r.priority, s.*
         from unnest(v_rows, v_tasks, v_steps, v_priorities) with ordinality
           as r(row_id, task_uuid, step_no, priority, position)
-        join tasker.steps s on s.task_uuid = r.task_uuid and s.step_no = r.step_no
-        where s.state in ('pending', 'waiting_for_retry') and r.task_uuid <> all(v_unstarted)
-        for no key update of s skip locked
+        -- By their keys, as in tasker.describe_steps().
+        cross join lateral (
+          select k.task_uuid, k.step_no, k.template_id, k.state, k.attempt from tasker.steps k
+          where k.task_uuid = r.task_uuid and k.step_no = r.step_no
+            and k.state in ('pending', 'waiting_for_retry')
+          for no key update skip locked
+        ) s
+        where r.task_uuid <> all(v_unstarted)
       )
       select n.queue_name as name, n.namespace,
         array_agg(c.row_id order by c.position) as row_ids,
@@ -179,6 +183,10 @@ begin
         );
         v_claimed_rows := v_claimed_rows || v_queue.row_ids;
       exception when others then
+        if sqlstate = '55P03' then
+          -- One such wait a call is enough.
+          perform set_config('lock_timeout', '10ms', true);
+        end if;
         v_failed_rows := v_failed_rows + cardinality(v_queue.row_ids);
         return query
         select null::uuid, v_queue.namespace, v_queue.name, null::int,
@@ -192,7 +200,7 @@ begin
     end loop;
 
     if exists (
-      select from unnest(v_priorities) as p(priority)
+      select from (select distinct unnest(v_priorities)) as p(priority)
       where not exists (select from tasker.priorities_in_use u where u.priority = p.priority)
     ) then
       insert into tasker.priorities_in_use select distinct unnest(v_priorities);

@@ -176,6 +176,10 @@ begin
       exception
         when others then
           v_notice.problem := sqlerrm;
+          if sqlstate = '55P03' then
+            -- One such wait a call is enough.
+            perform set_config('lock_timeout', '10ms', true);
+          end if;
           v_is_strange := sqlstate in ('22P02', '22003');
       end;
       -- One of the messages is not ours.

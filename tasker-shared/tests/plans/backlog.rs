@@ -71,7 +71,7 @@ impl Meter {
         tasks::submit_tasks(&mut self.world.connection, &tasks)
             .await
             .unwrap();
-        self.call("claim_ready_tasks", Once, 2 * FEW, async |connection| {
+        self.call("claim_ready_tasks", Once, FEW, async |connection| {
             readiness::claim_ready_tasks(connection, "o", 1000)
                 .await
                 .unwrap()
