@@ -5,7 +5,8 @@
 //!
 //! An outcome is not lost while this process lives. A call that failed is repeated until it works,
 //! on another connection; outcomes that were recorded by a call whose answer got lost come back as
-//! stale and change nothing. Those whose task another transaction holds are tried again by themselves.
+//! stale and change nothing. Those whose task another transaction holds are tried again by themselves;
+//! when very many are, no more are received, so that the worker receives fewer steps.
 //! A batch that cannot be stored is taken apart, so that one outcome does not hold up the others.
 
 use std::sync::Arc;
@@ -78,6 +79,8 @@ impl Weighed for Report {
 pub(crate) struct Reporting {
     pub(crate) worker: String,
     pub(crate) batch_size: usize,
+    /// Bytes of outcomes that one loop keeps before it stops receiving.
+    pub(crate) backlog_bytes: usize,
     /// The handlers whose steps may follow; none where continuation is off.
     pub(crate) continues_with: Vec<String>,
     pub(crate) lease: Duration,
@@ -157,11 +160,15 @@ impl Reporter {
         let mut batch = Vec::new();
         let limit = self.settings.batch_size;
         let reports = &self.reports;
+        // What fills the backlog waits there, so that something is due.
+        let receives = !self.is_closed && !self.outcomes.is_full(self.settings.backlog_bytes);
         tokio::select! {
+            // What came is received even where something is overdue: each round tries some of that.
+            biased;
             count = async { reports.lock().await.recv_many(&mut batch, limit).await },
-                if !self.is_closed => self.is_closed = count == 0,
-            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+                if receives => self.is_closed = count == 0,
             () = self.give_up.cancelled(), if due.is_some() => return Wake::GiveUp,
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
         }
         self.take(batch);
         Wake::Work
@@ -173,21 +180,24 @@ impl Reporter {
         due.into_iter().flatten().min()
     }
 
-    /// Makes a part of the outcomes.
+    /// Makes parts of the outcomes, mostly one.
     fn take(&mut self, batch: Vec<Report>) {
-        let mut part = Part::default();
+        let mut outcomes = Vec::with_capacity(batch.len());
         for report in batch {
             match report {
                 Report::Outcome(report, chain, described) => {
-                    part.push(report, Companion::new(chain, described));
+                    let companion = Companion::new(&report, chain, described);
+                    outcomes.push((report, companion));
                 }
                 Report::Release(step) => self.releases.push(step),
             }
         }
-        self.outcomes.push(part);
+        for part in Part::each(outcomes) {
+            self.outcomes.push(part);
+        }
     }
 
-    /// Records what can be recorded; false when there was no time left to.
+    /// Records what came and some of what waited; false when there was no time left to.
     async fn record(&mut self) -> bool {
         while let Some(next) = self.recording.take().or_else(|| self.outcomes.next()) {
             // It stays here during the call, so that a panic does not lose it.

@@ -147,6 +147,7 @@ async fn a_worker_whose_places_are_taken_leaves_what_waits_to_others() {
 
 #[tokio::test]
 async fn a_worker_whose_outcomes_are_not_recorded_receives_only_what_it_has_room_for() {
+    const ROOM: usize = 1024;
     let mut world = World::create().await;
     world
         .template("one", "  - { name: only, handler: gate }")
@@ -163,12 +164,17 @@ async fn a_worker_whose_outcomes_are_not_recorded_receives_only_what_it_has_room
     world.config.worker.report_batch_size = 1;
     let subscribers = &mut world.config.mpsc_channels.worker.event_subscribers;
     subscribers.result_buffer_size = 1;
-    let first = world.start_named("worker-1", instantly());
+    subscribers.result_buffer_bytes = ROOM;
+    let large = Handlers::new().register("gate", async |_: Step| {
+        Ok::<_, HandlerError>("x".repeat(ROOM))
+    });
+    let first = world.start_named("worker-1", large);
     let waiting = "select count(*) from pg_stat_activity where datname = current_database() \
          and wait_event_type = 'Lock' and query like '%complete_steps%'";
     wait_for_count(&world, waiting, 1).await;
+    wait_for_count(&world, waiting, 0).await;
     submit(&world, 20).await;
-    // One is being recorded, one waits in the channel, and two keep their places until it has room.
+    // The reporter keeps one, one waits in the channel, and two keep their places until it has room.
     wait_for_count(&world, STARTED_BY_FIRST, 4).await;
 
     world.config = roomy;

@@ -159,7 +159,7 @@ pub struct WorkerEventSubscribersConfig {
     /// Outcomes that wait to be reported.
     #[garde(range(min = 1, max = 1_000_000))]
     pub result_buffer_size: usize,
-    /// Bytes of those outcomes.
+    /// Bytes of those outcomes, and of those that one reporter keeps while it cannot record them.
     #[garde(range(min = MIN_BYTES, max = MAX_BYTES))]
     pub result_buffer_bytes: usize,
 }

@@ -1,7 +1,8 @@
 //! The outcomes that one reporter has to record, and when it tries which.
 //!
 //! Some have to wait: another transaction holds their task, or they fail for a reason of their own.
-//! They are tried again after pauses that grow, and nothing that can be recorded waits for them.
+//! They are tried again after pauses that grow, in turns with what is fresh. Only when very many wait
+//! does the reporter stop reading, and the worker receives less.
 
 use std::time::Duration;
 
@@ -22,12 +23,18 @@ const TOLERATED: Duration = Duration::from_secs(5);
 /// short pause.
 const LONGEST_PAUSE_OF_FAILING: Duration = Duration::from_secs(30);
 
+/// Outcomes that a reporter keeps before it stops reading. A few hundred whose tasks are held must not
+/// stop a worker: while nothing is read, outcomes that could be recorded wait as well.
+const MAX_OUTCOMES: usize = 4_096;
+
 /// What one reporter has to record.
 #[derive(Default)]
 pub(super) struct Backlog {
     /// To be tried at once; the last is next.
     now: Vec<Part>,
     later: Vec<Later>,
+    /// Whether a round has begun; see [`Backlog::next`].
+    is_in_round: bool,
 }
 
 /// A part that is tried again.
@@ -80,7 +87,7 @@ impl Backlog {
         let (wait, is_news) = next_wait(waited, Why::Locked, now);
         let together = self.later.iter_mut().find(|later| {
             let Wait { why, pause, .. } = later.wait;
-            (why, pause) == (wait.why, wait.pause) && later.part.len() + part.len() <= batch
+            (why, pause) == (wait.why, wait.pause) && later.part.may_absorb(&part, batch)
         });
         match together {
             Some(later) => {
@@ -105,15 +112,22 @@ impl Backlog {
         self.later.push(Later { part, at, wait });
     }
 
-    /// What is to be tried now, and how it has waited before; the longest overdue first.
+    /// What is to be tried now, and how it has waited before. A round is one part that has waited long
+    /// enough, and all that is fresh; then comes `None`, for the reporter to read what came meanwhile.
     pub(super) fn next(&mut self) -> Option<(Part, Option<Wait>)> {
+        let due = if self.is_in_round { None } else { self.due() };
+        let next = due.or_else(|| self.now.pop().map(|part| (part, None)));
+        self.is_in_round = next.is_some();
+        next
+    }
+
+    /// Takes what is longest overdue.
+    fn due(&mut self) -> Option<(Part, Option<Wait>)> {
         let now = Instant::now();
         let due = self.later.iter().enumerate().filter(|(_, it)| it.at <= now);
-        if let Some((index, _)) = due.min_by_key(|(_, it)| it.at) {
-            let Later { part, wait, .. } = self.later.swap_remove(index);
-            return Some((part, Some(wait)));
-        }
-        self.now.pop().map(|part| (part, None))
+        let (index, _) = due.min_by_key(|(_, it)| it.at)?;
+        let Later { part, wait, .. } = self.later.swap_remove(index);
+        Some((part, Some(wait)))
     }
 
     /// When something is to be tried again.
@@ -123,8 +137,17 @@ impl Backlog {
 
     /// How many outcomes there are.
     pub(super) fn len(&self) -> usize {
+        self.parts().map(Part::len).sum()
+    }
+
+    /// Whether it is time to stop reading: there are too many outcomes, or this many bytes of them.
+    pub(super) fn is_full(&self, max_bytes: usize) -> bool {
+        self.len() >= MAX_OUTCOMES || self.parts().map(Part::bytes).sum::<usize>() >= max_bytes
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Part> {
         let later = self.later.iter().map(|later| &later.part);
-        self.now.iter().chain(later).map(Part::len).sum()
+        self.now.iter().chain(later)
     }
 }
 
@@ -152,10 +175,26 @@ fn next_wait(waited: Option<Wait>, why: Why, now: Instant) -> (Wait, bool) {
 mod tests {
     use tokio::time::{advance, sleep_until};
 
+    use super::super::part::MAX_BYTES;
     use super::super::part::tests::{part, steps};
     use super::*;
 
     const BATCH: usize = 200;
+
+    /// A part of one outcome of this size.
+    fn heavy(bytes: usize) -> Part {
+        let mut part = part(1);
+        part.companions[0].bytes = bytes;
+        part
+    }
+
+    /// Takes all that waited long enough; returns how many outcomes each call would carry, in order.
+    fn calls(backlog: &mut Backlog) -> Vec<usize> {
+        let due = std::iter::from_fn(|| backlog.due());
+        let mut calls = due.map(|(part, _)| part.len()).collect::<Vec<_>>();
+        calls.sort_unstable();
+        calls
+    }
 
     /// Tries what is due again and again while it stays locked; returns the pauses between.
     async fn pauses_while_locked(backlog: &mut Backlog, tries: usize) -> Vec<Duration> {
@@ -164,7 +203,7 @@ mod tests {
             let before = Instant::now();
             sleep_until(backlog.next_due().expect("something waits")).await;
             pauses.push(before.elapsed());
-            let (part, waited) = backlog.next().expect("it is due");
+            let (part, waited) = backlog.due().expect("it is due");
             backlog.locked(part, waited, BATCH);
         }
         pauses
@@ -195,15 +234,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_waits_is_not_starved_by_what_keeps_coming() {
+    async fn what_waits_and_what_keeps_coming_take_turns() {
         let mut backlog = Backlog::default();
-        backlog.locked(part(1), None, BATCH);
+        for _ in 0..3 {
+            backlog.locked(part(1), None, 1);
+        }
         advance(FIRST_PAUSE).await;
-        backlog.push(part(3));
 
-        let (next, waited) = backlog.next().expect("it is due");
-        assert_eq!(next.len(), 1);
-        assert!(waited.is_some());
+        // All that waits is due at any time, as where a round over it takes longer than the pauses.
+        let mut rounds = Vec::new();
+        for _ in 0..3 {
+            backlog.push(part(3));
+            backlog.push(part(2));
+            let mut round = Vec::new();
+            while round.len() < 10
+                && let Some((part, waited)) = backlog.next()
+            {
+                round.push(part.len());
+                if waited.is_some() {
+                    backlog.locked(part, waited, 1);
+                    advance(LONGEST_PAUSE).await;
+                }
+            }
+            rounds.push(round);
+        }
+        assert_eq!(rounds, [[1, 2, 3]; 3]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -214,12 +269,45 @@ mod tests {
         }
         advance(FIRST_PAUSE).await;
 
-        let mut calls = Vec::new();
-        while let Some((part, _)) = backlog.next() {
-            calls.push(part.len());
+        assert_eq!(calls(&mut backlog), [2, 4, 4]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_call_carries_no_more_bytes_than_it_should() {
+        let mut backlog = Backlog::default();
+        for _ in 0..7 {
+            backlog.locked(heavy(MAX_BYTES / 3), None, BATCH);
         }
-        calls.sort_unstable();
-        assert_eq!(calls, [2, 4, 4]);
+        backlog.locked(heavy(2 * MAX_BYTES), None, BATCH);
+        advance(FIRST_PAUSE).await;
+
+        assert_eq!(calls(&mut backlog), [1, 1, 3, 3]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_hundred_outcomes_that_wait_do_not_fill_it_and_thousands_do() {
+        let mut backlog = Backlog::default();
+        for _ in 0..500 {
+            backlog.locked(part(1), None, BATCH);
+        }
+        assert!(!backlog.is_full(usize::MAX));
+        for _ in 500..MAX_OUTCOMES {
+            backlog.locked(part(1), None, BATCH);
+        }
+        assert!(backlog.is_full(usize::MAX));
+
+        advance(FIRST_PAUSE).await;
+        drop(backlog.next().expect("it is due"));
+        assert!(!backlog.is_full(usize::MAX), "some were recorded");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_outcomes_fill_it_by_their_bytes() {
+        let mut backlog = Backlog::default();
+        backlog.locked(heavy(600), None, BATCH);
+        assert!(!backlog.is_full(1_000));
+        backlog.failing(heavy(600), None);
+        assert!(backlog.is_full(1_000));
     }
 
     #[tokio::test(start_paused = true)]
@@ -230,7 +318,7 @@ mod tests {
         let mut told = Vec::new();
         while began.elapsed() < 3 * TOLERATED {
             sleep_until(backlog.next_due().expect("something waits")).await;
-            let (part, waited) = backlog.next().expect("it is due");
+            let (part, waited) = backlog.due().expect("it is due");
             if backlog.locked(part, waited, BATCH) {
                 told.push(began.elapsed());
             }
@@ -249,7 +337,7 @@ mod tests {
             let before = Instant::now();
             sleep_until(backlog.next_due().expect("something waits")).await;
             last = last.max(before.elapsed());
-            let (part, waited) = backlog.next().expect("it is due");
+            let (part, waited) = backlog.due().expect("it is due");
             assert_eq!(part.len(), 1);
             backlog.failing(part, waited);
         }

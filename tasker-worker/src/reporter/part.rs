@@ -3,6 +3,7 @@
 //! An outcome is replaced by a failure only where the database says that its data cannot be stored.
 //! All else may pass, however long that takes, and the outcome is tried again.
 
+use tasker_shared::channel::Weighed;
 use tasker_shared::error::Error;
 use tasker_shared::steps::{StepOutcome, StepReport};
 
@@ -14,6 +15,10 @@ use crate::outcome::step_error;
 /// Calls that may fail for a reason nobody expects before it is looked for in single outcomes: the
 /// first may have met a session that was at fault.
 const UNEXPLAINED_FAILURES: u32 = 3;
+
+/// Bytes that one call carries, a larger single outcome aside: what takes too long to send would never
+/// arrive, however often the call is repeated.
+pub(super) const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Outcomes that are recorded by one call.
 #[derive(Default)]
@@ -33,6 +38,8 @@ pub(super) struct Companion {
     pub(super) chain: Option<Chain>,
     /// What subscribers get.
     pub(super) described: Option<Box<Described>>,
+    /// About how large the report is.
+    pub(super) bytes: usize,
     /// Whether a call failed in a way that leaves open what it did.
     pub(super) is_uncertain: bool,
     /// Whether it stands for an outcome that cannot be stored.
@@ -42,10 +49,15 @@ pub(super) struct Companion {
 }
 
 impl Companion {
-    pub(super) fn new(chain: Option<Chain>, described: Option<Box<Described>>) -> Self {
+    pub(super) fn new(
+        report: &StepReport,
+        chain: Option<Chain>,
+        described: Option<Box<Described>>,
+    ) -> Self {
         Self {
             chain,
             described,
+            bytes: report.weight(),
             ..Self::default()
         }
     }
@@ -69,6 +81,22 @@ pub(super) enum Verdict {
 }
 
 impl Part {
+    /// Parts of these outcomes, each of which one call may carry.
+    pub(super) fn each(outcomes: Vec<(StepReport, Companion)>) -> Vec<Self> {
+        let mut parts = Vec::new();
+        let (mut part, mut bytes) = (Self::default(), 0);
+        for (report, companion) in outcomes {
+            bytes += companion.bytes;
+            if bytes > MAX_BYTES {
+                bytes = companion.bytes;
+                parts.push(std::mem::take(&mut part));
+            }
+            part.push(report, companion);
+        }
+        parts.push(part);
+        parts
+    }
+
     pub(super) fn push(&mut self, report: StepReport, companion: Companion) {
         self.reports.push(report);
         self.companions.push(companion);
@@ -76,6 +104,15 @@ impl Part {
 
     pub(super) const fn len(&self) -> usize {
         self.reports.len()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.companions.iter().map(|it| it.bytes).sum()
+    }
+
+    /// Whether one call may carry both, which reports up to `batch` outcomes.
+    pub(super) fn may_absorb(&self, other: &Self, batch: usize) -> bool {
+        self.len() + other.len() <= batch && self.bytes() + other.bytes() <= MAX_BYTES
     }
 
     pub(super) fn is_uncertain(&self) -> bool {
@@ -139,6 +176,7 @@ impl Part {
             let message = format!("the outcome could not be stored: {error}");
             report.outcome = StepOutcome::Fail(step_error("report_refused", message, None));
             companion.is_substitute = true;
+            companion.bytes = report.weight();
         }
         self
     }
@@ -247,6 +285,22 @@ pub(super) mod tests {
         for error in [unexplained(), unexplained(), away(), unexplained()] {
             assert_eq!(failed(&mut part, &error), Verdict::TryAgain);
         }
+    }
+
+    #[test]
+    fn large_outcomes_that_came_together_are_recorded_by_several_calls() {
+        let sizes = [1, 2 * MAX_BYTES, MAX_BYTES / 2, MAX_BYTES / 2, 1];
+        let outcomes = part(5).reports.into_iter().zip(sizes);
+        let outcomes = outcomes.map(|(report, bytes)| {
+            let companion = Companion {
+                bytes,
+                ..Companion::default()
+            };
+            (report, companion)
+        });
+        let parts = Part::each(outcomes.collect());
+        let parts = parts.iter().map(steps).collect::<Vec<_>>();
+        assert_eq!(parts, [vec![1], vec![2], vec![3, 4], vec![5]]);
     }
 
     #[test]

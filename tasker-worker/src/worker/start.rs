@@ -192,6 +192,7 @@ impl Start<'_> {
         Reporting {
             worker: name.to_owned(),
             batch_size: self.config.report_batch_size,
+            backlog_bytes: self.channels.worker.event_subscribers.result_buffer_bytes,
             continues_with: handlers.to_vec(),
             lease: self.config.lease(),
         }
