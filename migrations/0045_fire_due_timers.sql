@@ -1,6 +1,7 @@
 -- Makes up to p_limit due retries ready, and wakes the workers of every queue that holds a message
--- which could be received: one whose lease ran out, or one whose wake-up was lost. Answers also in
--- how many milliseconds the next retry or lease is due, null when nothing waits.
+-- which could be received: one whose lease ran out, or one whose wake-up was lost. Refills a queue
+-- where that failed after a crash. Answers also in how many milliseconds the next retry or lease is
+-- due, null when nothing waits.
 --
 -- Any number of orchestrators may call it at once; each retry becomes ready once. The caller looks
 -- for ready tasks afterwards; one that serves some namespaces only has the other tasks announced
@@ -35,6 +36,9 @@ begin
   if not exists (select from tasker.queues_intact) then
     perform tasker.refill_queues();
   end if;
+  if exists (select from tasker.queues_to_refill where retry_at <= v_now) then
+    perform tasker.refill_one_queue();
+  end if;
   if not p_announce then
     v_announce := tasker.be_silent();
   end if;
@@ -61,7 +65,10 @@ begin
     perform set_config('tasker.announce', v_announce, true);
   end if;
 
-  select ceil(extract(epoch from min(due_at) - v_now) * 1000) into next_due_ms from tasker.timers;
+  select ceil(extract(epoch from least(
+      (select min(due_at) from tasker.timers), (select min(retry_at) from tasker.queues_to_refill)
+    ) - v_now) * 1000)
+  into next_due_ms;
 
   woken_queues := '{}';
   v_clock := clock_timestamp();
