@@ -5,7 +5,8 @@
 --
 -- Any number of orchestrators may call it at once; each retry becomes ready once. The caller looks
 -- for ready tasks afterwards; one that serves some namespaces only has the other tasks announced
--- with p_announce. A queue that cannot be read is left out.
+-- with p_announce. A queue that cannot be read is left out. The first that is locked is waited for as
+-- long as the session waits for locks, later ones for a moment.
 --
 -- Queues have no index on the end of leases. None is needed: where a message is visible, the first
 -- few rows show it, and where none is, what is there is held by workers, which is little.
@@ -21,8 +22,8 @@ set enable_mergejoin to off
 set jit to off
 as $$
 declare
-  -- Until a queue is looked at again in which messages wait that nobody received: leases may have run
-  -- out among them.
+  -- Until a queue is looked at again in which messages wait that nobody received, or that is locked:
+  -- leases may have run out among them.
   c_visible_again_ms constant bigint := 5000;
   v_now timestamptz := tasker.now();
   v_queue text;
@@ -31,6 +32,7 @@ declare
   v_visible boolean;
   v_clock timestamptz;
   v_announce text;
+  v_lock_timeout text := current_setting('lock_timeout');
 begin
   perform set_config('synchronous_commit', 'off', true);
   if not exists (select from tasker.queues_intact) then
@@ -85,10 +87,15 @@ begin
         v_due_ms := ceil(extract(epoch from v_due - v_clock) * 1000);
       end if;
       next_due_ms := least(next_due_ms, v_due_ms);
-    exception when others then
-      null;
+    exception
+      when lock_not_available then
+        perform set_config('lock_timeout', '1ms', true);
+        next_due_ms := least(next_due_ms, c_visible_again_ms);
+      when others then
+        null;
     end;
   end loop;
+  perform set_config('lock_timeout', v_lock_timeout, true);
   -- Not greatest(), which would turn "nothing waits" into "due now".
   if next_due_ms < 0 then
     next_due_ms := 0;
