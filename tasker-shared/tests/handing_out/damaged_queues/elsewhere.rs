@@ -136,7 +136,7 @@ async fn timers_and_what_tends_and_lists_queues_go_on_elsewhere() {
             .unwrap();
         assert_eq!(timers.fired, 2, "{damage:?}");
         assert_eq!(timers.woken_queues, ["worker_test_queue"], "{damage:?}");
-        let tended = readiness::tend_queues(&mut world.connection).await.unwrap();
+        let tended = world.tend_queues().await;
         assert_eq!(tended, 1, "{damage:?}");
         let listed: String = world
             .value(
@@ -148,7 +148,7 @@ async fn timers_and_what_tends_and_lists_queues_go_on_elsewhere() {
         assert_eq!(listed, "other f, test t", "{damage:?}");
 
         damage.mend(&mut world, holder).await;
-        readiness::tend_queues(&mut world.connection).await.unwrap();
+        world.tend_queues().await;
         run_to_the_end(&mut world).await;
     }
 }
