@@ -16,6 +16,12 @@ create unlogged table tasker.queues_intact (
 
 insert into tasker.queues_intact values (clock_timestamp());
 
+-- Queues whose refill failed, and when it is tried again. After a crash all are refilled anyway.
+create unlogged table tasker.queues_to_refill (
+  namespace text primary key references tasker.namespaces on delete cascade,
+  retry_at timestamptz not null
+);
+
 -- Makes the queues of all namespaces, present and future, unlogged or logged. Each that differs is
 -- rewritten, and waits for those who use it. Answers how many did.
 --
@@ -43,6 +49,41 @@ begin
     v_changed := v_changed + 1;
   end loop;
   return v_changed;
+end
+$$;
+
+-- Has the messages that a queue gets from now on numbered above those of all steps in flight: a new
+-- sequence, as one has that was unlogged, begins at 1. Stays done where the transaction is undone.
+create function tasker.pass_used_numbers(p_namespace text)
+returns void
+language plpgsql
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set enable_sort to on
+set jit to off
+as $$
+declare
+  v_sequence regclass;
+  v_highest bigint;
+begin
+  select pg_get_serial_sequence(format('pgmq.%I', 'q_' || queue_name), 'msg_id') into v_sequence
+  from tasker.namespaces where namespace = p_namespace;
+  select max(s.msg_id) into v_highest
+  from tasker.tasks t
+  cross join lateral (
+    select s.msg_id from tasker.steps s
+    where s.task_uuid = t.task_uuid and s.msg_id is not null
+    offset 0
+  ) s
+  where t.listed_as in ('in_progress', 'cancelled') and t.active_steps > 0
+    and t.template_id = any(array(
+      select template_id from tasker.templates where namespace = p_namespace
+    ));
+  if v_highest > nextval(v_sequence) then
+    perform setval(v_sequence, v_highest);
+  end if;
 end
 $$;
 
@@ -93,12 +134,7 @@ begin
     on conflict do nothing', 'q_' || v_queue
   ) using v_tasks, v_priorities, p_lease_ms;
   get diagnostics v_made = row_count;
-  -- A new sequence, as one has that was unlogged, begins at 1.
-  execute format(
-    'select setval(pg_get_serial_sequence(%1$L, ''msg_id''), greatest(
-      (select max(msg_id) from pgmq.%2$I), nextval(pg_get_serial_sequence(%1$L, ''msg_id''))
-    ))', format('pgmq.%I', 'q_' || v_queue), 'q_' || v_queue
-  );
+  delete from tasker.queues_to_refill where namespace = p_namespace;
   perform pg_notify('pgmq.q_' || v_queue || '.INSERT', '');
   return v_made;
 end
@@ -112,6 +148,7 @@ language plpgsql
 as $$
 begin
   perform tasker.create_queue(queue_name) from tasker.namespaces where namespace = p_namespace;
+  perform tasker.pass_used_numbers(p_namespace);
   return tasker.refill_queue(p_namespace, 30000);
 end
 $$;
@@ -119,6 +156,9 @@ $$;
 -- Puts back what a crash of the server took from unlogged queues, and answers how many messages it
 -- made. Does nothing where that was done since the last crash. Nothing may be enqueued before,
 -- because the queues have lost count of their messages.
+--
+-- A queue that cannot be refilled gets its count back at least, so that its namespace goes on, and is
+-- left to tasker.refill_one_queue().
 create function tasker.refill_queues(p_lease_ms int default 30000)
 returns int
 language plpgsql
@@ -132,6 +172,7 @@ as $$
 declare
   v_emptied text[];
   v_namespace text;
+  v_is_numbered boolean;
   v_all int := 0;
 begin
   perform pg_advisory_xact_lock(hashtext('tasker.refill_queues'));
@@ -156,17 +197,60 @@ begin
   order by t.task_uuid
   for no key update;
   foreach v_namespace in array v_emptied loop
+    v_is_numbered := false;
     begin
+      perform tasker.pass_used_numbers(v_namespace);
+      v_is_numbered := true;
       v_all := v_all + tasker.refill_queue(v_namespace, p_lease_ms);
-    exception
-      when lock_not_available then
-        -- It can be refilled later, and nothing may be enqueued before.
+    exception when others then
+      -- Class 42 is a queue that is missing, altered or not ours: nothing can be enqueued there.
+      if not v_is_numbered and sqlstate not like '42%' then
         raise;
-      when others then
-        raise warning 'the queue of namespace % could not be refilled: %', v_namespace, sqlerrm;
+      end if;
+      perform tasker.refill_later(v_namespace, sqlerrm);
     end;
   end loop;
   insert into tasker.queues_intact values (clock_timestamp());
   return v_all;
+end
+$$;
+
+-- Notes that a queue could not be refilled.
+create function tasker.refill_later(p_namespace text, p_problem text)
+returns void
+language plpgsql
+as $$
+begin
+  raise warning 'the queue of namespace % could not be refilled: %', p_namespace, p_problem;
+  insert into tasker.queues_to_refill (namespace, retry_at)
+  values (p_namespace, tasker.now() + interval '10 s')
+  on conflict (namespace) do update set retry_at = excluded.retry_at;
+end
+$$;
+
+-- Refills one of the queues whose time has come to try it again; others have their turn later, because
+-- the tasks of several are locked in one order.
+create function tasker.refill_one_queue(p_lease_ms int default 30000)
+returns void
+language plpgsql
+as $$
+declare
+  v_namespace text;
+begin
+  select namespace into v_namespace
+  from tasker.queues_to_refill
+  where retry_at <= tasker.now()
+  order by retry_at
+  limit 1
+  for update skip locked;
+  if not found then
+    return;
+  end if;
+  begin
+    perform tasker.pass_used_numbers(v_namespace);
+    perform tasker.refill_queue(v_namespace, p_lease_ms);
+  exception when others then
+    perform tasker.refill_later(v_namespace, sqlerrm);
+  end;
 end
 $$;

@@ -45,17 +45,32 @@ begin
 end
 $$;
 
+-- The size of a table; null where another session keeps everybody from it. The first such table is
+-- waited for as long as the call waits for locks, later ones for a moment.
+create function tasker.table_bytes(p_table regclass)
+returns bigint
+language plpgsql
+as $$
+begin
+  return pg_relation_size(p_table);
+exception when lock_not_available then
+  perform set_config('lock_timeout', '1ms', true);
+  return null;
+end
+$$;
+
 -- Answers which of the tables whose rows come and go need a vacuum before autovacuum comes: a claim
 -- or a receipt walks over all rows that died at the front of an index. Where something holds back
 -- vacuum, and where a table has grown too large for a vacuum between two claims, rewrites one of
 -- them instead: while an old snapshot lives nothing else takes those rows away. Answers whether
 -- vacuum is held back, the table that was rewritten, how many more would have had to be (many of
 -- their rows live, another session keeps a lock on them, or it is the next call's turn), and the
--- tables to vacuum, quoted.
+-- tables to vacuum, quoted. Tables that cannot be measured are left out.
 create function tasker.discard_dead_rows(
   out held_back boolean, out written text, out remaining int, out to_vacuum text[]
 )
 language plpgsql
+set lock_timeout to '50ms'
 as $$
 declare
   -- Transactions that began since: a second under full load. Nothing of ours takes so long.
@@ -71,7 +86,7 @@ declare
   c_most_rows constant int := 10000;
   v_table record;
   v_most int;
-  v_count int;
+  v_has_few boolean;
 begin
   remaining := 0;
   to_vacuum := '{}';
@@ -83,25 +98,28 @@ begin
     union all select xmin from pg_replication_slots
     union all select transaction from pg_prepared_xacts where database = current_database()
   ) as x(xid);
-  if not held_back then
-    to_vacuum := array(
-      select name::text from unnest(tasker.queue_tables()) as t(name)
-      where pg_relation_size(name) between c_large_bytes / 2 and c_small_bytes
-    );
-  end if;
-
   perform set_config('synchronous_commit', 'off', true);
   for v_table in
-    select name, pg_relation_size(name) as bytes
+    select t.name, tasker.table_bytes(t.name) as bytes
     from unnest(tasker.queue_tables()) as t(name)
-    where pg_relation_size(name) >= case when held_back then c_large_bytes else c_small_bytes end
-    order by bytes desc
+    order by bytes desc nulls last
   loop
+    exit when v_table.bytes is null;
+    if not held_back and v_table.bytes between c_large_bytes / 2 and c_small_bytes then
+      to_vacuum := to_vacuum || v_table.name::text;
+    end if;
+    continue when v_table.bytes < case when held_back then c_large_bytes else c_small_bytes end;
+
     v_most := least(c_most_rows, v_table.bytes / c_bytes_per_row);
-    execute format('select count(*) from (select from %s limit $1) few', v_table.name)
-    into v_count using v_most + 1;
+    v_has_few := false;
+    begin
+      execute format('select count(*) <= $1 from (select from %s limit $1 + 1) few', v_table.name)
+      into v_has_few using v_most;
+    exception when lock_not_available then
+      null;
+    end;
     -- One a call, because its lock lasts until the commit.
-    if written is null and v_count <= v_most and tasker.write_anew(v_table.name) then
+    if written is null and v_has_few and tasker.write_anew(v_table.name) then
       written := v_table.name;
     else
       remaining := remaining + 1;

@@ -2,7 +2,7 @@
 -- places and how many of them taken, and the steps in it that none of them can run, by handler (see
 -- tasker.missing_handlers). A worker of several namespaces counts in each.
 --
--- A queue that is damaged has a problem in place of what could not be read. Volatile, so that each
+-- A queue that is damaged or locked has a problem in place of what could not be read. Volatile, so that each
 -- queue is read with a snapshot of its own, taken when it is locked: one that was rewritten in
 -- the meantime is empty for older ones.
 create function tasker.list_queues()
@@ -12,6 +12,7 @@ returns table (
   without_worker jsonb, problem text
 )
 language plpgsql
+set lock_timeout to '100ms'
 as $$
 #variable_conflict use_column
 begin
@@ -41,6 +42,10 @@ begin
         from tasker.missing_handlers(queue_name, tasker.known_handlers(namespace), 100) m;
       end if;
     exception
+      when lock_not_available then
+        problem := sqlerrm;
+        -- However many are locked, the call waits for one.
+        perform set_config('lock_timeout', '1ms', true);
       when others then
         problem := sqlerrm;
     end;

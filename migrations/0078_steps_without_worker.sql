@@ -1,9 +1,10 @@
 -- The steps that are enqueued and that no live worker can run, by namespace and handler, in the given
--- namespaces or in all; see tasker.missing_handlers for what is counted. A queue that is missing or
--- damaged is left out.
+-- namespaces or in all; see tasker.missing_handlers for what is counted. A queue that is missing,
+-- damaged or locked is left out.
 create function tasker.steps_without_worker(p_namespaces text[] default null)
 returns table (namespace text, handler text, steps int)
 language plpgsql
+set lock_timeout to '100ms'
 as $$
 #variable_conflict use_column
 declare
@@ -19,6 +20,9 @@ begin
       select namespace, m.handler, m.steps
       from tasker.missing_handlers(v_queue, tasker.known_handlers(namespace), 100) m;
     exception
+      when lock_not_available then
+        -- However many are locked, the call waits for one.
+        perform set_config('lock_timeout', '1ms', true);
       when others then
         null;
     end;

@@ -19,6 +19,7 @@ mod registration;
 mod signals;
 mod task_claim_step_enqueuer;
 pub mod task_readiness;
+mod tending;
 mod timers;
 mod unified_event_coordinator;
 mod without_worker;

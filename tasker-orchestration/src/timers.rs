@@ -16,7 +16,7 @@ use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
 use tasker_shared::outage::Outage;
 use tasker_shared::readiness::{
-    TimersFired, find_ready_tasks_of, fire_and_announce_due_timers, fire_due_timers, tend_queues,
+    TimersFired, find_ready_tasks_of, fire_and_announce_due_timers, fire_due_timers,
 };
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::commands::{LookReason, OrchestrationCommand};
 use crate::engine::{Engine, FROZEN_AFTER};
 use crate::task_readiness::search::Search;
+use crate::tending::Tending;
 
 /// Looks are at least this far apart unless a batch was full: timers that are due almost together
 /// fire together.
@@ -33,9 +34,6 @@ const RESOLUTION: Duration = Duration::from_millis(5);
 /// Sleep while the next timer is overdue but did not fire: another orchestrator is firing it, and
 /// this one comes back only in case it dies over that.
 const OVERDUE_PAUSE: Duration = Duration::from_millis(100);
-
-/// How often queues are tended: it reads them whole, and what it finds is rare.
-const TENDING_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How long a look waits for a locked queue, before it goes on with the others.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
@@ -110,7 +108,7 @@ pub(crate) async fn run(
     let mut next_look = Instant::now();
     let mut not_before = next_look;
     let mut search_at = settings.next_search();
-    let mut next_tending = Instant::now();
+    let mut tending = Tending::new();
     // Whether timers may have fired in a call whose answer never came, here or before a restart.
     let mut unanswered = true;
     loop {
@@ -133,13 +131,7 @@ pub(crate) async fn run(
                 search(how, &settings.namespaces, &mut connection, commands).await?;
                 search_at = settings.next_search();
             }
-            if next_tending <= Instant::now() {
-                next_tending = Instant::now() + jittered(TENDING_INTERVAL);
-                let archived = connection.call("tend_queues", tend_queues).await?;
-                if archived > 0 {
-                    metrics().messages_archived(archived.into());
-                }
-            }
+            tending.tend(&mut connection).await?;
             Ok::<_, Error>(settings.sleep_after(&fired))
         };
         let looked = look.await;

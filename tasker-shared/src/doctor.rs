@@ -47,12 +47,21 @@ pub async fn examine(connection: &mut PgConnection) -> Result<Vec<Finding>, Erro
     Ok(rows)
 }
 
-/// Makes the queues again that cannot be used, with the messages they lack; returns their namespaces.
+/// Makes the queues again that cannot be used, and the messages that queues lack; returns the
+/// namespaces concerned.
 pub async fn repair_queues(connection: &mut PgConnection) -> Result<Vec<String>, Error> {
     Ok(sqlx::query_scalar(
-        "select d.namespace
-         from tasker.damaged_queues() d
-         cross join lateral (select tasker.repair_queue(d.namespace)) repaired",
+        "with damaged as materialized (
+           select namespace from tasker.damaged_queues()
+         ), lacking as materialized (
+           select namespace from tasker.queues_without_messages()
+         )
+         select namespace from damaged
+         cross join lateral (select tasker.repair_queue(namespace)) repaired
+         union all
+         select namespace from lacking
+         where namespace not in (select namespace from damaged)
+           and tasker.repair_queue(namespace) > 0",
     )
     .fetch_all(connection)
     .await?)

@@ -215,12 +215,13 @@ async fn fire(
     })
 }
 
-/// Moves foreign messages from our queues into their archives, and lets those be found
+/// Moves foreign messages from the queue of a namespace into its archive, and lets those be found
 /// whose lease ran out after they were handed on. Returns how many were archived.
 ///
-/// Reads whole queues.
-pub async fn tend_queues(connection: &mut PgConnection) -> Result<u32, Error> {
-    let archived: i32 = sqlx::query_scalar("select tasker.tend_queues()")
+/// Reads the whole queue.
+pub async fn tend_queue(connection: &mut PgConnection, namespace: &str) -> Result<u32, Error> {
+    let archived: i32 = sqlx::query_scalar("select tasker.tend_queue($1)")
+        .bind(namespace)
         .fetch_one(connection)
         .await?;
     Ok(archived.unsigned_abs())

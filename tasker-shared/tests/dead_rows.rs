@@ -138,15 +138,16 @@ async fn nothing_is_written_but_much_to_vacuum_where_that_is_free() {
     litter(&mut world, "false").await;
     let before = size(&mut world, READY).await;
 
-    let look = look(&mut world).await;
+    let mut look = look(&mut world).await;
 
+    look.to_vacuum.sort();
     assert_eq!(
         look,
         DeadRowsDiscarded {
             held_back: false,
             written: None,
             remaining: 0,
-            to_vacuum: [READY, TIMERS, QUEUE].map(str::to_owned).to_vec(),
+            to_vacuum: [QUEUE, READY, TIMERS].map(str::to_owned).to_vec(),
         }
     );
     assert_eq!(size(&mut world, READY).await, before);
@@ -244,6 +245,39 @@ async fn a_table_that_somebody_keeps_locked_is_left_and_has_its_turn_later() {
     assert!(look(&mut world).await.written.is_some());
     assert_eq!(look(&mut world).await.remaining, 0);
     world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_even_be_measured_keeps_no_other_from_its_turn() {
+    let mut world = world().await;
+    litter(&mut world, "false").await;
+    let mut owner = world.begin().await;
+    lock(&mut owner).await;
+
+    let mut look = look(&mut world).await;
+
+    look.to_vacuum.sort();
+    assert_eq!(look.to_vacuum, [READY, TIMERS]);
+    assert_eq!((look.written, look.remaining), (None, 0));
+    owner.rollback().await.unwrap();
+
+    let _holder = hold_back_vacuum(&mut world).await;
+    let mut owner = world.begin().await;
+    lock(&mut owner).await;
+    for remaining in [1, 0] {
+        let look = self::look(&mut world).await;
+        assert!(look.written.is_some_and(|table| table != QUEUE));
+        assert_eq!(look.remaining, remaining);
+    }
+    owner.rollback().await.unwrap();
+    assert_eq!(self::look(&mut world).await.written.as_deref(), Some(QUEUE));
+    world.assert_healthy().await;
+}
+
+/// Keeps a queue from everybody else.
+async fn lock(owner: &mut PgConnection) {
+    let lock = sqlx::raw_sql("lock table pgmq.q_worker_test_queue in access exclusive mode");
+    lock.execute(owner).await.unwrap();
 }
 
 #[tokio::test]

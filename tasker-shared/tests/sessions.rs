@@ -8,7 +8,9 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tasker_shared::config::{DatabaseConfig, TaskerConfig};
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
-use tasker_testing::{FaultProxy, FrozenSession, PATIENCE, TestDatabase, TestServer, wait_for};
+use tasker_testing::{
+    Durability, FaultProxy, FrozenSession, PATIENCE, TestDatabase, TestServer, wait_for, wait_until,
+};
 
 /// A database reached by this URL, with one connection in its pool.
 fn config(url: &str) -> DatabaseConfig {
@@ -197,6 +199,46 @@ async fn a_frozen_session_costs_a_call_and_the_next_one_has_another() {
     assert!(error.is_transient(), "{error}");
     database.call("mark", pool_mark).await.unwrap();
     drop(frozen);
+}
+
+#[tokio::test]
+async fn a_session_whose_commit_waits_for_a_standby_is_not_ended() {
+    let server = TestServer::start(Durability::Disposable).await;
+    let database = connect(server.url()).await;
+    let mut dedicated = database.dedicated().strictly_within(Duration::from_secs(1));
+    let mut other = database.dedicated();
+    let waits = async |connection: &mut PgConnection| {
+        let waits = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity
+             where wait_event = 'SyncRep' and datname = current_database()",
+        );
+        let waits: i64 = waits.fetch_one(connection).await?;
+        Ok(waits)
+    };
+    await_standby(server.url(), "nobody").await;
+
+    let error = wait_for("a commit waits for the standby", PATIENCE, async || {
+        dedicated.call("write", write).await.err()
+    })
+    .await;
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    for _ in 0..2 {
+        dedicated.call("pid", pid).await.unwrap();
+        assert_eq!(other.call("waits", waits).await.unwrap(), 1);
+    }
+
+    await_standby(server.url(), "").await;
+    wait_until("the commit is done", PATIENCE, async || {
+        other.call("waits", waits).await.unwrap() == 0
+    })
+    .await;
+}
+
+/// Has commits wait for this standby.
+async fn await_standby(url: &str, name: &str) {
+    let alter = format!("alter system set synchronous_standby_names = '{name}'");
+    run(url, alter).await;
+    run(url, "select pg_reload_conf()".to_owned()).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use support::{DIAMOND, LEASE, SINGLE, WORKER, World, complete};
 use tasker_shared::config::{DatabaseConfig, TaskerConfig};
@@ -205,6 +206,90 @@ async fn a_step_that_is_handed_on_before_the_refill_gets_a_message() {
     assert_eq!(world.report(&both).await.stale, Vec::<usize>::new());
     assert_eq!(world.run_all().await, ["d"]);
     assert_eq!(world.task_state(task).await, TaskState::Complete);
+    world.assert_healthy().await;
+}
+
+/// Has what is sent to the queue fail as on a disk that is full.
+async fn fill_disk(world: &mut World) {
+    world
+        .run(
+            "create function public.refuse() returns trigger language plpgsql as
+               $$ begin raise 'no space left' using errcode = '53100'; end $$;
+            create trigger disk_is_full before insert on pgmq.q_worker_test_queue
+              for each row execute function public.refuse()",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a_refill_that_failed_is_done_later_beside_what_was_enqueued_since() {
+    let mut world = world().await;
+    for _ in 0..3 {
+        world.submit("single").await;
+    }
+    world.claim().await;
+    crash(&mut world).await;
+    fill_disk(&mut world).await;
+
+    world.claim().await;
+    readiness::fire_due_timers(&mut world.connection, 100)
+        .await
+        .unwrap();
+    assert_eq!(world.value::<i64>(MESSAGES).await, 0);
+    world
+        .run("drop trigger disk_is_full on pgmq.q_worker_test_queue")
+        .await;
+    world.submit("single").await;
+    world.claim().await;
+    assert_eq!(world.value::<i64>(MESSAGES).await, 1);
+
+    for _ in 0..2 {
+        world.advance(Duration::from_secs(10)).await;
+        readiness::fire_due_timers(&mut world.connection, 100)
+            .await
+            .unwrap();
+        assert_eq!(world.value::<i64>(MESSAGES).await, 4);
+    }
+    world.assert_healthy().await;
+    assert_eq!(world.run_all().await.len(), 4);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn timers_come_back_for_a_refill_that_failed() {
+    let mut world = world().await;
+    world.submit("single").await;
+    world.claim().await;
+    crash(&mut world).await;
+    fill_disk(&mut world).await;
+    world.advance(Duration::ZERO).await;
+
+    let fired = readiness::fire_due_timers(&mut world.connection, 100)
+        .await
+        .unwrap();
+
+    assert_eq!(fired.next_due_in, Some(Duration::from_secs(10)));
+}
+
+#[tokio::test]
+async fn what_could_not_be_put_back_is_before_queues_become_logged() {
+    let mut world = world().await;
+    world.submit("single").await;
+    world.claim().await;
+    crash(&mut world).await;
+    fill_disk(&mut world).await;
+    world.claim().await;
+    world
+        .run("drop trigger disk_is_full on pgmq.q_worker_test_queue")
+        .await;
+
+    world.run("select tasker.use_unlogged_queues(false)").await;
+    world.advance(Duration::from_secs(10)).await;
+    readiness::fire_due_timers(&mut world.connection, 100)
+        .await
+        .unwrap();
+
+    assert_eq!(world.run_all().await.len(), 1);
     world.assert_healthy().await;
 }
 

@@ -22,9 +22,9 @@ const ACTOR: &str = "doctor";
 const EXAMPLES: &str = "\
 Exit status 1 when something is found; a warning, as of steps that no worker can run, is no
 failure. It only reads, in one snapshot, and may run at any time.
-With --repair it makes queues again that are missing, from the steps that wait in them, recounts
-the steps of tasks whose counters are wrong, and ends those that cannot move; all else is left to
-people.
+With --repair it makes queues and messages again that are missing, from the steps that wait in
+them, recounts the steps of tasks whose counters are wrong, and ends those that cannot move; all
+else is left to people.
 
 Examples:
   tasker doctor --json | jq '.findings[].detail'
@@ -34,7 +34,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Make lost queues again, put wrong counters right, end tasks that cannot move; examine again
+    /// Make lost queues and messages again, put wrong counters right, end tasks that cannot move; examine again
     #[arg(long)]
     repair: bool,
 }

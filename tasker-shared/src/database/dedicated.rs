@@ -181,8 +181,9 @@ async fn end(connection: &mut PgConnection, process: Option<ServerProcess>) {
     let Some(ServerProcess { pid, backend_start }) = process else {
         return;
     };
+    // A commit that waits for its standby changes nothing any more, and is not replicated if ended.
     let end = "select pg_terminate_backend(pid) from pg_stat_activity \
-         where pid = $1 and backend_start = $2";
+         where pid = $1 and backend_start = $2 and wait_event is distinct from 'SyncRep'";
     let ended = sqlx::query(end).bind(pid).bind(backend_start);
     match ended.execute(connection).await {
         Ok(_) => debug!(pid, "ended a server process that did not answer"),

@@ -1,5 +1,6 @@
 //! Databases with one thing broken, and what is found.
 
+use tasker_shared::doctor;
 use tasker_shared::ids::TaskUuid;
 
 use crate::support::{DIAMOND, World, complete, retry};
@@ -137,6 +138,20 @@ async fn a_queue_that_is_missing_or_lacks_its_index_is_found() {
         let (mut world, _) = with_a_task(LINEAR).await;
         assert_found(&mut world, damage, "every_queue_can_be_used", None, None).await;
         world.run("select tasker.repair_queue('test')").await;
+        world.assert_healthy().await;
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_lacks_messages_is_repaired() {
+    let (mut world, _, _) = with_a_running_step().await;
+    world.submit("t").await;
+    world.claim().await;
+    world.run("delete from pgmq.q_worker_test_queue").await;
+
+    for repaired in [&["test"][..], &[]] {
+        let namespaces = doctor::repair_queues(&mut world.connection).await.unwrap();
+        assert_eq!(namespaces, repaired);
         world.assert_healthy().await;
     }
 }

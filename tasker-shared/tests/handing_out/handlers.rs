@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use serde_json::json;
-use tasker_shared::readiness;
 use tasker_shared::state::StepState;
 use tasker_shared::steps::{self, ReceivedStep};
 
@@ -163,14 +162,11 @@ async fn a_step_that_was_handed_on_and_lost_is_found_by_those_who_know_its_handl
     let (mut world, [_, second]) = handed_on(3).await;
 
     // Not while its worker holds it.
-    readiness::tend_queues(&mut world.connection).await.unwrap();
+    world.tend_queues().await;
     let named = "select message ->> 'handler' from pgmq.q_worker_test_queue";
     assert_eq!(world.value::<String>(named).await, "a");
     world.expire_leases().await;
-    assert_eq!(
-        readiness::tend_queues(&mut world.connection).await.unwrap(),
-        0
-    );
+    assert_eq!(world.tend_queues().await, 0);
 
     assert!(world.receive_for("a", &["a"], 10).await.is_empty());
     let back = world.receive_for("b", &["b"], 10).await.remove(0);
@@ -179,6 +175,29 @@ async fn a_step_that_was_handed_on_and_lost_is_found_by_those_who_know_its_handl
         (second.id, Some("lease_expired"))
     );
     world.assert_healthy().await;
+}
+
+#[tokio::test]
+async fn a_step_that_was_handed_on_and_lost_is_found_behind_many_that_came_back() {
+    let (mut world, [_, second]) = handed_on(3).await;
+    world.template_of("test", "nobody", "nobody").await;
+    world.enqueue("nobody", 0, 1001).await;
+    world
+        .run(format!(
+            "update pgmq.q_worker_test_queue set read_ct = 1;
+             with last as (
+               delete from pgmq.q_worker_test_queue where msg_id = {0} returning *
+             )
+             insert into pgmq.q_worker_test_queue overriding system value select * from last",
+            second.msg_id
+        ))
+        .await;
+    world.expire_leases().await;
+
+    assert_eq!(world.tend_queues().await, 0);
+
+    let back = world.receive_for("b", &["b"], 10).await;
+    assert_eq!(crate::tasks_of(&back), [second.id.task_uuid]);
 }
 
 #[tokio::test]

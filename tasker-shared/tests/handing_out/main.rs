@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use support::{LEASE, World, new_task};
 use tasker_shared::ids::TaskUuid;
+use tasker_shared::queues;
+use tasker_shared::readiness;
 use tasker_shared::steps::{
     self, Continuation, Demand, Locks, Received, ReceivedStep, ReleasedStep, Reported, StepReport,
 };
@@ -114,6 +116,16 @@ impl World {
         steps::release_steps(&mut self.connection, worker, &released)
             .await
             .unwrap()
+    }
+
+    /// Tends all queues, and answers how many messages were archived.
+    async fn tend_queues(&mut self) -> u32 {
+        let connection = &mut self.connection;
+        let mut archived = 0;
+        for namespace in queues::list_namespaces(connection).await.unwrap() {
+            archived += readiness::tend_queue(connection, &namespace).await.unwrap();
+        }
+        archived
     }
 
     /// Makes retries due and enqueues them.

@@ -1,7 +1,5 @@
 //! Messages that another program sent to a queue of ours.
 
-use tasker_shared::readiness;
-
 use crate::support::{WORKER, World, complete};
 
 const UUID: &str = "018f0000-0000-7000-8000-000000000000";
@@ -83,14 +81,11 @@ async fn strange_messages_are_archived_all_at_once_and_counted() {
     }
     world.enqueue("a", 0, 2).await;
 
-    let archived = readiness::tend_queues(&mut world.connection).await.unwrap();
+    let archived = world.tend_queues().await;
 
     assert_eq!(usize::try_from(archived).unwrap(), strange.len());
     assert_eq!(counts(&mut world).await, (4, i64::from(archived)));
-    assert_eq!(
-        readiness::tend_queues(&mut world.connection).await.unwrap(),
-        0
-    );
+    assert_eq!(world.tend_queues().await, 0);
     world.assert_healthy().await;
     run(&mut world, 4).await;
     world.assert_healthy().await;
@@ -106,10 +101,7 @@ async fn messages_of_no_handler_hold_nobody_up_and_are_archived_in_time() {
         run(&mut world, 1).await;
         assert_eq!(counts(&mut world).await, (1, 0), "{message}");
 
-        assert_eq!(
-            readiness::tend_queues(&mut world.connection).await.unwrap(),
-            1
-        );
+        assert_eq!(world.tend_queues().await, 1);
         assert_eq!(counts(&mut world).await, (0, 1), "{message}");
         world.assert_healthy().await;
     }
@@ -127,11 +119,7 @@ async fn a_strange_message_of_a_handler_that_nobody_knows_is_archived_too() {
         world.enqueue("a", 0, 1).await;
         run(&mut world, 1).await;
 
-        assert_eq!(
-            readiness::tend_queues(&mut world.connection).await.unwrap(),
-            1,
-            "{message}"
-        );
+        assert_eq!(world.tend_queues().await, 1, "{message}");
 
         assert_eq!(counts(&mut world).await, (0, 1), "{message}");
         world.assert_healthy().await;
@@ -202,10 +190,7 @@ async fn a_strange_message_that_cannot_be_archived_holds_up_its_own_namespace_al
     assert_eq!(received.steps.len(), 1);
     assert_eq!(received.troubled.len(), 1);
     assert_eq!(received.troubled[0].0, "test");
-    assert_eq!(
-        readiness::tend_queues(&mut world.connection).await.unwrap(),
-        0
-    );
+    assert_eq!(world.tend_queues().await, 0);
 }
 
 #[tokio::test]
@@ -218,13 +203,7 @@ async fn a_strange_message_that_another_holds_is_left_for_later() {
         .await
         .unwrap();
 
-    assert_eq!(
-        readiness::tend_queues(&mut world.connection).await.unwrap(),
-        0
-    );
+    assert_eq!(world.tend_queues().await, 0);
     holder.rollback().await.unwrap();
-    assert_eq!(
-        readiness::tend_queues(&mut world.connection).await.unwrap(),
-        1
-    );
+    assert_eq!(world.tend_queues().await, 1);
 }

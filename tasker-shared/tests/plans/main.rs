@@ -44,7 +44,9 @@ const READS: &str = "
     select relname::text as table, seq_scan as scans,
       seq_tup_read + coalesce(idx_tup_fetch, 0) as rows
     from pg_stat_xact_all_tables
-    where schemaname in ('tasker', 'pgmq') and relname not in ('namespaces', 'queues_intact', 'processes')
+    where schemaname in ('tasker', 'pgmq') and relname not in (
+        'namespaces', 'queues_intact', 'queues_to_refill', 'processes'
+      )
     order by relid";
 
 /// Whether a call may read tables sequentially, which costs nothing while they are small.

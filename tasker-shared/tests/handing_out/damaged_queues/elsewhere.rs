@@ -1,5 +1,9 @@
 //! Everything that workers and orchestrators call goes on in other namespaces.
 
+use std::time::Duration;
+
+use tasker_shared::processes::steps_without_worker;
+use tasker_shared::queues::list_queues;
 use tasker_shared::readiness;
 use tasker_shared::steps::{self, Demand};
 
@@ -132,7 +136,7 @@ async fn timers_and_what_tends_and_lists_queues_go_on_elsewhere() {
             .unwrap();
         assert_eq!(timers.fired, 2, "{damage:?}");
         assert_eq!(timers.woken_queues, ["worker_test_queue"], "{damage:?}");
-        let tended = readiness::tend_queues(&mut world.connection).await.unwrap();
+        let tended = world.tend_queues().await;
         assert_eq!(tended, 1, "{damage:?}");
         let listed: String = world
             .value(
@@ -144,9 +148,45 @@ async fn timers_and_what_tends_and_lists_queues_go_on_elsewhere() {
         assert_eq!(listed, "other f, test t", "{damage:?}");
 
         damage.mend(&mut world, holder).await;
-        readiness::tend_queues(&mut world.connection).await.unwrap();
+        world.tend_queues().await;
         run_to_the_end(&mut world).await;
     }
+}
+
+#[tokio::test]
+async fn lists_wait_for_no_locked_queue() {
+    let mut world = world().await;
+    submit(&mut world, "single", 1).await;
+    world.claim().await;
+    let holder = Damage::Locked.inflict(&mut world).await;
+    world.run("reset lock_timeout").await;
+
+    let listed = list_queues(&mut world.connection).await.unwrap();
+    let unread = listed.iter().filter(|queue| queue.problem.is_some());
+    let unread: Vec<_> = unread.map(|queue| queue.namespace.as_str()).collect();
+    assert_eq!(unread, [OTHER]);
+    let waiting = steps_without_worker(&mut world.connection, &[])
+        .await
+        .unwrap();
+    let waiting: Vec<_> = waiting.iter().map(|steps| &*steps.namespace).collect();
+    assert_eq!(waiting, ["test"]);
+    assert_eq!(world.value::<String>("show lock_timeout").await, "0");
+    holder.unwrap().rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn timers_come_back_soon_for_a_locked_queue_and_leave_the_session_as_it_was() {
+    let mut world = world().await;
+    let holder = Damage::Locked.inflict(&mut world).await;
+    world.run("begin").await;
+
+    let timers = readiness::fire_due_timers(&mut world.connection, 10)
+        .await
+        .unwrap();
+
+    assert_eq!(timers.next_due_in, Some(Duration::from_secs(5)));
+    assert_eq!(world.value::<String>("show lock_timeout").await, "20ms");
+    holder.unwrap().rollback().await.unwrap();
 }
 
 #[tokio::test]

@@ -39,9 +39,6 @@ async fn a_repaired_queue_has_its_index_and_numbers_that_nobody_has() {
 #[tokio::test]
 async fn a_queue_that_cannot_be_refilled_after_a_crash_keeps_no_other_from_it() {
     for damage in ALL {
-        if damage == Damage::Locked {
-            continue; // It is waited for, because a crash ends all sessions and it cannot be long.
-        }
         let mut world = world().await;
         world.run("select tasker.use_unlogged_queues(true)").await;
         submit(&mut world, "single", 2).await;
