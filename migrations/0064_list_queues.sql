@@ -2,9 +2,9 @@
 -- places and how many of them taken, and the steps in it that none of them can run, by handler (see
 -- tasker.missing_handlers). A worker of several namespaces counts in each.
 --
--- A queue that is damaged or locked has a problem in place of what could not be read. Volatile, so that each
--- queue is read with a snapshot of its own, taken when it is locked: one that was rewritten in
--- the meantime is empty for older ones.
+-- A queue that is damaged or locked has a problem in place of what could not be read. Volatile, so
+-- that each queue is read with a snapshot of its own, taken when it is locked: one that was rewritten
+-- in the meantime is empty for older ones.
 create function tasker.list_queues()
 returns table (
   namespace text, queue_name text, length bigint, visible bigint,
