@@ -254,12 +254,7 @@ impl CommandProcessor {
         if self.refresh || self.namespaces.is_empty() {
             self.refresh_namespaces().await?;
         }
-        // A locked queue costs a wait: it comes last, and only when it is to be tried again.
-        let mut namespaces = self.namespaces.next_order();
-        namespaces.sort_by_key(|namespace| self.troubles.has(namespace));
-        if self.again_at.is_some() {
-            namespaces.retain(|namespace| !self.troubles.has(namespace));
-        }
+        let namespaces = self.namespaces.next_order();
         if namespaces.is_empty() {
             return Ok((0, Vec::new()));
         }

@@ -11,11 +11,6 @@ pub struct QueueTroubles {
 }
 
 impl QueueTroubles {
-    /// Whether the queue of a namespace could not be used when it was last tried.
-    pub fn has(&self, namespace: &str) -> bool {
-        self.known.contains(namespace)
-    }
-
     /// Notes the namespaces whose queue a call could not use, each with what the database says, and
     /// those whose queue it used. Of others it says nothing: a call may not have come to them. `doing`
     /// completes "could not … the queue".
