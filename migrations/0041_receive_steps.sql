@@ -19,20 +19,20 @@ begin
       select l.row_id
       from candidate c
       cross join lateral (
-        select q.ctid as row_id, q.msg_id, (q.message ->> ''task_uuid'')::uuid as task_uuid,
-          (q.message ->> ''step_no'')::int as step_no
-        from pgmq.%1$I q
+        select q.ctid as row_id, q.msg_id, q.message from pgmq.%1$I q
         where q.ctid = c.row_id and q.vt <= $1
         for update skip locked
       ) l
       left join lateral (
         select true as is_locked from tasker.steps s
-        where s.task_uuid = l.task_uuid and s.step_no = l.step_no and s.msg_id = l.msg_id
+        where s.task_uuid = (l.message ->> ''task_uuid'')::uuid
+          and s.step_no = (l.message ->> ''step_no'')::int and s.msg_id = l.msg_id
         for no key update skip locked
       ) s on true
       where s.is_locked or not exists (
         select from tasker.steps s
-        where s.task_uuid = l.task_uuid and s.step_no = l.step_no and s.msg_id = l.msg_id
+        where s.task_uuid = (l.message ->> ''task_uuid'')::uuid
+          and s.step_no = (l.message ->> ''step_no'')::int and s.msg_id = l.msg_id
       )
       limit $4
     ), read as (
