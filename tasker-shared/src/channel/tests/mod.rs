@@ -1,12 +1,13 @@
 //! Channels, seen from outside.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
 use futures::FutureExt;
 use tokio::pin;
+use tracing::Dispatch;
 
 use super::*;
 use crate::config::OverflowMetricsConfig;
@@ -47,8 +48,19 @@ fn status(name: &str) -> Option<ChannelStatus> {
         .find(|status| status.name == name)
 }
 
+/// While a single subscriber lives, `tracing` asks the thread that first comes to a line of the log
+/// whether it is wanted, and that may be the thread of another test.
+static SECOND_SUBSCRIBER: LazyLock<Dispatch> = LazyLock::new(|| {
+    Dispatch::new(
+        tracing_subscriber::fmt()
+            .with_writer(std::io::sink)
+            .finish(),
+    )
+});
+
 /// What was logged while `run` ran, at info and above.
 fn logged(run: impl FnOnce()) -> String {
+    LazyLock::force(&SECOND_SUBSCRIBER);
     let log = Arc::new(Mutex::new(Vec::new()));
     let writer = Arc::clone(&log);
     let subscriber = tracing_subscriber::fmt()
