@@ -114,7 +114,7 @@ impl Error {
         Self::Unavailable {
             message: format!(
                 "{READ_ONLY} ({place}){}the address has to lead to the primary, not to a standby; where \
-                 it does, `show default_transaction_read_only` tells whether somebody made it \
+                 it does, `show default_transaction_read_only` tells whether it was made \
                  read-only. Processes go on when it takes writes",
                 advice::HINT
             ),

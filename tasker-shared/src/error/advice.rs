@@ -104,7 +104,7 @@ fn advice(code: &str, message: &str) -> Option<Advice> {
         "25006" => (
             "the server is read-only",
             "the address has to lead to the primary, not to a standby; where it does, \
-             `show default_transaction_read_only` tells whether somebody made it read-only",
+             `show default_transaction_read_only` tells whether it was made read-only",
         ),
         "53300" => (
             "the server has no connection left",

@@ -179,7 +179,7 @@ async fn a_ready_step_that_somebody_holds_is_left_out_and_claimed_later() {
 }
 
 #[tokio::test]
-async fn a_wide_task_that_somebody_holds_keeps_no_other_from_a_claim() {
+async fn a_wide_task_that_another_transaction_holds_keeps_no_other_from_a_claim() {
     let mut world = World::new().await;
     let names = (0..50).map(|number| format!("step_{number}"));
     let steps: Vec<_> = names

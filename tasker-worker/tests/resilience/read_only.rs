@@ -28,7 +28,7 @@ async fn set_read_only(world: &World, read_only: bool) {
 }
 
 /// A pool whose sessions write although the database is read-only by default.
-fn stubborn(mut world: World) -> World {
+fn with_a_pool_that_writes(mut world: World) -> World {
     let options: sqlx::postgres::PgConnectOptions = world.db.url().parse().unwrap();
     world.pool = sqlx::postgres::PgPoolOptions::new()
         .max_connections(10)
@@ -39,7 +39,7 @@ fn stubborn(mut world: World) -> World {
 #[tokio::test]
 async fn outcomes_outlast_a_server_that_takes_no_writes_and_their_handlers_run_once() {
     const STEPS: usize = 5;
-    let world = stubborn(World::create().await.with_lease(3600.0));
+    let world = with_a_pool_that_writes(World::create().await.with_lease(3600.0));
     world.template("one", GATE).await;
     let mut tasks = Vec::new();
     for _ in 0..STEPS {

@@ -1,4 +1,4 @@
-//! What was submitted together is announced, whoever waits for the answer.
+//! What was submitted together is announced, also where a client goes away.
 
 use futures::future::join_all;
 use serde_json::{Value, json};
