@@ -163,7 +163,8 @@ begin
   end if;
 
   foreach v_namespace in array p_namespaces loop
-    exit when v_left <= 0 or v_bytes_left <= 0;
+    -- Not at the bound of bytes either: what has to wait for that is to be named.
+    exit when v_left <= 0;
     v_tasks := null;
     for v_attempt in 1..2 loop
       begin

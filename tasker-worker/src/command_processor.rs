@@ -29,8 +29,8 @@ use crate::namespaces::{Namespaces, queue_name};
 pub(crate) const DOING: &str = "receive steps";
 
 /// Pauses before another look for what had to be left out: another transaction holds it, or a queue
-/// is in trouble. Messages of held steps come back after 100 ms, which is the half of the first
-/// that is not left to chance.
+/// is in trouble. A message that was handed on to a held step comes back after 100 ms, which is the
+/// half of the first that is not left to chance.
 const LEFT_OUT_MIN: Duration = Duration::from_millis(200);
 const LEFT_OUT_MAX: Duration = Duration::from_millis(500);
 

@@ -94,6 +94,32 @@ async fn a_receipt_that_stops_before_its_bound_says_so_and_hides_no_step_that_is
 }
 
 #[tokio::test]
+async fn a_receipt_that_meets_its_bound_exactly_says_that_another_namespace_waits() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    world.template_of(OTHER, "single", "builtin.noop").await;
+    submit_with(&mut world, "single", text_of(100)).await;
+    world.submit_to(OTHER, "single", 1).await;
+    world.claim().await;
+    let namespaces = ["test", OTHER].map(str::to_owned);
+    let demand = Demand {
+        max_bytes: world
+            .value("select max(input_bytes)::bigint from tasker.steps")
+            .await,
+        ..Demand::of_any(&namespaces, 100, LEASE)
+    };
+
+    let received = receive(&mut world.connection, WORKER, &demand).await;
+    assert_eq!(received.steps.len(), 1);
+    assert!(received.left_out);
+
+    let received = receive(&mut world.connection, WORKER, &demand).await;
+    assert_eq!(received.steps[0].namespace, OTHER);
+    assert!(!received.left_out);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
 async fn the_bound_is_that_of_all_namespaces_together() {
     let mut world = World::new().await;
     world.template("single", SINGLE).await;
