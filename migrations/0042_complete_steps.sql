@@ -196,7 +196,9 @@ begin
     v_done_tasks, v_done_steps, v_done_templates, v_now, p_worker, v_done_msgs, p_handlers,
     p_lease_ms,
     case when array_remove(v_done_msgs, null) <> '{}' then
-      tasker.most_urgent_message(p_namespaces, p_handlers, p_msg_ids) end,
+      tasker.most_urgent_message(
+        p_namespaces, p_handlers, array(select p_msg_ids[p] from unnest(v_positions) as p)
+      ) end,
     v_done_bytes
   );
   v_moved.ready_tasks := v_freed.ready_tasks;

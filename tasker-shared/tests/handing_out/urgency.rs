@@ -235,6 +235,28 @@ async fn nothing_is_handed_on_while_something_more_urgent_waits_in_the_queue() {
     assert_urgent_first(&mut world, urgent, ordinary).await;
 }
 
+/// An outcome that comes after its step was given back says nothing of the message, which waits.
+#[tokio::test]
+async fn nothing_is_handed_on_while_what_a_stale_outcome_is_about_waits_and_is_more_urgent() {
+    let mut world = World::new().await;
+    world.template("linear", LINEAR).await;
+    world.template("single", SINGLE).await;
+    let ordinary = world.enqueue("linear", 0, 1).await[0];
+    let urgent = world.enqueue("single", 7, 1).await[0];
+    let running = one_by_one(&mut world, 2).await;
+    world.release_as(WORKER, &[&running[0]]).await;
+
+    let outcomes = running.iter().map(complete).collect::<Vec<_>>();
+    let reported = world
+        .continue_as(WORKER, &outcomes, &["builtin.noop"])
+        .await;
+
+    assert_eq!((reported.stale, reported.continued.len()), (vec![0], 0));
+    assert_eq!(reported.announcements.ready, [ordinary.0]);
+    world.claim().await;
+    assert_urgent_first(&mut world, urgent, ordinary).await;
+}
+
 #[tokio::test]
 async fn a_chain_goes_on_where_nothing_waits_that_its_worker_could_rather_run() {
     // Of the same urgency, of a handler that the worker lacks, in the hands of another.
