@@ -7,11 +7,11 @@
 --
 -- Never waits for ready rows, tasks or steps that another transaction holds: they are left out, and a
 -- row without a task says how many the claim met, for the caller to come back. The same goes for a
--- queue that is missing, damaged or locked: that row names the namespace and the problem, and the
--- steps stay ready. Not durable by itself: a crash of the server undoes state, message and claim
+-- queue that is missing, damaged or locked, where p_guarded: that row names the namespace and the
+-- problem, and the steps stay ready. Not durable by itself: a crash of the server undoes state, message and claim
 -- together.
 create function tasker.claim_ready_tasks(
-  p_processor text, p_limit int, p_namespaces text[] default null
+  p_processor text, p_limit int, p_namespaces text[] default null, p_guarded boolean default true
 )
 returns table (
   task_uuid uuid, namespace text, queue_name text, priority int, ready_steps int,
@@ -50,6 +50,7 @@ declare
   v_claimed_rows tid[];
   v_failed_rows int;
   v_queue record;
+  v_problem text;
 begin
   perform set_config('synchronous_commit', 'off', true);
   if not exists (select from tasker.queues_intact) then
@@ -176,27 +177,23 @@ begin
       join tasker.namespaces n on n.namespace = t.namespace
       group by n.queue_name, n.namespace
     loop
-      begin
-        perform tasker.enqueue_steps(
-          v_queue.name, v_queue.tasks, v_queue.steps, v_queue.states, v_queue.attempts,
-          v_queue.messages, p_processor, v_now
-        );
+      v_problem := tasker.enqueue_steps(
+        v_queue.name, v_queue.tasks, v_queue.steps, v_queue.states, v_queue.attempts,
+        v_queue.messages, p_processor, v_now, p_guarded
+      );
+      if v_problem is null then
         v_claimed_rows := v_claimed_rows || v_queue.row_ids;
-      exception when others then
-        if sqlstate = '55P03' then
-          -- One such wait a call is enough.
-          perform set_config('lock_timeout', '10ms', true);
-        end if;
-        v_failed_rows := v_failed_rows + cardinality(v_queue.row_ids);
-        return query
-        select null::uuid, v_queue.namespace, v_queue.name, null::int,
-          cardinality(v_queue.row_ids), null::double precision, null::double precision, sqlerrm;
-        -- However much is ready there, other namespaces do not wait behind it.
-        v_namespaces := array_remove(
-          coalesce(v_namespaces, array(select k.namespace from tasker.namespaces k)),
-          v_queue.namespace
-        );
-      end;
+        continue;
+      end if;
+      v_failed_rows := v_failed_rows + cardinality(v_queue.row_ids);
+      return query
+      select null::uuid, v_queue.namespace, v_queue.name, null::int,
+        cardinality(v_queue.row_ids), null::double precision, null::double precision, v_problem;
+      -- However much is ready there, other namespaces do not wait behind it.
+      v_namespaces := array_remove(
+        coalesce(v_namespaces, array(select k.namespace from tasker.namespaces k)),
+        v_queue.namespace
+      );
     end loop;
 
     if exists (
@@ -256,16 +253,34 @@ end
 $$;
 
 -- The part of a claim that concerns one queue: sends the messages and moves the steps they stand for.
+-- With p_guarded, answers why it could not, else null.
 create function tasker.enqueue_steps(
   p_queue_name text, p_task_uuids uuid[], p_step_nos int[], p_states tasker.step_state[],
-  p_attempts int[], p_messages jsonb[], p_processor text, p_now timestamptz
+  p_attempts int[], p_messages jsonb[], p_processor text, p_now timestamptz, p_guarded boolean
 )
-returns void
+returns text
 language plpgsql
 as $$
 declare
   v_msgs bigint[];
 begin
+  if p_guarded then
+    begin
+      return tasker.enqueue_steps(
+        p_queue_name, p_task_uuids, p_step_nos, p_states, p_attempts, p_messages, p_processor,
+        p_now, false
+      );
+    exception
+      when read_only_sql_transaction then
+        raise;
+      when others then
+        if sqlstate = '55P03' then
+          -- One such wait a call is enough.
+          perform set_config('lock_timeout', '10ms', true);
+        end if;
+        return sqlerrm;
+    end;
+  end if;
   -- As pgmq.send_batch() does it, at half the cost.
   execute format(
     'with sent as (
@@ -289,5 +304,6 @@ begin
   from step q;
 
   perform pg_notify('pgmq.q_' || p_queue_name || '.INSERT', '');
+  return null;
 end
 $$;

@@ -124,13 +124,14 @@ $$;
 -- ones are archived.
 --
 -- Never waits for a step that another transaction holds. Where steps were left out for that, or because
--- of p_max_bytes, a row without a step names the namespace; so it does for a queue that is missing,
--- damaged or locked, with the problem. Other queues are received from all the same. Not durable by
+-- of p_max_bytes, a row without a step names the namespace; so it does, where p_guarded, for a queue
+-- that is missing, damaged or locked, with the problem. Other queues are received from all the same. Not durable by
 -- itself: where a crash of the server undoes it, the attempt's outcome is stale until the message is
 -- received again.
 create function tasker.receive_steps(
   p_namespaces text[], p_worker text, p_limit int, p_lease_ms bigint,
-  p_handlers text[] default null, p_max_bytes bigint default 67108864
+  p_handlers text[] default null, p_max_bytes bigint default 67108864,
+  p_guarded boolean default true
 )
 returns setof tasker.received_step
 language plpgsql
@@ -148,13 +149,7 @@ declare
   v_left int := p_limit;
   v_bytes_left bigint := p_max_bytes;
   v_aged int := 0;
-  v_tasks uuid[];
-  v_steps int[];
-  v_msgs bigint[];
-  v_came_back boolean[];
-  v_bytes bigint;
-  v_left_out boolean;
-  v_is_strange boolean;
+  v_received record;
   v_notice tasker.received_step;
 begin
   perform set_config('synchronous_commit', 'off', true);
@@ -165,62 +160,35 @@ begin
   foreach v_namespace in array p_namespaces loop
     -- Not at the bound of bytes either: what has to wait for that is to be named.
     exit when v_left <= 0;
-    v_tasks := null;
-    for v_attempt in 1..2 loop
-      begin
-        select r.tasks, r.steps, r.msgs, r.came_back, r.bytes, r.left_out
-        into v_tasks, v_steps, v_msgs, v_came_back, v_bytes, v_left_out
-        from tasker.receive_from_queue(
-          v_namespace, p_worker, v_left, least(v_aged, v_left), p_lease_ms, p_handlers, v_bytes_left,
-          p_max_bytes, cardinality(p_namespaces) <= c_prepared_queues
-        ) r;
-        exit;
-      exception
-        when others then
-          v_notice.problem := sqlerrm;
-          if sqlstate = '55P03' then
-            -- One such wait a call is enough.
-            perform set_config('lock_timeout', '10ms', true);
-          end if;
-          v_is_strange := sqlstate in ('22P02', '22003');
-      end;
-      -- One of the messages is not ours.
-      if v_is_strange and v_attempt = 1 then
-        begin
-          perform tasker.archive_strange_messages(queue_name) from tasker.namespaces
-          where namespace = v_namespace;
-          continue;
-        exception when others then
-          v_notice.problem := sqlerrm;
-        end;
-      end if;
+    v_received := tasker.receive_from_queue(
+      v_namespace, p_worker, v_left, least(v_aged, v_left), p_lease_ms, p_handlers, v_bytes_left,
+      p_max_bytes, cardinality(p_namespaces) <= c_prepared_queues, p_guarded
+    );
+    if v_received.left_out or v_received.problem is not null then
       v_notice.namespace := v_namespace;
-      return next v_notice;
-      v_left_out := false;
-      exit;
-    end loop;
-    if v_left_out then
-      v_notice.namespace := v_namespace;
-      v_notice.problem := null;
+      v_notice.problem := v_received.problem;
       return next v_notice;
     end if;
-    continue when v_tasks is null;
-    v_left := v_left - cardinality(v_tasks);
-    v_bytes_left := v_bytes_left - v_bytes;
+    continue when v_received.tasks is null;
+    v_left := v_left - cardinality(v_received.tasks);
+    v_bytes_left := v_bytes_left - v_received.bytes;
     return query
-    select * from tasker.describe_steps(v_tasks, v_steps, v_msgs, v_came_back, p_max_bytes);
+    select * from tasker.describe_steps(
+      v_received.tasks, v_received.steps, v_received.msgs, v_received.came_back, p_max_bytes
+    );
   end loop;
 end
 $$;
 
 -- The part of a receipt that concerns one queue: of the p_limit steps, p_aged are those that have
 -- waited longest; together they are given p_bytes_left, and none more than p_max_bytes. Answers also
--- whether steps were left out that others hold, or that would be given too much together.
+-- whether steps were left out that others hold, or that would be given too much together. With
+-- p_guarded, answers why it could not, and looks again once messages that are not ours are archived.
 create function tasker.receive_from_queue(
   p_namespace text, p_worker text, p_limit int, p_aged int, p_lease_ms bigint, p_handlers text[],
-  p_bytes_left bigint, p_max_bytes bigint, p_prepares boolean,
+  p_bytes_left bigint, p_max_bytes bigint, p_prepares boolean, p_guarded boolean,
   out tasks uuid[], out steps int[], out msgs bigint[], out came_back boolean[], out bytes bigint,
-  out left_out boolean
+  out left_out boolean, out problem text
 )
 language plpgsql
 as $$
@@ -243,9 +211,42 @@ declare
   v_held record;
   v_passed_by boolean := false;
   v_is_full boolean := false;
+  v_is_strange boolean;
   v_short record;
   v_lease interval := make_interval(secs => ceil(p_lease_ms / 1000.0));
 begin
+  if p_guarded then
+    for v_attempt in 1..2 loop
+      begin
+        select r.* into tasks, steps, msgs, came_back, bytes, left_out, problem
+        from tasker.receive_from_queue(
+          p_namespace, p_worker, p_limit, p_aged, p_lease_ms, p_handlers, p_bytes_left, p_max_bytes,
+          p_prepares, false
+        ) r;
+        return;
+      exception
+        when read_only_sql_transaction then
+          raise;
+        when others then
+          problem := sqlerrm;
+          if sqlstate = '55P03' then
+            -- One such wait a call is enough.
+            perform set_config('lock_timeout', '10ms', true);
+          end if;
+          v_is_strange := sqlstate in ('22P02', '22003');
+      end;
+      exit when not v_is_strange or v_attempt = 2;
+      begin
+        perform tasker.archive_strange_messages(queue_name) from tasker.namespaces
+        where namespace = p_namespace;
+      exception when others then
+        problem := sqlerrm;
+        return;
+      end;
+    end loop;
+    return;
+  end if;
+
   bytes := 0;
   left_out := false;
   select queue_name into v_queue from tasker.namespaces where namespace = p_namespace;

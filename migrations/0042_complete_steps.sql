@@ -10,9 +10,9 @@
 --
 -- Waits for tasks and steps that another transaction holds; where the session has a lock_timeout it
 -- raises lock_not_available after that and has changed nothing. With p_skip_locked it waits for none
--- of them; `locked` names the outcomes it left out, for the caller to try again. A message that cannot
--- be deleted, as where the queue is damaged or remains locked for as long, keeps no outcome from being
--- recorded: it stands for no step any more.
+-- of them; `locked` names the outcomes it left out, for the caller to try again. Then a message that
+-- cannot be deleted, as where the queue is damaged or remains locked for as long, keeps no outcome from
+-- being recorded: it stands for no step any more.
 --
 -- Continuation: an outcome whose element of p_continue is true may hand its message on to a ready
 -- dependent whose handler is among p_handlers. That step starts in the same transaction, on the
@@ -227,7 +227,7 @@ begin
       group by n.queue_name
       order by n.queue_name
     loop
-      perform tasker.delete_messages(v_queue.name, v_queue.msg_ids);
+      perform tasker.delete_messages(v_queue.name, v_queue.msg_ids, p_skip_locked);
     end loop;
   end if;
   perform set_config('tasker.announce', v_announce, true);

@@ -71,6 +71,7 @@ impl TaskClaimStepEnqueuer {
     /// workers commit with the claim.
     pub(crate) async fn claim(&mut self) -> Result<Claimed, Error> {
         let started = Instant::now();
+        let guard = self.troubles.guard();
         let claimed = self
             .connection
             .call("claim_ready_tasks", async |connection| {
@@ -78,7 +79,8 @@ impl TaskClaimStepEnqueuer {
                     batch_size,
                     namespaces,
                 } = &self.claims;
-                claim_ready_tasks_of(connection, &self.processor, *batch_size, namespaces).await
+                claim_ready_tasks_of(connection, &self.processor, *batch_size, namespaces, guard)
+                    .await
             })
             .await?;
         let steps = record(&claimed.tasks, started.elapsed());

@@ -6,8 +6,11 @@ use sqlx::types::Json;
 
 use crate::error::Error;
 
+mod guard;
 mod troubles;
 
+pub use guard::Guard;
+pub(crate) use guard::may_be_of_a_queue;
 pub use troubles::QueueTroubles;
 
 /// A namespace's queue and what lies in it.

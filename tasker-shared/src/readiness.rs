@@ -7,6 +7,7 @@ use sqlx::{FromRow, PgConnection, Row};
 use crate::database::DedicatedConnection;
 use crate::error::Error;
 use crate::ids::TaskUuid;
+use crate::queues::{Guard, may_be_of_a_queue};
 use crate::steps::milliseconds;
 
 /// A task some of whose ready steps this call put into their queue.
@@ -50,9 +51,9 @@ pub async fn claim_ready_tasks(
     processor: &str,
     limit: i32,
 ) -> Result<Vec<ClaimedTask>, Error> {
-    Ok(claim_ready_tasks_of(connection, processor, limit, &[])
-        .await?
-        .tasks)
+    let claimed =
+        claim_ready_tasks_of(connection, processor, limit, &[], Guard::AfterFailure).await?;
+    Ok(claimed.tasks)
 }
 
 /// Like [`claim_ready_tasks`], in the given namespaces alone, in all where none is given; and tells
@@ -62,13 +63,22 @@ pub async fn claim_ready_tasks_of(
     processor: &str,
     limit: i32,
     namespaces: &[String],
+    guard: Guard,
 ) -> Result<Claimed, Error> {
-    let rows = sqlx::query("select * from tasker.claim_ready_tasks($1, $2, $3)")
-        .bind(processor)
-        .bind(limit)
-        .bind(some(namespaces))
-        .fetch_all(connection)
-        .await?;
+    let mut guarded = guard == Guard::FromStart;
+    let rows = loop {
+        let answer = sqlx::query("select * from tasker.claim_ready_tasks($1, $2, $3, $4)")
+            .bind(processor)
+            .bind(limit)
+            .bind(some(namespaces))
+            .bind(guarded)
+            .fetch_all(&mut *connection)
+            .await;
+        match answer {
+            Err(error) if !guarded && may_be_of_a_queue(&error) => guarded = true,
+            answer => break answer?,
+        }
+    };
     let mut claimed = Claimed::default();
     for row in &rows {
         let task: Option<TaskUuid> = row.try_get("task_uuid")?;

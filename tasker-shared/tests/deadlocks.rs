@@ -10,6 +10,7 @@ use sqlx::{Postgres, Transaction};
 use support::{LEASE, SINGLE, WORKER, World, complete, new_task};
 use tasker_shared::error::Error;
 use tasker_shared::operator;
+use tasker_shared::queues::Guard;
 use tasker_shared::readiness;
 use tasker_shared::state::TaskState;
 use tasker_shared::steps::{self, LeaseLost, ReceivedStep, ReleasedStep, StepReport};
@@ -40,9 +41,10 @@ async fn a_task_is_cancelled_while_its_first_step_is_claimed() {
 
 /// How many steps a claim puts into queues, and how many it leaves out because others hold them.
 async fn claim(world: &mut World) -> (usize, u32) {
-    let claimed = readiness::claim_ready_tasks_of(&mut world.connection, "o-1", 10, &[])
-        .await
-        .unwrap();
+    let claimed =
+        readiness::claim_ready_tasks_of(&mut world.connection, "o-1", 10, &[], Guard::AfterFailure)
+            .await
+            .unwrap();
     assert!(claimed.troubled.is_empty(), "{:?}", claimed.troubled);
     (claimed.tasks.len(), claimed.locked)
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::postgres::PgListener;
 use support::World;
+use tasker_shared::queues::Guard;
 use tasker_shared::readiness::{
     self, ClaimedTask, claim_ready_tasks_of, find_ready_tasks_of, fire_and_announce_due_timers,
 };
@@ -42,10 +43,16 @@ async fn submit(world: &mut World, namespace: &str, priority: i32, count: usize)
 
 async fn claim(world: &mut World, limit: i32, namespaces: &[&str]) -> Vec<ClaimedTask> {
     let namespaces: Vec<String> = namespaces.iter().map(|name| (*name).to_owned()).collect();
-    claim_ready_tasks_of(&mut world.connection, "o", limit, &namespaces)
-        .await
-        .unwrap()
-        .tasks
+    claim_ready_tasks_of(
+        &mut world.connection,
+        "o",
+        limit,
+        &namespaces,
+        Guard::AfterFailure,
+    )
+    .await
+    .unwrap()
+    .tasks
 }
 
 fn by_namespace(claimed: &[ClaimedTask]) -> BTreeMap<&str, usize> {
@@ -80,7 +87,7 @@ async fn two_restricted_claims_at_once_share_what_is_ready() {
     let mut other = world.begin().await;
 
     let namespaces = ["b".to_owned()];
-    let first = claim_ready_tasks_of(&mut other, "o-2", 8, &namespaces)
+    let first = claim_ready_tasks_of(&mut other, "o-2", 8, &namespaces, Guard::AfterFailure)
         .await
         .unwrap()
         .tasks;
@@ -169,11 +176,12 @@ async fn a_restricted_claim_reads_no_more_however_much_is_ready_elsewhere() {
         let mut transaction = world.begin().await;
         let mut found = 0;
         if call == "claim" {
-            found += claim_ready_tasks_of(&mut transaction, "o", 10, &namespaces)
-                .await
-                .unwrap()
-                .tasks
-                .len();
+            found +=
+                claim_ready_tasks_of(&mut transaction, "o", 10, &namespaces, Guard::AfterFailure)
+                    .await
+                    .unwrap()
+                    .tasks
+                    .len();
         } else {
             let look = find_ready_tasks_of(&mut transaction, Duration::ZERO, 10, &namespaces);
             found += look.await.unwrap().len();

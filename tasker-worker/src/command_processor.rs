@@ -267,6 +267,7 @@ impl CommandProcessor {
             limit,
             max_bytes: settings.batch_bytes,
             lease: settings.lease,
+            guard: self.troubles.guard(),
         };
         let Received {
             steps,

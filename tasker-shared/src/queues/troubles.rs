@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use tracing::{info, warn};
 
+use super::Guard;
+
 /// The namespaces whose queues one loop has trouble with.
 #[derive(Debug, Default)]
 pub struct QueueTroubles {
@@ -11,6 +13,15 @@ pub struct QueueTroubles {
 }
 
 impl QueueTroubles {
+    /// How the loop's next call is to be made.
+    pub fn guard(&self) -> Guard {
+        if self.known.is_empty() {
+            Guard::AfterFailure
+        } else {
+            Guard::FromStart
+        }
+    }
+
     /// Notes the namespaces whose queue a call could not use, each with what the database says, and
     /// those whose queue it used. Of others it says nothing: a call may not have come to them. `doing`
     /// completes "could not … the queue".

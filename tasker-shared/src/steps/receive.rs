@@ -8,6 +8,7 @@ use sqlx::{FromRow, PgConnection, Row};
 use super::{index_of, milliseconds};
 use crate::error::Error;
 use crate::ids::{StepId, TaskUuid};
+use crate::queues::{Guard, may_be_of_a_queue};
 
 /// A step that a worker holds, with all its handler may want to know.
 #[derive(Debug, Clone)]
@@ -159,6 +160,8 @@ pub struct Demand<'a> {
     pub max_bytes: i64,
     /// How long the steps belong to the worker.
     pub lease: Duration,
+    /// What becomes of a queue that cannot be read.
+    pub guard: Guard,
 }
 
 impl<'a> Demand<'a> {
@@ -170,6 +173,7 @@ impl<'a> Demand<'a> {
             limit,
             max_bytes: 1 << 26,
             lease,
+            guard: Guard::AfterFailure,
         }
     }
 }
@@ -190,7 +194,7 @@ const RECEIVE: &str = "\
     select task_uuid, step_no, msg_id, namespace, template, step_name, handler, attempt, receipt, \
       max_attempts, timeout_ms, priority, context::text, input::text, dependency_results::text, \
       expired, problem \
-    from tasker.receive_steps($1, $2, $3, $4, $5, $6)";
+    from tasker.receive_steps($1, $2, $3, $4, $5, $6, $7)";
 
 /// Receives steps that the worker can run from the queues of the namespaces, the most urgent of a
 /// namespace first, and starts an attempt of each under a lease.
@@ -199,15 +203,23 @@ pub async fn receive_steps(
     worker: &str,
     demand: &Demand<'_>,
 ) -> Result<Received, Error> {
-    let rows = sqlx::query(RECEIVE)
-        .bind(demand.namespaces)
-        .bind(worker)
-        .bind(demand.limit)
-        .bind(milliseconds(demand.lease))
-        .bind(demand.handlers)
-        .bind(demand.max_bytes)
-        .fetch_all(connection)
-        .await?;
+    let mut guarded = demand.guard == Guard::FromStart;
+    let rows = loop {
+        let answer = sqlx::query(RECEIVE)
+            .bind(demand.namespaces)
+            .bind(worker)
+            .bind(demand.limit)
+            .bind(milliseconds(demand.lease))
+            .bind(demand.handlers)
+            .bind(demand.max_bytes)
+            .bind(guarded)
+            .fetch_all(&mut *connection)
+            .await;
+        match answer {
+            Err(error) if !guarded && may_be_of_a_queue(&error) => guarded = true,
+            answer => break answer?,
+        }
+    };
     let mut received = Received::default();
     for row in &rows {
         let step: Option<TaskUuid> = row.try_get("task_uuid")?;

@@ -14,6 +14,7 @@ use super::{index_of, milliseconds};
 use crate::announcer::Announcements;
 use crate::error::Error;
 use crate::ids::StepId;
+use crate::queues::may_be_of_a_queue;
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,9 +63,11 @@ pub struct StepReport {
 /// What a report does about tasks and steps that another transaction holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locks {
-    /// Waits a moment; then all of it fails with [`Error::Locked`].
+    /// Waits a moment; then all of it fails with [`Error::Locked`]. Where all of it fails because of
+    /// a queue, it is made again with [`Locks::Skip`].
     Wait,
-    /// Leaves them out, and returns which they were.
+    /// Leaves them out, and returns which they were. A queue in trouble keeps nothing from being
+    /// recorded.
     Skip,
 }
 
@@ -155,22 +158,35 @@ async fn record(
     locks: Locks,
 ) -> Result<Reported, Error> {
     let columns = ReportColumns::from(reports);
-    let rows = sqlx::query(COMPLETE)
-        .bind(worker)
-        .bind(columns.tasks)
-        .bind(columns.numbers)
-        .bind(columns.receipts)
-        .bind(columns.messages)
-        .bind(columns.namespaces)
-        .bind(columns.outcomes)
-        .bind(columns.payloads)
-        .bind(columns.delays)
-        .bind(continuation.map(|continuation| &continuation.may_continue))
-        .bind(continuation.map(|continuation| continuation.handlers))
-        .bind(continuation.map(|continuation| milliseconds(continuation.lease)))
-        .bind(locks == Locks::Skip)
-        .fetch_all(connection)
-        .await?;
+    let mut locks = locks;
+    let rows = loop {
+        let answer = sqlx::query(COMPLETE)
+            .bind(worker)
+            .bind(&columns.tasks)
+            .bind(&columns.numbers)
+            .bind(&columns.receipts)
+            .bind(&columns.messages)
+            .bind(&columns.namespaces)
+            .bind(&columns.outcomes)
+            .bind(&columns.payloads)
+            .bind(&columns.delays)
+            .bind(continuation.map(|continuation| &continuation.may_continue))
+            .bind(continuation.map(|continuation| continuation.handlers))
+            .bind(continuation.map(|continuation| milliseconds(continuation.lease)))
+            .bind(locks == Locks::Skip)
+            .fetch_all(&mut *connection)
+            .await;
+        let Err(error) = answer else {
+            break answer?;
+        };
+        let may_be_of_a_queue = may_be_of_a_queue(&error);
+        let error = Error::from(error);
+        let is_other = matches!(error, Error::Locked { .. }) || error.is_about_data();
+        if locks == Locks::Skip || is_other || !may_be_of_a_queue {
+            return Err(error);
+        }
+        locks = Locks::Skip;
+    };
     let Some((first, started)) = rows.split_first() else {
         return Err(Error::Corrupt(
             "tasker.complete_steps gave no row".to_owned(),

@@ -7,7 +7,8 @@ mod repair;
 
 use serde_json::json;
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::readiness;
+use tasker_shared::queues::Guard;
+use tasker_shared::readiness::{self, Claimed};
 use tasker_shared::steps::{self, Demand, ReceivedStep};
 
 use crate::support::{LEASE, WORKER, World, complete};
@@ -44,12 +45,19 @@ async fn submit(world: &mut World, name: &str, count: usize) -> [Vec<TaskUuid>; 
     ]
 }
 
+async fn claim(world: &mut World, guard: Guard) -> Claimed {
+    readiness::claim_ready_tasks_of(&mut world.connection, "o", 1000, &[], guard)
+        .await
+        .unwrap()
+}
+
 /// Receives from both namespaces, the damaged one first.
-async fn receive_both(world: &mut World, limit: i32) -> steps::Received {
+async fn receive_both(world: &mut World, limit: i32, guard: Guard) -> steps::Received {
     let namespaces = [OTHER, "test"].map(str::to_owned);
     let handlers = ["a".to_owned()];
     let demand = Demand {
         handlers: Some(&handlers),
+        guard,
         ..Demand::of_any(&namespaces, limit, LEASE)
     };
     receive(&mut world.connection, WORKER, &demand).await
@@ -59,22 +67,21 @@ async fn receive_both(world: &mut World, limit: i32) -> steps::Received {
 async fn running(world: &mut World, name: &str, count: usize) -> Vec<ReceivedStep> {
     submit(world, name, count).await;
     world.claim().await;
-    let received = receive_both(world, 100).await.steps;
+    let received = receive_both(world, 100, Guard::AfterFailure).await.steps;
     assert_eq!(received.len(), 2 * count);
     received
 }
 
 async fn run_to_the_end(world: &mut World) {
     loop {
-        let claimed = readiness::claim_ready_tasks_of(&mut world.connection, "o", 1000, &[]);
-        assert_eq!(claimed.await.unwrap().troubled, []);
+        assert_eq!(claim(world, Guard::AfterFailure).await.troubled, []);
         world
             .run(
                 "update pgmq.q_worker_test_queue set vt = clock_timestamp();
                  update pgmq.q_worker_other_queue set vt = clock_timestamp()",
             )
             .await;
-        let received = receive_both(world, 1000).await;
+        let received = receive_both(world, 1000, Guard::AfterFailure).await;
         assert_eq!(received.troubled, []);
         if received.steps.is_empty() {
             break;

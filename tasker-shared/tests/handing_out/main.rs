@@ -8,6 +8,7 @@ mod damaged_queues;
 mod durable;
 mod fairness;
 mod fence;
+mod guards;
 mod handlers;
 mod numbers;
 mod strange_messages;
@@ -18,6 +19,7 @@ mod urgency;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use support::{LEASE, World, new_task};
+use tasker_shared::error::Error;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::queues;
 use tasker_shared::readiness;
@@ -87,10 +89,16 @@ impl World {
         received.steps
     }
 
+    /// Reports as a worker does: again without waiting, where the first call met a lock.
     async fn report_as(&mut self, worker: &str, reports: &[StepReport]) -> Reported {
-        steps::complete_steps(&mut self.connection, worker, reports, Locks::Wait)
-            .await
-            .unwrap()
+        let connection = &mut self.connection;
+        match steps::complete_steps(connection, worker, reports, Locks::Wait).await {
+            Err(Error::Locked { .. }) => {
+                steps::complete_steps(connection, worker, reports, Locks::Skip).await
+            }
+            reported => reported,
+        }
+        .unwrap()
     }
 
     async fn continue_as(
@@ -106,9 +114,14 @@ impl World {
             lease: LEASE,
         };
         let connection = &mut self.connection;
-        steps::complete_and_continue(connection, worker, reports, &continuation, Locks::Wait)
-            .await
-            .unwrap()
+        let call = steps::complete_and_continue;
+        match call(connection, worker, reports, &continuation, Locks::Wait).await {
+            Err(Error::Locked { .. }) => {
+                call(connection, worker, reports, &continuation, Locks::Skip).await
+            }
+            reported => reported,
+        }
+        .unwrap()
     }
 
     async fn release_as(&mut self, worker: &str, steps: &[&ReceivedStep]) -> Reported {

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tasker_shared::operator;
+use tasker_shared::queues::Guard;
 use tasker_shared::readiness;
 use tasker_shared::state::TaskState;
 use tasker_shared::steps;
@@ -61,9 +62,10 @@ async fn two_roots_of_a_pending_task_can_be_claimed_by_two_at_once() {
         .await
         .unwrap();
 
-    let second = readiness::claim_ready_tasks_of(&mut world.connection, "o-2", 10, &[])
-        .await
-        .unwrap();
+    let second =
+        readiness::claim_ready_tasks_of(&mut world.connection, "o-2", 10, &[], Guard::AfterFailure)
+            .await
+            .unwrap();
     first.commit().await.unwrap();
 
     assert_eq!((second.tasks.len(), second.locked), (0, 1));
@@ -166,9 +168,10 @@ async fn a_ready_step_that_somebody_holds_is_left_out_and_claimed_later() {
     .unwrap();
     world.run("set lock_timeout to '10s'").await;
 
-    let claimed = readiness::claim_ready_tasks_of(&mut world.connection, "o", 10, &[])
-        .await
-        .unwrap();
+    let claimed =
+        readiness::claim_ready_tasks_of(&mut world.connection, "o", 10, &[], Guard::AfterFailure)
+            .await
+            .unwrap();
 
     assert_eq!((claimed.tasks.len(), claimed.locked), (1, 1));
     assert_eq!(claimed.tasks[0].task_uuid, other);
@@ -201,9 +204,10 @@ async fn a_wide_task_that_another_transaction_holds_keeps_no_other_from_a_claim(
     // One ready step at a time: fifty of them are before that of the other task.
     for namespaces in [vec![], vec!["test".to_owned()]] {
         let mut claim = world.begin().await;
-        let claimed = readiness::claim_ready_tasks_of(&mut claim, "o", 1, &namespaces)
-            .await
-            .unwrap();
+        let claimed =
+            readiness::claim_ready_tasks_of(&mut claim, "o", 1, &namespaces, Guard::AfterFailure)
+                .await
+                .unwrap();
         assert_eq!(
             (claimed.tasks.len(), claimed.tasks[0].task_uuid),
             (1, other)

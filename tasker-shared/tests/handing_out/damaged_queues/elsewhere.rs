@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use tasker_shared::processes::steps_without_worker;
-use tasker_shared::queues::list_queues;
+use tasker_shared::queues::{Guard, list_queues};
 use tasker_shared::readiness;
 use tasker_shared::steps::{self, Demand};
 
 use super::damage::{ALL, Damage};
-use super::{receive_both, run_to_the_end, running, submit, world};
+use super::{claim, receive_both, run_to_the_end, running, submit, world};
 use crate::support::{LEASE, WORKER, complete};
 use crate::{OTHER, receive};
 
@@ -20,20 +20,22 @@ fn troubled(troubled: &[(String, String)]) -> Vec<&str> {
 
 #[tokio::test]
 async fn claims_and_receipts_go_on_elsewhere_and_tell_of_it() {
-    for damage in ALL {
+    let guards = [Guard::AfterFailure, Guard::FromStart];
+    for (damage, guard) in ALL
+        .iter()
+        .flat_map(|damage| guards.map(|guard| (damage, guard)))
+    {
         let mut world = world().await;
         submit(&mut world, "single", 3).await;
         world.claim().await;
         submit(&mut world, "single", 2).await;
         let holder = damage.inflict(&mut world).await;
 
-        let claimed = readiness::claim_ready_tasks_of(&mut world.connection, "o", 100, &[])
-            .await
-            .unwrap();
+        let claimed = claim(&mut world, guard).await;
         assert_eq!(troubled(&claimed.troubled), [OTHER], "{damage:?}");
         assert_eq!(claimed.tasks.len(), 2, "{damage:?}");
         assert!(claimed.tasks.iter().all(|task| task.namespace == "test"));
-        let received = receive_both(&mut world, 100).await;
+        let received = receive_both(&mut world, 100, guard).await;
         assert_eq!(troubled(&received.troubled), [OTHER], "{damage:?}");
         assert_eq!(received.steps.len(), 5, "{damage:?}");
         let any = [OTHER, "test"].map(str::to_owned);
@@ -54,7 +56,7 @@ async fn outcomes_of_steps_whose_queue_is_damaged_are_recorded() {
         let holder = damage.inflict(&mut world).await;
 
         let reports: Vec<_> = steps.iter().map(complete).collect();
-        let reported = world.report(&reports).await;
+        let reported = world.report_as(WORKER, &reports).await;
 
         assert_eq!(reported.stale, Vec::<usize>::new(), "{damage:?}");
         assert_eq!(reported.announcements.ready.len(), 2, "{damage:?}");
@@ -107,7 +109,7 @@ async fn steps_are_given_back_and_leases_extended_where_that_is_possible() {
         let released = world.release_as(WORKER, &steps).await;
         assert_eq!(released.stale, Vec::<usize>::new(), "{damage:?}");
 
-        let received = receive_both(&mut world, 100).await;
+        let received = receive_both(&mut world, 100, Guard::AfterFailure).await;
         assert_eq!(received.steps.len(), 2, "{damage:?}");
         damage.mend(&mut world, holder).await;
         run_to_the_end(&mut world).await;
@@ -204,10 +206,15 @@ async fn thousands_of_ready_steps_whose_queue_is_damaged_stand_in_nobodys_way() 
 
         for namespaces in [&[][..], &[OTHER.to_owned(), "test".to_owned()]] {
             world.run("begin").await;
-            let claimed =
-                readiness::claim_ready_tasks_of(&mut world.connection, "o", 100, namespaces)
-                    .await
-                    .unwrap();
+            let claimed = readiness::claim_ready_tasks_of(
+                &mut world.connection,
+                "o",
+                100,
+                namespaces,
+                Guard::FromStart,
+            )
+            .await
+            .unwrap();
             assert_eq!(troubled(&claimed.troubled), [OTHER]);
             let claimed: Vec<_> = claimed.tasks.iter().map(|task| task.task_uuid).collect();
             assert_eq!(claimed, tasks);

@@ -1,9 +1,9 @@
 //! Queues that are repaired or filled again.
 
-use tasker_shared::readiness;
+use tasker_shared::queues::Guard;
 
 use super::damage::{ALL, Damage};
-use super::{receive_both, run_to_the_end, running, submit, world};
+use super::{claim, receive_both, run_to_the_end, running, submit, world};
 use crate::support::complete;
 
 #[tokio::test]
@@ -51,10 +51,8 @@ async fn a_queue_that_cannot_be_refilled_after_a_crash_keeps_no_other_from_it() 
             .await;
         let holder = damage.inflict(&mut world).await;
 
-        readiness::claim_ready_tasks_of(&mut world.connection, "o", 100, &[])
-            .await
-            .unwrap();
-        let received = receive_both(&mut world, 100).await;
+        claim(&mut world, Guard::AfterFailure).await;
+        let received = receive_both(&mut world, 100, Guard::AfterFailure).await;
 
         assert_eq!(received.steps.len(), 2, "{damage:?}");
         damage.mend(&mut world, holder).await;
