@@ -197,6 +197,35 @@ async fn a_repeated_report_hands_nothing_on_twice_and_tells_again_what_it_handed
 }
 
 #[tokio::test]
+async fn repeated_reports_of_several_parents_tell_once_of_the_step_that_has_their_message() {
+    let mut world = World::new().await;
+    world
+        .template("triangle", &[("a", &[]), ("b", &["a"]), ("c", &["a", "b"])])
+        .await;
+    world.submit("triangle").await;
+    let a = world.start_one().await;
+    let b = report(&mut world, &[complete(&a)])
+        .await
+        .continued
+        .remove(0);
+    let c = report(&mut world, &[complete(&b)])
+        .await
+        .continued
+        .remove(0);
+
+    let repeated = report(&mut world, &[complete(&a), complete(&b)]).await;
+
+    assert_eq!(repeated.stale, [0, 1]);
+    let told = repeated
+        .continued
+        .iter()
+        .map(|step| (step.id, step.receipt));
+    assert_eq!(told.collect::<Vec<_>>(), [(c.id, c.receipt)]);
+    report(&mut world, &[complete(&c)]).await;
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
 async fn a_step_whose_worker_died_after_it_was_handed_on_comes_back_and_is_fenced() {
     let mut world = World::new().await;
     world.template("linear", LINEAR).await;
