@@ -20,14 +20,9 @@ create table tasker.tasks (
   listed_as tasker.task_state not null
     generated always as (case state when 'pending' then 'in_progress' else state end) stored,
 
-  constraint counters_are_not_negative check (active_steps >= 0 and failed_steps >= 0),
-  constraint an_ended_task_has_an_end check (
-    (state in ('pending', 'in_progress')) = (finished_at is null)
-  ),
-  constraint a_task_that_runs_has_something_that_can_move check (
-    state not in ('pending', 'in_progress') or active_steps > 0
-  ),
-  constraint a_complete_task_has_no_failed_step check (state <> 'complete' or failed_steps = 0)
+  constraint a_task_is_sound check (
+    tasker.task_is_sound(state, finished_at, active_steps, failed_steps)
+  )
 )
 -- Of tasks that are submitted together, many start in one transaction: half of a page is room for
 -- their next versions.

@@ -29,13 +29,7 @@ create table tasker.steps (
   error jsonb,
 
   primary key (task_uuid, step_no),
-  constraint waiting_on_is_not_negative check (waiting_on >= 0),
-  constraint a_step_moves_only_after_those_it_depends_on check (
-    waiting_on = 0 or state in ('pending', 'cancelled', 'skipped', 'resolved_manually')
-  ),
-  constraint a_message_stands_for_a_step_that_is_enqueued_or_held check (
-    (msg_id is not null) = (state in ('enqueued', 'in_progress'))
-  )
+  constraint a_step_is_sound check (tasker.step_is_sound(state, waiting_on, msg_id))
 )
 -- Rows grow by half on their way from pending to complete, and are to stay on their page.
 with (fillfactor = 50);

@@ -13,7 +13,7 @@ declare
   v_priority jsonb;
   v_most_urgent int;
 begin
-  if (select count(*) < 2 from (select from tasker.priorities_in_use limit 2) few) then
+  if not exists (select from tasker.priorities_in_use offset 1) then
     return null;
   end if;
   for v_queue in

@@ -153,7 +153,7 @@ declare
   v_notice tasker.received_step;
 begin
   perform set_config('synchronous_commit', 'off', true);
-  if (select count(*) > 1 from (select from tasker.priorities_in_use limit 2) few) then
+  if exists (select from tasker.priorities_in_use offset 1) then
     v_aged := floor(p_limit / 10.0 + random());
   end if;
 

@@ -54,10 +54,10 @@ as $$
 #variable_conflict use_column
 declare
   v_now timestamptz;
-  v_moved tasker.moved;
   v_announce text;
   v_freed record;
   v_positions int[];
+  v_msgs bigint[];
   v_tasks uuid[];
   v_steps int[];
   v_templates int[];
@@ -123,8 +123,8 @@ begin
     select task_uuid, v_now, step_no, attempt, 'in_progress', state, p_worker, error
     from moved
   )
-  select array_agg(position), array_agg(task_uuid), array_agg(step_no), array_agg(template_id),
-    array_agg(state), array_agg(attempt),
+  select array_agg(position), array_agg(p_msg_ids[position]), array_agg(task_uuid),
+    array_agg(step_no), array_agg(template_id), array_agg(state), array_agg(attempt),
     array_agg(case when state = 'waiting_for_retry' then 0 else -1 end),
     array_agg(case when state = 'error' then 1 else 0 end),
     array_agg(task_uuid) filter (where state = 'complete'),
@@ -133,39 +133,43 @@ begin
     array_agg(case when p_continue[position] then p_msg_ids[position] end)
       filter (where state = 'complete'),
     array_agg(result_bytes) filter (where state = 'complete')
-  into v_positions, v_tasks, v_steps, v_templates, v_states, v_attempts, v_active, v_failed,
-    v_done_tasks, v_done_steps, v_done_templates, v_done_msgs, v_done_bytes
+  into v_positions, v_msgs, v_tasks, v_steps, v_templates, v_states, v_attempts, v_active,
+    v_failed, v_done_tasks, v_done_steps, v_done_templates, v_done_msgs, v_done_bytes
   from moved;
 
-  v_moved.ready_tasks := '{}';
-  v_moved.finished_tasks := '{}';
-  v_moved.cancelled_tasks := '{}';
-  v_moved.woken_queues := '{}';
-  v_moved.timer_set := 'waiting_for_retry' = any(v_states);
-  v_moved.locked := v_locked;
-  v_moved.stale := '{}';
+  ready_tasks := '{}';
+  finished_tasks := '{}';
+  cancelled_tasks := '{}';
+  woken_queues := '{}';
+  timer_set := 'waiting_for_retry' = any(v_states);
+  locked := v_locked;
+  stale := '{}';
   if cardinality(p_task_uuids) > coalesce(cardinality(v_positions), 0) + cardinality(v_locked) then
-    v_moved.stale := array(
+    stale := array(
       select position from generate_series(1, cardinality(p_task_uuids)) as position
       where (v_positions is null or position <> all(v_positions)) and position <> all(v_locked)
     );
   end if;
   -- A report that is repeated because its answer got lost is answered with the step that followed
   -- then. A worker that gets it too late runs it for nothing: the outcome is stale.
-  if p_handlers is not null and v_moved.stale <> '{}' then
-    select array_agg(s.task_uuid), array_agg(s.step_no), array_agg(s.msg_id)
+  if p_handlers is not null and stale <> '{}' then
+    select array_agg(f.task_uuid), array_agg(f.step_no), array_agg(f.msg_id)
     into v_again_tasks, v_again_steps, v_again_msgs
-    from unnest(v_moved.stale) as p(position)
-    join tasker.steps d
-      on d.task_uuid = p_task_uuids[p.position] and d.step_no = p_step_nos[p.position]
-    join tasker.template_steps ts on ts.template_id = d.template_id and ts.step_no = d.step_no
-    cross join unnest(ts.dependents) as e(step_no)
-    join tasker.steps s on s.task_uuid = d.task_uuid and s.step_no = e.step_no
-    where s.msg_id = p_msg_ids[p.position] and s.state = 'in_progress' and s.worker = p_worker;
+    from (
+      -- It may have followed several of them, which had its message one after the other.
+      select distinct s.task_uuid, s.step_no, s.msg_id
+      from unnest(stale) as p(position)
+      join tasker.steps d
+        on d.task_uuid = p_task_uuids[p.position] and d.step_no = p_step_nos[p.position]
+      join tasker.template_steps ts on ts.template_id = d.template_id and ts.step_no = d.step_no
+      cross join unnest(ts.dependents) as e(step_no)
+      join tasker.steps s on s.task_uuid = d.task_uuid and s.step_no = e.step_no
+      where s.msg_id = p_msg_ids[p.position] and s.state = 'in_progress' and s.worker = p_worker
+    ) f;
   end if;
   if v_positions is null then
-    v_moved.timer_set := false;
-    return query select (v_moved).*, (null::tasker.received_step).*;
+    timer_set := false;
+    return next;
     if v_again_tasks is not null then
       return query
       select (null::tasker.moved).*, d.*
@@ -174,7 +178,7 @@ begin
     return;
   end if;
 
-  if v_moved.timer_set then
+  if timer_set then
     insert into tasker.timers (task_uuid, step_no, due_at)
     select m.task_uuid, m.step_no,
       -- A century at most: no delay that a handler asks for may leave the range of time.
@@ -196,12 +200,10 @@ begin
     v_done_tasks, v_done_steps, v_done_templates, v_now, p_worker, v_done_msgs, p_handlers,
     p_lease_ms,
     case when array_remove(v_done_msgs, null) <> '{}' then
-      tasker.most_urgent_message(
-        p_namespaces, p_handlers, array(select p_msg_ids[p] from unnest(v_positions) as p)
-      ) end,
+      tasker.most_urgent_message(p_namespaces, p_handlers, v_msgs) end,
     v_done_bytes
   );
-  v_moved.ready_tasks := v_freed.ready_tasks;
+  ready_tasks := v_freed.ready_tasks;
 
   -- Where each step that moved was followed by one that started in its place, there is nothing to
   -- count and no message to delete.
@@ -210,7 +212,7 @@ begin
     v_active := v_active || array_fill(
       1, array[cardinality(v_freed.ready_tasks) + cardinality(v_freed.started_tasks)]
     );
-    v_moved.finished_tasks := tasker.count_active(
+    finished_tasks := tasker.count_active(
       v_tasks || v_freed.ready_tasks || v_freed.started_tasks, v_active, v_failed, p_worker, v_now
     );
     for v_queue in
@@ -232,7 +234,7 @@ begin
   end if;
   perform set_config('tasker.announce', v_announce, true);
 
-  return query select (v_moved).*, (null::tasker.received_step).*;
+  return next;
   if v_freed.started_tasks = '{}' and v_again_tasks is null then
     return;
   end if;
