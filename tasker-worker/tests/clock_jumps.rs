@@ -44,16 +44,7 @@ async fn a_worker_goes_on_with_what_it_runs_when_the_clock_jumps_beyond_its_leas
     for by in [WITHIN_THE_TIMEOUT, BEYOND_THE_TIMEOUT] {
         let world = World::create().await;
         world.template("one", GATE).await;
-        let mut tasks = Vec::new();
-        for _ in 0..STEPS {
-            tasks.push(world.submit("one", json!({})).await);
-        }
-        let gate = Gate::new();
-        let worker = world.start(gate.handlers());
-        world.orchestrate().await;
-        for _ in 0..STEPS {
-            gate.wait_for_start().await;
-        }
+        let (tasks, gate, worker) = world.start_gated_tasks(STEPS).await;
 
         jump(&world, by).await;
         wait_until("the worker has their leases again", PATIENCE, async || {

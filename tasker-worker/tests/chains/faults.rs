@@ -8,7 +8,7 @@ use tasker_shared::state::{StepState, TaskState};
 use tasker_testing::{PATIENCE, wait_until};
 
 use crate::world::{Gate, World, counted};
-use crate::{GATED_FIRST, ON, attempts, world};
+use crate::{GATED_FIRST, ON, assert_nothing_was_handed_on, attempts, world};
 
 #[tokio::test]
 async fn an_outcome_that_waited_for_the_database_longer_than_its_lease_hands_nothing_on() {
@@ -30,11 +30,7 @@ async fn an_outcome_that_waited_for_the_database_longer_than_its_lease_hands_not
     .await;
     proxy.resume();
 
-    world.wait_for_complete(1).await;
-    assert_eq!(world.ready_steps().await, 1);
-    gate.open();
-    let detail = world.run_to(task, TaskState::Complete).await;
-    assert_eq!(attempts(&detail), [1, 1]);
+    assert_nothing_was_handed_on(&world, task, &gate).await;
     worker.drain().await;
     world.assert_sound().await;
 }

@@ -13,6 +13,7 @@ mod world;
 use serde_json::json;
 use sqlx::{Postgres, Transaction};
 use tasker_shared::ids::TaskUuid;
+use tasker_shared::state::TaskState;
 use tasker_shared::tasks::TaskDetail;
 use tasker_testing::{PATIENCE, wait_until};
 
@@ -35,6 +36,16 @@ async fn world(template: &str) -> (World, TaskUuid) {
 
 fn attempts(task: &TaskDetail) -> Vec<i32> {
     task.steps.iter().map(|step| step.attempts).collect()
+}
+
+/// The outcome of the first step was recorded and the second goes through the queue, each on its
+/// first attempt.
+async fn assert_nothing_was_handed_on(world: &World, task: TaskUuid, gate: &Gate) {
+    world.wait_for_complete(1).await;
+    assert_eq!(world.ready_steps().await, 1);
+    gate.open();
+    let detail = world.run_to(task, TaskState::Complete).await;
+    assert_eq!(attempts(&detail), [1, 1]);
 }
 
 /// Holds the task, and returns once an outcome of it waits to be recorded.

@@ -8,7 +8,7 @@ use tasker_testing::{PATIENCE, wait_until};
 use tasker_worker::{Handlers, Step};
 
 use crate::world::{Gate, World};
-use crate::{GATED_FIRST, ON, attempts, hold_up_the_outcome, world};
+use crate::{GATED_FIRST, ON, assert_nothing_was_handed_on, attempts, hold_up_the_outcome, world};
 
 #[tokio::test]
 async fn a_step_that_took_most_of_its_lease_hands_nothing_on() {
@@ -22,11 +22,7 @@ async fn a_step_that_took_most_of_its_lease_hands_nothing_on() {
 
     gate.open();
 
-    world.wait_for_complete(1).await;
-    assert_eq!(world.ready_steps().await, 1);
-    gate.open();
-    let detail = world.run_to(task, TaskState::Complete).await;
-    assert_eq!(attempts(&detail), [1, 1]);
+    assert_nothing_was_handed_on(&world, task, &gate).await;
     worker.drain().await;
     world.assert_sound().await;
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tasker_shared::state::TaskState;
 use tasker_testing::{FrozenSession, PATIENCE, wait_for, wait_until};
-use tasker_worker::Handlers;
+use tasker_worker::{Handlers, RunningWorker};
 
 use crate::wait_until_healthy;
 use crate::world::{GATE, Gate, World};
@@ -24,16 +24,7 @@ async fn handlers_keep_their_leases_while_the_heartbeats_session_is_frozen() {
     let mut world = World::create().await.with_lease(6.0);
     world.config.worker.concurrency = STEPS;
     world.template("one", GATE).await;
-    let mut tasks = Vec::new();
-    for _ in 0..STEPS {
-        tasks.push(world.submit("one", json!({})).await);
-    }
-    let gate = Gate::new();
-    let worker = world.start(gate.handlers());
-    world.orchestrate().await;
-    for _ in 0..STEPS {
-        gate.wait_for_start().await;
-    }
+    let (tasks, gate, worker) = world.start_gated_tasks(STEPS).await;
 
     let frozen = freeze(&world, "extend_leases").await;
     // Whatever loses its lease is found by this one.
@@ -93,8 +84,8 @@ async fn an_outcome_does_not_wait_for_a_session_that_is_frozen() {
     world.assert_sound().await;
 }
 
-#[tokio::test]
-async fn steps_are_received_although_a_session_is_frozen() {
+/// A worker for the template `one` whose session for receipts is frozen.
+async fn with_a_frozen_receipt() -> (World, RunningWorker, FrozenSession) {
     let world = World::create().await.with_lease(3.0);
     world
         .template("one", "  - { name: only, handler: builtin.noop }")
@@ -102,8 +93,13 @@ async fn steps_are_received_although_a_session_is_frozen() {
     let worker = world.start(Handlers::new());
     let warm_up = world.submit("one", json!({})).await;
     world.run_to(warm_up, TaskState::Complete).await;
-
     let frozen = freeze(&world, "receive_steps").await;
+    (world, worker, frozen)
+}
+
+#[tokio::test]
+async fn steps_are_received_although_a_session_is_frozen() {
+    let (world, worker, frozen) = with_a_frozen_receipt().await;
     let began = Instant::now();
     let task = world.submit("one", json!({})).await;
     world.run_to(task, TaskState::Complete).await;
@@ -120,14 +116,7 @@ async fn steps_are_received_although_a_session_is_frozen() {
 
 #[tokio::test]
 async fn a_receipt_that_was_given_up_takes_no_step_when_its_session_goes_on() {
-    let world = World::create().await.with_lease(3.0);
-    world
-        .template("one", "  - { name: only, handler: builtin.noop }")
-        .await;
-    let worker = world.start(Handlers::new());
-    let warm_up = world.submit("one", json!({})).await;
-    world.run_to(warm_up, TaskState::Complete).await;
-    let frozen = freeze(&world, "receive_steps").await;
+    let (world, worker, frozen) = with_a_frozen_receipt().await;
     // The worker waits for it without an answer, and receives this in another session.
     let task = world.submit("one", json!({})).await;
     world.run_to(task, TaskState::Complete).await;

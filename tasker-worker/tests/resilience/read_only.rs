@@ -6,7 +6,7 @@ use serde_json::json;
 use tasker_shared::state::TaskState;
 use tasker_testing::{PATIENCE, wait_until};
 
-use crate::world::{GATE, Gate, World};
+use crate::world::{GATE, World};
 use crate::{wait_until_failing, wait_until_healthy};
 
 /// Makes new sessions of the database read-only, or no longer, and ends all but those of the tests.
@@ -41,16 +41,7 @@ async fn outcomes_outlast_a_server_that_takes_no_writes_and_their_handlers_run_o
     const STEPS: usize = 5;
     let world = with_a_pool_that_writes(World::create().await.with_lease(3600.0));
     world.template("one", GATE).await;
-    let mut tasks = Vec::new();
-    for _ in 0..STEPS {
-        tasks.push(world.submit("one", json!({})).await);
-    }
-    let gate = Gate::new();
-    let worker = world.start(gate.handlers());
-    world.orchestrate().await;
-    for _ in 0..STEPS {
-        gate.wait_for_start().await;
-    }
+    let (tasks, gate, worker) = world.start_gated_tasks(STEPS).await;
 
     set_read_only(&world, true).await;
     for _ in 0..STEPS {

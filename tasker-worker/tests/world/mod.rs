@@ -140,12 +140,27 @@ impl World {
     /// Starts a worker, and returns once it runs the only step of a task, which waits for the gate.
     pub(crate) async fn start_gated(&self) -> (TaskUuid, Gate, RunningWorker) {
         self.template("one", GATE).await;
-        let task = self.submit("one", json!({})).await;
+        let (tasks, gate, worker) = self.start_gated_tasks(1).await;
+        (tasks[0], gate, worker)
+    }
+
+    /// Starts a worker, and returns once it runs so many tasks of the template `one`, whose only
+    /// step waits for the gate.
+    pub(crate) async fn start_gated_tasks(
+        &self,
+        count: usize,
+    ) -> (Vec<TaskUuid>, Gate, RunningWorker) {
+        let mut tasks = Vec::new();
+        for _ in 0..count {
+            tasks.push(self.submit("one", json!({})).await);
+        }
         let gate = Gate::new();
         let worker = self.start(gate.handlers());
         self.orchestrate().await;
-        gate.wait_for_start().await;
-        (task, gate, worker)
+        for _ in 0..count {
+            gate.wait_for_start().await;
+        }
+        (tasks, gate, worker)
     }
 
     /// Holds a task as an operator's transaction does.
