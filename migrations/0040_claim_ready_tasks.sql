@@ -6,10 +6,10 @@
 -- time since that end.
 --
 -- Never waits for ready rows, tasks or steps that another transaction holds: they are left out, and a
--- row without a task says how many the claim met, for the caller to come back. The same goes for a
--- queue that is missing, damaged or locked, where p_guarded: that row names the namespace and the
--- problem, and the steps stay ready. Not durable by itself: a crash of the server undoes state, message and claim
--- together.
+-- row without a task says how many the claim met, for the caller to come back. With p_guarded, the
+-- same goes for a queue that is missing, damaged or locked: that row names the namespace and the
+-- problem, and the steps stay ready. Not durable by itself: a crash of the server undoes state, message
+-- and claim together.
 create function tasker.claim_ready_tasks(
   p_processor text, p_limit int, p_namespaces text[] default null, p_guarded boolean default true
 )

@@ -124,10 +124,10 @@ $$;
 -- ones are archived.
 --
 -- Never waits for a step that another transaction holds. Where steps were left out for that, or because
--- of p_max_bytes, a row without a step names the namespace; so it does, where p_guarded, for a queue
--- that is missing, damaged or locked, with the problem. Other queues are received from all the same. Not durable by
--- itself: where a crash of the server undoes it, the attempt's outcome is stale until the message is
--- received again.
+-- of p_max_bytes, a row without a step names the namespace. With p_guarded, so it does for a queue that
+-- is missing, damaged or locked, with the problem, and other queues are received from all the same. Not
+-- durable by itself: where a crash of the server undoes it, the attempt's outcome is stale until the
+-- message is received again.
 create function tasker.receive_steps(
   p_namespaces text[], p_worker text, p_limit int, p_lease_ms bigint,
   p_handlers text[] default null, p_max_bytes bigint default 67108864,
