@@ -124,6 +124,73 @@ async fn notifications_come_by_the_direct_address_and_all_else_goes_through_the_
 }
 
 #[tokio::test]
+async fn a_queue_in_trouble_harms_its_own_namespace_alone_through_the_pooler() {
+    const OTHER: usize = 3;
+    let world = World::start().await;
+    let Some(pooler) = pooler(&world).await else {
+        return;
+    };
+    world.apply(MIXED).await;
+    world
+        .apply(
+            "namespace: other
+name: slow
+version: 1.0.0
+steps:
+  - { name: only, handler: builtin.sleep, input: { ms: 3000 } }",
+        )
+        .await;
+    let environment = [
+        ("DATABASE_URL", pooler.url()),
+        ("TASKER__DATABASE__POOLER", "transaction"),
+        ("TASKER__DATABASE__LISTEN_URL", world.url()),
+    ];
+    let roles = [
+        world.orchestrator(&environment).await,
+        world.worker(&environment).await,
+    ];
+    let submit_other = format!(
+        "select count(tasker.submit_task('other', 'slow')) from generate_series(1, {OTHER})"
+    );
+    world.run(&submit_other).await;
+    let running =
+        format!("select count(*) = {OTHER} from tasker.steps where state = 'in_progress'");
+    world.wait_for("the slow steps run", &running).await;
+
+    world
+        .run("alter table pgmq.q_worker_other_queue rename to away")
+        .await;
+    world.run(&submit_other).await;
+    world.submit("mixed", TASKS).await;
+    let done =
+        format!("select count(*) = {TASKS} + {OTHER} from tasker.tasks where state = 'complete'");
+    world
+        .wait_for(
+            "all has ended that can, outcomes of the slow steps too",
+            &done,
+        )
+        .await;
+
+    world
+        .run("alter table pgmq.away rename to q_worker_other_queue")
+        .await;
+    world.wait_for_the_end().await;
+    // Those of the first tasks could not be deleted; the next receipt does that.
+    world
+        .run("update pgmq.q_worker_other_queue set vt = clock_timestamp()")
+        .await;
+    let is_empty = "select not exists (select from pgmq.q_worker_other_queue)";
+    world.wait_for("no message is left", is_empty).await;
+    world.assert_complete(TASKS + 2 * OTHER).await;
+    for role in roles {
+        role.stop().await;
+    }
+    // The sessions are the pooler's, and stay as long as it does.
+    drop(pooler);
+    world.end([]).await;
+}
+
+#[tokio::test]
 async fn a_role_that_is_to_listen_through_the_pooler_says_why_it_cannot() {
     let world = World::start().await;
     // One refuses what a session is opened with, the other ignores it, and LISTEN seems to work.

@@ -71,7 +71,7 @@ impl TaskClaimStepEnqueuer {
     /// workers commit with the claim.
     pub(crate) async fn claim(&mut self) -> Result<Claimed, Error> {
         let started = Instant::now();
-        let guard = self.troubles.guard();
+        let guard = self.troubles.guard(&self.connection);
         let claimed = self
             .connection
             .call("claim_ready_tasks", async |connection| {

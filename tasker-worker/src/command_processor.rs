@@ -267,7 +267,7 @@ impl CommandProcessor {
             limit,
             max_bytes: settings.batch_bytes,
             lease: settings.lease,
-            guard: self.troubles.guard(),
+            guard: self.troubles.guard(&self.connection),
         };
         let Received {
             steps,

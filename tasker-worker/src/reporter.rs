@@ -222,6 +222,8 @@ impl Reporter {
                     self.outcomes.push(part);
                 }
                 Err(error) => {
+                    // Behind a pooler a queue in trouble shows as this, too.
+                    self.skips_locked_until = Some(Instant::now() + LOCKS_SKIPPED_FOR);
                     if !self.not_recorded(part, waited, &error).await {
                         return false;
                     }

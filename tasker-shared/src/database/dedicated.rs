@@ -77,6 +77,12 @@ impl DedicatedConnection {
         within
     }
 
+    /// Whether each call is one transaction, as behind a pooler: after an error nothing more can be
+    /// done in it.
+    pub fn is_transactional(&self) -> bool {
+        self.address.framing(self.deadline.next).is_some()
+    }
+
     /// Runs `f` as [`Self::call`] does, after seeing that the connection still lives: for what is not
     /// safe to repeat when it turns out to be broken.
     pub async fn call_alive<T>(

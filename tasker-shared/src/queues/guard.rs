@@ -8,7 +8,8 @@
 pub enum Guard {
     /// The call is guarded when it is made again, after it failed.
     AfterFailure,
-    /// The call is guarded from the start: some queue is known to be in trouble.
+    /// The call is guarded from the start: some queue is known to be in trouble, or the call is part
+    /// of a transaction, which ends with the failure.
     FromStart,
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tracing::{info, warn};
 
 use super::Guard;
+use crate::database::DedicatedConnection;
 
 /// The namespaces whose queues one loop has trouble with.
 #[derive(Debug, Default)]
@@ -13,9 +14,9 @@ pub struct QueueTroubles {
 }
 
 impl QueueTroubles {
-    /// How the loop's next call is to be made.
-    pub fn guard(&self) -> Guard {
-        if self.known.is_empty() {
+    /// How the loop's next call on its connection is to be made.
+    pub fn guard(&self, connection: &DedicatedConnection) -> Guard {
+        if self.known.is_empty() && !connection.is_transactional() {
             Guard::AfterFailure
         } else {
             Guard::FromStart

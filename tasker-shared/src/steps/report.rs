@@ -159,6 +159,7 @@ async fn record(
 ) -> Result<Reported, Error> {
     let columns = ReportColumns::from(reports);
     let mut locks = locks;
+    let mut failed_first = None;
     let rows = loop {
         let answer = sqlx::query(COMPLETE)
             .bind(worker)
@@ -183,8 +184,9 @@ async fn record(
         let error = Error::from(error);
         let is_other = matches!(error, Error::Locked { .. }) || error.is_about_data();
         if locks == Locks::Skip || is_other || !may_be_of_a_queue {
-            return Err(error);
+            return Err(failed_first.unwrap_or(error));
         }
+        failed_first = Some(error);
         locks = Locks::Skip;
     };
     let Some((first, started)) = rows.split_first() else {
