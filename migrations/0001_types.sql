@@ -10,7 +10,7 @@ create type tasker.step_state as enum (
 );
 
 -- Whether a task may go from one state to the other. The functions that constraints call are in
--- plpgsql: expressions of SQL would be read from the catalogue anew by every statement that writes.
+-- plpgsql: every statement that writes would read expressions of SQL from the catalogue again.
 create function tasker.task_may_move(p_from tasker.task_state, p_to tasker.task_state)
 returns boolean
 language plpgsql

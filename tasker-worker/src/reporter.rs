@@ -222,8 +222,10 @@ impl Reporter {
                     self.outcomes.push(part);
                 }
                 Err(error) => {
-                    // Behind a pooler a queue in trouble shows as this, too.
-                    self.skips_locked_until = Some(Instant::now() + LOCKS_SKIPPED_FOR);
+                    if self.connection.is_transactional() && !error.is_about_data() {
+                        // It may be a queue in trouble, past which the call could not go on.
+                        self.skips_locked_until = Some(Instant::now() + LOCKS_SKIPPED_FOR);
+                    }
                     if !self.not_recorded(part, waited, &error).await {
                         return false;
                     }
