@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, Executor, PgConnection, PgPool, Postgres, Row};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,10 @@ use uuid::Uuid;
 
 /// How long the connection may take to close at the end; one that is half open never does.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often a connection is seen to keep its session; others may hide once that it does not.
+const SESSION_CHECKS: usize = 10;
+/// SQLSTATE `invalid_sql_statement_name`.
+const UNKNOWN_STATEMENT: &str = "26000";
 
 /// How the loop keeps its connection.
 #[derive(Debug, Clone, Copy)]
@@ -164,13 +168,12 @@ pub async fn can_listen(
         .connect_lazy_with(options.clone());
     let mut no_one = async |_: ListenEvent| {};
     let heard = async {
-        let mut listener = PgListener::connect_with(&pool).await?;
-        // A pooler hands the session that was used last to the next client.
-        let session = backend_pid(&mut listener).await?;
         let mut another = PgConnection::connect_with(&options).await?;
-        sqlx::raw_sql("begin").execute(&mut another).await?;
-        if backend_pid(&mut listener).await? != session {
-            return Err(Lost::Deaf);
+        let mut listener = PgListener::connect_with(&pool).await?;
+        for _ in 0..SESSION_CHECKS {
+            if !keeps_its_session(&mut listener, &mut another).await? {
+                return Err(Lost::Deaf);
+            }
         }
         another.close().await?;
         let channel = heartbeat_channel();
@@ -192,11 +195,12 @@ pub async fn can_listen(
 }
 
 /// Poolers refuse what we ask of a session at its start, unless they are set to ignore that, and
-/// forget statements that were prepared.
+/// send what executes a statement to another session than what prepared it.
 fn is_refusal_of_a_pooler(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .is_some_and(|error| error.message().contains("startup parameter"))
+    error.as_database_error().is_some_and(|error| {
+        let unprepared = error.code().is_some_and(|code| code == UNKNOWN_STATEMENT);
+        unprepared || error.message().contains("startup parameter")
+    })
 }
 
 /// Listens until `shutdown` and hands every event to `sink`, in order.
@@ -340,9 +344,28 @@ fn heartbeat_channel() -> String {
     format!("pgmq_notify_{}", Uuid::new_v4().simple())
 }
 
-async fn backend_pid(listener: &mut PgListener) -> Result<i32, sqlx::Error> {
-    let pid = sqlx::query_scalar("select pg_backend_pid()").persistent(false);
-    pid.fetch_one(listener).await
+/// Whether a connection stays in its session while another one is in a transaction.
+///
+/// A pooler in transaction mode hands the session that was used last to the next client, unless a
+/// third one comes between them.
+async fn keeps_its_session(
+    listener: &mut PgListener,
+    another: &mut PgConnection,
+) -> Result<bool, sqlx::Error> {
+    let session = backend_pid(&mut *listener, "select pg_backend_pid()").await?;
+    let taken = backend_pid(&mut *another, "begin; select pg_backend_pid()").await?;
+    let later = backend_pid(&mut *listener, "select pg_backend_pid()").await?;
+    sqlx::raw_sql("rollback").execute(another).await?;
+    Ok(taken != session && later == session)
+}
+
+/// The session that answers, asked in one message: of several, a pooler may send each elsewhere.
+async fn backend_pid<'c>(
+    connection: impl Executor<'c, Database = Postgres>,
+    statement: &'static str,
+) -> Result<i32, sqlx::Error> {
+    let row = connection.fetch_one(sqlx::raw_sql(statement)).await?;
+    row.try_get(0)
 }
 
 /// Announces to itself; the statement has no name that it could share with one of another client.

@@ -15,7 +15,7 @@ use private_postgres::{DeathSignal, spawn_bound};
 use tempfile::TempDir;
 
 use crate::continuation::CONTINUATION_LIMIT;
-use crate::wait::wait_for;
+use crate::wait::{PATIENCE, wait_for};
 
 /// Variables of Tasker's own that a test run sets for all that it starts.
 const SET_FOR_ALL: [&str; 2] = ["TASKER_PG_BIN", CONTINUATION_LIMIT];
@@ -29,6 +29,11 @@ const FOREIGN_VARIABLES: [&str; 5] = [
 ];
 /// Lines of the log that a failing test shows.
 const LOG_LINES: usize = 200;
+/// What a process prints, and what a command prints of errors.
+const OUTPUT: &str = "output.log";
+const ERRORS: &str = "errors.log";
+/// A deadline that only a command that hangs misses.
+const LONGEST_COMMAND: Duration = PATIENCE.saturating_mul(5);
 
 /// Where the binary is.
 #[derive(Clone, Debug)]
@@ -77,32 +82,41 @@ impl TaskerBinary {
 
     /// Starts the binary. It is killed when the returned value is dropped or this process ends.
     pub fn spawn(&self, args: &[&str], env: &[(&str, &str)]) -> TaskerProcess {
-        let dir = tempfile::Builder::new().prefix("tasker-process-").tempdir();
-        let dir = dir.expect("the temporary folder is writable");
-        let log = dir.path().join("output.log");
-        let output = File::create(&log).expect("a new folder is writable");
-        let mut command = self.command(args, env, dir.path());
-        command
-            .stdout(output.try_clone().expect("a file can be shared"))
-            .stderr(output);
-        let child = spawn_bound(command, DeathSignal::Kill).expect("the tasker binary runs");
-        TaskerProcess {
-            child,
-            name: args.join(" "),
-            log,
-            _dir: dir,
+        let dir = new_folder();
+        let output = new_file(dir.path(), OUTPUT);
+        let errors = output.try_clone().expect("a file can be shared");
+        self.start(args, env, dir, output, errors)
+    }
+
+    /// Runs a command of the binary to its end. One that does not end is killed and fails the test.
+    pub async fn run(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
+        let dir = new_folder();
+        let output = new_file(dir.path(), OUTPUT);
+        let errors = new_file(dir.path(), ERRORS);
+        let mut process = self.start(args, env, dir, output, errors);
+        let status = process.wait(LONGEST_COMMAND).await;
+        Output {
+            status,
+            stdout: process.read(OUTPUT),
+            stderr: process.read(ERRORS),
         }
     }
 
-    /// Runs a command of the binary to its end.
-    pub async fn run(&self, args: &[&str], env: &[(&str, &str)]) -> Output {
-        let mut command = self.command(args, env, &env::temp_dir());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = spawn_bound(command, DeathSignal::Kill).expect("the tasker binary runs");
-        tokio::task::spawn_blocking(move || child.wait_with_output())
-            .await
-            .expect("waiting does not panic")
-            .expect("a child can be waited for")
+    fn start(
+        &self,
+        args: &[&str],
+        env: &[(&str, &str)],
+        dir: TempDir,
+        output: File,
+        errors: File,
+    ) -> TaskerProcess {
+        let mut command = self.command(args, env, dir.path());
+        command.stdout(output).stderr(errors);
+        TaskerProcess {
+            child: spawn_bound(command, DeathSignal::Kill).expect("the tasker binary runs"),
+            name: args.join(" "),
+            dir,
+        }
     }
 
     /// The environment is that of the test without what would configure Tasker.
@@ -121,6 +135,15 @@ impl TaskerBinary {
     }
 }
 
+fn new_folder() -> TempDir {
+    let dir = tempfile::Builder::new().prefix("tasker-process-").tempdir();
+    dir.expect("the temporary folder is writable")
+}
+
+fn new_file(dir: &Path, name: &str) -> File {
+    File::create(dir.join(name)).expect("a new folder is writable")
+}
+
 fn is_foreign(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     let configures = name.starts_with("TASKER_") && !SET_FOR_ALL.contains(&&*name);
@@ -132,8 +155,7 @@ fn is_foreign(name: &OsStr) -> bool {
 pub struct TaskerProcess {
     child: Child,
     name: String,
-    log: PathBuf,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl TaskerProcess {
@@ -144,7 +166,12 @@ impl TaskerProcess {
 
     /// All that the process has printed so far.
     pub fn output(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+        let both = [self.read(OUTPUT), self.read(ERRORS)].concat();
+        String::from_utf8_lossy(&both).into_owned()
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.dir.path().join(name)).unwrap_or_default()
     }
 
     /// Waits for a complete line that contains `part` and returns it.
@@ -229,7 +256,6 @@ impl Drop for TaskerProcess {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wait::PATIENCE;
 
     fn shell() -> TaskerBinary {
         TaskerBinary("/bin/sh".into())
