@@ -12,12 +12,23 @@ mod templates;
 mod world;
 
 use std::process::Output;
+use std::time::Duration;
 
+use pgmq_notify::listener::can_listen;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection};
 use tasker_testing::{PgBouncer, TaskerBinary};
 use templates::MIXED;
+use tokio::task::JoinSet;
 use world::World;
 
 const TASKS: usize = 200;
+/// What a session is opened with, for a pooler that is to let it pass.
+const IGNORING: [&str; 2] = ["options", "extra_float_digits"];
+/// Other clients of the pooler, fewer than it has sessions.
+const OTHERS: usize = 3;
+/// Looks at the pooler, of which none may be mistaken.
+const TIMES: usize = 50;
 
 /// A pooler as its package configures it.
 async fn pooler(world: &World) -> Option<PgBouncer> {
@@ -193,7 +204,7 @@ steps:
 async fn a_role_that_is_to_listen_through_the_pooler_says_why_it_cannot() {
     let world = World::start().await;
     // One refuses what a session is opened with, the other ignores it, and LISTEN seems to work.
-    for ignored in [&[][..], &["options", "extra_float_digits"]] {
+    for ignored in [&[][..], &IGNORING] {
         let Some(pooler) = PgBouncer::to(world.url(), ignored).await else {
             return;
         };
@@ -211,6 +222,28 @@ async fn a_role_that_is_to_listen_through_the_pooler_says_why_it_cannot() {
             assert!(text.contains("LISTEN does not work where"), "{text}");
             assert!(text.contains("DEPLOYMENT_MODE=PollingOnly"), "{text}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_pooler_is_recognised_while_others_use_its_sessions() {
+    let world = World::start().await;
+    let Some(pooler) = PgBouncer::to(world.url(), &IGNORING).await else {
+        return;
+    };
+    let options: PgConnectOptions = pooler.url().parse().unwrap();
+    let mut others = JoinSet::new();
+    for _ in 0..OTHERS {
+        let mut other = PgConnection::connect_with(&options).await.unwrap();
+        others.spawn(async move {
+            loop {
+                sqlx::raw_sql("select 1").execute(&mut other).await.unwrap();
+            }
+        });
+    }
+    for _ in 0..TIMES {
+        let heard = can_listen(options.clone(), Duration::from_secs(1)).await;
+        assert!(matches!(heard, Ok(false)), "{heard:?}");
     }
 }
 
