@@ -1,5 +1,6 @@
-//! Makes cargo build again when a migration changes.
+//! Makes cargo build again when a file of the schema changes.
 
 fn main() {
     println!("cargo::rerun-if-changed=../migrations");
+    println!("cargo::rerun-if-changed=../functions");
 }

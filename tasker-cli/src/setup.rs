@@ -7,6 +7,7 @@ use tasker_shared::config::{
 };
 use tasker_shared::database::Database;
 use tasker_shared::error::Error;
+use tasker_shared::schema::schema_state;
 
 use crate::failure::Failure;
 use crate::output::{Output, remark};
@@ -57,9 +58,20 @@ impl Setup {
         Ok(config)
     }
 
-    /// The database, for a command that makes a few calls: the one that was named, else that of the
-    /// `tasker dev` that runs.
+    /// The database, with a schema that this build can use, for a command that makes a few calls.
     pub(crate) async fn database(&self) -> Result<Database, Failure> {
+        let database = self.connect().await?;
+        let state = schema_state(&database).await?;
+        if state.is_usable() {
+            Ok(database)
+        } else {
+            Err(Failure::new(state.to_string()).hint(state.hint()))
+        }
+    }
+
+    /// The database, whatever is in it: the one that was named, else that of the `tasker dev` that
+    /// runs.
+    pub(crate) async fn connect(&self) -> Result<Database, Failure> {
         let loaded = load()?;
         let is_named = self.database_url.is_some() || names_database(&loaded);
         let mut config = loaded.config.database;

@@ -23,10 +23,8 @@ use crate::telemetry::metrics;
 
 mod address;
 mod dedicated;
-mod migrations;
 
 pub use dedicated::DedicatedConnection;
-pub use migrations::{SwitchedQueues, migrate, schema_is_current};
 
 use address::{Address, framed, is_read_only};
 
@@ -124,6 +122,11 @@ impl Database {
     /// The channels on which Tasker announces in this database.
     pub const fn channels(&self) -> &NotifyChannels {
         &self.channels
+    }
+
+    /// Whether the configuration wants queues that are not in the WAL.
+    pub(crate) const fn unlogged_queues(&self) -> bool {
+        self.unlogged_queues
     }
 
     /// A connection of its own for one loop; opened at the first call.

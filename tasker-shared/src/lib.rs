@@ -20,6 +20,7 @@ pub mod processes;
 pub mod queues;
 pub mod readiness;
 pub mod registration;
+pub mod schema;
 pub mod state;
 pub mod steps;
 pub mod supervisor;

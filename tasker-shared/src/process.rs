@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::config::{DeploymentMode, TaskerConfig};
-use crate::database::{Database, schema_is_current};
+use crate::database::Database;
 use crate::error::Error;
+use crate::schema::{SchemaState, schema_state};
 use crate::telemetry::{LoggingError, MetricsError, init_logging, init_metrics, record_waits};
 use crate::{announcer, channel};
 
@@ -49,9 +50,9 @@ pub enum StartError {
     /// The address of the database is wrong, or the database refuses what is asked.
     #[error(transparent)]
     Database(#[from] Error),
-    /// The schema is missing, or that of another version.
-    #[error("the database has not the schema of this version of tasker")]
-    Schema,
+    /// This build cannot run on the schema of the database.
+    #[error("{0}")]
+    Schema(SchemaState),
     /// The database announces where nobody would listen.
     #[error(
         "database.channel_prefix is {prefix}, but the triggers of the database announce on {announced}"
@@ -74,9 +75,7 @@ impl StartError {
     /// What to do about it, where that can be said.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Schema => {
-                Some("run `tasker migrate` first; it is safe while other processes run".to_owned())
-            }
+            Self::Schema(state) => Some(state.hint()),
             Self::Channels { prefix, .. } => Some(format!(
                 "make the two agree, as with `alter database … set tasker.channel_prefix = '{prefix}'`"
             )),
@@ -181,8 +180,9 @@ pub async fn database(
 
 async fn open(config: &TaskerConfig, mode: DeploymentMode) -> Result<Database, StartError> {
     let database = Database::connect(&config.database).await?;
-    if !schema_is_current(&database).await? {
-        return Err(StartError::Schema);
+    let state = schema_state(&database).await?;
+    if !state.is_usable() {
+        return Err(StartError::Schema(state));
     }
     if mode.listens() {
         check_listening(&database, config).await?;

@@ -7,15 +7,17 @@ mod support;
 
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor, PgConnection};
 use support::{SINGLE, World};
 use tasker_shared::config::{DatabaseConfig, TaskerConfig};
-use tasker_shared::database::{Database, migrate, schema_is_current};
+use tasker_shared::database::Database;
 use tasker_shared::error::Error;
+use tasker_shared::schema::{SchemaState, migrate, pending_sql, schema_state};
 use tasker_shared::state::TaskState;
-use tasker_testing::TestDatabase;
+use tasker_testing::{PATIENCE, TestDatabase, wait_until};
 
 async fn run(connection: &mut PgConnection, sql: impl Into<String>) {
     let sql = sqlx::raw_sql(AssertSqlSafe(sql.into()));
@@ -34,12 +36,12 @@ async fn refusal(database: &Database) -> String {
 async fn an_empty_database_is_migrated_and_a_second_time_changes_nothing() {
     let db = TestDatabase::empty().await;
     let database = db.database().await;
-    assert!(!schema_is_current(&database).await.unwrap());
+    assert_eq!(schema_state(&database).await.unwrap(), SchemaState::Missing);
 
     migrate(&database).await.unwrap();
-    assert!(schema_is_current(&database).await.unwrap());
+    assert_eq!(schema_state(&database).await.unwrap(), SchemaState::Current);
     let mut connection = db.connect().await;
-    let applied = "select array_agg(m::text order by version) from tasker._migrations m";
+    let applied = "select array_agg(f::text order by file) from tasker.applied_files f";
     let before: Vec<String> = sqlx::query_scalar(applied)
         .fetch_one(&mut connection)
         .await
@@ -67,7 +69,10 @@ async fn eight_at_once_migrate_an_empty_database() {
         migrated.unwrap().unwrap();
     }
 
-    assert!(schema_is_current(&databases[0]).await.unwrap());
+    assert_eq!(
+        schema_state(&databases[0]).await.unwrap(),
+        SchemaState::Current
+    );
     let mut world = World {
         connection: db.connect().await,
         db,
@@ -158,57 +163,194 @@ async fn a_schema_named_pgmq_of_another_origin_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_migration_applied_in_another_form_is_refused_by_its_number() {
+async fn a_migration_applied_in_another_form_is_refused_by_its_name() {
     let db = TestDatabase::create().await;
     let mut connection = db.connect().await;
     run(
         &mut connection,
-        "update tasker._migrations set checksum = '\\x00' where version = 40",
+        "update tasker.applied_files set checksum = 'another' where file like '%/0004_%'",
     )
     .await;
     let database = db.database().await;
 
     let refused = refusal(&database).await;
 
-    assert!(refused.contains("migration 40"), "{refused}");
-    assert!(refused.contains("another build of tasker"), "{refused}");
-    assert!(!schema_is_current(&database).await.unwrap());
+    assert!(refused.contains("migrations/0004_steps.sql"), "{refused}");
+    assert!(refused.contains("use the build that made it"), "{refused}");
+    assert!(!schema_state(&database).await.unwrap().is_usable());
 }
 
 #[tokio::test]
-async fn a_migration_of_a_newer_build_is_refused_by_its_number() {
+async fn a_migration_that_this_version_does_not_know_is_refused_by_its_name() {
     let db = TestDatabase::create().await;
     let mut connection = db.connect().await;
     run(
         &mut connection,
-        "insert into tasker._migrations
-        select 9999, 'from the future', installed_on, success, checksum, execution_time
-        from tasker._migrations limit 1",
+        "insert into tasker.applied_files values ('migrations/9999_future.sql', 'some')",
     )
     .await;
 
     let refused = refusal(&db.database().await).await;
 
-    assert!(refused.contains("migration 9999"), "{refused}");
-    assert!(refused.contains("use a newer build"), "{refused}");
+    assert!(refused.contains("migrations/9999_future.sql"), "{refused}");
 }
 
 #[tokio::test]
-async fn a_missing_migration_is_told_from_a_current_schema() {
-    let db = TestDatabase::create().await;
+async fn a_schema_from_before_the_first_release_is_refused() {
+    let db = TestDatabase::empty().await;
     let mut connection = db.connect().await;
-    let database = db.database().await;
-    assert!(schema_is_current(&database).await.unwrap());
-
     run(
         &mut connection,
-        "delete from tasker._migrations where version = (
-          select max(version) from tasker._migrations
-        )",
+        "create schema tasker; create table tasker._migrations (version bigint)",
     )
     .await;
 
-    assert!(!schema_is_current(&database).await.unwrap());
+    let refused = refusal(&db.database().await).await;
+
+    assert!(refused.contains("before the first release"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_function_whose_text_changed_is_applied_again_and_no_other() {
+    let db = TestDatabase::create().await;
+    let mut connection = db.connect().await;
+    let database = db.database().await;
+    let applied = "select file from tasker.applied_files where applied_at >= $1 order by file";
+    let before: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    run(
+        &mut connection,
+        "create or replace function tasker.retry_delay_ms(
+          p_backoff text, p_base_ms bigint, p_max_ms bigint, p_jitter boolean, p_attempt int
+        ) returns bigint language sql as 'select 7::bigint';
+        update tasker.applied_files set checksum = 'that of an earlier text'
+        where file = 'functions/engine/retry_delay_ms.sql'",
+    )
+    .await;
+    let state = schema_state(&database).await.unwrap();
+    assert!(matches!(state, SchemaState::Outdated { .. }), "{state:?}");
+    assert!(!state.is_usable());
+
+    let migrated = migrate(&database).await.unwrap();
+
+    assert!(migrated.changed);
+    let again: Vec<String> = sqlx::query_scalar(applied)
+        .bind(before)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(again, ["functions/engine/retry_delay_ms.sql"]);
+    let delay: i64 =
+        sqlx::query_scalar("select tasker.retry_delay_ms('fixed', 500, 1000, false, 1)")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+    assert_eq!(delay, 500);
+}
+
+#[tokio::test]
+async fn the_schema_of_a_newer_build_is_used_as_it_is_where_that_allows_it() {
+    let db = TestDatabase::create().await;
+    let mut connection = db.connect().await;
+    let database = db.database().await;
+    run(
+        &mut connection,
+        "update tasker.schema_version set version = '999.0.0';
+        insert into tasker.applied_files values ('migrations/9999_future.sql', 'some');
+        update tasker.applied_files set checksum = 'that of a later text'
+        where file = 'functions/engine/retry_delay_ms.sql'",
+    )
+    .await;
+
+    let state = schema_state(&database).await.unwrap();
+    assert!(state.is_usable(), "{state:?}");
+    let migrated = migrate(&database).await.unwrap();
+
+    assert!(!migrated.changed);
+    assert_eq!(migrated.version.to_string(), "999.0.0");
+    assert_eq!(schema_state(&database).await.unwrap(), state);
+}
+
+#[tokio::test]
+async fn a_build_that_is_too_old_for_the_schema_says_which_can_use_it() {
+    let db = TestDatabase::create().await;
+    let mut connection = db.connect().await;
+    let database = db.database().await;
+    run(
+        &mut connection,
+        "update tasker.schema_version set version = '999.1.0', oldest_build = '999.0.0'",
+    )
+    .await;
+
+    let state = schema_state(&database).await.unwrap();
+    let refused = refusal(&database).await;
+
+    assert!(!state.is_usable());
+    assert!(refused.contains("use tasker 999.0.0 or newer"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_session_that_holds_what_changes_is_waited_for_without_holding_up_others() {
+    let db = TestDatabase::create().await;
+    let mut connection = db.connect().await;
+    let database = db.database().await;
+    let mut holder = db.connect().await;
+    run(
+        &mut connection,
+        "update tasker.applied_files set checksum = 'that of an earlier text'
+        where file = 'functions/announcements/notify_task_state_change.sql'",
+    )
+    .await;
+    // A trigger is replaced under a lock that conflicts with everybody who writes.
+    run(
+        &mut holder,
+        "begin; lock table tasker.task_transitions in row exclusive mode",
+    )
+    .await;
+    let migration = {
+        let database = database.clone();
+        tokio::spawn(async move { migrate(&database).await })
+    };
+    let waits = "select count(*) > 0 from pg_stat_activity where datname = current_database()
+      and wait_event_type = 'Lock'";
+    let is_waiting = async |connection: &mut PgConnection| -> bool {
+        sqlx::query_scalar(waits)
+            .fetch_one(connection)
+            .await
+            .unwrap()
+    };
+    let mut observer = db.connect().await;
+    wait_until("the migration waits", PATIENCE, async || {
+        is_waiting(&mut observer).await
+    })
+    .await;
+    wait_until("it gives way", PATIENCE, async || {
+        !is_waiting(&mut observer).await
+    })
+    .await;
+
+    run(&mut holder, "rollback").await;
+
+    assert!(migration.await.unwrap().unwrap().changed);
+    assert_eq!(schema_state(&database).await.unwrap(), SchemaState::Current);
+}
+
+#[tokio::test]
+async fn the_sql_of_a_dry_run_makes_the_same_schema() {
+    let (db, by_hand) = (TestDatabase::create().await, TestDatabase::empty().await);
+    let database = by_hand.database().await;
+    pgmq_notify::install(database.pool()).await.unwrap();
+
+    let sql = pending_sql(&database).await.unwrap().unwrap();
+
+    assert_eq!(schema_state(&database).await.unwrap(), SchemaState::Missing);
+    let mut connection = by_hand.connect().await;
+    run(&mut connection, sql).await;
+    assert_eq!(schema_state(&database).await.unwrap(), SchemaState::Current);
+    assert_eq!(pending_sql(&database).await.unwrap(), None);
+    assert_eq!(by_hand.schema().await, db.schema().await);
 }
 
 #[tokio::test]
@@ -224,16 +366,19 @@ async fn a_migration_that_fails_leaves_nothing_of_it_and_goes_on_later() {
 
     let refused = refusal(&database).await;
 
-    assert!(refused.contains("migration 4 failed"), "{refused}");
+    assert!(
+        refused.contains("migrations/0004_steps.sql failed"),
+        "{refused}"
+    );
     assert!(refused.contains("timers"), "{refused}");
-    let half_done: bool = sqlx::query_scalar("select to_regclass('tasker.steps') is not null")
+    let half_done: bool = sqlx::query_scalar("select to_regclass('tasker.tasks') is not null")
         .fetch_one(&mut connection)
         .await
         .unwrap();
     assert!(!half_done, "the table that came before it was rolled back");
     run(&mut connection, "drop table tasker.timers").await;
     migrate(&database).await.unwrap();
-    assert!(schema_is_current(&database).await.unwrap());
+    assert_eq!(schema_state(&database).await.unwrap(), SchemaState::Current);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tasker_shared::config::{DeploymentMode, TaskerConfig};
 use tasker_shared::process::{StartError, database, set_up};
+use tasker_shared::schema::SchemaState;
 use tasker_testing::{FaultProxy, TestDatabase};
 use tokio_util::sync::CancellationToken;
 
@@ -70,6 +71,9 @@ async fn a_database_without_the_schema_is_refused_at_once() {
     let refused = database(&config, DeploymentMode::Hybrid, Duration::MAX, &stop).await;
 
     let error = refused.unwrap_err();
-    assert!(matches!(error, StartError::Schema), "{error}");
+    assert!(
+        matches!(error, StartError::Schema(SchemaState::Missing)),
+        "{error}"
+    );
     assert!(error.hint().unwrap().contains("tasker migrate"));
 }

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use support::{DIAMOND, LEASE, SINGLE, WORKER, World, complete};
 use tasker_shared::config::{DatabaseConfig, TaskerConfig};
-use tasker_shared::database::{Database, migrate};
+use tasker_shared::database::Database;
 use tasker_shared::operator::cancel_task;
 use tasker_shared::readiness;
+use tasker_shared::schema::migrate;
 use tasker_shared::state::TaskState;
 use tasker_shared::steps::{self, Continuation};
 

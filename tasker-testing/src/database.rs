@@ -1,8 +1,12 @@
 //! A database for one test.
 
+use std::path::Path;
+
+use private_postgres::find_binaries;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, PgConnection, PgPool};
 use tasker_shared::database::Database;
+use tokio::process::Command;
 
 use crate::shared_server::{self, Content, NewDatabase, config};
 
@@ -61,12 +65,41 @@ impl TestDatabase {
             .expect("the server of the tests answers")
     }
 
+    /// All that a schema is made of, as SQL that does not depend on the database's name.
+    pub async fn schema(&self) -> String {
+        let args = ["--schema-only", "--no-owner", "--no-privileges", &self.url];
+        let dump = run("pg_dump", &args).await;
+        // It brackets what it prints with a word that is another each time.
+        let lines = dump.lines().filter(|line| !line.contains("restrict "));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Runs a file of SQL, such as a dump, as psql does.
+    pub async fn run_file(&self, file: &Path) {
+        let file = file.to_str().expect("paths of tests are UTF-8");
+        let args = ["-Xq", "-v", "ON_ERROR_STOP=1", "-d", &self.url, "-f", file];
+        run("psql", &args).await;
+    }
+
     /// A connection of its own; take two for a claim about concurrency.
     pub async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.url)
             .await
             .expect("the server of the tests accepts connections")
     }
+}
+
+/// Runs a program of PostgreSQL to its end and returns what it printed.
+async fn run(program: &str, args: &[&str]) -> String {
+    let binaries = find_binaries().expect("the server of the tests runs");
+    let output = Command::new(binaries.folder.join(program))
+        .args(args)
+        .output()
+        .await;
+    let output = output.unwrap_or_else(|error| panic!("{program} does not run: {error}"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program}: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 impl Drop for TestDatabase {

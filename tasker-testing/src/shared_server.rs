@@ -243,7 +243,7 @@ fn was_left_behind(name: &str) -> bool {
 /// Brings a database to the schema of this build. All connections are closed on return.
 pub(crate) async fn migrate(url: &str) -> Result<()> {
     let database = Database::connect(&config(url)).await?;
-    let migrated = tasker_shared::database::migrate(&database).await;
+    let migrated = tasker_shared::schema::migrate(&database).await;
     database.pool().close().await;
     migrated?;
     Ok(())

@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tasker_shared::channel::ChannelStatus;
 use tasker_shared::channel::registry::{self, ChannelHealthStatus};
-use tasker_shared::database::{Database, schema_is_current};
-use tasker_shared::error::Error;
+use tasker_shared::database::Database;
+use tasker_shared::schema::schema_state;
 use tasker_shared::telemetry::render_prometheus;
 use tokio::time::timeout;
 use tracing::warn;
@@ -140,16 +140,15 @@ async fn check_database(database: &Database) -> Vec<Check> {
         healthy: problem.is_none(),
         detail: problem.map(str::to_owned),
     };
-    let migrate = Some("the schema is not the one of this version: run `tasker migrate`");
     let away = |reason| vec![check("database", Some(reason))];
     let look = async {
         database.check_writable().await?;
-        schema_is_current(database).await
+        schema_state(database).await
     };
     match timeout(PROBE_TIMEOUT, look).await {
-        Ok(Ok(true)) => vec![check("database", None), check("schema", None)],
-        Ok(Ok(false) | Err(Error::Schema(_))) => {
-            vec![check("database", None), check("schema", migrate)]
+        Ok(Ok(state)) => {
+            let problem = (!state.is_usable()).then(|| format!("{state}: {}", state.hint()));
+            vec![check("database", None), check("schema", problem.as_deref())]
         }
         Ok(Err(error)) if error.is_read_only() => {
             away("the server is read-only: a standby, or default_transaction_read_only is on")

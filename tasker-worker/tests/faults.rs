@@ -156,7 +156,7 @@ async fn a_worker_waits_for_a_database_that_is_not_migrated_yet() {
     let world = World::at(db, &url).await;
     let worker = world.start(Handlers::new());
 
-    tasker_shared::database::migrate(&world.database)
+    tasker_shared::schema::migrate(&world.database)
         .await
         .unwrap();
     world

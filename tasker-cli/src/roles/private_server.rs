@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use private_postgres::{PrivatePostgres, Settings, StartError};
 use tasker_shared::config::TaskerConfig;
-use tasker_shared::database::{Database, migrate};
+use tasker_shared::database::Database;
+use tasker_shared::schema::migrate;
 use tokio::task::spawn_blocking;
 
 use crate::failure::Failure;

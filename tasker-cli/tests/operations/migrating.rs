@@ -35,17 +35,20 @@ async fn migrating_tells_which_queues_it_made_logged_or_unlogged() {
 
     assert_eq!(
         unlogged.stdout,
-        "the schema was up to date\n1 queue is unlogged now, as new ones will be\n"
+        "the schema was up to date: that of tasker 0.1.0\n1 queue is unlogged now, as new ones will be\n"
     );
     assert_eq!(
         again,
-        json!({ "changed": false, "unlogged_queues": true, "queues_switched": 0 })
+        json!({ "changed": false, "schema_version": "0.1.0", "unlogged_queues": true, "queues_switched": 0 })
     );
     assert_eq!(
         logged,
-        json!({ "changed": true, "unlogged_queues": false, "queues_switched": 1 })
+        json!({ "changed": true, "schema_version": "0.1.0", "unlogged_queues": false, "queues_switched": 1 })
     );
-    assert_eq!(at_last.stdout, "the schema was up to date\n");
+    assert_eq!(
+        at_last.stdout,
+        "the schema was up to date: that of tasker 0.1.0\n"
+    );
 }
 
 #[tokio::test]

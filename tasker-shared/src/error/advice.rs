@@ -7,7 +7,7 @@
 use sqlx::error::DatabaseError;
 
 /// What stands between a text and its hint.
-pub(super) const HINT: &str = "; hint: ";
+pub(crate) const HINT: &str = "; hint: ";
 
 /// What a person reads about an error of the server: what happened, and what to do.
 struct Advice {

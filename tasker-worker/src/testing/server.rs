@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context, Result, anyhow};
 use private_postgres::{Durability, PrivatePostgres, Settings};
 use tasker_shared::config::{DatabaseConfig, TaskerConfig};
-use tasker_shared::database::{Database, migrate};
+use tasker_shared::database::Database;
+use tasker_shared::schema::migrate;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 

@@ -1,0 +1,120 @@
+-- Updates the dependents of steps that have just been satisfied: each waits on one less, and those
+-- that wait on none are ready. The caller holds the locks of the tasks.
+--
+-- Where p_handlers is given, a satisfied step with a message in p_msg_ids hands that message on to
+-- one of its ready dependents whose handler is among them: that one starts at once, in the hands of
+-- p_worker, without its turn in the queue. Not so where something more urgent is ready or of the
+-- priority p_urgent, nor where it would be given so much that a receipt has to count the bytes. The
+-- message keeps its lease; where a timeout is shorter than p_lease_ms, lease_ms is its new length.
+--
+-- p_result_bytes are the sizes of the results of the satisfied steps. They count for the dependents
+-- that are given them, not for those that ask for them.
+--
+-- Answers the task of each step that became ready, and the steps that were started, each with the
+-- step that it followed. In plpgsql because that keeps its plans for the session.
+create or replace function tasker.free_dependents(
+  p_task_uuids uuid[], p_step_nos int[], p_template_ids int[], p_now timestamptz,
+  p_worker text default null, p_msg_ids bigint[] default null, p_handlers text[] default null,
+  p_lease_ms bigint default null, p_urgent int default null, p_result_bytes int[] default null,
+  out ready_tasks uuid[],
+  out started_tasks uuid[], out started_steps int[], out started_msgs bigint[],
+  out followed_steps int[], out lease_ms bigint[]
+)
+language plpgsql
+as $$
+declare
+  -- What a dependent may be given to be started in the place of the step before it.
+  c_most_bytes constant bigint := 1024 * 1024;
+  v_urgent int;
+begin
+  if p_handlers is not null then
+    select r.priority into v_urgent
+    from tasker.ready_steps r
+    order by r.priority desc, r.ready_no
+    limit 1;
+    v_urgent := greatest(v_urgent, p_urgent);
+  end if;
+
+  with freed as (
+    select d.task_uuid, e.step_no, count(*)::int as parents,
+      coalesce(sum(d.result_bytes), 0) as bytes,
+      min(d.step_no) filter (where d.msg_id is not null) as parent_no,
+      (array_agg(d.msg_id order by d.step_no) filter (where d.msg_id is not null))[1] as msg_id,
+      min(ts.timeout_ms) as timeout_ms
+    from unnest(p_task_uuids, p_step_nos, p_template_ids, p_msg_ids, p_result_bytes)
+      as d(task_uuid, step_no, template_id, msg_id, result_bytes)
+    join tasker.template_steps ts on ts.template_id = d.template_id and ts.step_no = d.step_no
+    cross join unnest(ts.dependents) as e(step_no)
+    group by d.task_uuid, e.step_no
+  ), child as (
+    select s.task_uuid, s.step_no, s.template_id, f.parents, g.bytes, f.msg_id, f.parent_no, t.priority,
+      s.waiting_on = f.parents and s.state = 'pending' as is_ready,
+      f.msg_id is not null and t.state = 'in_progress'
+        and (v_urgent is null or t.priority >= v_urgent)
+        and s.waiting_on = f.parents and s.state = 'pending'
+        and s.input_bytes + g.bytes <= c_most_bytes
+        and ts.handler = any(p_handlers) as may_start,
+      case when least(f.timeout_ms, ts.timeout_ms) + tasker.timeout_grace_ms() < p_lease_ms
+        then least(ts.timeout_ms + tasker.timeout_grace_ms(), p_lease_ms) end as lease_ms
+    from freed f
+    -- By their whole keys, as in tasker.describe_steps().
+    cross join lateral (
+      select * from tasker.steps s
+      where s.task_uuid = f.task_uuid and s.step_no = f.step_no
+      offset 0
+    ) s
+    cross join lateral (
+      select * from tasker.tasks t where t.task_uuid = f.task_uuid offset 0
+    ) t
+    cross join lateral (
+      select * from tasker.template_steps ts
+      where ts.template_id = s.template_id and ts.step_no = s.step_no
+      offset 0
+    ) ts
+    cross join lateral (
+      select case ts.dependency_results when 'inline' then f.bytes else 0 end as bytes
+    ) g
+  ), chosen as (
+    select c.*,
+      c.may_start and row_number() over (
+        partition by c.task_uuid, c.parent_no, c.may_start order by c.step_no
+      ) = 1 as starts
+    from child c
+  ), counted as (
+    update tasker.steps s
+    set waiting_on = s.waiting_on - c.parents,
+      input_bytes = s.input_bytes + c.bytes,
+      state = case when c.starts then 'in_progress' else s.state end,
+      attempt = s.attempt + coalesce(c.starts, false)::int,
+      receipt = s.receipt + coalesce(c.starts, false)::int,
+      msg_id = case when c.starts then c.msg_id else s.msg_id end,
+      worker = case when c.starts then p_worker else s.worker end,
+      enqueued_at = case when c.starts then p_now else s.enqueued_at end,
+      started_at = case when c.starts then p_now else s.started_at end
+    from chosen c
+    where s.task_uuid = c.task_uuid and s.step_no = c.step_no
+    returning s.task_uuid, s.step_no, s.template_id, s.attempt, s.msg_id, c.parent_no, c.priority,
+      c.lease_ms, c.is_ready, coalesce(c.starts, false) as starts
+  ), logged as (
+    insert into tasker.step_transitions
+      (task_uuid, at, step_no, attempt, from_state, to_state, actor)
+    select c.task_uuid, p_now, c.step_no, c.attempt, 'pending', 'in_progress', p_worker
+    from counted c
+    where c.starts
+  ), made_ready as (
+    insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
+    select c.task_uuid, c.step_no, c.template_id, c.priority, p_now
+    from counted c
+    where c.is_ready and not c.starts
+  )
+  select
+    coalesce(array_agg(c.task_uuid) filter (where c.is_ready and not c.starts), '{}'),
+    coalesce(array_agg(c.task_uuid) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.step_no) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.msg_id) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.parent_no) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.lease_ms) filter (where c.starts), '{}')
+  into ready_tasks, started_tasks, started_steps, started_msgs, followed_steps, lease_ms
+  from counted c;
+end
+$$;

@@ -1,0 +1,186 @@
+-- Submits the tasks of a JSON array, all or none, in the caller's transaction. Each is an object
+-- with namespace, name, and perhaps version, context, priority, idempotency_key, on_conflict.
+-- Answers, for each in the order of the input, the task and whether it is new: a known idempotency
+-- key of the same template gives the task it was first used for, and context_differs says whether
+-- that one has another context. Where on_conflict is `reject` that is refused.
+-- Raises TK404 for an unknown template, TK400 for a bad task, TK409 for a key that was used with
+-- another context; all name its position.
+create or replace function tasker.submit_tasks(p_tasks jsonb)
+returns table ("position" int, task_uuid uuid, created boolean, context_differs boolean)
+language plpgsql
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set jit to off
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz := tasker.now();
+  v_bad record;
+  v_namespaces text[];
+  v_names text[];
+  v_versions text[];
+  v_priorities int[];
+  v_contexts jsonb[];
+  v_keys text[];
+  v_uuids uuid[];
+  v_new boolean[];
+  v_conflicts text[];
+  v_differs boolean[];
+  v_templates int[];
+begin
+  if jsonb_typeof(p_tasks) is distinct from 'array' then
+    raise exception using errcode = 'TK400', message = 'the tasks are not a JSON array';
+  end if;
+
+  select t.position, t.problem into v_bad
+  from (
+    select ordinality as position, tasker.task_problem(task) as problem
+    from jsonb_array_elements(p_tasks) with ordinality as e(task, ordinality)
+  ) t
+  where t.problem is not null
+  order by t.position
+  limit 1;
+  if found then
+    raise exception using
+      errcode = 'TK400',
+      message = case jsonb_array_length(p_tasks) when 1 then v_bad.problem
+        else format('task %s: %s', v_bad.position - 1, v_bad.problem) end;
+  end if;
+
+  select
+    array_agg(task ->> 'namespace'), array_agg(task ->> 'name'), array_agg(task ->> 'version'),
+    array_agg(coalesce((task ->> 'priority')::numeric::int, 0)),
+    array_agg(coalesce(nullif(task -> 'context', 'null'), '{}')),
+    array_agg(task ->> 'idempotency_key'), array_agg(task ->> 'on_conflict'),
+    array_agg(tasker.new_task_uuid()), array_agg(true)
+  into v_namespaces, v_names, v_versions, v_priorities, v_contexts, v_keys, v_conflicts, v_uuids,
+    v_new
+  from jsonb_array_elements(p_tasks) as task;
+
+  -- Templates are looked up once each, and every context is checked against its schema.
+  with wanted as (
+    select *
+    from unnest(v_namespaces, v_names, v_versions)
+      with ordinality as w(namespace, name, version, position)
+  ), found_templates as materialized (
+    select w.namespace, w.name, w.version,
+      tasker.find_template(w.namespace, w.name, w.version) as template_id
+    from wanted w
+    group by w.namespace, w.name, w.version
+  )
+  select array_agg(f.template_id order by w.position) into v_templates
+  from wanted w
+  join found_templates f
+    on f.namespace = w.namespace and f.name = w.name and f.version is not distinct from w.version;
+
+  select c.position, tasker.json_schema_error(t.input_schema, c.context) as problem
+  into v_bad
+  from unnest(v_templates, v_contexts) with ordinality as c(template_id, context, position)
+  join tasker.templates t on t.template_id = c.template_id
+  where t.input_schema is not null
+    and tasker.json_schema_error(t.input_schema, c.context) is not null
+  order by c.position
+  limit 1;
+  if found then
+    raise exception using
+      errcode = 'TK400',
+      message = case jsonb_array_length(p_tasks)
+        when 1 then format('the context does not fit the input schema: %s', v_bad.problem)
+        else format('task %s: the context does not fit the input schema: %s',
+          v_bad.position - 1, v_bad.problem) end;
+  end if;
+
+  if array_remove(v_keys, null) <> '{}' then
+    -- A key belongs to the task that inserts it first; in key order, so that two batches never
+    -- deadlock.
+    insert into tasker.idempotency_keys as k (namespace, name, idempotency_key, task_uuid)
+    select t.namespace, t.name, t.idempotency_key, t.task_uuid
+    from unnest(v_namespaces, v_names, v_keys, v_uuids) with ordinality
+      as t(namespace, name, idempotency_key, task_uuid, position)
+    where t.idempotency_key is not null
+    order by t.namespace, t.name, t.idempotency_key, t.position
+    on conflict do nothing;
+
+    select
+      array_agg(coalesce(k.task_uuid, t.task_uuid) order by t.position),
+      array_agg(k.task_uuid is null or k.task_uuid = t.task_uuid order by t.position)
+    into v_uuids, v_new
+    from unnest(v_namespaces, v_names, v_keys, v_uuids) with ordinality
+      as t(namespace, name, idempotency_key, task_uuid, position)
+    left join tasker.idempotency_keys k
+      on k.namespace = t.namespace and k.name = t.name and k.idempotency_key = t.idempotency_key;
+  end if;
+
+  insert into tasker.tasks
+    (task_uuid, created_at, template_id, priority, active_steps, context, idempotency_key)
+  select n.task_uuid, v_now, n.template_id, n.priority,
+    (select count(*) from tasker.template_steps s
+      where s.template_id = n.template_id and s.depends_on = '{}'),
+    n.context, n.idempotency_key
+  from unnest(v_uuids, v_new, v_templates, v_priorities, v_contexts, v_keys)
+    as n(task_uuid, is_new, template_id, priority, context, idempotency_key)
+  where n.is_new;
+
+  if false = any(v_new) then
+    select array_agg(coalesce(t.context <> n.context, false) order by n.position) into v_differs
+    from unnest(v_uuids, v_new, v_contexts) with ordinality
+      as n(task_uuid, is_new, context, position)
+    left join lateral (
+      select k.context from tasker.tasks k
+      where k.task_uuid = n.task_uuid and not n.is_new
+      offset 0
+    ) t on true;
+
+    select c.position, v_keys[c.position] as idempotency_key, v_uuids[c.position] as task_uuid
+    into v_bad
+    from unnest(v_differs, v_conflicts) with ordinality as c(differs, on_conflict, position)
+    where c.differs and c.on_conflict = 'reject'
+    order by c.position
+    limit 1;
+    if found then
+      raise exception using
+        errcode = 'TK409',
+        message = case jsonb_array_length(p_tasks) when 1 then ''
+            else format('task %s: ', v_bad.position - 1) end
+          || format('the idempotency key "%s" was used with another context, for task %s',
+            v_bad.idempotency_key, v_bad.task_uuid),
+        hint = 'use another key, or leave out on_conflict to be given that task';
+    end if;
+  end if;
+
+  insert into tasker.steps
+    (task_uuid, step_no, template_id, waiting_on, max_attempts, input_bytes)
+  select n.task_uuid, s.step_no, s.template_id, cardinality(s.depends_on), s.max_attempts,
+    pg_column_size(n.context)
+  from unnest(v_uuids, v_new, v_templates, v_contexts)
+    as n(task_uuid, is_new, template_id, context)
+  join tasker.template_steps s on s.template_id = n.template_id
+  where n.is_new;
+
+  insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at, cause)
+  select n.task_uuid, s.step_no, s.template_id, n.priority, v_now, 'task_start'
+  from unnest(v_uuids, v_new, v_templates, v_priorities) with ordinality
+    as n(task_uuid, is_new, template_id, priority, position)
+  cross join lateral (
+    select * from tasker.template_steps s
+    where s.template_id = n.template_id and s.depends_on = '{}'
+    offset 0
+  ) s
+  where n.is_new
+  order by n.position, s.step_no;
+
+  if current_setting('tasker.announce', true) is distinct from 'off' then
+    perform tasker.announce_task_states(array_agg(u.task_uuid), 'pending')
+    from unnest(v_uuids, v_new) as u(task_uuid, is_new)
+    where u.is_new
+    having count(*) > 0;
+  end if;
+
+  return query
+  select u.position::int, u.task_uuid, u.is_new, coalesce(u.differs, false)
+  from unnest(v_uuids, v_new, v_differs) with ordinality
+    as u(task_uuid, is_new, differs, position);
+end
+$$;
