@@ -5,7 +5,7 @@ CARGO ?= cargo
 TASKER = $(CARGO) run --quiet --locked --package tasker-cli --bin tasker --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test test-without-continuation test-pg18 bench bench-readiness bench-channels bench-notify load fmt lint docs alerts ci clean
+.PHONY: help setup build demo dev test test-without-continuation release-dump test-pg18 bench bench-readiness bench-channels bench-notify load fmt lint docs alerts ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: setup ## Run all tests on the PostgreSQL of this machine
 test-without-continuation: setup ## Run workflow tests with every step going through the queue
 	TASKER__WORKER__CONTINUATION_LIMIT=0 \
 	  $(CARGO) test --workspace --locked $(addprefix --test ,$(sort $(WORKFLOW_TESTS))) -- --skip idle::
+
+release-dump: setup ## Write the dump of this release, which later builds have to upgrade
+	$(CARGO) test --locked --package tasker-shared --test upgrades -- --ignored the_dump_of_this_release
 
 test-pg18: setup ## Run the database tests on PostgreSQL 18 as well
 	@scripts/pg18.sh

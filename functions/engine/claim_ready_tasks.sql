@@ -137,10 +137,6 @@ begin
       else array(select p.task_uuid from pending p except select h.task_uuid from held h) end,
       (select array_agg(s.task_uuid) from started s)
     into v_unstarted, v_started;
-    -- Here and not after the commit, which wakes the queue's workers in any case.
-    if v_started is not null then
-      perform tasker.announce_task_states(v_started, 'in_progress');
-    end if;
 
     v_claimed_rows := '{}';
     v_failed_rows := 0;
@@ -174,6 +170,11 @@ begin
       ) q
       group by q.queue_name, q.namespace
     loop
+      if v_started = v_queue.tasks[1:1] then
+        -- One task, whose namespace need not be looked up.
+        perform tasker.announce_task_state(v_queue.namespace, 'in_progress', v_started);
+        v_started := null;
+      end if;
       v_problem := tasker.enqueue_steps(
         v_queue.name, v_queue.tasks, v_queue.steps, v_queue.states, v_queue.attempts,
         v_queue.messages, p_processor, v_now, p_guarded
@@ -193,11 +194,17 @@ begin
       );
     end loop;
 
-    if exists (
-      select from (select distinct unnest(v_priorities)) as p(priority)
-      where not exists (select from tasker.priorities_in_use u where u.priority = p.priority)
-    ) then
-      insert into tasker.priorities_in_use select distinct unnest(v_priorities);
+    -- Here and not after the commit, which wakes the queue's workers in any case.
+    if v_started is not null then
+      perform tasker.announce_task_states(v_started, 'in_progress');
+    end if;
+
+    -- Mostly there is one, and it is known.
+    if v_priorities[1] <> any (v_priorities)
+      or not exists (select from tasker.priorities_in_use u where u.priority = v_priorities[1]) then
+      insert into tasker.priorities_in_use
+      select distinct p.priority from unnest(v_priorities) as p(priority)
+      where not exists (select from tasker.priorities_in_use u where u.priority = p.priority);
     end if;
 
     -- A row whose step another transaction holds stays; one whose step moved on meanwhile is void.

@@ -55,6 +55,7 @@ as $$
 declare
   v_now timestamptz;
   v_announce text;
+  v_most_urgent int;
   v_freed record;
   v_positions int[];
   v_msgs bigint[];
@@ -195,13 +196,16 @@ begin
     where m.state = 'waiting_for_retry';
   end if;
 
+  if array_remove(v_done_msgs, null) <> '{}' then
+    -- Where all have one priority, nothing is more urgent than what follows.
+    if exists (select from tasker.priorities_in_use offset 1) then
+      v_most_urgent := tasker.most_urgent_message(p_namespaces, p_handlers, v_msgs);
+    end if;
+  end if;
   v_announce := tasker.be_silent();
   v_freed := tasker.free_dependents(
     v_done_tasks, v_done_steps, v_done_templates, v_now, p_worker, v_done_msgs, p_handlers,
-    p_lease_ms,
-    case when array_remove(v_done_msgs, null) <> '{}' then
-      tasker.most_urgent_message(p_namespaces, p_handlers, v_msgs) end,
-    v_done_bytes
+    p_lease_ms, v_most_urgent, v_done_bytes
   );
   ready_tasks := v_freed.ready_tasks;
 

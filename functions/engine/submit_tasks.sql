@@ -171,7 +171,11 @@ begin
   where n.is_new
   order by n.position, s.step_no;
 
-  if current_setting('tasker.announce', true) is distinct from 'off' then
+  if current_setting('tasker.announce', true) is not distinct from 'off' then
+    null;
+  elsif v_new = '{t}' then
+    perform tasker.announce_task_state(p_tasks #>> '{0,namespace}', 'pending', v_uuids);
+  else
     perform tasker.announce_task_states(array_agg(u.task_uuid), 'pending')
     from unnest(v_uuids, v_new) as u(task_uuid, is_new)
     where u.is_new

@@ -1,6 +1,6 @@
 -- The highest priority of a message that a worker with these handlers could receive at once in the
--- queues of the namespaces, except those in p_msg_ids; null where there is none. Reads queues only
--- where steps were enqueued with several priorities: what costs most is to plan the statement.
+-- queues of the namespaces, except those in p_msg_ids; null where there is none. What costs most
+-- is to plan the statement: not worth a call where all steps have one priority.
 create or replace function tasker.most_urgent_message(
   p_namespaces text[], p_handlers text[], p_msg_ids bigint[] default '{}'
 )
@@ -13,9 +13,6 @@ declare
   v_priority jsonb;
   v_most_urgent int;
 begin
-  if not exists (select from tasker.priorities_in_use offset 1) then
-    return null;
-  end if;
   for v_queue in
     select n.queue_name
     from tasker.namespaces n

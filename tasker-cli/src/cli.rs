@@ -25,7 +25,7 @@ const WIDTH: usize = 100;
 
 /// Workflows that are not lost, on PostgreSQL.
 #[derive(Debug, Parser)]
-#[command(name = "tasker", version, after_help = EXAMPLES)]
+#[command(name = "tasker", version = env!("TASKER_VERSION"), after_help = EXAMPLES)]
 #[command(
     subcommand_required = true,
     arg_required_else_help = true,

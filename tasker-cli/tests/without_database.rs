@@ -58,6 +58,16 @@ async fn wrong_usage_ends_with_status_2() {
 }
 
 #[tokio::test]
+async fn the_version_names_the_release_and_the_commit() {
+    let version = tasker(&["--version"]).await.ok().stdout;
+    let version = version.strip_prefix("tasker ").unwrap().trim_end();
+    let (release, commit) = version.split_once(' ').unwrap_or((version, "(0)"));
+    assert_eq!(release, env!("CARGO_PKG_VERSION"));
+    let commit = commit.strip_prefix('(').unwrap().strip_suffix(')').unwrap();
+    assert!(commit.chars().all(|it| it.is_ascii_hexdigit()), "{version}");
+}
+
+#[tokio::test]
 async fn help_is_no_error_and_shows_every_command() {
     let help = tasker(&["--help"]).await.ok();
     for command in [

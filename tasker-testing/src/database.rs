@@ -67,11 +67,20 @@ impl TestDatabase {
 
     /// All that a schema is made of, as SQL that does not depend on the database's name.
     pub async fn schema(&self) -> String {
-        let args = ["--schema-only", "--no-owner", "--no-privileges", &self.url];
+        self.dump(&["--schema-only"]).await
+    }
+
+    /// All that is in it, as SQL that makes it again in another database.
+    pub async fn content(&self) -> String {
+        self.dump(&[]).await
+    }
+
+    async fn dump(&self, args: &[&str]) -> String {
+        let args = [&["--no-owner", "--no-privileges", &self.url], args].concat();
         let dump = run("pg_dump", &args).await;
         // It brackets what it prints with a word that is another each time.
         let lines = dump.lines().filter(|line| !line.contains("restrict "));
-        lines.collect::<Vec<_>>().join("\n")
+        lines.map(|line| format!("{line}\n")).collect()
     }
 
     /// Runs a file of SQL, such as a dump, as psql does.
