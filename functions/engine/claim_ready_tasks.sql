@@ -29,7 +29,7 @@ as $$
 declare
   -- Batches that one call looks at where what comes first cannot be claimed.
   c_batches constant int := 20;
-  v_announce text := tasker.be_silent();
+  v_announce text := tasker.suppress_notify();
   v_now timestamptz;
   v_namespaces text[] := p_namespaces;
   v_left int := p_limit;

@@ -202,7 +202,7 @@ begin
       v_most_urgent := tasker.most_urgent_message(p_namespaces, p_handlers, v_msgs);
     end if;
   end if;
-  v_announce := tasker.be_silent();
+  v_announce := tasker.suppress_notify();
   v_freed := tasker.free_dependents(
     v_done_tasks, v_done_steps, v_done_templates, v_now, p_worker, v_done_msgs, p_handlers,
     p_lease_ms, v_most_urgent, v_done_bytes

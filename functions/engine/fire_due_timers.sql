@@ -42,7 +42,7 @@ begin
     perform tasker.refill_one_queue();
   end if;
   if not p_announce then
-    v_announce := tasker.be_silent();
+    v_announce := tasker.suppress_notify();
   end if;
 
   with due as (

@@ -20,7 +20,7 @@ as $$
 declare
   v_now timestamptz;
   v_moved tasker.moved;
-  v_announce text := tasker.be_silent();
+  v_announce text := tasker.suppress_notify();
   v_released record;
   v_group record;
 begin

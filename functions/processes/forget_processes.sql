@@ -16,7 +16,7 @@ begin
     for update skip locked
   ));
   if pg_relation_size('tasker.processes') > c_large_bytes then
-    perform tasker.write_anew('tasker.processes');
+    perform tasker.rewrite_table('tasker.processes');
   end if;
 end
 $$;

@@ -58,7 +58,7 @@ begin
       null;
     end;
     -- One a call, because its lock lasts until the commit.
-    if written is null and v_has_few and tasker.write_anew(v_table.name) then
+    if written is null and v_has_few and tasker.rewrite_table(v_table.name) then
       written := v_table.name;
     else
       remaining := remaining + 1;

@@ -83,7 +83,7 @@ pub(crate) async fn run(
             biased;
             () = stop.cancelled() => Wake::Stopped,
             wake = receive(&mut commands, &mut batch) => wake,
-            () = engine.signals.ready_tasks() => Wake::Asked,
+            () = engine.wakeups.ready_tasks() => Wake::Asked,
             wake = due(next) => wake,
         };
         count(wake, &batch);
@@ -98,7 +98,7 @@ pub(crate) async fn run(
             match command {
                 OrchestrationCommand::ProcessTaskReadiness { .. }
                 | OrchestrationCommand::LookForReadyTasks { .. } => next.ask(),
-                OrchestrationCommand::FireTimers => engine.signals.look_at_timers(),
+                OrchestrationCommand::FireTimers => engine.wakeups.wake_timers(),
             }
         }
         if next == NextClaim::Now {

@@ -6,7 +6,7 @@ use tasker_shared::backoff::Backoff;
 use tasker_shared::database::Database;
 
 use crate::health::Vitals;
-use crate::signals::Signals;
+use crate::wakeups::Wakeups;
 
 /// A call of a loop takes milliseconds. After this long the process at its other end may be frozen,
 /// and the call is repeated on another connection.
@@ -16,7 +16,7 @@ pub(crate) const FROZEN_AFTER: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
     pub(crate) database: Database,
-    pub(crate) signals: Signals,
+    pub(crate) wakeups: Wakeups,
     pub(crate) vitals: Vitals,
     /// Pauses between attempts while the database fails.
     pub(crate) backoff: Backoff,

@@ -16,12 +16,12 @@ mod health;
 mod inbox;
 mod orchestrator;
 mod registration;
-mod signals;
 mod task_claim_step_enqueuer;
 pub mod task_readiness;
 mod tending;
 mod timers;
 mod unified_event_coordinator;
+mod wakeups;
 mod without_worker;
 
 pub use health::{ComponentHealth, ComponentState, OrchestratorHealth};

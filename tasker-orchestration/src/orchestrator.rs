@@ -20,13 +20,13 @@ use crate::event_systems::task_readiness_event_system::TaskReadinessEventSystem;
 use crate::health::{ComponentHealth, OrchestratorHealth, Vitals, milliseconds};
 use crate::inbox::Inbox;
 use crate::registration;
-use crate::signals::Signals;
 use crate::task_claim_step_enqueuer::{Claiming, TaskClaimStepEnqueuer};
 use crate::task_readiness::classifier::{self, ReadinessEventClassifier, Routes};
 use crate::task_readiness::fallback_poller::ReadinessFallbackPoller;
 use crate::task_readiness::listener::TaskReadinessListener;
 use crate::timers::{self, TimerSettings};
 use crate::unified_event_coordinator::{Component, Stage, UnifiedEventCoordinator};
+use crate::wakeups::Wakeups;
 use crate::without_worker;
 
 /// The orchestrator role of a process.
@@ -60,11 +60,11 @@ impl Orchestrator {
             .then(|| TaskReadinessListener::new(database, config, &classifier));
         let engine = Engine {
             database: database.clone(),
-            signals: Signals::default(),
+            wakeups: Wakeups::default(),
             vitals: Vitals::new(),
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
         };
-        engine.signals.look_at_everything();
+        engine.wakeups.wake_all();
         let restart = &config.event_systems.supervisor;
         let coordinator = Arc::new(UnifiedEventCoordinator::start(
             components(
@@ -73,7 +73,7 @@ impl Orchestrator {
                 listener.as_ref().map(|it| (it, &classifier)),
             ),
             Backoff::new(restart.restart_min(), restart.restart_max()),
-            &engine.signals,
+            &engine.wakeups,
         ));
         info!(
             instance = config.orchestration.instance_name(),
@@ -227,7 +227,7 @@ fn listening(
         events: Inbox::new(event_inbox),
         commands: commands.clone(),
     };
-    let (listener, signals) = (listener.clone(), engine.signals.clone());
+    let (listener, wakeups) = (listener.clone(), engine.wakeups.clone());
     let notification_inbox = Inbox::new(notification_inbox);
     [
         component("task_readiness_listener", Stage::Discovery, move |stop| {
@@ -238,8 +238,8 @@ fn listening(
             Stage::Discovery,
             move |stop| {
                 let (inbox, routes) = (notification_inbox.clone(), Arc::clone(&routes));
-                let signals = signals.clone();
-                async move { classifier::run(inbox, &routes, &signals, stop).await }
+                let wakeups = wakeups.clone();
+                async move { classifier::run(inbox, &routes, &wakeups, stop).await }
             },
         ),
         component("task_readiness_event_system", Stage::Events, move |stop| {

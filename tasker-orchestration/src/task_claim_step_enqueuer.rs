@@ -106,7 +106,7 @@ impl TaskClaimStepEnqueuer {
         if !self.dead_rows.look_is_due() {
             return;
         }
-        match look(&mut self.maintenance).await {
+        match discard(&mut self.maintenance).await {
             Ok(look) => self.dead_rows.looked(&look),
             Err(error) => self.dead_rows.failed(&error),
         }
@@ -114,7 +114,7 @@ impl TaskClaimStepEnqueuer {
 }
 
 /// Looks at dead rows, and vacuums where it can.
-async fn look(connection: &mut DedicatedConnection) -> Result<DeadRowsDiscarded, Error> {
+async fn discard(connection: &mut DedicatedConnection) -> Result<DeadRowsDiscarded, Error> {
     let look = connection
         .call("discard_dead_rows", discard_dead_rows)
         .await?;

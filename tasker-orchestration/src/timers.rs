@@ -123,7 +123,7 @@ pub(crate) async fn run(
         let look = async {
             let fired = fire(settings, &mut connection).await?;
             if fired.fired > 0 || unanswered {
-                look_for_ready_tasks(commands, LookReason::RetriesFired).await;
+                request_claim(commands, LookReason::RetriesFired).await;
             }
             if let (Some(how), Some(at)) = (settings.search, search_at)
                 && at <= Instant::now()
@@ -163,7 +163,7 @@ async fn due(at: Option<Instant>) {
 /// Returns when a timer was set; a burst of them is one look.
 async fn told_to_look(engine: &Engine, not_before: Instant) {
     sleep_until(not_before).await;
-    engine.signals.timers().await;
+    engine.wakeups.timers().await;
 }
 
 async fn fire(
@@ -199,12 +199,12 @@ async fn search(
         })
         .await?;
     if !overlooked.is_empty() {
-        look_for_ready_tasks(commands, LookReason::Overlooked).await;
+        request_claim(commands, LookReason::Overlooked).await;
     }
     Ok(())
 }
 
-async fn look_for_ready_tasks(commands: &Sender<OrchestrationCommand>, reason: LookReason) {
+async fn request_claim(commands: &Sender<OrchestrationCommand>, reason: LookReason) {
     let command = OrchestrationCommand::LookForReadyTasks { reason };
     // A processor that is gone means that the orchestrator stops; the next one looks at its start.
     let _stopping = commands.send(command).await;
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
     use crate::channels;
     use crate::health::Vitals;
-    use crate::signals::Signals;
+    use crate::wakeups::Wakeups;
 
     fn settings(mode: DeploymentMode) -> TimerSettings {
         let mut config = TaskerConfig::default().orchestration;
@@ -283,7 +283,7 @@ mod tests {
         let db = TestDatabase::create().await;
         let engine = Engine {
             database: db.database().await,
-            signals: Signals::default(),
+            wakeups: Wakeups::default(),
             vitals: Vitals::new(),
             backoff: Backoff::new(RESOLUTION, RESOLUTION),
         };

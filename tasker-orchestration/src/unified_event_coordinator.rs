@@ -18,7 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, warn};
 
 use crate::health::{ComponentHealth, ComponentState};
-use crate::signals::Signals;
+use crate::wakeups::Wakeups;
 
 /// How long the loops of one stage get to end by themselves: longer than any call of a healthy
 /// database takes, shorter than supervisors of processes wait.
@@ -75,7 +75,7 @@ struct Current {
 
 impl UnifiedEventCoordinator {
     /// Starts the loops.
-    pub(crate) fn start(components: Vec<Component>, backoff: Backoff, signals: &Signals) -> Self {
+    pub(crate) fn start(components: Vec<Component>, backoff: Backoff, wakeups: &Wakeups) -> Self {
         let stopping = CancellationToken::new();
         let supervised = components.into_iter().map(|component| {
             let record = Arc::new(Record::new(component.name));
@@ -85,7 +85,7 @@ impl UnifiedEventCoordinator {
                 component.start,
                 Arc::clone(&record),
                 backoff,
-                signals.clone(),
+                wakeups.clone(),
                 Stops {
                     this: stop.clone(),
                     all: stopping.clone(),
@@ -209,7 +209,7 @@ async fn supervise(
     start: StartLoop,
     record: Arc<Record>,
     mut backoff: Backoff,
-    signals: Signals,
+    wakeups: Wakeups,
     stops: Stops,
 ) {
     loop {
@@ -235,7 +235,7 @@ async fn supervise(
             () = sleep(pause) => {}
             () = stops.this.cancelled() => return,
         }
-        signals.look_at_everything();
+        wakeups.wake_all();
     }
 }
 
@@ -310,13 +310,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_loop_that_panics_is_started_again_and_everything_is_looked_at() {
         let (starts, mut started) = watch::channel(0);
-        let signals = Signals::default();
+        let wakeups = Wakeups::default();
         let panics_twice = counted(&starts, |count| assert!(count > 2, "injected"));
-        let coordinator = UnifiedEventCoordinator::start(vec![panics_twice], backoff(), &signals);
+        let coordinator = UnifiedEventCoordinator::start(vec![panics_twice], backoff(), &wakeups);
 
         started.wait_for(|count| *count == 3).await.unwrap();
-        signals.ready_tasks().await;
-        signals.timers().await;
+        wakeups.ready_tasks().await;
+        wakeups.timers().await;
 
         assert_eq!(state(&coordinator).restarts, 2);
     }
@@ -327,7 +327,7 @@ mod tests {
         let coordinator = UnifiedEventCoordinator::start(
             vec![counted(&starts, |_| {})],
             backoff(),
-            &Signals::default(),
+            &Wakeups::default(),
         );
         started.wait_for(|count| *count == 1).await.unwrap();
 
@@ -348,7 +348,7 @@ mod tests {
         let began = Instant::now();
         let panics_often = counted(&starts, |count| assert!(count > 6, "injected"));
         let _coordinator =
-            UnifiedEventCoordinator::start(vec![panics_often], backoff(), &Signals::default());
+            UnifiedEventCoordinator::start(vec![panics_often], backoff(), &Wakeups::default());
 
         started.wait_for(|count| *count == 7).await.unwrap();
 
@@ -375,7 +375,7 @@ mod tests {
             nth_to_stop("listener", Stage::Discovery, 0),
         ];
         let coordinator =
-            UnifiedEventCoordinator::start(components, backoff(), &Signals::default());
+            UnifiedEventCoordinator::start(components, backoff(), &Wakeups::default());
 
         coordinator.stop().await;
 
@@ -406,7 +406,7 @@ mod tests {
             async move { drop(gone.wait_for(|gone| *gone).await) }
         });
         let coordinator =
-            UnifiedEventCoordinator::start(vec![sender, receiver], backoff(), &Signals::default());
+            UnifiedEventCoordinator::start(vec![sender, receiver], backoff(), &Wakeups::default());
 
         coordinator.stop().await;
 
@@ -421,7 +421,7 @@ mod tests {
     async fn a_loop_that_does_not_stop_is_ended_in_bounded_time() {
         let deaf = component(NAME, Stage::Commands, |_stop| std::future::pending());
         let coordinator =
-            UnifiedEventCoordinator::start(vec![deaf], backoff(), &Signals::default());
+            UnifiedEventCoordinator::start(vec![deaf], backoff(), &Wakeups::default());
         let began = Instant::now();
 
         coordinator.stop().await;

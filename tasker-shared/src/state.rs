@@ -98,100 +98,11 @@ states! {
     }
 }
 
-/// What can happen to a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TaskEvent {
-    /// A step of it was claimed, or an operator moved one.
-    Start,
-    /// Its last step ended well.
-    Complete,
-    /// Nothing can move any more and a step failed for good.
-    Fail,
-    /// An operator put a failed step in motion again.
-    Resume,
-    /// An operator stopped it.
-    Cancel,
-    /// An operator dealt with the failure elsewhere.
-    Resolve,
-}
-
-impl TaskEvent {
-    /// Every event.
-    pub const ALL: &'static [Self] = &[
-        Self::Start,
-        Self::Complete,
-        Self::Fail,
-        Self::Resume,
-        Self::Cancel,
-        Self::Resolve,
-    ];
-}
-
 impl TaskState {
     /// Whether the task ended; an operator can still revive one in `error`.
     pub const fn is_terminal(self) -> bool {
         !matches!(self, Self::Pending | Self::InProgress)
     }
-
-    /// The state that `event` leads to, or `None` where it is illegal.
-    pub const fn after(self, event: TaskEvent) -> Option<Self> {
-        match (self, event) {
-            (Self::Pending, TaskEvent::Start) | (Self::Error, TaskEvent::Resume) => {
-                Some(Self::InProgress)
-            }
-            (Self::InProgress, TaskEvent::Complete) => Some(Self::Complete),
-            (Self::InProgress, TaskEvent::Fail) => Some(Self::Error),
-            (Self::Pending | Self::InProgress | Self::Error, TaskEvent::Cancel) => {
-                Some(Self::Cancelled)
-            }
-            (Self::Error, TaskEvent::Resolve) => Some(Self::ResolvedManually),
-            _ => None,
-        }
-    }
-}
-
-/// What can happen to a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepEvent {
-    /// An orchestrator claimed it and sent its message.
-    Enqueue,
-    /// A worker received it.
-    Receive,
-    /// A worker was handed it with the end of a step it depends on, past the queue.
-    HandOn,
-    /// A worker gave it back unstarted.
-    Release,
-    /// Its handler returned a result.
-    Complete,
-    /// An attempt failed and there are more.
-    Retry,
-    /// It failed for good.
-    Fail,
-    /// Its task was cancelled.
-    Cancel,
-    /// An operator wants a failed step run again.
-    Rerun,
-    /// An operator leaves it out.
-    Skip,
-    /// An operator gives it its result.
-    Resolve,
-}
-
-impl StepEvent {
-    /// Every event.
-    pub const ALL: &'static [Self] = &[
-        Self::Enqueue,
-        Self::Receive,
-        Self::HandOn,
-        Self::Release,
-        Self::Complete,
-        Self::Retry,
-        Self::Fail,
-        Self::Cancel,
-        Self::Rerun,
-        Self::Skip,
-        Self::Resolve,
-    ];
 }
 
 impl StepState {
@@ -201,41 +112,5 @@ impl StepState {
             self,
             Self::Pending | Self::Enqueued | Self::InProgress | Self::WaitingForRetry
         )
-    }
-
-    /// Whether steps that depend on this one may run.
-    pub const fn satisfies_dependents(self) -> bool {
-        matches!(
-            self,
-            Self::Complete | Self::Skipped | Self::ResolvedManually
-        )
-    }
-
-    /// The state that `event` leads to, or `None` where it is illegal.
-    pub const fn after(self, event: StepEvent) -> Option<Self> {
-        match (self, event) {
-            (Self::Pending | Self::WaitingForRetry, StepEvent::Enqueue)
-            | (Self::InProgress, StepEvent::Release) => Some(Self::Enqueued),
-            (Self::Enqueued, StepEvent::Receive) | (Self::Pending, StepEvent::HandOn) => {
-                Some(Self::InProgress)
-            }
-            (Self::InProgress, StepEvent::Complete) => Some(Self::Complete),
-            (Self::InProgress, StepEvent::Retry) => Some(Self::WaitingForRetry),
-            (Self::InProgress, StepEvent::Fail) => Some(Self::Error),
-            (Self::Error, StepEvent::Rerun) => Some(Self::Pending),
-            (
-                Self::Pending | Self::Enqueued | Self::InProgress | Self::WaitingForRetry,
-                StepEvent::Cancel,
-            ) => Some(Self::Cancelled),
-            (
-                Self::Pending | Self::Enqueued | Self::WaitingForRetry | Self::Error,
-                StepEvent::Skip,
-            ) => Some(Self::Skipped),
-            (
-                Self::Pending | Self::Enqueued | Self::WaitingForRetry | Self::Error,
-                StepEvent::Resolve,
-            ) => Some(Self::ResolvedManually),
-            _ => None,
-        }
     }
 }

@@ -80,21 +80,21 @@ pub async fn submit_tasks(
 
 /// Submits tasks as [`submit_tasks`] does, without announcing them: that is for the caller to do once
 /// it has committed. Where an idempotency key is in the hands of another transaction it waits no
-/// longer than `patience`.
+/// longer than `lock_timeout`.
 ///
 /// # Errors
-/// Those of [`submit_tasks`], and [`Error::Locked`] when `patience` is over.
+/// Those of [`submit_tasks`], and [`Error::Locked`] when `lock_timeout` is over.
 pub async fn submit_tasks_silently(
     connection: &mut PgConnection,
     tasks: &[NewTask],
-    patience: Option<Duration>,
+    lock_timeout: Option<Duration>,
 ) -> Result<Vec<Submitted>, Error> {
-    let patience = patience.map(|it| i32::try_from(it.as_millis()).unwrap_or(i32::MAX));
+    let lock_timeout = lock_timeout.map(|it| i32::try_from(it.as_millis()).unwrap_or(i32::MAX));
     Ok(sqlx::query_as(
         "select task_uuid, created, context_differs from tasker.submit_tasks_silently($1, $2)",
     )
     .bind(Json(tasks))
-    .bind(patience)
+    .bind(lock_timeout)
     .fetch_all(connection)
     .await?)
 }

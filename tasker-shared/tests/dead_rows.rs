@@ -298,7 +298,7 @@ async fn a_table_whose_rows_live_is_not_copied() {
 async fn the_doctor_is_not_misled_by_a_table_that_is_written_while_it_looks() {
     let mut world = world().await;
     let mut writer = world.begin().await;
-    let written: bool = sqlx::query_scalar("select tasker.write_anew('tasker.ready_steps')")
+    let written: bool = sqlx::query_scalar("select tasker.rewrite_table('tasker.ready_steps')")
         .fetch_one(&mut *writer)
         .await
         .unwrap();

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "support/moves.rs"]
+mod moves;
 mod support;
 
 use std::fmt::Display;
 
+use moves::{StepEvent, TaskEvent, step_after, task_after};
 use support::World;
-use tasker_shared::state::{StepEvent, StepState, TaskEvent, TaskState};
+use tasker_shared::state::{StepState, TaskState};
 
 /// Every pair of states, and whether an event leads from the one to the other.
 fn pairs<S: Copy + PartialEq, E: Copy>(
@@ -26,11 +29,11 @@ fn pairs<S: Copy + PartialEq, E: Copy>(
 }
 
 fn task_pairs() -> Vec<(TaskState, TaskState, bool)> {
-    pairs(TaskState::ALL, TaskEvent::ALL, TaskState::after)
+    pairs(TaskState::ALL, TaskEvent::ALL, task_after)
 }
 
 fn step_pairs() -> Vec<(StepState, StepState, bool)> {
-    pairs(StepState::ALL, StepEvent::ALL, StepState::after)
+    pairs(StepState::ALL, StepEvent::ALL, step_after)
 }
 
 /// The pairs about which SQL and Rust disagree.

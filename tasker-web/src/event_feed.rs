@@ -204,7 +204,7 @@ async fn follow(mut connection: DedicatedConnection, width: usize, feed: &Feed) 
     let mut failing = false;
     while feed.goes_on() {
         let started = Instant::now();
-        match look(&mut connection, &mut log, width, feed).await {
+        match poll(&mut connection, &mut log, width, feed).await {
             Ok(is_behind) => {
                 if failing {
                     info!("what happens to tasks can be followed again");
@@ -231,7 +231,7 @@ async fn follow(mut connection: DedicatedConnection, width: usize, feed: &Feed) 
 }
 
 /// Publishes what is new; whether there is more.
-async fn look(
+async fn poll(
     connection: &mut DedicatedConnection,
     log: &mut Option<EventLog>,
     width: usize,

@@ -89,7 +89,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<WebState> for PathParts<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Problem> {
-        refuse_nul(parts.uri.path(), "the path")?;
+        refuse_unstorable(parts.uri.path(), "the path")?;
         let Path(value) = Path::from_request_parts(parts, state)
             .await
             .map_err(|rejection| Problem::new(Kind::InvalidRequest, rejection.body_text()))?;
@@ -173,7 +173,7 @@ fn json_problem(path: &str, error: &serde_json::Error) -> Problem {
 }
 
 fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
-    refuse_nul(uri.query().unwrap_or_default(), "the query")?;
+    refuse_unstorable(uri.query().unwrap_or_default(), "the query")?;
     let Query(value) = Query::try_from_uri(uri).map_err(|rejection| {
         let text = rejection.body_text();
         let reason = text.strip_prefix("Failed to deserialize query string: ");
@@ -216,7 +216,7 @@ pub(crate) fn some_text<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Str
 }
 
 /// Refuses the one character that PostgreSQL cannot store, in its only form in a URL.
-fn refuse_nul(encoded: &str, place: &str) -> Result<(), Problem> {
+fn refuse_unstorable(encoded: &str, place: &str) -> Result<(), Problem> {
     if encoded.contains("%00") {
         return Err(Problem::new(
             Kind::InvalidRequest,

@@ -10,10 +10,10 @@ use tasker_shared::tasks::{TaskDetail, get_task};
 use utoipa::ToSchema;
 
 use crate::extract::{OptionalJsonBody, PathParts};
-use crate::nul::refuse_nul_in_text;
 use crate::problem::Problem;
 use crate::schema;
 use crate::state::WebState;
+use crate::storable_json::refuse_unstorable_text;
 use crate::tasks::{no_task, parse_task_uuid};
 
 /// Who the transition log says moved a task or step through this API.
@@ -114,7 +114,7 @@ pub(crate) async fn operate(
 
 /// Refuses a reason that cannot be kept: it is written to the history of every step it moves.
 pub(crate) fn check_reason(reason: Option<&str>) -> Result<(), Problem> {
-    refuse_nul_in_text("reason", reason)?;
+    refuse_unstorable_text("reason", reason)?;
     let length = reason.map_or(0, |reason| reason.chars().count());
     if length > MAX_REASON_CHARACTERS {
         let message = format!("it has {length} characters, of {MAX_REASON_CHARACTERS} at most");

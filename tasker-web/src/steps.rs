@@ -9,11 +9,11 @@ use tasker_shared::tasks::{self, StepDetail, TaskDetail};
 use utoipa::ToSchema;
 
 use crate::extract::{NoParams, OptionalJsonBody, PathParts};
-use crate::nul::refuse_nul;
 use crate::operate::{ACTOR, ReasonRequest, check_reason, operate};
 use crate::problem::Problem;
 use crate::schema;
 use crate::state::WebState;
+use crate::storable_json::refuse_unstorable;
 use crate::tasks::parse_task_uuid;
 
 /// How an operator settles a step.
@@ -160,7 +160,7 @@ async fn settle(
     let task_uuid = parse_task_uuid(&task_uuid)?;
     check_reason(reason)?;
     let (Settlement::Skip(result) | Settlement::Resolve(result)) = settlement;
-    refuse_nul("result", result)?;
+    refuse_unstorable("result", result)?;
     operate(state, "settle_step", task_uuid, async |connection| {
         operator::settle_step(connection, task_uuid, &step_name, settlement, ACTOR, reason).await
     })

@@ -13,11 +13,11 @@ use utoipa::ToSchema;
 
 use crate::extract::JsonBody;
 use crate::limits::BodyShare;
-use crate::nul::{refuse_nul, refuse_nul_in_text};
 use crate::object::Object;
 use crate::problem::Problem;
 use crate::schema;
 use crate::state::WebState;
+use crate::storable_json::{refuse_unstorable, refuse_unstorable_text};
 
 /// A task to be submitted.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -82,9 +82,9 @@ impl TaskRequest {
             ("version", self.version.as_deref()),
             ("idempotency_key", self.idempotency_key.as_deref()),
         ] {
-            refuse_nul_in_text(&format!("{path}{name}"), text)?;
+            refuse_unstorable_text(&format!("{path}{name}"), text)?;
         }
-        refuse_nul(&format!("{path}context"), &self.context)?;
+        refuse_unstorable(&format!("{path}context"), &self.context)?;
         self.check_names(path)?;
         Ok(NewTask {
             namespace: self.namespace,

@@ -162,15 +162,15 @@ impl Parts {
 }
 
 /// Submits on a connection of the pool, waiting for whoever holds an idempotency key; no longer than
-/// `patience`, where there is one.
+/// `lock_timeout`, where there is one.
 async fn submit_apart(
     database: &Database,
     tasks: &[NewTask],
-    patience: Option<Duration>,
+    lock_timeout: Option<Duration>,
 ) -> Result<Vec<Submitted>, Error> {
     let submitted = database
         .call("submit_tasks", async |connection| {
-            submit_tasks_silently(connection, tasks, patience).await
+            submit_tasks_silently(connection, tasks, lock_timeout).await
         })
         .await?;
     count_created(tasks, &submitted);

@@ -185,7 +185,7 @@ pub(crate) async fn get_task(
     let wait = params.wait_ms.as_deref().map(parse_wait).transpose()?;
     let task = match wait.filter(|wait| !wait.is_zero()) {
         Some(wait) => wait_for_end(&state, task_uuid, wait.min(state.config.max_wait())).await?,
-        None => look(&state, task_uuid).await?,
+        None => load_task(&state, task_uuid).await?,
     };
     Ok(Json(task))
 }
@@ -216,11 +216,11 @@ async fn wait_for_end(
     // The state alone costs little to read, and a client that submitted a moment ago comes too
     // early.
     if has_ended(state, task_uuid).await? {
-        return look(state, task_uuid).await;
+        return load_task(state, task_uuid).await;
     }
     loop {
         let is_last = tokio::select! {
-            is_rung = interest.rung() => !is_rung,
+            is_notified = interest.notified() => !is_notified,
             () = sleep_until(deadline) => true,
         };
         match find(state, task_uuid).await {
@@ -246,7 +246,7 @@ async fn has_ended(state: &WebState, task_uuid: TaskUuid) -> Result<bool, Proble
     is_terminal.ok_or_else(|| no_task(task_uuid))
 }
 
-async fn look(state: &WebState, task_uuid: TaskUuid) -> Result<TaskDetail, Problem> {
+async fn load_task(state: &WebState, task_uuid: TaskUuid) -> Result<TaskDetail, Problem> {
     let task = find(state, task_uuid).await?;
     task.ok_or_else(|| no_task(task_uuid))
 }

@@ -12,10 +12,10 @@ use tokio::task::spawn_blocking;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::extract::{self, NoParams, Params, PathParts, body_bytes, media_type, unsupported};
-use crate::nul::refuse_nul;
 use crate::problem::{Kind, Mistake, Problem};
 use crate::schema;
 use crate::state::WebState;
+use crate::storable_json::refuse_unstorable;
 use crate::template_schema::TemplateDocument;
 
 /// Which templates to list.
@@ -123,7 +123,7 @@ pub(crate) async fn apply_template(
         .await
         .map_err(Problem::internal)?
         .map_err(|errors| invalid_template(&errors))?;
-    refuse_nul("template", &template.document())?;
+    refuse_unstorable("template", &template.document())?;
     let applied = state
         .database
         .call("apply_template", async |connection| {

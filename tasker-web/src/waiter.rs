@@ -66,7 +66,7 @@ struct Waiting {
 #[derive(Debug)]
 struct Waiters {
     count: usize,
-    bell: watch::Sender<()>,
+    changed: watch::Sender<()>,
 }
 
 /// As many requests wait as may.
@@ -78,7 +78,7 @@ pub(crate) struct TooManyWaiters;
 pub(crate) struct Interest {
     interests: Arc<Interests>,
     task_uuid: TaskUuid,
-    bell: watch::Receiver<()>,
+    changed: watch::Receiver<()>,
 }
 
 /// What is read of a notification: which tasks entered which state.
@@ -136,24 +136,24 @@ impl TaskWaiter {
 
     /// Registers interest in the task's end; to be called before looking at the task.
     pub(crate) fn register(&self, task_uuid: TaskUuid) -> Result<Interest, TooManyWaiters> {
-        let bell = self.interests.add(task_uuid)?;
+        let changed = self.interests.add(task_uuid)?;
         Ok(Interest {
             interests: Arc::clone(&self.interests),
             task_uuid,
-            bell,
+            changed,
         })
     }
 }
 
 impl Interest {
     /// Waits until it is worth looking at the task again; false when the waiter has stopped.
-    pub(crate) async fn rung(&mut self) -> bool {
+    pub(crate) async fn notified(&mut self) -> bool {
         let _asleep = Asleep::count(&self.interests.asleep);
         tokio::select! {
             biased;
             () = self.interests.stopped.cancelled() => false,
-            // The bell is kept as long as this interest is registered.
-            rung = self.bell.changed() => rung.is_ok(),
+            // The changed is kept as long as this interest is registered.
+            notified = self.changed.changed() => notified.is_ok(),
         }
     }
 }
@@ -189,13 +189,13 @@ impl Interests {
         waiting.waiters += 1;
         let waiters = waiting.tasks.entry(task_uuid).or_insert_with(|| Waiters {
             count: 0,
-            bell: watch::Sender::new(()),
+            changed: watch::Sender::new(()),
         });
         waiters.count += 1;
-        let bell = waiters.bell.subscribe();
+        let changed = waiters.changed.subscribe();
         drop(waiting);
         self.someone.notify_one();
-        Ok(bell)
+        Ok(changed)
     }
 
     fn remove(&self, task_uuid: TaskUuid) {
@@ -209,18 +209,18 @@ impl Interests {
         }
     }
 
-    fn ring(&self, task_uuids: &[TaskUuid]) {
+    fn notify(&self, task_uuids: &[TaskUuid]) {
         let waiting = self.lock();
         for task_uuid in task_uuids {
             if let Some(waiters) = waiting.tasks.get(task_uuid) {
-                waiters.bell.send_replace(());
+                waiters.changed.send_replace(());
             }
         }
     }
 
     fn ring_all(&self) {
         for waiters in self.lock().tasks.values() {
-            waiters.bell.send_replace(());
+            waiters.changed.send_replace(());
         }
     }
 
@@ -268,7 +268,7 @@ fn hear(interests: &Interests, event: ListenEvent) {
         ListenEvent::Notification { channel, payload } => {
             metrics().notification(&channel);
             match serde_json::from_str::<TasksMoved>(&payload) {
-                Ok(moved) if moved.task_state.is_terminal() => interests.ring(&moved.task_uuids),
+                Ok(moved) if moved.task_state.is_terminal() => interests.notify(&moved.task_uuids),
                 Ok(_) => {}
                 Err(error) => {
                     metrics().notification_ignored(LOOP);
@@ -298,7 +298,7 @@ async fn look(database: Database, interests: Arc<Interests>) {
                 .await;
             match ended {
                 Ok(ended) => {
-                    interests.ring(&ended);
+                    interests.notify(&ended);
                     if failing {
                         info!("the tasks that are waited for can be looked at again");
                     }

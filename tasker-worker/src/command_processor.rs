@@ -94,6 +94,18 @@ pub(crate) struct Receiving {
     pub(crate) lease: Duration,
 }
 
+/// What the loop works with.
+pub(crate) struct ReceivingParts {
+    pub(crate) connection: DedicatedConnection,
+    pub(crate) commands: Receiver<WorkerCommand>,
+    pub(crate) completions: Receiver<Occupancy>,
+    pub(crate) launcher: Launcher,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) outage: Outage,
+}
+
 /// The loop that receives steps.
 pub(crate) struct CommandProcessor {
     settings: Receiving,
@@ -120,27 +132,21 @@ pub(crate) struct CommandProcessor {
 }
 
 impl CommandProcessor {
-    pub(crate) fn new(
-        settings: Receiving,
-        connection: DedicatedConnection,
-        (commands, completions): (Receiver<WorkerCommand>, Receiver<Occupancy>),
-        (launcher, namespaces, subscriptions): (Launcher, Namespaces, Subscriptions),
-        (shutdown, outage): (CancellationToken, Outage),
-    ) -> Self {
+    pub(crate) fn new(settings: Receiving, parts: ReceivingParts) -> Self {
         Self {
             settings,
-            connection,
-            commands,
-            completions,
-            launcher,
-            namespaces,
-            subscriptions,
-            shutdown,
+            connection: parts.connection,
+            commands: parts.commands,
+            completions: parts.completions,
+            launcher: parts.launcher,
+            namespaces: parts.namespaces,
+            subscriptions: parts.subscriptions,
+            shutdown: parts.shutdown,
             running: 0,
             wanted: Some(WakeReason::Start),
             refresh: true,
             pause_until: None,
-            outage,
+            outage: parts.outage,
             troubles: QueueTroubles::default(),
             again_at: None,
             left_out: Backoff::new(LEFT_OUT_MIN, LEFT_OUT_MAX),
@@ -210,12 +216,12 @@ impl CommandProcessor {
                 self.refresh = true;
                 self.wanted.get_or_insert(WakeReason::Namespace);
             }
-            WorkerCommand::CheckLeases(tasks) => self.launcher.held().request_check(tasks),
+            WorkerCommand::CheckLeases(tasks) => self.launcher.leases().request_check(tasks),
         }
     }
 
     /// Looks once, if it may.
-    async fn look(&mut self) {
+    async fn receive_more(&mut self) {
         if self.wanted == Some(WakeReason::Capacity) {
             // Handlers that are about to end get their turn first: one look for many places costs
             // hardly more than one for a single place.
@@ -323,7 +329,7 @@ impl Supervised for CommandProcessor {
 
     async fn run(&mut self) {
         while self.wait().await {
-            self.look().await;
+            self.receive_more().await;
         }
     }
 }

@@ -9,7 +9,7 @@ use chrono::Utc;
 use tasker_shared::config::MpscChannelsConfig;
 use tasker_shared::database::DedicatedConnection;
 use tasker_shared::events::{
-    EventPublisher, EventSubscription, InProcessEvents, LifecycleEvent, Moved, ends_of,
+    EventPublisher, EventSubscription, InProcessEvents, LifecycleEvent, Moved, task_ends_of,
 };
 use tasker_shared::ids::StepId;
 use tasker_shared::state::StepState;
@@ -114,8 +114,8 @@ impl WorkerEvents {
             return;
         }
         let ends = connection
-            .call("ends_of", async |connection| {
-                ends_of(connection, tasks, &self.worker).await
+            .call("task_ends_of", async |connection| {
+                task_ends_of(connection, tasks, &self.worker).await
             })
             .await;
         match ends {

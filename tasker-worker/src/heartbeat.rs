@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::held_steps::HeldSteps;
+use crate::leases::Leases;
 
 /// How often a lease is extended while it lasts.
 const HEARTBEATS_PER_LEASE: u32 = 3;
@@ -43,7 +43,7 @@ pub(crate) const DOING: &str = "extend leases";
 pub(crate) struct Heartbeat {
     worker: String,
     connection: DedicatedConnection,
-    held: Arc<HeldSteps>,
+    leases: Arc<Leases>,
     lease: Duration,
     shutdown: CancellationToken,
     next: Instant,
@@ -69,14 +69,14 @@ impl Heartbeat {
     pub(crate) fn new(
         worker: String,
         connection: DedicatedConnection,
-        held: Arc<HeldSteps>,
+        leases: Arc<Leases>,
         lease: Duration,
         (shutdown, outage): (CancellationToken, Outage),
     ) -> Self {
         Self {
             worker,
             connection: connection.strictly_within(lease / CALLS_PER_LEASE),
-            held,
+            leases,
             lease,
             shutdown,
             next: Instant::now() + lease / HEARTBEATS_PER_LEASE,
@@ -121,11 +121,11 @@ impl Heartbeat {
     /// lost.
     fn lost(&self, step: StepId, receipt: i32, reason: &str) {
         if reason == "cancelled" {
-            if self.held.cancel(step, receipt) {
+            if self.leases.cancel(step, receipt) {
                 info!(%step, receipt, "the task was cancelled; its handler is told");
                 metrics().leases_lost("cancelled", 1);
             }
-        } else if self.held.abort(step, receipt) {
+        } else if self.leases.abort(step, receipt) {
             info!(%step, receipt, "the attempt is no longer the current one; its handler ends");
             metrics().leases_lost("stale", 1);
         }
@@ -141,9 +141,9 @@ impl Supervised for Heartbeat {
                 () = self.shutdown.cancelled() => return,
                 () = sleep_until(self.next) => {
                     self.next = Instant::now() + self.lease / HEARTBEATS_PER_LEASE;
-                    self.held.to_extend()
+                    self.leases.to_extend()
                 }
-                () = self.held.check_requested() => self.held.to_check(),
+                () = self.leases.check_requested() => self.leases.to_check(),
             };
             if steps.is_empty() {
                 continue;

@@ -17,7 +17,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 use crate::events::{Described, WorkerEvents};
 use crate::handler::AnyHandler;
 use crate::handlers::Handlers;
-use crate::held_steps::{Attempt, HeldSteps, Hold};
+use crate::leases::{Attempt, Lease, Leases};
 use crate::outcome::step_error;
 use crate::reporter::Report;
 use crate::step::Step;
@@ -32,7 +32,7 @@ const LEASE_PARTS: u32 = 3;
 /// How long a step waits for a place. Where steps that follow others and steps that were received
 /// want the same one, one of them comes too late; its timeout runs since it was handed out, and the
 /// database allows a second more.
-const PLACE_PATIENCE: Duration = Duration::from_millis(500);
+const PLACE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How the number of steps changed that run or are about to.
 #[derive(Debug, Clone, Copy)]
@@ -54,11 +54,11 @@ pub(crate) struct Running {
     /// For handlers that ask for the results of other steps.
     pub(crate) database: Arc<Database>,
     pub(crate) handlers: Arc<Handlers>,
-    pub(crate) held: Arc<HeldSteps>,
+    pub(crate) leases: Arc<Leases>,
     pub(crate) events: WorkerEvents,
     pub(crate) reports: Sender<Report>,
     pub(crate) completions: Sender<Occupancy>,
-    /// A permit for each handler that may run; see [`PLACE_PATIENCE`].
+    /// A permit for each handler that may run; see [`PLACE_TIMEOUT`].
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
@@ -81,13 +81,13 @@ pub(crate) struct Chain {
 }
 
 /// What a received step comes to.
-enum Fate {
+enum Disposition {
     /// Its handler runs.
     Start(AnyHandler, ReceivedStep),
     /// It runs already, in this very worker.
-    GoOn,
+    RunsAlready,
     /// There is something to tell the database.
-    Tell(Report),
+    Report(Report),
 }
 
 impl Launcher {
@@ -95,8 +95,8 @@ impl Launcher {
         Self { running }
     }
 
-    pub(crate) fn held(&self) -> &HeldSteps {
-        &self.running.held
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.running.leases
     }
 
     /// Starts what can be started, and reports the rest; returns how many run.
@@ -105,17 +105,17 @@ impl Launcher {
         let mut told = Vec::new();
         for step in received {
             match self.decide(step) {
-                Fate::Start(handler, step) => started.push((handler, step)),
-                Fate::GoOn => {}
-                Fate::Tell(report) => told.push(report),
+                Disposition::Start(handler, step) => started.push((handler, step)),
+                Disposition::RunsAlready => {}
+                Disposition::Report(report) => told.push(report),
             }
         }
         let count = started.len();
         let attempts = started.iter().map(|(_, step)| Attempt::from(step));
-        let holds = self.running.held.hold(attempts);
-        for ((handler, step), hold) in started.into_iter().zip(holds) {
+        let leases = self.running.leases.take(attempts);
+        for ((handler, step), lease) in started.into_iter().zip(leases) {
             let chain = Chain::new(self.running.clone());
-            self.running.tasks.spawn(run(handler, step, hold, chain));
+            self.running.tasks.spawn(run(handler, step, lease, chain));
         }
         self.tell(told);
         count
@@ -128,23 +128,23 @@ impl Launcher {
         self.tell(reports.collect());
     }
 
-    fn decide(&self, step: ReceivedStep) -> Fate {
+    fn decide(&self, step: ReceivedStep) -> Disposition {
         // The receipt renewed the lease, so what lost it during an outage can go on; and so can what
         // was received before the server crashed and forgot about it.
         let expired_as = step.expired.as_deref().unwrap_or(LEASE_EXPIRED);
-        if expired_as == LEASE_EXPIRED && self.running.held.holds(Attempt::from(&step)) {
-            return Fate::GoOn;
+        if expired_as == LEASE_EXPIRED && self.running.leases.has(Attempt::from(&step)) {
+            return Disposition::RunsAlready;
         }
         if step.expired.is_some() {
-            return Fate::Tell(expired(step, &self.running.events));
+            return Disposition::Report(expired(step, &self.running.events));
         }
         if let Some(report) = unfit(&step, &self.running.events) {
-            return Fate::Tell(report);
+            return Disposition::Report(report);
         }
         // Only what is known here is asked for.
         match self.running.handlers.get(&step.handler) {
-            Some(handler) => Fate::Start(handler.clone(), step),
-            None => Fate::Tell(release(step)),
+            Some(handler) => Disposition::Start(handler.clone(), step),
+            None => Disposition::Report(release(step)),
         }
     }
 
@@ -174,7 +174,7 @@ impl Chain {
     }
 
     /// Runs the step that follows; where it cannot be started, there is something to report.
-    pub(crate) fn follow(mut self, step: ReceivedStep) -> Option<Report> {
+    pub(crate) fn start_next(mut self, step: ReceivedStep) -> Option<Report> {
         let running = &self.running;
         let unfit = unfit(&step, &running.events);
         if unfit.is_some() {
@@ -183,7 +183,7 @@ impl Chain {
         let Some(handler) = running.handlers.get(&step.handler).cloned() else {
             return Some(release(step));
         };
-        let Some(hold) = running.held.hold([Attempt::from(&step)]).pop() else {
+        let Some(lease) = running.leases.take([Attempt::from(&step)]).pop() else {
             return Some(release(step));
         };
         metrics().steps_received(1);
@@ -192,12 +192,12 @@ impl Chain {
             metrics().step_continued(ended.elapsed());
         }
         let tasks = running.tasks.clone();
-        tasks.spawn(run(handler, step, hold, self));
+        tasks.spawn(run(handler, step, lease, self));
         None
     }
 
     /// Whether another step may follow at this moment.
-    pub(crate) fn may_go_on(&self) -> bool {
+    pub(crate) fn may_continue(&self) -> bool {
         let running = &self.running;
         self.followed < running.continuation_limit
             && self.since.elapsed() < running.lease / LEASE_PARTS
@@ -209,7 +209,8 @@ impl Chain {
     async fn report(mut self, report: StepReport, described: Option<Box<Described>>) {
         self.ended = Some(Instant::now());
         let running = self.running.clone();
-        let may_continue = matches!(report.outcome, StepOutcome::Complete(_)) && self.may_go_on();
+        let may_continue =
+            matches!(report.outcome, StepOutcome::Complete(_)) && self.may_continue();
         let report = Report::Outcome(report, may_continue.then_some(self), described);
         // The reporter outlives its senders, unless the worker is aborted.
         let _ = running.reports.send(report).await;
@@ -218,7 +219,7 @@ impl Chain {
 
 /// Runs one step as soon as there is a place for it, and hands its outcome over. Where there is none
 /// in time, or the worker stops meanwhile, the step goes back, and the attempt does not count.
-async fn run(handler: AnyHandler, received: ReceivedStep, hold: Hold, chain: Chain) {
+async fn run(handler: AnyHandler, received: ReceivedStep, lease: Lease, chain: Chain) {
     let span = info_span!(
         "step",
         task_uuid = %received.id.task_uuid,
@@ -226,27 +227,27 @@ async fn run(handler: AnyHandler, received: ReceivedStep, hold: Hold, chain: Cha
         attempt = received.attempt,
     );
     let running = chain.running.clone();
-    run_permitted(handler, received, hold, chain)
+    run_permitted(handler, received, lease, chain)
         .instrument(span)
         .await;
     let _ = running.completions.send(Occupancy::Freed(1)).await;
 }
 
-async fn run_permitted(handler: AnyHandler, received: ReceivedStep, hold: Hold, chain: Chain) {
+async fn run_permitted(handler: AnyHandler, received: ReceivedStep, lease: Lease, chain: Chain) {
     let running = chain.running.clone();
     let attempt = Attempt::from(&received);
     let permit = tokio::select! {
         biased;
         permit = running.permits.acquire(), if !running.shutdown.is_cancelled() => permit.ok(),
         () = running.shutdown.cancelled() => None,
-        () = sleep(PLACE_PATIENCE) => None,
+        () = sleep(PLACE_TIMEOUT) => None,
     };
     let Some(permit) = permit else {
-        running.held.release([attempt]);
+        running.leases.release([attempt]);
         let _ = running.reports.send(release(received)).await;
         return;
     };
-    let described = running.events.describe(&received, &hold.cancellation);
+    let described = running.events.describe(&received, &lease.cancellation);
     if let Some(described) = &described {
         let follows = chain.followed > 0;
         let from = if follows {
@@ -260,13 +261,13 @@ async fn run_permitted(handler: AnyHandler, received: ReceivedStep, hold: Hold, 
     let namespace = received.namespace.clone();
     let name = received.handler.clone();
     metrics().running_steps_changed(1);
-    let step = Step::new(received, &running.database, hold.cancellation);
-    let outcome = step_runner::run(&handler, step, hold.abort, running.max_result_bytes).await;
+    let step = Step::new(received, &running.database, lease.cancellation);
+    let outcome = step_runner::run(&handler, step, lease.abort, running.max_result_bytes).await;
     metrics().running_steps_changed(-1);
     metrics().step_ran(&name, started.elapsed());
     drop(permit);
     let Some(outcome) = outcome else {
-        running.held.release([attempt]);
+        running.leases.release([attempt]);
         return;
     };
     log(&name, &outcome);

@@ -28,8 +28,8 @@ use tracing::error;
 
 use crate::events::{Described, WorkerEvents};
 use crate::health::Vitals;
-use crate::held_steps::{Attempt, HeldSteps};
 use crate::launcher::{Chain, Occupancy};
+use crate::leases::{Attempt, Leases};
 
 mod backlog;
 mod part;
@@ -86,16 +86,28 @@ pub(crate) struct Reporting {
     pub(crate) lease: Duration,
 }
 
+/// What the loops share.
+#[derive(Clone)]
+pub(crate) struct ReportingParts {
+    pub(crate) reports: Arc<Mutex<Receiver<Report>>>,
+    pub(crate) completions: Sender<Occupancy>,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) announcer: Announcer,
+    pub(crate) events: WorkerEvents,
+    pub(crate) vitals: Vitals,
+    /// Fires when there is no time left to wait for the database.
+    pub(crate) give_up: CancellationToken,
+}
+
 /// The loop that records.
 pub(crate) struct Reporter {
     settings: Reporting,
     connection: DedicatedConnection,
     reports: Arc<Mutex<Receiver<Report>>>,
     completions: Sender<Occupancy>,
-    held: Arc<HeldSteps>,
+    leases: Arc<Leases>,
     announcer: Announcer,
     events: WorkerEvents,
-    /// Fires when there is no time left to wait for the database.
     give_up: CancellationToken,
     outcomes: Backlog,
     /// What a call is under way for.
@@ -120,13 +132,16 @@ enum Wake {
 }
 
 impl Reporter {
-    pub(crate) fn new(
-        settings: Reporting,
-        database: &Database,
-        (reports, completions): (Arc<Mutex<Receiver<Report>>>, Sender<Occupancy>),
-        (held, announcer, events): (Arc<HeldSteps>, Announcer, WorkerEvents),
-        (vitals, give_up): (Vitals, CancellationToken),
-    ) -> Self {
+    pub(crate) fn new(settings: Reporting, database: &Database, parts: ReportingParts) -> Self {
+        let ReportingParts {
+            reports,
+            completions,
+            leases,
+            announcer,
+            events,
+            vitals,
+            give_up,
+        } = parts;
         let worker = settings.worker.clone();
         let deadline = FROZEN_AFTER.min(settings.lease / CALLS_PER_LEASE);
         Self {
@@ -137,7 +152,7 @@ impl Reporter {
                 .waiting_for_locks(LOCK_TIMEOUT),
             reports,
             completions,
-            held,
+            leases,
             announcer,
             events,
             give_up,
@@ -274,7 +289,7 @@ impl Reporter {
             }
             Verdict::GiveUp => {
                 error!(%error, %step, receipt, "could not report an outcome; its lease will run out");
-                self.held.release(part.reports.iter().map(Attempt::from));
+                self.leases.release(part.reports.iter().map(Attempt::from));
             }
         }
         true
@@ -320,7 +335,7 @@ async fn complete(
         may_continue: part
             .companions
             .iter()
-            .map(|it| it.chain.as_ref().is_some_and(Chain::may_go_on))
+            .map(|it| it.chain.as_ref().is_some_and(Chain::may_continue))
             .collect(),
         handlers: &settings.continues_with,
         lease: settings.lease,

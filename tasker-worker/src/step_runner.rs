@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::AnyHandler;
-use crate::held_steps::Abort;
+use crate::leases::Abort;
 use crate::outcome::step_error;
 use crate::step::Step;
 
@@ -53,7 +53,7 @@ async fn run_to_an_end(
                 Some(Duration::ZERO),
             )),
         },
-        () = patience_ended(&cancellation) => Some(StepOutcome::Fail(step_error(
+        () = grace_ended(&cancellation) => Some(StepOutcome::Fail(step_error(
             "cancelled",
             "the task was cancelled and its handler did not end by itself".to_owned(),
             None,
@@ -73,7 +73,7 @@ async fn aborted(abort: oneshot::Receiver<Abort>) -> Abort {
     }
 }
 
-async fn patience_ended(cancellation: &CancellationToken) {
+async fn grace_ended(cancellation: &CancellationToken) {
     cancellation.cancelled().await;
     sleep(CANCELLATION_GRACE).await;
 }

@@ -19,7 +19,7 @@ use tracing::{info, warn};
 use crate::events::WorkerEvents;
 use crate::handlers::Handlers;
 use crate::health::{Vitals, WorkerHealth};
-use crate::held_steps::HeldSteps;
+use crate::leases::Leases;
 
 mod start;
 
@@ -38,7 +38,7 @@ pub struct RunningWorker {
     name: String,
     drain_timeout: Duration,
     concurrency: usize,
-    held: Arc<HeldSteps>,
+    leases: Arc<Leases>,
     events: WorkerEvents,
     vitals: Vitals,
     /// The tasks of running steps.
@@ -46,7 +46,7 @@ pub struct RunningWorker {
     /// Stops receiving.
     shutdown: CancellationToken,
     /// Stops the heartbeat.
-    rest: CancellationToken,
+    stop_heartbeat: CancellationToken,
     /// Stops waiting for the database.
     give_up: CancellationToken,
     processor: Option<JoinHandle<()>>,
@@ -91,7 +91,7 @@ impl Worker {
             event_systems,
             channels,
             supervisor: event_systems.supervisor.clone(),
-            held: Arc::default(),
+            leases: Arc::default(),
             published: WorkerEvents::start(&name, channels),
             vitals: Vitals::default(),
             tasks: TaskTracker::new(),
@@ -144,14 +144,14 @@ impl RunningWorker {
         }
         let mut interrupted = 0;
         if timeout_at(deadline, self.tasks.wait()).await.is_err() {
-            interrupted = self.held.stop_all();
+            interrupted = self.leases.stop_all();
             warn!(
                 interrupted,
                 "handlers did not end in time and are interrupted"
             );
             let _ = timeout(FLUSH_TIMEOUT, self.tasks.wait()).await;
         }
-        self.rest.cancel();
+        self.stop_heartbeat.cancel();
         let is_complete = self.flush().await;
         self.left.cancel();
         if let Some(registration) = self.registration.take() {
@@ -194,12 +194,12 @@ impl RunningWorker {
 impl Drop for RunningWorker {
     fn drop(&mut self) {
         self.shutdown.cancel();
-        self.rest.cancel();
+        self.stop_heartbeat.cancel();
         self.give_up.cancel();
         for running in &self.loops {
             running.abort();
         }
-        self.held.stop_all();
+        self.leases.stop_all();
         metrics().concurrency_changed(-signed(self.concurrency));
     }
 }

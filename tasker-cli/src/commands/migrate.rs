@@ -45,10 +45,10 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
         "unlogged_queues": migrated.unlogged,
         "queues_switched": migrated.queues_switched,
     }))?;
-    say(&output, migrated)
+    say(output, migrated)
 }
 
-fn say(output: &Output, migrated: Migrated) -> Result<(), Failure> {
+fn say(output: Output, migrated: Migrated) -> Result<(), Failure> {
     let version = migrated.version;
     output.text(if migrated.changed {
         format!("the schema is up to date now: that of tasker {version}")

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 
 /// How long a role waits for a database that does not answer at start, as happens when a whole
 /// system is started at once.
-const PATIENCE: Duration = Duration::from_secs(30);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The port of the API that texts propose.
 const DEFAULT_PORT: u16 = 8080;
 
@@ -90,7 +90,7 @@ pub(crate) async fn database(
     mode: DeploymentMode,
     stop: &CancellationToken,
 ) -> Result<Option<Database>, Failure> {
-    Ok(process::database(config, mode, PATIENCE, stop).await?)
+    Ok(process::database(config, mode, DATABASE_TIMEOUT, stop).await?)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ async fn nothing_is_lost_or_overlooked_where_tables_are_written_anew_all_the_tim
     let write = async {
         loop {
             for table in tables {
-                let write = format!("select tasker.write_anew('{table}')");
+                let write = format!("select tasker.rewrite_table('{table}')");
                 if world.value(&write).await {
                     written.fetch_add(1, Ordering::Relaxed);
                 }

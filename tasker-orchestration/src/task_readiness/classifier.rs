@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::inbox::Inbox;
-use crate::signals::Signals;
 use crate::task_readiness::events::{OrchestrationEvent, Received, TaskReadinessEvent};
+use crate::wakeups::Wakeups;
 
 /// No notification of PostgreSQL is longer; a payload that is came from elsewhere.
 const MAX_PAYLOAD_BYTES: usize = 8000;
@@ -158,7 +158,7 @@ pub(crate) struct Routes {
 pub(crate) async fn run(
     notifications: Inbox<Received<ListenEvent>>,
     routes: &Routes,
-    signals: &Signals,
+    wakeups: &Wakeups,
     stop: CancellationToken,
 ) {
     let mut notifications = notifications.open().await;
@@ -181,14 +181,14 @@ pub(crate) async fn run(
             match routes.orchestration.try_send(event) {
                 Ok(()) => {}
                 Err(NotSent::Closed(_)) => return,
-                Err(_full) => signals.look_at_everything(),
+                Err(_full) => wakeups.wake_all(),
             }
         }
         match &on_their_way {
             // A look at all that is ready serves these as well.
-            Some(_) if !readiness.is_empty() => signals.look_for_ready_tasks(),
+            Some(_) if !readiness.is_empty() => wakeups.wake_claims(),
             Some(_) => {}
-            None => on_their_way = Some(Box::pin(hand_over(readiness, routes, signals))),
+            None => on_their_way = Some(Box::pin(hand_over(readiness, routes, wakeups))),
         }
     }
 }
@@ -245,10 +245,10 @@ fn understand(event: &ListenEvent, classifier: &ReadinessEventClassifier) -> Opt
 
 /// Sends readiness events; from the first that finds no place in spite of all retries on, the
 /// processor is told to look instead, which serves the rest of the batch as well.
-async fn hand_over(events: Vec<Received<TaskReadinessEvent>>, routes: &Routes, signals: &Signals) {
+async fn hand_over(events: Vec<Received<TaskReadinessEvent>>, routes: &Routes, wakeups: &Wakeups) {
     for event in events {
         if !sent(event, routes).await {
-            signals.look_for_ready_tasks();
+            wakeups.wake_claims();
             return;
         }
     }

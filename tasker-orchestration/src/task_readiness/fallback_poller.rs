@@ -17,8 +17,8 @@ use tracing::debug;
 
 use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
-use crate::signals::Signals;
 use crate::task_readiness::search::Search;
+use crate::wakeups::Wakeups;
 
 /// How the poller looks.
 #[derive(Debug, Clone)]
@@ -58,17 +58,17 @@ impl ReadinessFallbackPoller {
             engine.backoff,
             engine.vitals.outage_of("fallback_poller"),
         );
-        let look = || self.look(engine);
+        let find = || self.find_ready_tasks(engine);
         let processor = Processor {
             commands,
             send_timeout: self.send_timeout,
-            signals: &engine.signals,
+            wakeups: &engine.wakeups,
         };
-        poll(self.search, outage, look, processor, stop).await;
+        poll(self.search, outage, find, processor, stop).await;
     }
 
-    /// One look suffices however much is ready: one command makes the processor claim all of it.
-    async fn look(&self, engine: &Engine) -> Result<Vec<ReadyTask>, Error> {
+    /// One query suffices however much is ready: one command makes the processor claim all of it.
+    async fn find_ready_tasks(&self, engine: &Engine) -> Result<Vec<ReadyTask>, Error> {
         let found = engine
             .database
             .call("find_ready_tasks", async |connection| {
@@ -87,14 +87,14 @@ struct Processor<'a> {
     commands: &'a Sender<OrchestrationCommand>,
     /// How long a command waits for a place.
     send_timeout: Duration,
-    signals: &'a Signals,
+    wakeups: &'a Wakeups,
 }
 
-/// Looks, and has what was found processed, until `stop`.
+/// Polls, and has what was found processed, until `stop`.
 async fn poll<F>(
     search: Search,
     mut outage: Outage,
-    mut look: impl FnMut() -> F,
+    mut find: impl FnMut() -> F,
     processor: Processor<'_>,
     stop: CancellationToken,
 ) where
@@ -106,7 +106,7 @@ async fn poll<F>(
             () = sleep(pause) => metrics().woke("fallback_poller", reason),
             () = stop.cancelled() => return,
         }
-        (pause, reason) = match look().await {
+        (pause, reason) = match find().await {
             Ok(tasks) => {
                 outage.over();
                 if processor.process(tasks).await.is_err() {
@@ -134,7 +134,7 @@ impl Processor<'_> {
                 Ok(()) => metrics().readiness_command_sent(),
                 Err(NotSent::Closed(_)) => return Err(Gone),
                 Err(_no_place) => {
-                    self.signals.look_for_ready_tasks();
+                    self.wakeups.wake_claims();
                     return Ok(());
                 }
             }
@@ -205,11 +205,11 @@ mod tests {
                 drained += 1;
             }
         };
-        let signals = Signals::default();
+        let wakeups = Wakeups::default();
         let processor = Processor {
             commands: &commands,
             send_timeout: poller.send_timeout,
-            signals: &signals,
+            wakeups: &wakeups,
         };
         tokio::join!(poll(search, outage, look, processor, stop.clone()), drained);
         longest
@@ -238,11 +238,11 @@ mod tests {
         let channel = &mut config.mpsc_channels.task_readiness.event_channel;
         channel.send_timeout_ms = 700;
         let (commands, _nobody_reads) = channels::commands(&config);
-        let signals = Signals::default();
+        let wakeups = Wakeups::default();
         let processor = Processor {
             commands: &commands,
             send_timeout: ReadinessFallbackPoller::new(&config).send_timeout,
-            signals: &signals,
+            wakeups: &wakeups,
         };
         let began = Instant::now();
 
@@ -250,7 +250,7 @@ mod tests {
         assert!(processor.process(tasks).await.is_ok());
 
         assert_eq!(began.elapsed(), Duration::from_millis(700));
-        signals.ready_tasks().await;
+        wakeups.ready_tasks().await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,19 +6,19 @@
 //! processes did. Events for other languages go through a queue of their own.
 
 mod cursor;
-mod ends;
 mod ffi;
 mod in_process;
 mod lifecycle;
 mod log;
 mod publisher;
+mod task_ends;
 
-pub use ends::ends_of;
 pub use ffi::{FfiSender, ffi_queue};
 pub use in_process::{EventSubscription, InProcessEvents};
 pub use lifecycle::{LifecycleEvent, Moved, Occurrence, UnknownOccurrence};
 pub use log::{EventLog, News};
 pub use publisher::EventPublisher;
+pub use task_ends::task_ends_of;
 
 #[cfg(test)]
 mod tests;

@@ -13,9 +13,14 @@ use crate::{
         WorkerInProcessEventsConfig,
     },
     ids::{StepId, TaskUuid},
-    state::{StepEvent, StepState, TaskEvent, TaskState},
+    state::{StepState, TaskState},
     telemetry::render_prometheus,
 };
+
+#[path = "../../tests/support/moves.rs"]
+mod moves;
+
+use moves::{StepEvent, TaskEvent, step_after, task_after};
 
 fn queue_of(size: usize, drop_policy: DropPolicy) -> SharedEventPublisherConfig {
     SharedEventPublisherConfig {
@@ -210,7 +215,7 @@ fn an_event_is_written_with_what_it_is_about() {
 fn every_move_has_the_name_of_what_brought_it_about() {
     for state in StepState::ALL {
         for cause in StepEvent::ALL {
-            let Some(to) = state.after(*cause) else {
+            let Some(to) = step_after(*state, *cause) else {
                 continue;
             };
             let expected = match cause {
@@ -230,7 +235,7 @@ fn every_move_has_the_name_of_what_brought_it_about() {
     }
     for state in TaskState::ALL {
         for cause in TaskEvent::ALL {
-            let Some(to) = state.after(*cause) else {
+            let Some(to) = task_after(*state, *cause) else {
                 continue;
             };
             let expected = match cause {

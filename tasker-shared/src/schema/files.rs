@@ -61,8 +61,7 @@ fn all_in(folder: &str, dir: &'static Dir<'static>) -> Vec<SchemaFile> {
 }
 
 fn checksum(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(text.as_bytes()))
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use crate::support::{LEASE, SINGLE, WORKER, World, complete};
 
 type Time = DateTime<Utc>;
 
-const REWRITE: &str = "select tasker.write_anew('pgmq.q_worker_test_queue') \
-    and tasker.write_anew('tasker.ready_steps')";
+const REWRITE: &str = "select tasker.rewrite_table('pgmq.q_worker_test_queue') \
+    and tasker.rewrite_table('tasker.ready_steps')";
 
 async fn clock(world: &mut World) -> Time {
     world.value("select clock_timestamp()").await

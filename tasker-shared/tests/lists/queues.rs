@@ -129,7 +129,7 @@ async fn ready_tasks_are_found_though_their_table_is_written_anew_meanwhile() {
         world.template("t", SINGLE).await;
         let task = world.submit("t").await;
         let mut writer = world.begin().await;
-        sqlx::query("select tasker.write_anew('tasker.ready_steps')")
+        sqlx::query("select tasker.rewrite_table('tasker.ready_steps')")
             .execute(&mut *writer)
             .await
             .unwrap();

@@ -99,7 +99,7 @@ impl Task {
     fn free_dependents(&mut self, graph: &Graph, parent: usize) -> usize {
         let mut freed = 0;
         for (number, parents) in graph.iter().enumerate() {
-            let satisfied = |parent: &usize| self.steps[*parent].state.satisfies_dependents();
+            let satisfied = |parent: &usize| satisfies_dependents(self.steps[*parent].state);
             if parents.contains(&parent)
                 && parents.iter().all(satisfied)
                 && self.steps[number].state == StepState::Pending
@@ -221,7 +221,7 @@ impl Expected {
         let mut results = serde_json::Map::new();
         for parent in &self.graph[index(received.id)] {
             let parent_step = &self.tasks[&received.id.task_uuid].steps[*parent];
-            assert!(parent_step.state.satisfies_dependents());
+            assert!(satisfies_dependents(parent_step.state));
             results.insert(step_name(*parent), parent_step.result.clone().unwrap());
         }
         assert_eq!(received.dependency_results, results);
@@ -423,4 +423,12 @@ pub(crate) fn step_name(index: usize) -> String {
 /// What an attempt returns.
 pub(crate) fn result_of(step: &ReceivedStep) -> Value {
     json!({ "step": step.step_name, "attempt": step.attempt })
+}
+
+/// Whether steps that depend on one in this state may run.
+const fn satisfies_dependents(state: StepState) -> bool {
+    matches!(
+        state,
+        StepState::Complete | StepState::Skipped | StepState::ResolvedManually
+    )
 }

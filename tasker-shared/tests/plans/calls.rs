@@ -21,6 +21,7 @@ const BATCH: usize = 10;
 
 impl Meter {
     /// Tasks from submission to every sort of outcome, with what a process does beside it.
+    #[expect(clippy::too_many_lines, reason = "one story, told in its order")]
     async fn round(&mut self, round: usize) {
         let batch = i64::try_from(BATCH).unwrap();
         let mut new = vec![new_task("pair"); BATCH];

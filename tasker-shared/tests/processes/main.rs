@@ -47,7 +47,7 @@ async fn register(world: &mut World, process: &Process) -> Uuid {
 }
 
 /// Lets so many seconds pass since this process was last seen.
-async fn be_silent(world: &mut World, process: Uuid, seconds: i32) {
+async fn suppress_notify(world: &mut World, process: Uuid, seconds: i32) {
     world
         .run(format!(
             "update tasker.processes set last_seen_at = clock_timestamp() - interval '{seconds} s' \

@@ -5,7 +5,7 @@ use tasker_shared::processes::{self, Places, Process, Role};
 use uuid::Uuid;
 
 use crate::support::World;
-use crate::{SOME, be_silent, listed, register, worker};
+use crate::{SOME, listed, register, suppress_notify, worker};
 
 #[tokio::test]
 async fn a_process_is_listed_with_all_that_it_told() {
@@ -57,7 +57,7 @@ async fn two_processes_of_one_name_are_two_and_each_takes_only_itself_away() {
 async fn a_process_that_is_seen_is_not_silent_and_its_places_are_those_of_now() {
     let mut world = World::new().await;
     let process = register(&mut world, &worker("w", &[], &[])).await;
-    be_silent(&mut world, process, 31).await;
+    suppress_notify(&mut world, process, 31).await;
     assert!(listed(&mut world).await[0].silent);
 
     let now = Places {
@@ -79,7 +79,7 @@ async fn a_process_that_is_long_gone_is_forgotten_by_whoever_writes_and_register
     let mut world = World::new().await;
     let gone = register(&mut world, &worker("gone", &[], &[])).await;
     let alive = register(&mut world, &worker("alive", &[], &[])).await;
-    be_silent(&mut world, gone, 61).await;
+    suppress_notify(&mut world, gone, 61).await;
 
     assert!(
         processes::seen(&mut world.connection, alive, Some(SOME))
@@ -99,7 +99,7 @@ async fn forgetting_waits_for_nobody() {
     let mut world = World::new().await;
     let gone = register(&mut world, &worker("gone", &[], &[])).await;
     let alive = register(&mut world, &worker("alive", &[], &[])).await;
-    be_silent(&mut world, gone, 61).await;
+    suppress_notify(&mut world, gone, 61).await;
     let mut held = world.begin().await;
     sqlx::query("select from tasker.processes where registration_uuid = $1 for update")
         .bind(gone)

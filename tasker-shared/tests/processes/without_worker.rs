@@ -8,7 +8,7 @@ use tasker_shared::queues::{self, MissingHandler, QueueSummary};
 use tasker_shared::tasks::{self, TaskFilter, WaitsFor};
 
 use crate::support::World;
-use crate::{SOME, be_silent, register, worker};
+use crate::{SOME, register, suppress_notify, worker};
 
 /// A template of the namespace with a step for each handler, all without dependencies.
 async fn template(world: &mut World, namespace: &str, handlers: &[&str]) {
@@ -112,7 +112,7 @@ async fn a_step_is_run_by_live_workers_of_its_namespace_that_still_take_steps() 
     assert_eq!(marked(&mut world).await, []);
     assert_eq!(*queue(&mut world, "shop").await.without_worker, []);
 
-    be_silent(&mut world, everywhere, 31).await;
+    suppress_notify(&mut world, everywhere, 31).await;
     assert_eq!(missing(&mut world).await.len(), 1);
     assert_eq!(waiting_steps(&mut world, waits).await.len(), 1);
     assert_eq!(queue(&mut world, "shop").await.workers, 0);
@@ -215,7 +215,7 @@ async fn a_queue_that_is_written_anew_meanwhile_is_not_seen_empty() {
     submit(&mut world, "shop").await;
     world.claim().await;
     let mut writer = world.begin().await;
-    sqlx::query("select tasker.write_anew('pgmq.q_worker_shop_queue')")
+    sqlx::query("select tasker.rewrite_table('pgmq.q_worker_shop_queue')")
         .execute(&mut *writer)
         .await
         .unwrap();

@@ -8,7 +8,7 @@ use uuid::Uuid;
 /// One step in its hands.
 struct Step {
     task_uuid: Uuid,
-    step_no: i32,
+    number: i32,
     msg_id: i64,
     namespace: String,
     receipt: i32,
@@ -83,7 +83,7 @@ fn step(row: &sqlx::postgres::PgRow) -> Option<Step> {
     }
     Some(Step {
         task_uuid: row.get::<Option<Uuid>, _>("task_uuid")?,
-        step_no: row.get("step_no"),
+        number: row.get("step_no"),
         msg_id: row.get("msg_id"),
         namespace: row.get("namespace"),
         receipt: row.get("receipt"),
@@ -94,7 +94,7 @@ async fn extend(connection: &mut PgConnection, name: &str, held: &[Step]) {
     sqlx::query("select position, reason from tasker.extend_leases($1, $2, $3, $4, $5)")
         .bind(name)
         .bind(held.iter().map(|it| it.task_uuid).collect::<Vec<_>>())
-        .bind(held.iter().map(|it| it.step_no).collect::<Vec<_>>())
+        .bind(held.iter().map(|it| it.number).collect::<Vec<_>>())
         .bind(held.iter().map(|it| it.receipt).collect::<Vec<_>>())
         .bind(30_000_i64)
         .fetch_all(connection)
@@ -106,7 +106,7 @@ async fn release(connection: &mut PgConnection, name: &str, step: Step) {
     sqlx::query("select * from tasker.release_steps($1, $2, $3, $4, $5, $6)")
         .bind(name)
         .bind(vec![step.task_uuid])
-        .bind(vec![step.step_no])
+        .bind(vec![step.number])
         .bind(vec![step.receipt])
         .bind(vec![step.msg_id])
         .bind(vec![step.namespace])
@@ -132,7 +132,7 @@ async fn complete(
     )
     .bind(name)
     .bind(held.iter().map(|it| it.task_uuid).collect::<Vec<_>>())
-    .bind(held.iter().map(|it| it.step_no).collect::<Vec<_>>())
+    .bind(held.iter().map(|it| it.number).collect::<Vec<_>>())
     .bind(held.iter().map(|it| it.receipt).collect::<Vec<_>>())
     .bind(held.iter().map(|it| it.msg_id).collect::<Vec<_>>())
     .bind(

@@ -25,7 +25,7 @@ const TASKS_PER_CALL: usize = 256;
 
 /// How long a batch waits for an idempotency key that another transaction holds. Other servers hold
 /// one for about a commit, a transaction in plain SQL for as long as it likes.
-const PATIENCE: Duration = Duration::from_millis(100);
+const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How long such a task waits at a time, apart from the others, before it lets another one try.
 const TURN: Duration = Duration::from_secs(1);
@@ -65,7 +65,7 @@ pub(super) struct Batches {
 struct Part {
     submissions: Vec<Submission>,
     /// How long it waits for locks; without limit where that is `None`.
-    patience: Option<Duration>,
+    lock_timeout: Option<Duration>,
 }
 
 impl Weighed for Submission {
@@ -111,29 +111,29 @@ impl Batches {
     async fn submit(&mut self, batch: Vec<Submission>) {
         let mut parts = vec![Part {
             submissions: batch,
-            patience: Some(PATIENCE),
+            lock_timeout: Some(LOCK_TIMEOUT),
         }];
         while let Some(part) = parts.pop() {
             let Part {
                 mut submissions,
-                patience,
+                lock_timeout,
             } = part;
             submissions.retain(|submission| !submission.reply.is_closed());
             if submissions.is_empty() {
                 continue;
             }
             let (tasks, replies) = unzip(submissions);
-            match self.call(&tasks, patience).await {
+            match self.call(&tasks, lock_timeout).await {
                 Ok(submitted) => self.submitted(&tasks, replies, &submitted).await,
-                Err(Error::Locked { .. }) if patience.is_some() => {
+                Err(Error::Locked { .. }) if lock_timeout.is_some() => {
                     let rest = self.set_apart(zip(tasks, replies));
                     parts.push(Part {
                         submissions: rest,
-                        patience: None,
+                        lock_timeout: None,
                     });
                 }
                 Err(error) if tasks.len() == 1 || concerns_all(&error) => tell_all(replies, error),
-                Err(_) => parts.extend(halves(zip(tasks, replies), patience)),
+                Err(_) => parts.extend(halves(zip(tasks, replies), lock_timeout)),
             }
         }
     }
@@ -143,14 +143,14 @@ impl Batches {
     async fn call(
         &mut self,
         tasks: &[NewTask],
-        patience: Option<Duration>,
+        lock_timeout: Option<Duration>,
     ) -> Result<Vec<Submitted>, Error> {
         self.connection
             .call_alive("submit_tasks", async |connection| {
                 if is_alone(tasks) {
                     submit_tasks(connection, tasks).await
                 } else {
-                    submit_tasks_silently(connection, tasks, patience).await
+                    submit_tasks_silently(connection, tasks, lock_timeout).await
                 }
             })
             .await
@@ -253,11 +253,11 @@ fn tell_all(replies: Vec<oneshot::Sender<Answer>>, error: Error) {
 }
 
 /// Both halves, the first one last, because the last part is next.
-fn halves(mut submissions: Vec<Submission>, patience: Option<Duration>) -> [Part; 2] {
+fn halves(mut submissions: Vec<Submission>, lock_timeout: Option<Duration>) -> [Part; 2] {
     let second = submissions.split_off(submissions.len() / 2);
     [second, submissions].map(|submissions| Part {
         submissions,
-        patience,
+        lock_timeout,
     })
 }
 

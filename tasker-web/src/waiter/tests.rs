@@ -23,7 +23,7 @@ fn register(interests: &Arc<Interests>, task_uuid: TaskUuid) -> Interest {
     Interest {
         interests: Arc::clone(interests),
         task_uuid,
-        bell: interests.add(task_uuid).unwrap(),
+        changed: interests.add(task_uuid).unwrap(),
     }
 }
 
@@ -47,8 +47,8 @@ fn an_end_between_registering_and_waiting_is_not_missed() {
         },
     );
 
-    assert_eq!(interest.rung().now_or_never(), Some(true));
-    assert_eq!(interest.rung().now_or_never(), None);
+    assert_eq!(interest.notified().now_or_never(), Some(true));
+    assert_eq!(interest.notified().now_or_never(), None);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_state_that_is_no_end_wakes_nobody() {
         hear(&interests, ListenEvent::Notification { channel, payload });
     }
 
-    assert_eq!(interest.rung().now_or_never(), None);
+    assert_eq!(interest.notified().now_or_never(), None);
 }
 
 #[test]
@@ -73,12 +73,12 @@ fn only_those_who_wait_for_the_task_are_woken() {
     let mut woken = [register(&interests, first), register(&interests, first)];
     let mut asleep = register(&interests, second);
 
-    interests.ring(&[first, a_task()]);
+    interests.notify(&[first, a_task()]);
 
     for interest in &mut woken {
-        assert_eq!(interest.rung().now_or_never(), Some(true));
+        assert_eq!(interest.notified().now_or_never(), Some(true));
     }
-    assert_eq!(asleep.rung().now_or_never(), None);
+    assert_eq!(asleep.notified().now_or_never(), None);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_new_connection_wakes_everybody() {
 
     hear(&interests, ListenEvent::Connected);
 
-    assert_eq!(interest.rung().now_or_never(), Some(true));
+    assert_eq!(interest.notified().now_or_never(), Some(true));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_payload_that_is_not_understood_wakes_nobody() {
         );
     }
 
-    assert_eq!(interest.rung().now_or_never(), None);
+    assert_eq!(interest.notified().now_or_never(), None);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn stopping_ends_every_wait() {
 
     interests.stopped.cancel();
 
-    assert_eq!(interest.rung().now_or_never(), Some(false));
+    assert_eq!(interest.notified().now_or_never(), Some(false));
 }
 
 async fn connect(test_database: &TestDatabase) -> Database {
@@ -153,7 +153,7 @@ async fn a_notification_alone_wakes_those_who_wait() {
     };
     let listening = tokio::spawn(listen(database.clone(), settings, Arc::clone(&interests)));
     // The first ring says that the connection listens.
-    assert!(timeout(PATIENCE, interest.rung()).await.unwrap());
+    assert!(timeout(PATIENCE, interest.notified()).await.unwrap());
 
     sqlx::query("select pg_notify($1, $2)")
         .bind(TASK_STATE)
@@ -162,7 +162,7 @@ async fn a_notification_alone_wakes_those_who_wait() {
         .await
         .unwrap();
 
-    assert!(timeout(PATIENCE, interest.rung()).await.unwrap());
+    assert!(timeout(PATIENCE, interest.notified()).await.unwrap());
     interests.stopped.cancel();
     timeout(PATIENCE, listening).await.unwrap().unwrap();
 }

@@ -10,8 +10,8 @@ use tracing::{debug, warn};
 use super::Reporter;
 use super::backlog::Wait;
 use super::part::Part;
-use crate::held_steps::Attempt;
 use crate::launcher::Occupancy;
+use crate::leases::Attempt;
 
 impl Reporter {
     /// The part was recorded, what is locked or stale aside.
@@ -53,11 +53,11 @@ impl Reporter {
         }
         let told_again = reported.continued.iter().filter(|_| part.is_uncertain());
         let told_again = told_again.map(|step| step.id.task_uuid).collect::<Vec<_>>();
-        self.held.release(part.reports.iter().map(Attempt::from));
-        self.go_on(part, reported.continued).await;
+        self.leases.release(part.reports.iter().map(Attempt::from));
+        self.start_next(part, reported.continued).await;
         if !told_again.is_empty() {
             // Their leases run since the call whose answer got lost.
-            self.held.request_check(told_again);
+            self.leases.request_check(told_again);
         }
         let ended = self.events.of_interest(&announcements.finished);
         self.announcer.announce(announcements).await;
@@ -82,7 +82,7 @@ impl Reporter {
     }
 
     /// Starts the steps that follow, each in the chain of the one whose message it was handed.
-    async fn go_on(&mut self, part: Part, continued: Vec<ReceivedStep>) {
+    async fn start_next(&mut self, part: Part, continued: Vec<ReceivedStep>) {
         if continued.is_empty() {
             return;
         }
@@ -105,7 +105,7 @@ impl Reporter {
         let _ = self.completions.send(taken).await;
         let not_started = places
             .into_iter()
-            .filter_map(|(chain, step)| chain.follow(step))
+            .filter_map(|(chain, step)| chain.start_next(step))
             .collect::<Vec<_>>();
         if !not_started.is_empty() {
             let freed = Occupancy::Freed(not_started.len());

@@ -28,7 +28,7 @@ pub(super) async fn settle(
     let started = Instant::now();
     loop {
         orchestrate(database).await?;
-        let detail = look(database, task).await?;
+        let detail = load_task(database, task).await?;
         if has_settled(&detail) {
             return Ok(Some(detail));
         }
@@ -51,7 +51,7 @@ pub(super) async fn orchestrate(database: &Database) -> Result<(), Error> {
 }
 
 /// The task as it stands.
-pub(super) async fn look(database: &Database, task: TaskUuid) -> Result<TaskDetail, Error> {
+pub(super) async fn load_task(database: &Database, task: TaskUuid) -> Result<TaskDetail, Error> {
     let detail = database
         .call("world_looks", async |connection| {
             get_task(connection, task).await

@@ -193,7 +193,7 @@ impl World {
 
     /// The task as it stands at this moment.
     pub async fn task(&self, task: TaskUuid) -> RanTask {
-        let detail = engine::look(&self.database, task).await;
+        let detail = engine::load_task(&self.database, task).await;
         let detail = expect(detail, "could not look at the task");
         RanTask { detail }
     }

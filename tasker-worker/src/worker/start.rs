@@ -18,18 +18,18 @@ use tokio_util::task::TaskTracker;
 
 use super::RunningWorker;
 use crate::COMPONENT;
-use crate::command_processor::{self, CommandProcessor, Receiving};
+use crate::command_processor::{self, CommandProcessor, Receiving, ReceivingParts, WorkerCommand};
 use crate::event_listener::{self, WorkerEventClassifier, WorkerListener};
 use crate::event_system::{Poller, WorkerEvent, WorkerEventSystem};
 use crate::events::WorkerEvents;
 use crate::handlers::Handlers;
 use crate::health::Vitals;
 use crate::heartbeat::{self, Heartbeat};
-use crate::held_steps::HeldSteps;
 use crate::launcher::{Launcher, Occupancy, Running};
+use crate::leases::Leases;
 use crate::namespaces::Namespaces;
 use crate::registration::WorkerRegistration;
-use crate::reporter::{Report, Reporter, Reporting};
+use crate::reporter::{Report, Reporter, Reporting, ReportingParts};
 
 /// How long a receipt and a heartbeat wait for a locked queue, before they go on with the others.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
@@ -45,7 +45,7 @@ pub(super) struct Start<'a> {
     pub(super) event_systems: &'a EventSystemsConfig,
     pub(super) channels: &'a MpscChannelsConfig,
     pub(super) supervisor: SupervisorConfig,
-    pub(super) held: Arc<HeldSteps>,
+    pub(super) leases: Arc<Leases>,
     pub(super) published: WorkerEvents,
     pub(super) vitals: Vitals,
     pub(super) tasks: TaskTracker,
@@ -56,7 +56,7 @@ impl Start<'_> {
     pub(super) fn everything(self, name: String, handlers: Handlers) -> RunningWorker {
         let config = self.config;
         let worker = &self.channels.worker;
-        let (give_up, rest) = (CancellationToken::new(), CancellationToken::new());
+        let (give_up, stop_heartbeat) = (CancellationToken::new(), CancellationToken::new());
         // The announcer ends with its last handle, when all that was handed over is sent.
         let announcer = Announcer::start(
             self.database,
@@ -78,52 +78,30 @@ impl Start<'_> {
 
         let names = handlers.names().map(str::to_owned).collect::<Vec<_>>();
         let reporting = self.reporting(&name, &names);
-        let reporters = self.reporters(&reporting, outcomes, &completions, &announcer, &give_up);
+        let parts = ReportingParts {
+            reports: Arc::new(Mutex::new(outcomes)),
+            completions: completions.clone(),
+            leases: Arc::clone(&self.leases),
+            announcer: announcer.clone(),
+            events: self.published.clone(),
+            vitals: self.vitals.clone(),
+            give_up: give_up.clone(),
+        };
+        let reporters = self.reporters(&reporting, &parts);
         let permits = Arc::new(Semaphore::new(config.concurrency));
         let left = CancellationToken::new();
         let registration = self.registration(&handlers, &permits, &left);
-        let running = Running {
-            database: Arc::new(self.database.clone()),
-            handlers: Arc::new(handlers),
-            held: Arc::clone(&self.held),
-            reports,
-            completions,
-            permits,
-            events: self.published.clone(),
-            tasks: self.tasks.clone(),
-            shutdown: self.shutdown.clone(),
-            max_result_bytes: config.max_result_bytes,
-            lease: config.lease(),
-            continuation_limit: config.continuation_limit,
-        };
+        let running = self.running(handlers, reports, completions, permits);
         let subscriptions =
             event_listener::subscriptions(self.database.channels(), &config.namespaces);
-        let processor = CommandProcessor::new(
-            Receiving {
-                worker: name.clone(),
-                concurrency: config.concurrency,
-                handlers: names,
-                batch_size: config.receive_batch_size,
-                batch_bytes: config.receive_batch_bytes,
-                lease: config.lease(),
-            },
-            self.database
-                .dedicated()
-                .within(config.lease() / RECEIPTS_PER_LEASE)
-                .waiting_for_locks(LOCK_TIMEOUT),
-            (received, completed),
-            (
-                Launcher::new(running),
-                Namespaces::new(config.namespaces.clone()),
-                subscriptions.clone(),
-            ),
-            (
-                self.shutdown.clone(),
-                self.vitals.outage(command_processor::DOING),
-            ),
+        let processor = self.processor(
+            self.receiving(&name, names),
+            received,
+            completed,
+            Launcher::new(running),
+            &subscriptions,
         );
-        self.start_heartbeat(&name, &rest);
-        let processor = self.spawn(processor);
+        self.start_heartbeat(&name, &stop_heartbeat);
         let mut loops = vec![
             processor.abort_handle(),
             self.spawn(WorkerEventSystem {
@@ -139,12 +117,12 @@ impl Start<'_> {
             name,
             drain_timeout: config.drain_timeout(),
             concurrency: config.concurrency,
-            held: self.held,
+            leases: self.leases,
             events: self.published,
             vitals: self.vitals,
             tasks: self.tasks,
             shutdown: self.shutdown,
-            rest,
+            stop_heartbeat,
             give_up,
             processor: Some(processor),
             reporters,
@@ -153,6 +131,71 @@ impl Start<'_> {
             registration: Some(registration),
             loops,
         }
+    }
+
+    /// What the steps that run share.
+    fn running(
+        &self,
+        handlers: Handlers,
+        reports: Sender<Report>,
+        completions: Sender<Occupancy>,
+        permits: Arc<Semaphore>,
+    ) -> Running {
+        Running {
+            database: Arc::new(self.database.clone()),
+            handlers: Arc::new(handlers),
+            leases: Arc::clone(&self.leases),
+            reports,
+            completions,
+            permits,
+            events: self.published.clone(),
+            tasks: self.tasks.clone(),
+            shutdown: self.shutdown.clone(),
+            max_result_bytes: self.config.max_result_bytes,
+            lease: self.config.lease(),
+            continuation_limit: self.config.continuation_limit,
+        }
+    }
+
+    /// How steps of these handlers are received.
+    fn receiving(&self, name: &str, handlers: Vec<String>) -> Receiving {
+        Receiving {
+            worker: name.to_owned(),
+            concurrency: self.config.concurrency,
+            handlers,
+            batch_size: self.config.receive_batch_size,
+            batch_bytes: self.config.receive_batch_bytes,
+            lease: self.config.lease(),
+        }
+    }
+
+    /// Starts the loop that receives steps.
+    fn processor(
+        &self,
+        settings: Receiving,
+        commands: Receiver<WorkerCommand>,
+        completions: Receiver<Occupancy>,
+        launcher: Launcher,
+        subscriptions: &Subscriptions,
+    ) -> JoinHandle<()> {
+        let connection = self
+            .database
+            .dedicated()
+            .within(settings.lease / RECEIPTS_PER_LEASE)
+            .waiting_for_locks(LOCK_TIMEOUT);
+        self.spawn(CommandProcessor::new(
+            settings,
+            ReceivingParts {
+                connection,
+                commands,
+                completions,
+                launcher,
+                namespaces: Namespaces::new(self.config.namespaces.clone()),
+                subscriptions: subscriptions.clone(),
+                shutdown: self.shutdown.clone(),
+                outage: self.vitals.outage(command_processor::DOING),
+            },
+        ))
     }
 
     /// Starts the loop that keeps the worker registered until it has left.
@@ -171,14 +214,14 @@ impl Start<'_> {
         ))
     }
 
-    fn start_heartbeat(&self, name: &str, rest: &CancellationToken) {
+    fn start_heartbeat(&self, name: &str, stop: &CancellationToken) {
         let heartbeat = Heartbeat::new(
             name.to_owned(),
             self.database.dedicated().waiting_for_locks(LOCK_TIMEOUT),
-            Arc::clone(&self.held),
+            Arc::clone(&self.leases),
             self.config.lease(),
             (
-                rest.clone(),
+                stop.clone(),
                 self.vitals.outage_of_pauses(
                     heartbeat::DOING,
                     self.config.lease() / heartbeat::PAUSES_PER_LEASE,
@@ -199,27 +242,10 @@ impl Start<'_> {
     }
 
     /// Starts the loops that record outcomes, which share what they receive from.
-    fn reporters(
-        &self,
-        reporting: &Reporting,
-        outcomes: Receiver<Report>,
-        completions: &Sender<Occupancy>,
-        announcer: &Announcer,
-        give_up: &CancellationToken,
-    ) -> Vec<JoinHandle<()>> {
-        let outcomes = Arc::new(Mutex::new(outcomes));
+    fn reporters(&self, reporting: &Reporting, parts: &ReportingParts) -> Vec<JoinHandle<()>> {
         let start = |_| {
-            self.spawn(Reporter::new(
-                reporting.clone(),
-                self.database,
-                (Arc::clone(&outcomes), completions.clone()),
-                (
-                    Arc::clone(&self.held),
-                    announcer.clone(),
-                    self.published.clone(),
-                ),
-                (self.vitals.clone(), give_up.clone()),
-            ))
+            let (settings, parts) = (reporting.clone(), parts.clone());
+            self.spawn(Reporter::new(settings, self.database, parts))
         };
         (0..self.config.reporters).map(start).collect()
     }

@@ -22,7 +22,7 @@ const WAIT_MS: u32 = 60_000;
 /// Time between two looks whether all tasks have ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// How long all tasks together may take.
-const PATIENCE: Duration = Duration::from_mins(10);
+const TASKS_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A template: its name and how many steps it has.
 #[derive(Debug, Clone, Copy)]
@@ -141,7 +141,7 @@ impl Client {
     /// Waits for the end of a task.
     pub(crate) async fn ended(&self, task_uuid: TaskUuid) -> Result<TaskDetail, Failure> {
         let url = self.url(&format!("tasks/{task_uuid}?wait_ms={WAIT_MS}"));
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TASKS_TIMEOUT;
         loop {
             let task: TaskDetail = self.answer(self.http.get(&url)).await?;
             match task.summary.state {
@@ -198,8 +198,8 @@ impl Client {
 pub(crate) async fn all_ended(database: &Database) -> Result<(), Failure> {
     let started = Instant::now();
     while usage::has_open_tasks(database).await? {
-        if started.elapsed() > PATIENCE {
-            let what = format!("the tasks did not end within {PATIENCE:?}");
+        if started.elapsed() > TASKS_TIMEOUT {
+            let what = format!("the tasks did not end within {TASKS_TIMEOUT:?}");
             return Err(Failure::new(what));
         }
         sleep(LOOK_AGAIN).await;

@@ -76,7 +76,7 @@ impl<'a> Stage<'a> {
 
     /// What has been used so far.
     pub(crate) async fn usage(&self) -> Result<Usage, Failure> {
-        Usage::look(self.database, self.processes(), self.client.steps()).await
+        Usage::measure(self.database, self.processes(), self.client.steps()).await
     }
 
     /// Stops the processes; gives the number of steps that were submitted.

@@ -88,7 +88,7 @@ pub(crate) struct Usage {
 
 impl Usage {
     /// Looks at the counters; so many steps have run so far.
-    pub(crate) async fn look(
+    pub(crate) async fn measure(
         database: &Database,
         processes: Processes,
         steps: f64,

@@ -26,7 +26,7 @@ use crate::roles::stop;
 use crate::setup::Setup;
 
 /// How long the orders may take; a machine that needs more has another problem.
-const PATIENCE: Duration = Duration::from_mins(2);
+const DEMO_TIMEOUT: Duration = Duration::from_mins(2);
 
 const EXAMPLES: &str = "\
 Starts a private PostgreSQL in a temporary folder, an orchestrator with the API and a worker,
@@ -119,10 +119,10 @@ async fn orders(
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
     let orders = orders::submit(database).await?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + DEMO_TIMEOUT;
     let mut progress = progress::Progress::new(output, look);
     let orders: Vec<Order> = loop {
-        let seen = orders::look(database, &orders).await?;
+        let seen = orders::load(database, &orders).await?;
         progress.show(database, &seen).await?;
         if seen.iter().all(Order::has_ended) {
             break seen;
@@ -132,7 +132,7 @@ async fn orders(
         }
         if Instant::now() >= deadline {
             return Err(Failure::new(format!(
-                "the orders did not end within {PATIENCE:?}"
+                "the orders did not end within {DEMO_TIMEOUT:?}"
             )));
         }
         tokio::select! {

@@ -99,7 +99,7 @@ pub(crate) async fn submit(database: &Database) -> Result<Vec<TaskUuid>, Failure
 }
 
 /// How the orders stand now.
-pub(crate) async fn look(database: &Database, tasks: &[TaskUuid]) -> Result<Vec<Order>, Failure> {
+pub(crate) async fn load(database: &Database, tasks: &[TaskUuid]) -> Result<Vec<Order>, Failure> {
     let mut orders = Vec::with_capacity(tasks.len());
     for (task, number) in tasks.iter().zip(1..) {
         let task = fetch(database, *task).await?;

@@ -215,7 +215,7 @@ async fn a_channel_that_stays_full_turns_events_into_a_look() {
             attempt_timeout: Duration::from_secs(1),
         },
     };
-    let signals = Signals::default();
+    let wakeups = Wakeups::default();
     let received = |channel: &str, payload: &str| Received {
         what: ListenEvent::Notification {
             channel: channel.to_owned(),
@@ -234,12 +234,12 @@ async fn a_channel_that_stays_full_turns_events_into_a_look() {
     let classifier = run(
         Inbox::new(inbox),
         &routes,
-        &signals,
+        &wakeups,
         CancellationToken::new(),
     );
     let looks = async {
         assert_eq!(others.recv().await, Some(OrchestrationEvent::TimerSet));
-        signals.ready_tasks().await;
+        wakeups.ready_tasks().await;
     };
 
     tokio::select! {
@@ -261,7 +261,7 @@ async fn time_until_a_look(config: &TaskerConfig) -> Duration {
         orchestration,
         retry: channels::readiness_retry(config),
     };
-    let signals = Signals::default();
+    let wakeups = Wakeups::default();
     let began = tokio::time::Instant::now();
     for _ in 0..=room {
         let what = ListenEvent::Notification {
@@ -273,8 +273,8 @@ async fn time_until_a_look(config: &TaskerConfig) -> Duration {
     }
     let stop = CancellationToken::new();
     tokio::select! {
-        () = run(Inbox::new(inbox), &routes, &signals, stop) => panic!("the classifier ended"),
-        () = signals.ready_tasks() => began.elapsed(),
+        () = run(Inbox::new(inbox), &routes, &wakeups, stop) => panic!("the classifier ended"),
+        () = wakeups.ready_tasks() => began.elapsed(),
     }
 }
 
@@ -317,7 +317,7 @@ async fn readiness_events_that_wait_for_a_place_hold_no_others_up() {
             attempt_timeout: Duration::from_mins(10),
         },
     };
-    let signals = Signals::default();
+    let wakeups = Wakeups::default();
     let received = |channel: &str| Received {
         what: ListenEvent::Notification {
             channel: channel.to_owned(),
@@ -339,13 +339,13 @@ async fn readiness_events_that_wait_for_a_place_hold_no_others_up() {
         for channel in [TIMER_SET, TIMER_SET, TASK_READY] {
             notifications.send(received(channel)).await.unwrap();
         }
-        signals.timers().await;
-        signals.ready_tasks().await;
+        wakeups.timers().await;
+        wakeups.ready_tasks().await;
         assert_eq!(began.elapsed(), Duration::ZERO);
     };
 
     tokio::select! {
-        () = run(Inbox::new(inbox), &routes, &signals, stop) => panic!("the classifier ended"),
+        () = run(Inbox::new(inbox), &routes, &wakeups, stop) => panic!("the classifier ended"),
         () = story => {}
     }
 }

@@ -3,13 +3,13 @@
 --
 -- It is empty for older snapshots afterwards, as after any truncate. To compare it with other
 -- tables in one snapshot, lock it before, as tasker.doctor() and pg_dump do.
-create or replace function tasker.write_anew(p_table regclass)
+create or replace function tasker.rewrite_table(p_table regclass)
 returns boolean
 language plpgsql
 set lock_timeout to '50ms'
 as $$
 declare
-  v_announce text := tasker.be_silent();
+  v_announce text := tasker.suppress_notify();
   v_rows jsonb;
 begin
   begin

@@ -51,7 +51,7 @@ impl From<&StepReport> for Attempt {
 }
 
 /// The runner's end of a held step.
-pub(crate) struct Hold {
+pub(crate) struct Lease {
     /// Cancelled with the task.
     pub(crate) cancellation: CancellationToken,
     /// Ends the handler at once.
@@ -60,7 +60,7 @@ pub(crate) struct Hold {
 
 /// The steps whose lease this worker holds.
 #[derive(Default)]
-pub(crate) struct HeldSteps {
+pub(crate) struct Leases {
     steps: Mutex<HashMap<StepId, Held>>,
     /// Tasks of which it was announced that they were cancelled.
     to_check: Mutex<HashSet<TaskUuid>>,
@@ -73,10 +73,10 @@ struct Held {
     abort: Option<oneshot::Sender<Abort>>,
 }
 
-impl HeldSteps {
+impl Leases {
     /// Takes up steps that were received, all under one lock. An older attempt of the same step,
     /// which lost its lease unnoticed, is ended.
-    pub(crate) fn hold(&self, attempts: impl IntoIterator<Item = Attempt>) -> Vec<Hold> {
+    pub(crate) fn take(&self, attempts: impl IntoIterator<Item = Attempt>) -> Vec<Lease> {
         let mut held = self.lock();
         attempts
             .into_iter()
@@ -94,7 +94,7 @@ impl HeldSteps {
                 if let Some(mut earlier) = earlier {
                     earlier.end(Abort::Stale);
                 }
-                Hold {
+                Lease {
                     cancellation,
                     abort: aborted,
                 }
@@ -103,7 +103,7 @@ impl HeldSteps {
     }
 
     /// Whether this very attempt is held.
-    pub(crate) fn holds(&self, attempt: Attempt) -> bool {
+    pub(crate) fn has(&self, attempt: Attempt) -> bool {
         self.lock()
             .get(&attempt.id)
             .is_some_and(|held| held.attempt == attempt)
@@ -150,7 +150,7 @@ impl HeldSteps {
         self.check_requested.notify_one();
     }
 
-    /// Waits for [`HeldSteps::request_check`].
+    /// Waits for [`Leases::request_check`].
     pub(crate) async fn check_requested(&self) {
         self.check_requested.notified().await;
     }
@@ -225,14 +225,14 @@ mod tests {
         }
     }
 
-    fn hold_one(held: &HeldSteps, id: StepId, receipt: i32) -> Hold {
-        held.hold([attempt(id, receipt)]).remove(0)
+    fn take_one(held: &Leases, id: StepId, receipt: i32) -> Lease {
+        held.take([attempt(id, receipt)]).remove(0)
     }
 
     #[test]
     fn a_step_is_extended_until_its_outcome_is_recorded() {
-        let held = HeldSteps::default();
-        let _hold = hold_one(&held, step(1, 1), 1);
+        let held = Leases::default();
+        let _hold = take_one(&held, step(1, 1), 1);
 
         assert_eq!(held.to_extend(), [(step(1, 1), 1)]);
         held.release([attempt(step(1, 1), 1)]);
@@ -241,36 +241,36 @@ mod tests {
 
     #[test]
     fn a_later_attempt_ends_the_earlier_one_and_is_not_released_with_it() {
-        let held = HeldSteps::default();
-        let mut first = hold_one(&held, step(1, 1), 1);
-        let _second = hold_one(&held, step(1, 1), 2);
+        let held = Leases::default();
+        let mut first = take_one(&held, step(1, 1), 1);
+        let _second = take_one(&held, step(1, 1), 2);
 
         assert_eq!(first.abort.try_recv(), Ok(Abort::Stale));
         held.release([attempt(step(1, 1), 1)]);
-        assert!(held.holds(attempt(step(1, 1), 2)));
+        assert!(held.has(attempt(step(1, 1), 2)));
     }
 
     #[test]
     fn a_receipt_that_a_crash_gave_the_number_of_an_earlier_one_takes_its_place() {
-        let held = HeldSteps::default();
-        let mut undone = hold_one(&held, step(1, 1), 1);
+        let held = Leases::default();
+        let mut undone = take_one(&held, step(1, 1), 1);
         let again = Attempt {
             msg_id: 2,
             ..attempt(step(1, 1), 1)
         };
 
-        assert!(!held.holds(again));
-        let _hold = held.hold([again]);
+        assert!(!held.has(again));
+        let _hold = held.take([again]);
 
         assert_eq!(undone.abort.try_recv(), Ok(Abort::Stale));
         held.release([attempt(step(1, 1), 1)]);
-        assert!(held.holds(again));
+        assert!(held.has(again));
     }
 
     #[test]
     fn a_cancelled_step_is_told_once_and_keeps_its_lease() {
-        let held = HeldSteps::default();
-        let told = hold_one(&held, step(1, 1), 1);
+        let held = Leases::default();
+        let told = take_one(&held, step(1, 1), 1);
 
         assert!(held.cancel(step(1, 1), 1));
         assert!(told.cancellation.is_cancelled());
@@ -280,22 +280,22 @@ mod tests {
 
     #[test]
     fn a_handler_that_ended_cannot_lose_its_lease() {
-        let held = HeldSteps::default();
-        drop(hold_one(&held, step(1, 1), 1));
+        let held = Leases::default();
+        drop(take_one(&held, step(1, 1), 1));
 
         assert!(!held.abort(step(1, 1), 1));
         assert!(!held.cancel(step(1, 1), 1));
         assert_eq!(held.stop_all(), 0);
         assert!(
-            held.holds(attempt(step(1, 1), 1)),
+            held.has(attempt(step(1, 1), 1)),
             "its outcome is not recorded yet"
         );
     }
 
     #[tokio::test]
     async fn a_requested_check_is_about_the_named_tasks_and_made_once() {
-        let held = HeldSteps::default();
-        let _holds = held.hold([step(1, 1), step(2, 1), step(2, 2)].map(|id| attempt(id, 1)));
+        let held = Leases::default();
+        let _holds = held.take([step(1, 1), step(2, 1), step(2, 2)].map(|id| attempt(id, 1)));
 
         held.request_check([step(2, 1).task_uuid]);
         held.check_requested().await;

@@ -1,7 +1,7 @@
 -- Keeps the triggers from announcing until tasker.announce is set back to what this answers. A
 -- clause of the functions would do the same, but only a superuser may write one for a setting of
 -- ours.
-create or replace function tasker.be_silent()
+create or replace function tasker.suppress_notify()
 returns text
 language plpgsql
 as $$

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::problem::Problem;
 
 /// Refuses a value that holds `\u0000`, and names the place. `path` is where the value itself is.
-pub(crate) fn refuse_nul(path: &str, value: &Value) -> Result<(), Problem> {
+pub(crate) fn refuse_unstorable(path: &str, value: &Value) -> Result<(), Problem> {
     match find(path, value) {
         Some(path) => Err(holds_nul(&path)),
         None => Ok(()),
@@ -13,7 +13,7 @@ pub(crate) fn refuse_nul(path: &str, value: &Value) -> Result<(), Problem> {
 }
 
 /// Refuses a text that holds `\u0000`.
-pub(crate) fn refuse_nul_in_text(path: &str, text: Option<&str>) -> Result<(), Problem> {
+pub(crate) fn refuse_unstorable_text(path: &str, text: Option<&str>) -> Result<(), Problem> {
     if text.is_some_and(holds) {
         return Err(holds_nul(path));
     }

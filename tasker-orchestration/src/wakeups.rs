@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 /// The wake-ups of the loops that look at the database.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Signals(Arc<Both>);
+pub(crate) struct Wakeups(Arc<Both>);
 
 #[derive(Debug, Default)]
 struct Both {
@@ -15,21 +15,21 @@ struct Both {
     timers: Notify,
 }
 
-impl Signals {
+impl Wakeups {
     /// Makes the command processor look for ready tasks, though no command tells it to.
-    pub(crate) fn look_for_ready_tasks(&self) {
+    pub(crate) fn wake_claims(&self) {
         self.0.ready_tasks.notify_one();
     }
 
     /// Makes the timers look at what is due.
-    pub(crate) fn look_at_timers(&self) {
+    pub(crate) fn wake_timers(&self) {
         self.0.timers.notify_one();
     }
 
     /// Makes up for whatever may have been lost.
-    pub(crate) fn look_at_everything(&self) {
-        self.look_for_ready_tasks();
-        self.look_at_timers();
+    pub(crate) fn wake_all(&self) {
+        self.wake_claims();
+        self.wake_timers();
     }
 
     /// Returns when the processor has to look.

@@ -25,7 +25,7 @@ struct Row {
 }
 
 /// The ends of those of the tasks that have ended, brought about by `actor`.
-pub async fn ends_of(
+pub async fn task_ends_of(
     connection: &mut PgConnection,
     task_uuids: &[Uuid],
     actor: &str,
