@@ -20,170 +20,104 @@ const HANDLER_SECONDS: [f64; 16] = [
 /// Rows that one call handles.
 const BATCH: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
 
-/// One field for each metric.
-pub(super) struct Instruments {
-    pub(super) tasks_submitted: Counter<u64>,
-    pub(super) tasks_finished: Counter<u64>,
-    pub(super) steps_claimed: Counter<u64>,
-    pub(super) claim_duration: Histogram<f64>,
-    pub(super) claim_batch_steps: Histogram<f64>,
-    pub(super) ready_to_claimed: Histogram<f64>,
-    pub(super) completion_to_enqueued: Histogram<f64>,
-    pub(super) completion_to_continued: Histogram<f64>,
-    pub(super) timers_fired: Counter<u64>,
-    pub(super) readiness_events_received: Counter<u64>,
-    pub(super) readiness_command_sent: Counter<u64>,
-    pub(super) readiness_latency: Histogram<f64>,
-    pub(super) fallback_polls_executed: Counter<u64>,
-    pub(super) fallback_tasks_found: Counter<u64>,
-    pub(super) steps_received: Counter<u64>,
-    pub(super) step_outcomes: Counter<u64>,
-    pub(super) stale_outcomes: Counter<u64>,
-    pub(super) outcomes_waiting: UpDownCounter<i64>,
-    pub(super) step_duration: Histogram<f64>,
-    pub(super) running_steps: UpDownCounter<i64>,
-    pub(super) concurrency: UpDownCounter<i64>,
-    pub(super) messages_archived: Counter<u64>,
-    pub(super) steps_locked: Counter<u64>,
-    pub(super) steps_released: Counter<u64>,
-    pub(super) leases_lost: Counter<u64>,
-    pub(super) events_published: Counter<u64>,
-    pub(super) events_dropped: Counter<u64>,
-    pub(super) event_subscribers: UpDownCounter<i64>,
-    pub(super) wakeups: Counter<u64>,
-    pub(super) supervised_restarts: Counter<u64>,
-    pub(super) database_calls: Counter<u64>,
-    pub(super) database_call_duration: Histogram<f64>,
-    pub(super) listener_connections: Counter<u64>,
-    pub(super) notifications: Counter<u64>,
-    pub(super) notifications_ignored: Counter<u64>,
-    pub(super) http_requests: Counter<u64>,
-    pub(super) http_request_duration: Histogram<f64>,
+/// Declares the metrics, one entry each: field, kind, name as it is scraped, and what it says.
+macro_rules! instruments {
+    ($($field:ident: $kind:ident($name:literal, $help:literal $(, $bounds:expr)?);)+) => {
+        /// One field for each metric.
+        pub(super) struct Instruments {
+            $(pub(super) $field: instruments!(@type $kind),)+
+        }
+
+        impl Instruments {
+            pub(super) fn new(meter: &Meter) -> Self {
+                let make = Maker(meter);
+                Self { $($field: make.$kind($name, $help $(, $bounds)?),)+ }
+            }
+        }
+    };
+    (@type counter) => { Counter<u64> };
+    (@type labelled) => { Counter<u64> };
+    (@type level) => { UpDownCounter<i64> };
+    (@type seconds) => { Histogram<f64> };
+    (@type histogram) => { Histogram<f64> };
 }
 
-impl Instruments {
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one list, in the order of the fields"
-    )]
-    pub(super) fn new(meter: &Meter) -> Self {
-        let make = Maker(meter);
-        Self {
-            tasks_submitted: make.labelled("tasker_tasks_submitted_total", "Tasks submitted"),
-            tasks_finished: make
-                .labelled("tasker_tasks_finished_total", "Tasks that ended, by state"),
-            steps_claimed: make.labelled("tasker_steps_claimed_total", "Steps put in queues"),
-            claim_duration: make.seconds(
-                "tasker_claim_duration_seconds",
-                "Time of a call that claims steps",
-            ),
-            claim_batch_steps: make.histogram(
-                "tasker_claim_batch_steps",
-                "Steps claimed by one call",
-                &BATCH,
-            ),
-            ready_to_claimed: make.seconds(
-                "tasker_ready_to_claimed_seconds",
-                "Time from ready to claimed",
-            ),
-            completion_to_enqueued: make.seconds(
-                "tasker_completion_to_enqueued_seconds",
-                "Time from the end of a step to the enqueueing of its successors, but for those that \
-                 are handed on to the same worker",
-            ),
-            completion_to_continued: make.seconds(
-                "tasker_completion_to_continued_seconds",
-                "Time from the end of a handler to the start of the step that is handed on to its \
-                 worker",
-            ),
-            timers_fired: make.counter("tasker_timers_fired_total", "Due retries made ready"),
-            readiness_events_received: make.labelled(
-                "task_readiness_events_received",
-                "Readiness events, by type",
-            ),
-            readiness_command_sent: make.counter(
-                "task_readiness_command_sent",
-                "Readiness commands sent, for events and for what polling found",
-            ),
-            readiness_latency: make.seconds(
-                "task_readiness_latency",
-                "Seconds from readiness event to command",
-            ),
-            fallback_polls_executed: make
-                .counter("fallback_polls_executed", "Polling looks for ready tasks"),
-            fallback_tasks_found: make
-                .counter("fallback_tasks_found", "Ready tasks found by polling"),
-            steps_received: make
-                .counter("tasker_steps_received_total", "Steps received by workers"),
-            step_outcomes: make.labelled(
-                "tasker_step_outcomes_total",
-                "Outcomes reported, by outcome",
-            ),
-            stale_outcomes: make.counter(
-                "tasker_stale_outcomes_total",
-                "Outcomes of attempts that were over",
-            ),
-            outcomes_waiting: make.level(
-                "tasker_outcomes_waiting",
-                "Outcomes that the database did not take yet",
-            ),
-            step_duration: make.histogram(
-                "tasker_step_duration_seconds",
-                "Time a handler ran",
-                &HANDLER_SECONDS,
-            ),
-            running_steps: make.level("tasker_worker_running_steps", "Handlers running"),
-            concurrency: make.level("tasker_worker_concurrency", "Most handlers that may run"),
-            messages_archived: make.counter(
-                "tasker_messages_archived_total",
-                "Messages that somebody else sent to a queue of ours, moved to its archive",
-            ),
-            steps_locked: make.counter(
-                "tasker_claim_steps_locked_total",
-                "Ready steps left out of a claim because another transaction held them or their task",
-            ),
-            steps_released: make
-                .counter("tasker_steps_released_total", "Steps given back unstarted"),
-            leases_lost: make.labelled(
-                "tasker_leases_lost_total",
-                "Running steps whose lease was lost",
-            ),
-            events_published: make
-                .labelled("events_published_total", "Life-cycle events published"),
-            events_dropped: make.labelled(
-                "events_dropped_total",
-                "Life-cycle events that were dropped, or missed by a subscriber",
-            ),
-            event_subscribers: make.level(
-                "tasker_event_subscribers",
-                "Subscribers of life-cycle events",
-            ),
-            wakeups: make.labelled("tasker_wakeups_total", "Wake-ups of loops, by reason"),
-            supervised_restarts: make.labelled(
-                "tasker_supervised_restarts_total",
-                "Restarts of background loops",
-            ),
-            database_calls: make
-                .labelled("tasker_database_calls_total", "Database calls, by result"),
-            database_call_duration: make
-                .seconds("tasker_database_call_seconds", "Time of database calls"),
-            listener_connections: make.labelled(
-                "tasker_listener_connections_total",
-                "Listening connections made",
-            ),
-            notifications_ignored: make.labelled(
-                "tasker_notifications_ignored_total",
-                "Notifications that could not be read",
-            ),
-            notifications: make.labelled(
-                "tasker_notifications_total",
-                "Notifications received, by channel",
-            ),
-            http_requests: make.labelled("tasker_http_requests_total", "HTTP requests answered"),
-            http_request_duration: make
-                .seconds("tasker_http_request_seconds", "Time of HTTP requests"),
-        }
-    }
+instruments! {
+    tasks_submitted: labelled("tasker_tasks_submitted_total", "Tasks submitted");
+    tasks_finished: labelled("tasker_tasks_finished_total", "Tasks that ended, by state");
+    steps_claimed: labelled("tasker_steps_claimed_total", "Steps put in queues");
+    claim_duration: seconds("tasker_claim_duration_seconds", "Time of a call that claims steps");
+    claim_batch_steps: histogram("tasker_claim_batch_steps", "Steps claimed by one call", &BATCH);
+    ready_to_claimed: seconds("tasker_ready_to_claimed_seconds", "Time from ready to claimed");
+    completion_to_enqueued: seconds(
+        "tasker_completion_to_enqueued_seconds",
+        "Time from the end of a step to the enqueueing of its successors, but for those that are \
+         handed on to the same worker"
+    );
+    completion_to_continued: seconds(
+        "tasker_completion_to_continued_seconds",
+        "Time from the end of a handler to the start of the step that is handed on to its worker"
+    );
+    timers_fired: counter("tasker_timers_fired_total", "Due retries made ready");
+    readiness_events_received: labelled(
+        "task_readiness_events_received",
+        "Readiness events, by type"
+    );
+    readiness_command_sent: counter(
+        "task_readiness_command_sent",
+        "Readiness commands sent, for events and for what polling found"
+    );
+    readiness_latency: seconds("task_readiness_latency", "Seconds from readiness event to command");
+    fallback_polls_executed: counter("fallback_polls_executed", "Polling looks for ready tasks");
+    fallback_tasks_found: counter("fallback_tasks_found", "Ready tasks found by polling");
+    steps_received: counter("tasker_steps_received_total", "Steps received by workers");
+    step_outcomes: labelled("tasker_step_outcomes_total", "Outcomes reported, by outcome");
+    stale_outcomes: counter("tasker_stale_outcomes_total", "Outcomes of attempts that were over");
+    outcomes_waiting: level(
+        "tasker_outcomes_waiting",
+        "Outcomes that the database did not take yet"
+    );
+    step_duration: histogram(
+        "tasker_step_duration_seconds",
+        "Time a handler ran",
+        &HANDLER_SECONDS
+    );
+    running_steps: level("tasker_worker_running_steps", "Handlers running");
+    concurrency: level("tasker_worker_concurrency", "Most handlers that may run");
+    messages_archived: counter(
+        "tasker_messages_archived_total",
+        "Messages that somebody else sent to a queue of ours, moved to its archive"
+    );
+    steps_locked: counter(
+        "tasker_claim_steps_locked_total",
+        "Ready steps left out of a claim because another transaction held them or their task"
+    );
+    steps_released: counter("tasker_steps_released_total", "Steps given back unstarted");
+    leases_lost: labelled("tasker_leases_lost_total", "Running steps whose lease was lost");
+    events_published: labelled("events_published_total", "Life-cycle events published");
+    events_dropped: labelled(
+        "events_dropped_total",
+        "Life-cycle events that were dropped, or missed by a subscriber"
+    );
+    event_subscribers: level("tasker_event_subscribers", "Subscribers of life-cycle events");
+    wakeups: labelled("tasker_wakeups_total", "Wake-ups of loops, by reason");
+    supervised_restarts: labelled(
+        "tasker_supervised_restarts_total",
+        "Restarts of background loops"
+    );
+    database_calls: labelled("tasker_database_calls_total", "Database calls, by result");
+    database_call_duration: seconds("tasker_database_call_seconds", "Time of database calls");
+    listener_connections: labelled(
+        "tasker_listener_connections_total",
+        "Listening connections made"
+    );
+    notifications_ignored: labelled(
+        "tasker_notifications_ignored_total",
+        "Notifications that could not be read"
+    );
+    notifications: labelled("tasker_notifications_total", "Notifications received, by channel");
+    http_requests: labelled("tasker_http_requests_total", "HTTP requests answered");
+    http_request_duration: seconds("tasker_http_request_seconds", "Time of HTTP requests");
 }
 
 struct Maker<'a>(&'a Meter);
