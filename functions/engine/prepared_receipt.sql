@@ -16,7 +16,7 @@ begin
     )
   into v_name, v_is_prepared
   from pg_proc f
-  where f.oid = 'tasker.receipt_statement'::regproc;
+  where f.proname = 'receipt_statement' and f.pronamespace = to_regnamespace('tasker');
   if not v_is_prepared then
     execute format(
       'prepare %I (timestamptz, text[], int, int, interval) as %s',

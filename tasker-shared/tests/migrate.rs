@@ -326,15 +326,40 @@ async fn a_session_that_holds_what_changes_is_waited_for_without_holding_up_othe
         is_waiting(&mut observer).await
     })
     .await;
-    wait_until("it gives way", PATIENCE, async || {
-        !is_waiting(&mut observer).await
-    })
+    // Who comes behind it gets in when it gives way.
+    let mut writer = db.connect().await;
+    run(
+        &mut writer,
+        "begin; lock table tasker.task_transitions in row exclusive mode; rollback",
+    )
     .await;
 
     run(&mut holder, "rollback").await;
 
     assert!(migration.await.unwrap().unwrap().changed);
     assert_eq!(schema_state(&database).await.unwrap(), SchemaState::Current);
+}
+
+#[tokio::test]
+async fn the_sql_of_a_dry_run_does_nothing_where_the_schema_has_changed_since() {
+    let db = TestDatabase::create().await;
+    let mut connection = db.connect().await;
+    let database = db.database().await;
+    run(
+        &mut connection,
+        "update tasker.applied_files set checksum = 'that of an earlier text'
+        where file = 'functions/engine/retry_delay_ms.sql'",
+    )
+    .await;
+    let sql = pending_sql(&database).await.unwrap().unwrap();
+    migrate(&database).await.unwrap();
+
+    let ran = sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(&mut connection)
+        .await;
+
+    let refused = ran.unwrap_err().to_string();
+    assert!(refused.contains("print it again"), "{refused}");
 }
 
 #[tokio::test]

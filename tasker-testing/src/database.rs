@@ -79,7 +79,9 @@ impl TestDatabase {
         let args = [&["--no-owner", "--no-privileges", &self.url], args].concat();
         let dump = run("pg_dump", &args).await;
         // It brackets what it prints with a word that is another each time.
-        let lines = dump.lines().filter(|line| !line.contains("restrict "));
+        let lines = dump
+            .lines()
+            .filter(|line| !(line.starts_with("\\restrict ") || line.starts_with("\\unrestrict ")));
         lines.flat_map(|line| [line, "\n"]).collect()
     }
 

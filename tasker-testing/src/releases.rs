@@ -18,7 +18,7 @@ pub struct Release {
 pub fn releases() -> Vec<Release> {
     let files = fs::read_dir(releases_folder()).expect("the releases are in the repository");
     let files = files.map(|file| file.expect("the folder can be read").path());
-    files
+    let releases = files
         .filter(|file| file.extension().is_some_and(|it| it == "sql"))
         .map(|dump| {
             let version = dump.file_stem().expect("it has an extension");
@@ -30,7 +30,9 @@ pub fn releases() -> Vec<Release> {
                 dump,
             }
         })
-        .collect()
+        .collect::<Vec<_>>();
+    assert!(!releases.is_empty(), "no release is in the repository");
+    releases
 }
 
 /// Where a release adds its files.

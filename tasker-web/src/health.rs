@@ -83,7 +83,7 @@ pub(crate) async fn live() -> Json<Live> {
 
 /// Tell whether requests should be sent here
 ///
-/// The database has to answer and to take writes, its schema to be the one of this version, and the
+/// The database has to answer and to take writes, its schema to be one that this build can use, and the
 /// loops of the process to run, with calls that work.
 #[utoipa::path(
     get,

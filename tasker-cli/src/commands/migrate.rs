@@ -9,7 +9,7 @@ use crate::setup::Setup;
 
 const EXAMPLES: &str = "\
 Safe to run again, by several processes at once, and while those of the release before run. Needs no
-superuser and no extension. Where something fails, nothing is changed.
+superuser and no extension.
 
 Examples:
   tasker migrate
@@ -20,7 +20,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Print the SQL that would run, in one transaction, and change nothing
+    /// Print the SQL that would run, and change nothing
     #[arg(long)]
     dry_run: bool,
 }

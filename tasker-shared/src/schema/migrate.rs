@@ -8,22 +8,27 @@ use std::time::Duration;
 
 use pgmq::PgmqError;
 use pgmq_notify::InstallError;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::time::sleep;
 use tracing::warn;
 
 use super::files::SchemaFile;
-use super::state::{Applied, SchemaState};
+use super::state::{Applied, FINGERPRINT, SchemaState};
 use super::version::Version;
 use crate::database::Database;
 use crate::error::{Error, advice};
 
+/// SQLSTATE `deadlock_detected`.
+const DEADLOCK: &str = "40P01";
+
 /// PostgreSQL 14 is the first with the functions we use.
 const OLDEST_SERVER: i32 = 14;
 
-/// How often it is tried to get the locks that changed tables and triggers need, and the pause after
-/// each attempt. Who writes waits behind an attempt, so that one is short.
-const ATTEMPTS: u32 = 30;
+/// How often it is tried to get the locks that changed tables, views and triggers need, and the pause
+/// after each attempt: half a minute in all. Who writes waits behind an attempt, so it is short, and
+/// shorter than PostgreSQL takes to look for a deadlock (`deadlock_timeout`).
+const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// How the transaction begins. One statement may take as long as it needs: an index of a long history.
@@ -32,8 +37,9 @@ begin isolation level read committed read write;
 set local statement_timeout = 0;
 set local idle_in_transaction_session_timeout = 0;
 set local client_min_messages = warning;
+set local lock_timeout = 0;
 select pg_advisory_xact_lock(hashtextextended('tasker.migrate', 0));
-set local lock_timeout = '2s';
+set local lock_timeout = '500ms';
 -- Functions call each other, and are created in the order of their names.
 set local check_function_bodies = off;
 ";
@@ -66,25 +72,33 @@ impl Migrated {
 ///
 /// # Errors
 /// [`Error::Schema`] when the server is too old, when the schema is of a build that this one cannot
-/// run beside, and where the database holds a `pgmq` schema of unknown origin. [`Error::Locked`] where
-/// another session kept what has to change for half a minute.
+/// run beside, and where the database holds a `pgmq` schema of unknown origin; nothing was changed
+/// then. [`Error::Locked`] where another session kept what has to change for half a minute.
 pub async fn migrate(database: &Database) -> Result<Migrated, Error> {
     refuse_old_server(database).await?;
     let pool = database.direct_pool()?;
-    pgmq_notify::install(&pool)
-        .await
-        .map_err(|error| not_installed(&error))?;
-    // A connection of its own, whose settings nobody else sees.
-    let options = pool.connect_options();
-    let mut connection = PgConnection::connect_with(&options).await?;
-    let (changed, version) = bring_up_to_date(&mut connection).await?;
-    let (new_queues_switched, queues_switched): (bool, i32) = sqlx::query_as(
-        "select unlogged <> $1, tasker.use_unlogged_queues($1) from tasker.queue_settings",
-    )
-    .bind(database.unlogged_queues())
-    .fetch_one(&mut connection)
-    .await?;
-    connection.close().await?;
+    let applied = database
+        .call("schema_state", async |connection| {
+            Applied::read(connection).await
+        })
+        .await?;
+    let (changed, version) = if is_to_be_changed(&applied)? {
+        pgmq_notify::install(&pool)
+            .await
+            .map_err(|error| not_installed(&error))?;
+        bring_up_to_date(&pool.connect_options()).await?
+    } else {
+        (
+            false,
+            applied.version().unwrap_or_else(Version::of_this_build),
+        )
+    };
+    let switch = "select unlogged <> $1, tasker.use_unlogged_queues($1) from tasker.queue_settings";
+    let switched = sqlx::query_as(switch)
+        .bind(database.unlogged_queues())
+        .fetch_one(&pool);
+    let (new_queues_switched, queues_switched): (bool, i32) =
+        switched.await.map_err(|error| not_switched(&error))?;
     Ok(Migrated {
         changed,
         version,
@@ -95,7 +109,7 @@ pub async fn migrate(database: &Database) -> Result<Migrated, Error> {
 }
 
 /// The SQL that [`migrate`] would run, for a person to read, or to run with psql; `None` where
-/// nothing is missing. PGMQ is not part of it.
+/// nothing is missing. PGMQ is not part of it. Where the schema has changed since, it does nothing.
 ///
 /// # Errors
 /// As [`migrate`].
@@ -118,6 +132,7 @@ pub async fn pending_sql(database: &Database) -> Result<Option<String>, Error> {
         script.push_str(PGMQ_FIRST);
     }
     script.push_str(BEGIN);
+    script.push_str(&unless_changed(&applied));
     for file in applied.missing() {
         let _ = write!(script, "\n-- {}\n{}\n", file.name, statements(file));
     }
@@ -142,11 +157,25 @@ $$;
 
 ";
 
+/// What keeps a script from running where the schema is not the one any more that it was made for.
+fn unless_changed(applied: &Applied) -> String {
+    let changed = match applied.fingerprint() {
+        None => "to_regclass('tasker.applied_files') is not null".to_owned(),
+        Some(fingerprint) => format!("({FINGERPRINT}) is distinct from '{fingerprint}'"),
+    };
+    format!(
+        "do $$\nbegin\n  if {changed} then\n    raise exception \
+         'the schema has changed since this was printed: print it again';\n  end if;\nend\n$$;\n"
+    )
+}
+
 /// Applies what is missing, in one transaction; answers whether there was something, and which build
 /// the schema is of.
-async fn bring_up_to_date(connection: &mut PgConnection) -> Result<(bool, Version), Error> {
+async fn bring_up_to_date(options: &PgConnectOptions) -> Result<(bool, Version), Error> {
     for attempt in 1.. {
-        match apply_missing(connection).await {
+        // A connection of its own, whose settings nobody else sees.
+        let mut connection = PgConnection::connect_with(options).await?;
+        match apply_missing(&mut connection).await {
             Err(error @ Error::Locked { .. }) if attempt < ATTEMPTS => {
                 warn!(%error, "another session holds what is to be changed; trying again");
                 sleep(PAUSE).await;
@@ -215,11 +244,27 @@ fn note_version() -> String {
 
 fn not_applied(file: &str, error: sqlx::Error) -> Error {
     let words = advice::words(&error);
+    let is_deadlock = error
+        .as_database_error()
+        .is_some_and(|error| error.code().is_some_and(|code| code == DEADLOCK));
     let error = Error::from(error);
+    if is_deadlock || matches!(error, Error::Locked { .. }) {
+        let message = format!("{file}: {words}");
+        return Error::Locked { message };
+    }
     if error.is_transient() {
         return error;
     }
     Error::Schema(format!("{file} failed and nothing was changed: {words}"))
+}
+
+fn not_switched(error: &sqlx::Error) -> Error {
+    Error::Schema(format!(
+        "the schema is up to date, but queues could not be made logged or unlogged: {}{}run \
+         `tasker migrate` again",
+        advice::words(error),
+        advice::HINT
+    ))
 }
 
 async fn refuse_old_server(database: &Database) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::files::{self, SchemaFile, is_migration};
 use super::version::Version;
@@ -111,12 +111,18 @@ pub async fn schema_state(database: &Database) -> Result<SchemaState, Error> {
         .await
 }
 
+/// SQL of what tells the files that were applied from any others.
+pub(super) const FINGERPRINT: &str =
+    "select md5(string_agg(file || checksum, ' ' order by file)) from tasker.applied_files";
+
 /// What a database remembers of its schema.
 pub(super) struct Applied {
     /// The checksum of each applied file.
     files: HashMap<String, String>,
     /// The build that brought it up to date, and the oldest that can use it.
     versions: Option<(Version, Version)>,
+    /// What tells these files from any others.
+    fingerprint: Option<String>,
     /// Whether a build made it that was never released.
     is_unreleased: bool,
 }
@@ -132,21 +138,26 @@ impl Applied {
         let mut applied = Self {
             files: HashMap::new(),
             versions: None,
+            fingerprint: None,
             is_unreleased,
         };
         if !is_there {
             return Ok(applied);
         }
-        let files: Vec<(String, String)> =
-            sqlx::query_as("select file, checksum from tasker.applied_files")
-                .fetch_all(&mut *connection)
-                .await?;
-        applied.files = files.into_iter().collect();
-        let versions: Option<(String, String)> =
-            sqlx::query_as("select version, oldest_build from tasker.schema_version")
-                .fetch_optional(connection)
-                .await?;
-        if let Some((version, oldest_build)) = versions {
+        // One statement, and so one snapshot, however many migrate meanwhile.
+        let (names, checksums, fingerprint, versions) = sqlx::query_as(AssertSqlSafe(format!(
+            "select array_agg(file), array_agg(checksum), ({FINGERPRINT}),
+              (select array[version, oldest_build] from tasker.schema_version)
+            from tasker.applied_files"
+        )))
+        .fetch_one(connection)
+        .await?;
+        let (names, checksums): (Option<Vec<String>>, Option<Vec<String>>) = (names, checksums);
+        let names = names.unwrap_or_default().into_iter();
+        applied.files = names.zip(checksums.unwrap_or_default()).collect();
+        applied.fingerprint = fingerprint;
+        let versions: Option<[String; 2]> = versions;
+        if let Some([version, oldest_build]) = versions {
             applied.versions = Some((version.parse()?, oldest_build.parse()?));
         }
         Ok(applied)
@@ -155,6 +166,11 @@ impl Applied {
     /// The build that brought it up to date.
     pub(super) fn version(&self) -> Option<Version> {
         self.versions.map(|(version, _)| version)
+    }
+
+    /// What tells the applied files from any others; `None` where there are none.
+    pub(super) fn fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
     }
 
     /// What these are to this build.

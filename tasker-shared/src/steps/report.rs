@@ -251,7 +251,10 @@ pub async fn release_steps(
     worker: &str,
     steps: &[ReleasedStep],
 ) -> Result<Reported, Error> {
-    let row = sqlx::query("select * from tasker.release_steps($1, $2, $3, $4, $5, $6)")
+    let release = "select stale, locked, ready_tasks, finished_tasks, cancelled_tasks, woken_queues, \
+        timer_set \
+      from tasker.release_steps($1, $2, $3, $4, $5, $6)";
+    let row = sqlx::query(release)
         .bind(worker)
         .bind(
             steps
