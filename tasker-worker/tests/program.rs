@@ -152,7 +152,10 @@ async fn what_no_waiting_can_mend_ends_the_program_with_what_to_do() {
         ),
         (
             empty.url(),
-            ["has not the schema of this version", "run `tasker migrate`"],
+            [
+                "the database has no schema of tasker",
+                "run `tasker migrate`",
+            ],
         ),
     ] {
         let mut program = start(url);
