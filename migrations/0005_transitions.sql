@@ -12,8 +12,8 @@ create table tasker.task_transitions (
 );
 
 -- The logs are indexed by ranges of pages and not row by row: each move would pay for an entry that
--- is read only when somebody asks what became of one task. What is logged at one time is of tasks
--- submitted at one time, but for few, which is what the multi-range operators are for. Whoever
+-- is read only when a person asks what became of one task. What is logged at one time is of tasks
+-- submitted at one time, except few, which is what the multi-range operators are for. Whoever
 -- follows a log finds its end by the numbers.
 create index task_transitions_by_range on tasker.task_transitions
 using brin (task_uuid uuid_minmax_multi_ops, transition_no)

@@ -1,5 +1,5 @@
 -- Adds to the counters of tasks, several times to one if need be, and ends those of which nothing
--- can move any more: in `error` when a step failed for good, else `complete`. Answers those ended.
+-- can move any more: in `error` when a step failed permanently, else `complete`. Answers those ended.
 -- The caller holds the locks of the tasks. In plpgsql because that keeps its plans for the session.
 create or replace function tasker.count_active(
   p_task_uuids uuid[], p_active int[], p_failed int[], p_actor text, p_now timestamptz

@@ -22,7 +22,7 @@ begin
       ),
       hint = case
         when v_task.state in ('complete', 'cancelled', 'resolved_manually') then
-          format('a task that is %s does not go on; submit it anew', v_task.state)
+          format('a task that is %s does not go on; submit it again', v_task.state)
         when v_step.state = 'in_progress' then
           'wait until its attempt has ended, or cancel the task'
         when v_step.state = 'enqueued' or v_step.state = 'pending' and v_step.waiting_on = 0 then
@@ -30,7 +30,7 @@ begin
         when v_step.state = 'pending' then
           'it runs once the steps it depends on have ended well; '
             'if one of those failed, retry that one'
-        else 'it has ended well; submit the task anew to run it again' end;
+        else 'it has ended well; submit the task again to run it again' end;
   end if;
 
   if v_step.state = 'waiting_for_retry' then

@@ -27,7 +27,7 @@ begin
       ),
       hint = case
         when v_task.state in ('complete', 'cancelled', 'resolved_manually') then
-          format('a task that is %s does not go on; submit it anew', v_task.state)
+          format('a task that is %s does not go on; submit it again', v_task.state)
         when v_step.state = 'in_progress' then
           'wait until its attempt has ended, or cancel the task'
         else 'it has ended well, and keeps its result' end;

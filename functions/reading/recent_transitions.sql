@@ -4,7 +4,7 @@
 -- ranges go. In no particular order.
 --
 -- Numbers are drawn before the commit and without holes, because their sequences keep none back for
--- a session. Whoever follows a log asks for a missing number until tasker.transition_marks says
+-- a session. Who follows a log asks for a missing number until tasker.transition_marks says
 -- that it will not come.
 create or replace function tasker.recent_transitions(
   p_task_from bigint[], p_task_to bigint[], p_step_from bigint[], p_step_to bigint[],

@@ -1,6 +1,6 @@
 -- Brings the indexes by ranges of the logs of moves up to date. Rows that they do not know yet are
 -- found by reading all of those, and autovacuum tells them only now and then. Does nothing where
--- somebody else is at it, or where the caller may not.
+-- another session is at it, or where the caller may not.
 create or replace function tasker.summarize_transitions()
 returns void
 language plpgsql

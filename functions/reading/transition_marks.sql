@@ -6,7 +6,7 @@
 -- still not to be seen will never be.
 --
 -- A crash of the server may take back moves that were seen already, and give their numbers to others.
--- server_started_at grows with it: where the server itself was not started anew, because only one of
+-- server_started_at grows with it: where the server itself was not restarted, because only one of
 -- its processes was killed, as soon as the queues were looked after.
 create or replace function tasker.transition_marks(p_mark boolean)
 returns table (

@@ -1,4 +1,4 @@
-//! Installs PGMQ's SQL, once, whoever comes first.
+//! Installs PGMQ's SQL, once, whichever process comes first.
 
 use sqlx::PgPool;
 

@@ -24,7 +24,7 @@ use crate::settings::Durability;
 const SOCKET_PATH_LIMIT: usize = 103;
 /// What the server appends to its socket folder.
 const SOCKET_FILE: &str = ".s.PGSQL.5432";
-/// A log larger than this is started anew.
+/// A log larger than this is restarted.
 const LOG_LIMIT: u64 = 10 * 1024 * 1024;
 /// Bytes order text, on every machine alike; elsewhere than on Linux the locale has no UTF-8 twin.
 const LOCALE: &str = if cfg!(target_os = "linux") {
@@ -209,7 +209,7 @@ fn short_socket_dir(dir: &Path) -> PathBuf {
     PathBuf::from(format!("/tmp/tasker-pg-{:016x}", hasher.finish()))
 }
 
-/// Makes the folder with mode 0700, or refuses one that somebody else could have prepared.
+/// Makes the folder with mode 0700, or refuses one that another user could have prepared.
 fn make_private(folder: &Path, account: &Account) -> io::Result<()> {
     if let Some(parent) = folder.parent() {
         fs::create_dir_all(parent)?;
@@ -222,7 +222,7 @@ fn make_private(folder: &Path, account: &Account) -> io::Result<()> {
     let found = fs::symlink_metadata(folder)?;
     let own_ids = [account.uid(), nix::unistd::geteuid().as_raw()];
     if !found.is_dir() || !own_ids.contains(&found.uid()) {
-        return Err(io::Error::other("it exists and belongs to somebody else"));
+        return Err(io::Error::other("it exists and belongs to another user"));
     }
     account.own(folder)?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))

@@ -2,7 +2,7 @@
 //!
 //! Each step that is claimed leaves dead rows behind, which slow later claims and receipts down.
 //! Autovacuum comes once a minute at best, so the tables are vacuumed as they fill; where an old
-//! snapshot keeps vacuum from its work they are written anew.
+//! snapshot keeps vacuum from its work they are rewritten.
 
 use std::time::Duration;
 
@@ -73,7 +73,7 @@ impl DeadRows {
                 self.held_back_since = Some(Instant::now());
                 warn!(
                     "an old transaction or replication slot holds back vacuum; \
-                     queues are written anew instead, but other tables grow: \
+                     queues are rewritten instead, but other tables grow: \
                      see pg_stat_activity.backend_xmin"
                 );
             }

@@ -57,7 +57,7 @@ async fn tables_full_of_dead_rows_are_vacuumed() {
 }
 
 #[tokio::test]
-async fn they_are_written_anew_while_vacuum_is_held_back() {
+async fn they_are_rewritten_while_vacuum_is_held_back() {
     let world = World::create().await;
     let mut holder = world.pool.begin().await.unwrap();
     sqlx::raw_sql("set transaction isolation level repeatable read; select count(*) from pg_class")

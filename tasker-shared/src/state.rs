@@ -65,7 +65,7 @@ states! {
         InProgress = "in_progress",
         /// Every step ended well.
         Complete = "complete",
-        /// Nothing can move and a step failed for good.
+        /// Nothing can move and a step failed permanently.
         Error = "error",
         /// An operator stopped it.
         Cancelled = "cancelled",
@@ -87,7 +87,7 @@ states! {
         WaitingForRetry = "waiting_for_retry",
         /// Its handler returned a result.
         Complete = "complete",
-        /// It failed for good.
+        /// It failed permanently.
         Error = "error",
         /// Its task was cancelled before it ended.
         Cancelled = "cancelled",

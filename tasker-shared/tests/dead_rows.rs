@@ -1,4 +1,4 @@
-//! Tables that are written anew without their dead rows while something holds back vacuum.
+//! Tables that are rewritten without their dead rows while something holds back vacuum.
 
 #![allow(clippy::unwrap_used)]
 
@@ -154,7 +154,7 @@ async fn nothing_is_written_but_much_to_vacuum_where_that_is_free() {
 }
 
 #[tokio::test]
-async fn a_table_too_large_to_vacuum_is_written_anew_unless_much_of_it_lives() {
+async fn a_table_too_large_to_vacuum_is_rewritten_unless_much_of_it_lives() {
     let mut world = world().await;
     // Each on a page of its own: 10,001 rows of 8 kB, one more than are copied.
     world

@@ -311,7 +311,7 @@ async fn a_reader_that_is_far_behind_goes_on_at_the_end_and_says_what_it_left_ou
 }
 
 #[tokio::test]
-async fn a_crash_of_the_server_that_is_not_started_anew_is_told() {
+async fn a_crash_of_the_server_that_is_not_restarted_is_told() {
     let mut world = World::new().await;
     world.template("single", SINGLE).await;
     let mut reader = Reader::open(&world).await;

@@ -14,7 +14,7 @@ const RUNS_BY_ITSELF: &str = "it runs as soon as a worker has a place for it";
 const RUNS: &str = "wait until its attempt has ended, or cancel the task";
 const WAITS: &str =
     "it runs once the steps it depends on have ended well; if one of those failed, retry that one";
-const ENDED_WELL: &str = "it has ended well; submit the task anew to run it again";
+const ENDED_WELL: &str = "it has ended well; submit the task again to run it again";
 const HAS_ITS_RESULT: &str = "it has ended well, and keeps its result";
 
 fn hint(refused: Result<(), Error>) -> String {
@@ -33,7 +33,7 @@ async fn skip_hint(world: &mut World, task: TaskUuid, step: &str) -> String {
 }
 
 fn stays(state: &str) -> String {
-    format!("a task that is {state} does not go on; submit it anew")
+    format!("a task that is {state} does not go on; submit it again")
 }
 
 #[tokio::test]

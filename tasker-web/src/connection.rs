@@ -1,7 +1,7 @@
 //! Connections that the server can close though their client does not read.
 //!
 //! A server that stops lets every connection send what it has. One that carries a stream of events
-//! may never get rid of it: whoever reads too slowly, or not at all, has more waiting than fits. Such
+//! may never get rid of it: a client that reads too slowly, or not at all, has more waiting than fits. Such
 //! a connection is closed where it cannot send, once the server says that streams had their time.
 
 use std::io;

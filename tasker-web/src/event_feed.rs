@@ -57,7 +57,7 @@ struct Feed {
     follows: watch::Sender<bool>,
     /// Held to begin to subscribe, and to find that nobody does.
     turn: Mutex<()>,
-    /// Rung when somebody subscribes.
+    /// Notified when a client subscribes.
     someone: Notify,
     stopped: CancellationToken,
 }
@@ -164,7 +164,7 @@ impl Feed {
         events
     }
 
-    /// Whether to go on: a subscriber that comes later will wait until the loop follows anew.
+    /// Whether to go on: a subscriber that comes later will wait until the loop follows again.
     fn goes_on(&self) -> bool {
         let _turn = self.turn();
         let goes_on = self.publisher.has_subscribers();

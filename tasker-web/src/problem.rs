@@ -2,7 +2,7 @@
 //! to mend it.
 //!
 //! What the engine refuses is meant for the caller and passed on. What the database says is meant
-//! for whoever reads the log: it is written there, under the id that the answer carries in
+//! for the reader of the log: it is written there, under the id that the answer carries in
 //! `x-request-id`, and never sent.
 
 use axum::body::Body;

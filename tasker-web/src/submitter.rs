@@ -117,7 +117,7 @@ impl Submitter {
             let result = submit_apart(&database, &tasks, None).await;
             drop((tasks, share));
             let announcements = announcements(&result);
-            // Whoever has gone away has its tasks all the same.
+            // A client that has gone away has its tasks all the same.
             let _ = reply.send(result);
             if let Some(announcer) = announcer {
                 announcer.announce(announcements).await;
@@ -161,7 +161,7 @@ impl Parts {
     }
 }
 
-/// Submits on a connection of the pool, waiting for whoever holds an idempotency key; no longer than
+/// Submits on a connection of the pool, waiting for the session that holds an idempotency key; no longer than
 /// `lock_timeout`, where there is one.
 async fn submit_apart(
     database: &Database,
@@ -204,7 +204,7 @@ fn no_room<T>(error: &NotSent<T>) -> Problem {
         .hint("try again; mpsc_channels.web.submissions has the limits")
 }
 
-/// The answer where whoever was to give it panicked.
+/// The answer where the loop that was to give it panicked.
 fn lost(cause: impl std::fmt::Display) -> Problem {
     Problem::internal(format!("a submission was not answered: {cause}"))
 }

@@ -297,7 +297,7 @@ fn log(handler: &str, outcome: &StepOutcome) {
                 handler,
                 kind = error.kind,
                 error = error.message,
-                "the step failed for good"
+                "the step failed permanently"
             );
         }
     }

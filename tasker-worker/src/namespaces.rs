@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_at_the_same_namespaces_does_not_start_the_turn_anew() {
+    fn a_look_at_the_same_namespaces_does_not_start_the_turn_again() {
         let mut namespaces = Namespaces::new(Vec::new());
         namespaces.update(names(&["a", "b"]));
         namespaces.next_order();

@@ -14,7 +14,7 @@ use crate::outcome::HandlerError;
 /// Deepest nesting of a result. Readers stop at 128, and they meet it inside of other objects.
 const MAX_DEPTH: usize = 100;
 
-/// Fails for good, with a text that says why, when `result` cannot be stored.
+/// Fails permanently, with a text that says why, when `result` cannot be stored.
 pub(crate) fn check(result: &Value, max_bytes: usize) -> Result<(), HandlerError> {
     let mut measure = Measure {
         bytes: 0,

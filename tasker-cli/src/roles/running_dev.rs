@@ -76,7 +76,7 @@ fn register_in(folder: &Path, dev: &RunningDev) -> io::Result<Registration> {
     }
     if !is_ours_alone(folder) {
         return Err(io::Error::other(format!(
-            "{} belongs to somebody else or is open to others",
+            "{} belongs to another user or is open to others",
             folder.display()
         )));
     }

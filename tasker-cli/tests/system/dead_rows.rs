@@ -1,4 +1,4 @@
-//! Tables that are written anew without their dead rows, again and again, under load.
+//! Tables that are rewritten without their dead rows, again and again, under load.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,7 +8,7 @@ use super::world::{NAMESPACE, NO_POLLING, World};
 const TASKS_OF_EACH: usize = 1_000;
 
 #[tokio::test]
-async fn nothing_is_lost_or_overlooked_where_tables_are_written_anew_all_the_time() {
+async fn nothing_is_lost_or_overlooked_where_tables_are_rewritten_all_the_time() {
     let world = World::start_alone().await;
     for template in [LINEAR, DIAMOND, TREE] {
         world.apply(template).await;

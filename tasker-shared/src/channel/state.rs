@@ -124,7 +124,7 @@ impl<T> State<T> {
         if self.waiters.leave(place) {
             self.give_back(weight);
         }
-        // Whoever is first now may want less room than the one that left.
+        // The one that is first now may want less room than the one that left.
         self.call(called);
     }
 

@@ -125,11 +125,11 @@ fn advice(code: &str, message: &str) -> Option<Advice> {
         ),
         "57P01" | "57P02" => (
             "the server ended the connection",
-            "it was restarted, or somebody ended the session: try again",
+            "it was restarted, or an operator ended the session: try again",
         ),
         "57014" => (
             "the server cancelled the statement",
-            "it took longer than database.statement_timeout_ms, or somebody cancelled it: look at \
+            "it took longer than database.statement_timeout_ms, or an operator cancelled it: look at \
              the load and the locks of the database",
         ),
         _ if code.starts_with("58") => (

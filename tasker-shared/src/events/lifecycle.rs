@@ -17,7 +17,7 @@ use crate::{
 /// A move of a task or of one of its steps, told after the commit that recorded it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LifecycleEvent {
-    /// When it happened, on the clock of whoever tells of it.
+    /// When it happened, on the clock of the process or server that reports it.
     pub at: DateTime<Utc>,
     /// The task.
     pub task_uuid: TaskUuid,

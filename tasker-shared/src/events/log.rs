@@ -139,7 +139,7 @@ impl EventLog {
     ) -> Result<News, Error> {
         let skipped =
             self.tasks.catch_up(marks.last_task_no) + self.steps.catch_up(marks.last_step_no);
-        // Moves that a crash of the server took back were told of, and others may be numbered anew.
+        // Moves that a crash of the server took back were told of, and others may be numbered again.
         if skipped > 0 || marks.server_started_at != self.server_started_at {
             self.miss(skipped);
         }

@@ -1,4 +1,4 @@
-//! What happened to tasks and steps, for whoever wants to know.
+//! What happened to tasks and steps, for subscribers.
 //!
 //! Events are told after the fact and lossy by contract: nothing of the engine depends on them. A
 //! publisher queues them and hands them to subscribers; a subscriber that is too slow misses some,

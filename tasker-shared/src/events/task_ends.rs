@@ -1,4 +1,4 @@
-//! How tasks ended, for whoever knows only that they did.
+//! How tasks ended, for subscribers that hear only that they did.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;

@@ -175,7 +175,10 @@ async fn bring_up_to_date(options: &PgConnectOptions) -> Result<(bool, Version),
     for attempt in 1.. {
         // A connection of its own, whose settings nobody else sees.
         let mut connection = PgConnection::connect_with(options).await?;
-        match apply_missing(&mut connection).await {
+        let applied = apply_missing(&mut connection).await;
+        // What was not committed is undone in any case.
+        let _ = connection.close().await;
+        match applied {
             Err(error @ Error::Locked { .. }) if attempt < ATTEMPTS => {
                 warn!(%error, "another session holds what is to be changed; trying again");
                 sleep(PAUSE).await;

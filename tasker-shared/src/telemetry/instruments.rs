@@ -51,8 +51,8 @@ instruments! {
     ready_to_claimed: seconds("tasker_ready_to_claimed_seconds", "Time from ready to claimed");
     completion_to_enqueued: seconds(
         "tasker_completion_to_enqueued_seconds",
-        "Time from the end of a step to the enqueueing of its successors, but for those that are \
-         handed on to the same worker"
+        "Time from the end of a step to the enqueueing of its successors, except those that \
+         are handed on to the same worker"
     );
     completion_to_continued: seconds(
         "tasker_completion_to_continued_seconds",
@@ -86,7 +86,7 @@ instruments! {
     concurrency: level("tasker_worker_concurrency", "Most handlers that may run");
     messages_archived: counter(
         "tasker_messages_archived_total",
-        "Messages that somebody else sent to a queue of ours, moved to its archive"
+        "Messages of other programs in a queue of ours, moved to its archive"
     );
     steps_locked: counter(
         "tasker_claim_steps_locked_total",

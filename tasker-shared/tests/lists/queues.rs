@@ -123,7 +123,7 @@ async fn ready_tasks_are_found_by_urgency_and_age() {
 }
 
 #[tokio::test]
-async fn ready_tasks_are_found_though_their_table_is_written_anew_meanwhile() {
+async fn ready_tasks_are_found_though_their_table_is_rewritten_meanwhile() {
     for namespaces in [vec![], vec!["test".to_owned()]] {
         let mut world = World::new().await;
         world.template("t", SINGLE).await;

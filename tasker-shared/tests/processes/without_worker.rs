@@ -209,7 +209,7 @@ async fn a_queue_without_its_index_says_so_and_is_counted_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_queue_that_is_written_anew_meanwhile_is_not_seen_empty() {
+async fn a_queue_that_is_rewritten_meanwhile_is_not_seen_empty() {
     let mut world = World::new().await;
     template(&mut world, "shop", &["b.two"]).await;
     submit(&mut world, "shop").await;

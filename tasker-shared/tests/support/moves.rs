@@ -9,7 +9,7 @@ pub(crate) enum TaskEvent {
     Start,
     /// Its last step ended well.
     Complete,
-    /// Nothing can move any more and a step failed for good.
+    /// Nothing can move any more and a step failed permanently.
     Fail,
     /// An operator put a failed step in motion again.
     Resume,
@@ -62,7 +62,7 @@ pub(crate) enum StepEvent {
     Complete,
     /// An attempt failed and there are more.
     Retry,
-    /// It failed for good.
+    /// It failed permanently.
     Fail,
     /// Its task was cancelled.
     Cancel,

@@ -31,7 +31,7 @@ const DEMO_TIMEOUT: Duration = Duration::from_mins(2);
 const EXAMPLES: &str = "\
 Starts a private PostgreSQL in a temporary folder, an orchestrator with the API and a worker,
 submits orders, and draws how they go: one payment fails twice and is retried, one parcel is lost
-for good. In a pipe it prints a line for each change instead. Nothing is left behind.";
+permanently. In a pipe it prints a line for each change instead. Nothing is left behind.";
 
 /// Arguments of `tasker demo`.
 #[derive(Debug, clap::Args)]

@@ -244,11 +244,11 @@ async fn a_channel_is_listed_until_its_receiver_is_gone() {
 }
 
 #[tokio::test]
-async fn totals_of_a_name_go_on_when_its_channel_is_made_anew() {
-    let sent = || registry::totals()[&("channel_tests", "anew")].sent;
-    drop(full_of("anew", 0..3));
+async fn totals_of_a_name_go_on_when_its_channel_is_made_again() {
+    let sent = || registry::totals()[&("channel_tests", "again")].sent;
+    drop(full_of("again", 0..3));
     assert_eq!(sent(), 3);
-    let _open = full_of("anew", 0..2);
+    let _open = full_of("again", 0..2);
     assert_eq!(sent(), 5);
 }
 
