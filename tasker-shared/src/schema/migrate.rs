@@ -77,12 +77,8 @@ impl Migrated {
 pub async fn migrate(database: &Database) -> Result<Migrated, Error> {
     refuse_old_server(database).await?;
     let pool = database.direct_pool()?;
-    let applied = database
-        .call("schema_state", async |connection| {
-            Applied::read(connection).await
-        })
-        .await?;
-    let (changed, version) = if is_to_be_changed(&applied)? {
+    let (applied, has_pgmq) = read(database).await?;
+    let (changed, version) = if is_to_be_changed(&applied)? || !has_pgmq {
         pgmq_notify::install(&pool)
             .await
             .map_err(|error| not_installed(&error))?;
@@ -116,22 +112,15 @@ pub async fn migrate(database: &Database) -> Result<Migrated, Error> {
 pub async fn pending_sql(database: &Database) -> Result<Option<String>, Error> {
     refuse_old_server(database).await?;
     let unlogged = database.unlogged_queues();
-    let (applied, has_pgmq) = database
-        .call("pending_sql", async |connection| {
-            let has_pgmq: bool = sqlx::query_scalar("select to_regnamespace('pgmq') is not null")
-                .fetch_one(&mut *connection)
-                .await?;
-            Ok((Applied::read(connection).await?, has_pgmq))
-        })
-        .await?;
+    let (applied, has_pgmq) = read(database).await?;
     if !is_to_be_changed(&applied)? {
         return Ok(None);
     }
     let mut script = String::new();
+    script.push_str(BEGIN);
     if !has_pgmq {
         script.push_str(PGMQ_FIRST);
     }
-    script.push_str(BEGIN);
     script.push_str(&unless_changed(&applied));
     for file in applied.missing() {
         let _ = write!(script, "\n-- {}\n{}\n", file.name, statements(file));
@@ -144,6 +133,18 @@ pub async fn pending_sql(database: &Database) -> Result<Option<String>, Error> {
     Ok(Some(script))
 }
 
+/// What was applied, and whether PGMQ is there.
+async fn read(database: &Database) -> Result<(Applied, bool), Error> {
+    database
+        .call("applied_files", async |connection| {
+            let has_pgmq: bool = sqlx::query_scalar("select to_regnamespace('pgmq') is not null")
+                .fetch_one(&mut *connection)
+                .await?;
+            Ok((Applied::read(connection).await?, has_pgmq))
+        })
+        .await
+}
+
 const PGMQ_FIRST: &str = "\
 -- PGMQ is missing in this database, and `tasker migrate` would install it. Without that, install it
 -- first: `create extension pgmq`, or the SQL of PGMQ 1.8 or newer (https://github.com/pgmq/pgmq).
@@ -154,7 +155,6 @@ begin
   end if;
 end
 $$;
-
 ";
 
 /// What keeps a script from running where the schema is not the one any more that it was made for.

@@ -208,6 +208,37 @@ async fn the_sql_of_a_dry_run_does_nothing_where_the_schema_has_changed_since() 
 }
 
 #[tokio::test]
+async fn the_sql_of_a_dry_run_does_nothing_where_pgmq_is_missing() {
+    let db = TestDatabase::empty().await;
+    let database = db.database().await;
+    let sql = pending_sql(&database).await.unwrap().unwrap();
+
+    let ran = sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(&mut db.connect().await)
+        .await;
+
+    let refused = ran.unwrap_err().to_string();
+    assert!(refused.contains("install it first"), "{refused}");
+    let state = schema_state(&database).await.unwrap();
+    assert_eq!(state, SchemaState::Missing);
+}
+
+#[tokio::test]
+async fn pgmq_is_installed_where_it_alone_is_missing() {
+    let db = TestDatabase::create().await;
+    let mut connection = db.connect().await;
+    run(&mut connection, "drop schema pgmq cascade").await;
+
+    migrate(&db.database().await).await.unwrap();
+
+    let there: bool = sqlx::query_scalar("select to_regclass('pgmq.meta') is not null")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert!(there);
+}
+
+#[tokio::test]
 async fn the_sql_of_a_dry_run_makes_the_same_schema() {
     let (db, by_hand) = (TestDatabase::create().await, TestDatabase::empty().await);
     let database = by_hand.database().await;
