@@ -102,17 +102,23 @@ async fn extend(connection: &mut PgConnection, name: &str, held: &[Step]) {
         .unwrap();
 }
 
+/// Until nobody holds its task.
 async fn release(connection: &mut PgConnection, name: &str, step: Step) {
-    sqlx::query("select * from tasker.release_steps($1, $2, $3, $4, $5, $6)")
-        .bind(name)
-        .bind(vec![step.task_uuid])
-        .bind(vec![step.number])
-        .bind(vec![step.receipt])
-        .bind(vec![step.msg_id])
-        .bind(vec![step.namespace])
-        .fetch_one(connection)
-        .await
-        .unwrap();
+    loop {
+        let released = sqlx::query("select * from tasker.release_steps($1, $2, $3, $4, $5, $6)")
+            .bind(name)
+            .bind(vec![step.task_uuid])
+            .bind(vec![step.number])
+            .bind(vec![step.receipt])
+            .bind(vec![step.msg_id])
+            .bind(vec![step.namespace.clone()])
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+        if released.get::<Vec<i32>, _>("locked").is_empty() {
+            return;
+        }
+    }
 }
 
 /// Answers the steps that follow and those whose tasks others held, and how many outcomes were
