@@ -7,13 +7,13 @@ mod support;
 
 use serde_json::json;
 use sqlx::{Postgres, Transaction};
-use support::{LEASE, SINGLE, WORKER, World, complete, new_task};
+use support::{LEASE, SINGLE, WORKER, World, complete, given_back, new_task};
 use tasker_shared::error::Error;
 use tasker_shared::operator;
 use tasker_shared::queues::Guard;
 use tasker_shared::readiness;
 use tasker_shared::state::TaskState;
-use tasker_shared::steps::{self, LeaseLost, ReceivedStep, ReleasedStep, StepReport};
+use tasker_shared::steps::{self, LeaseLost, ReceivedStep, StepReport};
 use tasker_shared::tasks;
 
 #[tokio::test]
@@ -159,12 +159,7 @@ async fn what_is_given_back_while_its_task_is_held_stays_until_it_can_be() {
     world.template("single", SINGLE).await;
     world.submit("single").await;
     let step = world.start_one().await;
-    let back = [ReleasedStep {
-        id: step.id,
-        receipt: step.receipt,
-        msg_id: step.msg_id,
-        namespace: step.namespace.clone(),
-    }];
+    let back = [given_back(&step)];
     let mut open = world.begin().await;
     operator::cancel_task(&mut open, step.id.task_uuid, "me", None)
         .await

@@ -6,12 +6,12 @@ mod support;
 
 use serde_json::json;
 use sqlx::PgConnection;
-use support::{DIAMOND, SINGLE, World, complete, fail, retry};
+use support::{DIAMOND, SINGLE, World, complete, fail, given_back, retry};
 use tasker_shared::events::{EventLog, LifecycleEvent, Moved};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::state::TaskState;
-use tasker_shared::steps::{Continuation, ReleasedStep, complete_and_continue, release_steps};
+use tasker_shared::steps::{Continuation, complete_and_continue, release_steps};
 use tasker_shared::tasks::submit_tasks;
 use tasker_testing::{PATIENCE, wait_until};
 
@@ -154,12 +154,7 @@ async fn what_operators_do_is_told_too() {
     let mut reader = Reader::open(&world).await;
     assert!(reader.news().await.is_empty(), "what was before is no news");
 
-    let back = ReleasedStep {
-        id: step.id,
-        receipt: step.receipt,
-        msg_id: step.msg_id,
-        namespace: step.namespace.clone(),
-    };
+    let back = given_back(&step);
     let connection = &mut world.connection;
     release_steps(connection, support::WORKER, &[back])
         .await

@@ -7,21 +7,16 @@ mod support;
 
 use std::time::Duration;
 
-use support::{SINGLE, WORKER, World, complete, retry};
+use support::{SINGLE, WORKER, World, complete, given_back, retry};
 use tasker_shared::readiness;
 use tasker_shared::state::TaskState;
-use tasker_shared::steps::{self, ReceivedStep, ReleasedStep, Reported};
+use tasker_shared::steps::{self, ReceivedStep, Reported};
 
 const LINEAR: &[(&str, &[&str])] = &[("first", &[]), ("second", &["first"])];
 
 /// Gives a step back at once.
 async fn release(world: &mut World, step: &ReceivedStep) -> Reported {
-    let step = ReleasedStep {
-        id: step.id,
-        receipt: step.receipt,
-        msg_id: step.msg_id,
-        namespace: step.namespace.clone(),
-    };
+    let step = given_back(step);
     let connection = &mut world.connection;
     steps::release_steps(connection, WORKER, &[step])
         .await

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use sqlx::postgres::PgListener;
-use support::{DIAMOND, SINGLE, WORKER, World, complete, fail, retry};
+use support::{DIAMOND, SINGLE, WORKER, World, complete, fail, given_back, retry};
 use tasker_shared::readiness;
-use tasker_shared::steps::{self, ReleasedStep};
+use tasker_shared::steps::{self};
 use tasker_shared::tasks;
 use tasker_testing::PATIENCE;
 use tokio::time::timeout;
@@ -117,12 +117,7 @@ async fn what_is_given_back_is_silent() {
     let step = world.start_one().await;
     let mut listener = listen(&world).await;
 
-    let released = ReleasedStep {
-        id: step.id,
-        receipt: step.receipt,
-        msg_id: step.msg_id,
-        namespace: step.namespace.clone(),
-    };
+    let released = given_back(&step);
     let connection = &mut world.connection;
     let reported = steps::release_steps(connection, WORKER, &[released])
         .await

@@ -11,22 +11,13 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::json;
 use sqlx::{Executor, PgConnection};
-use support::{DIAMOND, LEASE, World, error, new_task, report};
+use support::{DIAMOND, LEASE, World, error, given_back, new_task, report};
 use tasker_shared::error::Error;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::readiness;
-use tasker_shared::steps::{self, Continuation, ReceivedStep, ReleasedStep, StepOutcome};
+use tasker_shared::steps::{self, Continuation, ReceivedStep, StepOutcome};
 use tasker_shared::tasks;
-
-fn release(step: &ReceivedStep) -> ReleasedStep {
-    ReleasedStep {
-        id: step.id,
-        receipt: step.receipt,
-        msg_id: step.msg_id,
-        namespace: step.namespace.clone(),
-    }
-}
 
 /// Passes refusals, which are answers; a deadlock is none.
 fn answered(result: Result<(), Error>) {
@@ -183,7 +174,7 @@ impl Actor {
 
     async fn release(&mut self) {
         let back = self.take(0.05);
-        let back = back.iter().map(release).collect::<Vec<_>>();
+        let back = back.iter().map(given_back).collect::<Vec<_>>();
         steps::release_steps(&mut self.connection, &self.name, &back)
             .await
             .unwrap();

@@ -6841,19 +6841,28 @@ $$;
 
 CREATE FUNCTION tasker.return_messages(p_queue_name text, p_msg_ids bigint[], p_messages jsonb[]) RETURNS text
     LANGUAGE plpgsql
+    SET lock_timeout TO '1s'
     AS $_$
+declare
+  v_where_locked text;
+  v_problem text;
 begin
-  execute format(
-    'update pgmq.%1$I q set vt = $3, message = r.message
-    from unnest($1, $2) as r(msg_id, message)
-    where q.msg_id = r.msg_id and q.msg_id = any(array(
-      select q.msg_id from pgmq.%1$I q where q.msg_id = any($1) for update skip locked
-    ))', 'q_' || p_queue_name
-  )
-  using p_msg_ids, p_messages, clock_timestamp();
-  return null;
-exception when others then
-  return sqlerrm;
+  foreach v_where_locked in array array['', 'skip locked'] loop
+    begin
+      execute format(
+        'update pgmq.%1$I q set vt = $3, message = r.message
+        from unnest($1, $2) as r(msg_id, message)
+        where q.msg_id = r.msg_id and q.msg_id = any(array(
+          select q.msg_id from pgmq.%1$I q where q.msg_id = any($1) for update %2$s
+        ))', 'q_' || p_queue_name, v_where_locked
+      )
+      using p_msg_ids, p_messages, clock_timestamp();
+      return null;
+    exception when others then
+      v_problem := sqlerrm;
+    end;
+  end loop;
+  return v_problem;
 end
 $_$;
 
@@ -7992,7 +8001,7 @@ CREATE TABLE tasker.timers (
 --
 
 COPY pgmq.__pgmq_migrations (name, version, run_at) FROM stdin;
-pgmq.sql	1.13.0	2026-11-22 05:09:54.472084+00
+pgmq.sql	1.13.0	2026-11-22 06:04:55.707887+00
 \.
 
 
@@ -8009,7 +8018,7 @@ COPY pgmq.a_worker_test_queue (msg_id, read_ct, enqueued_at, last_read_at, archi
 --
 
 COPY pgmq.meta (queue_name, is_partitioned, is_unlogged, created_at) FROM stdin;
-worker_test_queue	f	f	2026-11-22 05:09:54.581021+00
+worker_test_queue	f	f	2026-11-22 06:04:55.949081+00
 \.
 
 
@@ -8026,11 +8035,11 @@ COPY pgmq.notify_insert_throttle (queue_name, throttle_interval_ms, last_notifie
 --
 
 COPY pgmq.q_worker_test_queue (msg_id, read_ct, enqueued_at, last_read_at, vt, message, headers) FROM stdin;
-13	1	2026-11-22 05:09:54.685664+00	\N	2026-11-22 05:10:24.686886+00	{"handler": "builtin.noop", "step_no": 3, "priority": 0, "task_uuid": "01a201a9-2f7a-7020-972d-7d90a05f0000"}	\N
-14	1	2026-11-22 05:09:54.689228+00	\N	2026-11-22 05:10:24.690436+00	{"handler": "builtin.noop", "step_no": 1, "priority": 0, "task_uuid": "01a201a9-2f81-7662-becd-469dc2fa0000"}	\N
-15	1	2026-11-22 05:09:54.69192+00	\N	2026-11-22 05:10:24.693293+00	{"handler": "builtin.noop", "step_no": 1, "priority": 0, "task_uuid": "01a201a9-2f83-756d-b341-a246871e0000"}	\N
-16	1	2026-11-22 05:09:54.69621+00	\N	2026-11-22 05:10:24.697809+00	{"handler": "builtin.noop", "step_no": 1, "priority": 0, "task_uuid": "01a201a9-2f87-7b7c-b094-1d9792d90000"}	\N
-17	0	2026-11-22 05:09:54.701225+00	\N	2026-11-22 05:09:54.701663+00	{"handler": "builtin.noop", "step_no": 1, "priority": 1, "task_uuid": "01a201a9-2f8c-79f9-9324-3b6353070000"}	\N
+13	1	2026-11-22 06:04:56.044522+00	\N	2026-11-22 06:05:26.045972+00	{"handler": "builtin.noop", "step_no": 3, "priority": 0, "task_uuid": "01a201db-8f67-72e2-bfbf-d909aa580000"}	\N
+14	1	2026-11-22 06:04:56.048918+00	\N	2026-11-22 06:05:26.05053+00	{"handler": "builtin.noop", "step_no": 1, "priority": 0, "task_uuid": "01a201db-8f70-78c7-a5f3-8a9ece820000"}	\N
+15	1	2026-11-22 06:04:56.052054+00	\N	2026-11-22 06:05:26.053594+00	{"handler": "builtin.noop", "step_no": 1, "priority": 0, "task_uuid": "01a201db-8f73-71b9-926f-7cb5c7b40000"}	\N
+16	1	2026-11-22 06:04:56.057662+00	\N	2026-11-22 06:05:26.05938+00	{"handler": "builtin.noop", "step_no": 1, "priority": 0, "task_uuid": "01a201db-8f78-7a36-9438-53e9f9a00000"}	\N
+17	0	2026-11-22 06:04:56.063267+00	\N	2026-11-22 06:04:56.063766+00	{"handler": "builtin.noop", "step_no": 1, "priority": 1, "task_uuid": "01a201db-8f7e-7cb8-9bf9-a72459430000"}	\N
 \.
 
 
@@ -8047,130 +8056,130 @@ COPY pgmq.topic_bindings (pattern, queue_name, bound_at) FROM stdin;
 --
 
 COPY tasker.applied_files (file, checksum, applied_at) FROM stdin;
-migrations/0000_applied_files.sql	02e36eca4d9c3b3b0c283747fe68608f6dccc2201e1bf2060a4efcf836e60711	2026-11-22 05:09:54.496266+00
-migrations/0001_types.sql	72f3e677b4bccdfec5666c52814d4a01c3d1c09fc004501d40b96548cdbab3a8	2026-11-22 05:09:54.497529+00
-migrations/0002_templates.sql	3a164e4ef1f2899befaaf8da3f400d2e1c87f1fae71c3a7e700f458544856b83	2026-11-22 05:09:54.502424+00
-migrations/0003_tasks.sql	b47c7f59c30f80ace91437bf475fdb3631ffe4e1126efb959367014c208ab46c	2026-11-22 05:09:54.505227+00
-migrations/0004_steps.sql	d682114777fb86947c01df1d12fd3b05f0d0741e87ca86ea3b2cf0b4f2d0edce	2026-11-22 05:09:54.508407+00
-migrations/0005_transitions.sql	c2f288eca5ee33dd3549dee004bcaa98985995d139a622ee3f5b1b91f2b07422	2026-11-22 05:09:54.510934+00
-migrations/0006_processes.sql	0c8794750980b15f5a57a990b5cdabe44a0c87f0d163f681a056b84927cccb42	2026-11-22 05:09:54.512076+00
-migrations/0007_queue_durability.sql	83f8c7b3e0f00723bc4db78372b70112721216344b69eec6b7f22959642a8c4e	2026-11-22 05:09:54.513851+00
-migrations/0008_composite_types.sql	9ec77c0d7166d161e919a30d9ffc17819fbd4689be3480fbb143f0fa6e93f39a	2026-11-22 05:09:54.514454+00
-functions/announcements/announce.sql	4bc0cfb9ea0bae8216e853c93dff4cc8f5341d3c0e2dfe7bdfb2ea2f5138ed8c	2026-11-22 05:09:54.514805+00
-functions/announcements/announce_ready_tasks.sql	e2bd267e5883a6d08a23a756457a13fb474173b424879c8e80012a8c60f21b6a	2026-11-22 05:09:54.514986+00
-functions/announcements/announce_submitted_tasks.sql	d27945b3daff136a0021542bce449337f9aa2a84b040b844e4ec58aeac7c1c64	2026-11-22 05:09:54.515101+00
-functions/announcements/announce_task_state.sql	af16bf3e0c9b1c42a472ce6578d6ef5e278a9eb280418abc08a486e6d9bbba63	2026-11-22 05:09:54.51521+00
-functions/announcements/announce_task_states.sql	f1d79a0961b9b2d6df4e3c39053999555f7cdcc79cf8aac601619315f17455f0	2026-11-22 05:09:54.515325+00
-functions/announcements/channel.sql	0798c449053a16f76077fa756b6385824571ac94f8b0d989f73930ca46d5d8a9	2026-11-22 05:09:54.51545+00
-functions/announcements/notify_namespace_created.sql	b80b4ad181a1b31a4a8d0a5ee971939da658b7e421b0a1e3b5ed8b3671f21a28	2026-11-22 05:09:54.515639+00
-functions/announcements/notify_namespace_removed.sql	1eaf903c64555f2148b56e6c3bd70709c7001853664108f023427f84a9236524	2026-11-22 05:09:54.515787+00
-functions/announcements/notify_task_ready_on_step_transition.sql	7e02f690736d00fa7593587b390a0b47c0c591acdb3cd11833caf9f321254a8a	2026-11-22 05:09:54.515979+00
-functions/announcements/notify_task_state_change.sql	5e05bdfcc6a1aa5bb28e87207c6b59a7c12e7cf3237d7246693d0cba75a7e68c	2026-11-22 05:09:54.516135+00
-functions/announcements/readiness_payload.sql	326d3475fb20aa8a81856ce049a4b23e9ee91fd2a1f4b4348d099ae198dde7c5	2026-11-22 05:09:54.516246+00
-functions/announcements/suppress_notify.sql	9ded2b63363863a69192fd5e5de659053aded3a9b5e16a026d8181327e75353d	2026-11-22 05:09:54.51643+00
-functions/doctor/blocking_sessions.sql	3dfecfaf1c5a1197c01e37fa10016343ae89fd96915567cbcb2a1cf0f0a69b9b	2026-11-22 05:09:54.516577+00
-functions/doctor/damaged_queues.sql	e70e7d3ff985b4a69d4fceb11f414242906d642b8870113be8591231ac00a32c	2026-11-22 05:09:54.51668+00
-functions/doctor/doctor.sql	2ad2f68b0b3c7aaac4524287863806549d77723b78fbc61f82b8330bdd36e087	2026-11-22 05:09:54.516781+00
-functions/doctor/findings.sql	a8188bda0183495bece191d616598e3fba154642cdbf586c30143a686eb16f16	2026-11-22 05:09:54.51716+00
-functions/doctor/queues_without_messages.sql	446a5bb95365f7f30ce3a84731ae1deb821e9b50b1d4fd82cc7112ee3420938b	2026-11-22 05:09:54.517276+00
-functions/engine/claim_ready_tasks.sql	d9580fe36cc9176847792938b3b3467ae3af45052f6f69eee97b49091b0d6ee5	2026-11-22 05:09:54.517696+00
-functions/engine/claim_task_for_finalization.sql	176529c9215a129bac9825a67297f6c39161a05ee4a0f6e65ed6b7e948c42c32	2026-11-22 05:09:54.517898+00
-functions/engine/complete_steps.sql	cbddd676d0e1dac482441ea0805ed39e1843b86b5401065d61013d07fbb66fbb	2026-11-22 05:09:54.51832+00
-functions/engine/count_active.sql	e0b0577011416acb4b4de415086ec1506c4c1abad125582bd1fbcb92d8897c55	2026-11-22 05:09:54.518513+00
-functions/engine/dependency_result.sql	6aeb1de612b56b0f2c8f0010c6a18a5bbf46962086d221621aefba534eead6c1	2026-11-22 05:09:54.518687+00
-functions/engine/describe_steps.sql	d36d34f1f64d65374ea56a4e54830ee8964ac0dfcf8ba7d33485627444e0464d	2026-11-22 05:09:54.518901+00
-functions/engine/enqueue_steps.sql	b6fed543e687e9ad6ff3107fbc313ebf631df87d2518f49aa88b6d4db418318a	2026-11-22 05:09:54.519048+00
-functions/engine/extend_leases.sql	02fd8015d36fa467857c4cd0f83adcc1c43fac62d1e6cfbf1d169ad215fdb8d8	2026-11-22 05:09:54.519212+00
-functions/engine/find_ready_tasks.sql	2ed934387ddfcf03ad6b09d5aa8f8faf9aadaf5135495a78c70f6315e773142a	2026-11-22 05:09:54.519337+00
-functions/engine/find_step.sql	9d2fd5c46dcea5745529467208400bdaa39f437ca88eaf72b3ae0be876424ad0	2026-11-22 05:09:54.51946+00
-functions/engine/fire_due_timers.sql	754393ecbdae318378d9d824de74a0926bad32f1b5096fcfce9cc80cfb9c5bce	2026-11-22 05:09:54.519677+00
-functions/engine/free_dependents.sql	3ce46417c2a85c6891677fa021c82c27c7dcbcd06a483782a08b40ea20661025	2026-11-22 05:09:54.519924+00
-functions/engine/lock_task.sql	2c34e3db6b7bca805e9b1efab6cd42768374953824adea846c7b3388d2a67466	2026-11-22 05:09:54.52005+00
-functions/engine/new_task_uuid.sql	ce30f7d27cab3601755f0bf8d6a27e5a4bb0f42d5bb2efbc1604b9dee35a2e3c	2026-11-22 05:09:54.520195+00
-functions/engine/now.sql	0e1da9525354124165025723cad106b36b6b674bf19a82a7f6769257927a88b1	2026-11-22 05:09:54.520293+00
-functions/engine/prepared_receipt.sql	ba812def27b7f94fb779384bf93f357c3bcf365f5b8acf1335dfd464d2835821	2026-11-22 05:09:54.520424+00
-functions/engine/receipt_statement.sql	a1c1f093710a40160a8e52a23a075cbda4cf5c36b43ce638bc7702ee282b5eed	2026-11-22 05:09:54.520597+00
-functions/engine/receive_from_queue.sql	803245a7a243260d3966d0f788c6c71df3761ed9c426414a383a2939989f587b	2026-11-22 05:09:54.520945+00
-functions/engine/receive_steps.sql	9232ea2c76155f03b2493d61adb3c45143646e63967bb5cb4fe6ec5f358c6817	2026-11-22 05:09:54.521123+00
-functions/engine/release_steps.sql	cdaf84658f09b8f1a9561c20c31f3a0e7edff73fae1f1625fb4b587bc2dba54e	2026-11-22 05:09:54.521333+00
-functions/engine/retry_delay_ms.sql	12be87e250956da23231b3e5e1bba62ea9c6c6a95debd7662e966981e9b923c2	2026-11-22 05:09:54.521437+00
-functions/engine/step_uuid.sql	ce5cfd046caec1813840681cc866914677caa5b27effefff27464e2ab84e4495	2026-11-22 05:09:54.521544+00
-functions/engine/submit_task.sql	8e353a29633e0fa7a00631b7721f6bbb700fc024d7d362cbf9a394f6dd5e68e8	2026-11-22 05:09:54.52168+00
-functions/engine/submit_tasks.sql	b03cc1909f5fc475a4ae680582c56c2b81c52588856571e46f0a19fee3fab497	2026-11-22 05:09:54.52197+00
-functions/engine/submit_tasks_silently.sql	70e3083011d440d07394f91819b6b18531143cd5cc646b793c85ec4914d35c87	2026-11-22 05:09:54.522083+00
-functions/engine/task_problem.sql	43973f5109911d4298662bc1f8dafb0ea93f93b1f40a0e87afa5d7ea1b155a5f	2026-11-22 05:09:54.522188+00
-functions/engine/timeout_grace_ms.sql	897a0bc308e48ed46afee817ceea86f7648514cdfa0c96e58be6f2c4fc9dbea2	2026-11-22 05:09:54.522276+00
-functions/json_schema/json_path_segment.sql	a01edb472ad13685189d558afa582dc6ee3a5f44ab8ab0e2818c39a55105df2f	2026-11-22 05:09:54.522363+00
-functions/json_schema/json_schema_array_mismatch.sql	7593c66429ac4fdcea717a1298ca9ae8254483b95ad76777a5a7e86e71ec54e2	2026-11-22 05:09:54.522505+00
-functions/json_schema/json_schema_count_flaw.sql	1c64810118e4ef4cd81d9a6953dcc785afb7cf670e83f8147e8e6aaa219419fe	2026-11-22 05:09:54.522595+00
-functions/json_schema/json_schema_error.sql	826b2e6a59b29905378a4c93bd9eb13bd136021a204a4bbe18f08647b054b282	2026-11-22 05:09:54.522689+00
-functions/json_schema/json_schema_flaw.sql	a556d157d5ed6d0ea0da3fb5b95353e2159e6321d6938a5446da8b51b655e793	2026-11-22 05:09:54.522843+00
-functions/json_schema/json_schema_list_flaw.sql	63b29a7d5cc2ff88ab6a6e112721d444fdfc3eadf489b845e3d8ac9744565cfb	2026-11-22 05:09:54.523044+00
-functions/json_schema/json_schema_logic_mismatch.sql	9748fcd3bc9bcc632f07cc53a236e86f1067808b51802ae5f91636adcf998d51	2026-11-22 05:09:54.523196+00
-functions/json_schema/json_schema_map_flaw.sql	ebbd2962c5ea723cb0a9f19b7ff7a410eb497560a4f145e2438608890d82c3c0	2026-11-22 05:09:54.523291+00
-functions/json_schema/json_schema_mismatch.sql	bf2a7a3b602a7a874501d98eb64c6908c5a2128fa6ff557671740c57eab436bc	2026-11-22 05:09:54.523452+00
-functions/json_schema/json_schema_object_mismatch.sql	993dba24d63af9605f03e1c5f969ba067a1561e14ba95c03116aebe8646976d3	2026-11-22 05:09:54.523598+00
-functions/json_schema/json_schema_pattern_flaw.sql	7c34ea7cbd7a608539308aea10e7c80c4cf742ca5a491398a66ec1eed807e939	2026-11-22 05:09:54.523692+00
-functions/json_schema/json_schema_reference.sql	d95309d314b4492221a274772edd6b39359a6787002f7e6a4f001ddc1e12e3fe	2026-11-22 05:09:54.523819+00
-functions/json_schema/json_schema_reference_flaw.sql	654db59f77d15f5748d9c9e99c4a1bc6d3b484156dc60eeb711cbbf24148b016	2026-11-22 05:09:54.523912+00
-functions/json_schema/json_schema_refusal.sql	b81d04f2cdedc7b98a2f449fe8ab275c6ceb99043115b0d67ab852e20a91123b	2026-11-22 05:09:54.524001+00
-functions/json_schema/json_schema_strings_flaw.sql	89f8597ef9240b5be5b7634e445746385687f7f45ccfce9c6b1e056e9edfc714	2026-11-22 05:09:54.524089+00
-functions/json_schema/json_schema_type_flaw.sql	e7387b0f24d58587692244d58edc30fc2b8b9c3486bf52e19252b8bdeb76966d	2026-11-22 05:09:54.524171+00
-functions/json_schema/may_refer_back.sql	0b6d830b077681aec57b69bdf69252d90ac792d50ee679e1c2ef1e5c3b0a1478	2026-11-22 05:09:54.524259+00
-functions/operators/cancel_task.sql	8afc948a8175bbe2e348fd06d3e69f759cb66ac8e2f5130f86f2734e2f7ba4e2	2026-11-22 05:09:54.524422+00
-functions/operators/resolve_task.sql	78b1d9229c832069df98250630648376964b41032095879b14fe4c68bdd863da	2026-11-22 05:09:54.524532+00
-functions/operators/retry_step.sql	89817fe9fa5fa39fa3493ea9b6fb0093200c7c7a649889621e996ea861fbcdd8	2026-11-22 05:09:54.524679+00
-functions/operators/settle_step.sql	9841d58f145e0a5113f5f079f8bb7986ba714a78b90790a3469337b93633c3dc	2026-11-22 05:09:54.524847+00
-functions/processes/deregister_process.sql	0f285f3e62bf6d7a4a01a802b74e1121ba9e69ab2111677386d89f24e38e38b4	2026-11-22 05:09:54.524934+00
-functions/processes/forget_processes.sql	d32fe0021577bbbf1f0e7f97c73de10357ea4a3f3fd78d1f4033c785bf23e655	2026-11-22 05:09:54.525024+00
-functions/processes/is_live.sql	3aaf80f7fc3abc4f91627ae5a27012c7a41a49094c9b277047a6c4be7de6343a	2026-11-22 05:09:54.525113+00
-functions/processes/known_handlers.sql	041ec80300a9301db791e772706930c32183c993781b0b08654dd5617e7621f7	2026-11-22 05:09:54.5252+00
-functions/processes/list_processes.sql	31693adfdc94152e66c1fd8ff0e6f57a1893bd65c8f444050e42c95489d3bd40	2026-11-22 05:09:54.525307+00
-functions/processes/missing_handlers.sql	f0a5683aa73458b5edf2294eebc68c71097f73b1eb95893380ae8c2fb685d892	2026-11-22 05:09:54.525435+00
-functions/processes/process_is_alive.sql	f1252c523756852e08b6d1fe7a41f52eab3c6d3b1781b3b7039a2e5f6ce3e80f	2026-11-22 05:09:54.52553+00
-functions/processes/process_seen.sql	69b06e16a5cc33e983b79a0a5cde36b271fb8ecd5adbf3aae79968c19203fe10	2026-11-22 05:09:54.525623+00
-functions/processes/register_process.sql	cf7d3a600646a885a38ee51fe73eccd70b358e83dcf2a0f1ae19a28935fbfbd4	2026-11-22 05:09:54.525725+00
-functions/processes/steps_without_worker.sql	196bd5a14ed94e738c08ed3c597aded61ee1fbf0719b48b7903232d8579fc630	2026-11-22 05:09:54.525837+00
-functions/processes/tasks_without_worker.sql	3350e4616bdcabd2576bacf01655b78c2f6dcb301a8129cb6e665b9e166a9dbc	2026-11-22 05:09:54.52598+00
-functions/queues/archive_strange_messages.sql	7a1371bced7a85a017c619d0405fe6fe89afab8eb30815656ae2b93c7548cb4e	2026-11-22 05:09:54.526071+00
-functions/queues/create_queue.sql	8d4759a2491c5a2a21fecd3a4bcbe9486aafa73f0aec902a94091fcd3a4d0b45	2026-11-22 05:09:54.526158+00
-functions/queues/delay_messages.sql	bcb69f654dfde44c054723d45bce6e1c2c8c2e615713a5c5adf7d304c5c5a2cf	2026-11-22 05:09:54.526254+00
-functions/queues/delete_messages.sql	6693912895a892c6e14989f012bec1433f29d7e74fc2d494a2c81771433f8940	2026-11-22 05:09:54.526368+00
-functions/queues/discard_dead_rows.sql	bb2435ca980239e21f9b202261db58b9d1948f524e1ee9ba68edcb687a88c9ca	2026-11-22 05:09:54.526521+00
-functions/queues/has_handler_index.sql	16cb23b3ef46d257e3b2f959d09c96e580885862d0ffd91c688800f4758a0ab7	2026-11-22 05:09:54.526613+00
-functions/queues/is_step_message.sql	27380889a30e8b7c6410fed856836a4d03d0ec32cdfdc6c53c90f7b28e81c1bf	2026-11-22 05:09:54.526699+00
-functions/queues/list_queues.sql	e6e89ebe9ba0e77ff4fb0f71af9a37b6b7257d7f2338426273c0a7a1afba9d7a	2026-11-22 05:09:54.526808+00
-functions/queues/locked_positions.sql	f9fbdcf33c28adbacceaa691f8bbfbdd6e7854570c7f7ecd4732128a121d3b10	2026-11-22 05:09:54.526899+00
-functions/queues/most_urgent_message.sql	4769f90883a3a70e572e63632a86c98209d2313ff14f27db45d921212ae78841	2026-11-22 05:09:54.526995+00
-functions/queues/pass_used_numbers.sql	1afb9c5016379a02963ae4b2c1d8b8002543e39901f7b0fa3a837ffc8d559011	2026-11-22 05:09:54.527111+00
-functions/queues/queue_tables.sql	94f39376a0f6f5d14b065c5daa60f596fa9353979ce642946b99ef31f8bb32fa	2026-11-22 05:09:54.527205+00
-functions/queues/queued_handlers.sql	36c88d681e23ee0ed694ff33d90902adb64496b768e8d104225db7e2bfa15231	2026-11-22 05:09:54.527295+00
-functions/queues/queued_messages.sql	d21af92d416a4a9cbfe8c05f364b7043e4885f4433654bc133abfb927e26c957	2026-11-22 05:09:54.527392+00
-functions/queues/refill_later.sql	9ca752b68853211779ba616c6b3f3336ad6262444a5b5a5eb3d4a59abb31d235	2026-11-22 05:09:54.527492+00
-functions/queues/refill_one_queue.sql	ac7656b9824cf550213ae878676f9ac9c48f671ead19a06b9020de0244013e02	2026-11-22 05:09:54.527584+00
-functions/queues/refill_queue.sql	248a9d1b400b1fdda5b7a9994eee4a396ff297a33d9d574d9dfdcc86f898c769	2026-11-22 05:09:54.527687+00
-functions/queues/refill_queues.sql	6c6394119f62f1a35e6df103642761eba4e4b97991d27b6be7ff4dbb22e3f0ae	2026-11-22 05:09:54.527804+00
-functions/queues/repair_queue.sql	b52bd6bc3ad1d64a6dfac3f86a15df487f40dbdaec4ac87ef223ee32e12a948a	2026-11-22 05:09:54.527899+00
-functions/queues/return_messages.sql	e6eb56e309a49b5fabc35c480bb31dd0087000f1ab6c8e27e1e6b32e59f942d9	2026-11-22 05:09:54.528044+00
-functions/queues/rewrite_table.sql	283c090366ad02b64cd2d39148cc452add1b6658d124bebe495c27bf56423076	2026-11-22 05:09:54.528142+00
-functions/queues/step_message.sql	4b06e9998355a8625bd54c9bf9b51f7f32b178cb44a38857054d52e88cca2d82	2026-11-22 05:09:54.528234+00
-functions/queues/table_bytes.sql	d22fa98df397914ef159a53074598e5ff53338cbbb75b43ec2a3bb63514a9b03	2026-11-22 05:09:54.528326+00
-functions/queues/tend_queue.sql	ba17bc341b41fa1096392842e4524f79fbfa773c7232ec6dd9cb94e910d0d9e9	2026-11-22 05:09:54.528444+00
-functions/queues/use_unlogged_queues.sql	44c667d735da9885f2ffadb225f437acccf0ab1a2af7c7fee7cc8faf61baa15d	2026-11-22 05:09:54.528559+00
-functions/reading/find_tasks.sql	20eb3a43d26743fd3d6ef5fabbce2720205fb185bda2b89e084a7b8efd32b643	2026-11-22 05:09:54.528655+00
-functions/reading/first_task_uuid.sql	2eee58c4cc0e2cb836ae9fc434b4ede694dfb4ecc70f55324c7f03c112d5c558	2026-11-22 05:09:54.528746+00
-functions/reading/get_step.sql	1cd3a83a5b70d6bf5b10af1250a0bdfd400773ccb9fc209abfb423de90920189	2026-11-22 05:09:54.528859+00
-functions/reading/get_task.sql	4dd1f06fc397876f5188f091da84873b424c1b5d0513c7b4340490944f4ea73e	2026-11-22 05:09:54.529017+00
-functions/reading/get_task_execution_context.sql	d86ff048b644c49ca675c48f50deee4f5a1dec42b228ca2bfefaf1387fe211d9	2026-11-22 05:09:54.529145+00
-functions/reading/list_tasks.sql	b278d8c0f72718e9c14e08d7f122817c1b118636392b58e6f9e026b4165ac17e	2026-11-22 05:09:54.529401+00
-functions/reading/recent_transitions.sql	a53f9c242ca288de7d22e7955b3a43179f57dbf8cf1797eab037b7507dcf0fe2	2026-11-22 05:09:54.529576+00
-functions/reading/summarize_transitions.sql	41944e341fdad98f7d96d8e7b6b0465d9fda0230e5104677e8d0b3cf58421cd9	2026-11-22 05:09:54.529676+00
-functions/reading/task_history.sql	2d62215f70ba1747d6775d5e47c63774c5156223bc1dcf9c08bce398769a3ce6	2026-11-22 05:09:54.529807+00
-functions/reading/transition_marks.sql	27142e26d44a2f63dcc1263b85953c8f9faed925714084a933d56fe6191a696d	2026-11-22 05:09:54.529909+00
-functions/templates/apply_template.sql	8f9244a3ed6118af18e81855812b1a99b3a3b8ca28bb7dfce6abaa44c08fe3a7	2026-11-22 05:09:54.53007+00
-functions/templates/find_template.sql	10fee0f02b2814a9b5bff9553d2e993008cee552f9f7c820bc358be0e98cca31	2026-11-22 05:09:54.530173+00
-functions/templates/ready_templates.sql	a290f1259b1e51d11069c9bd9bec952624de6b2aff1ba2239d7c78ddad4e76a9	2026-11-22 05:09:54.530268+00
-functions/engine/tasker_ready_tasks.sql	d54099fe19533503ba7d9014af4ec1e83b1aacf705b425a2b0d86e46ecd82f63	2026-11-22 05:09:54.530718+00
+migrations/0000_applied_files.sql	02e36eca4d9c3b3b0c283747fe68608f6dccc2201e1bf2060a4efcf836e60711	2026-11-22 06:04:55.72808+00
+migrations/0001_types.sql	72f3e677b4bccdfec5666c52814d4a01c3d1c09fc004501d40b96548cdbab3a8	2026-11-22 06:04:55.728996+00
+migrations/0002_templates.sql	3a164e4ef1f2899befaaf8da3f400d2e1c87f1fae71c3a7e700f458544856b83	2026-11-22 06:04:55.735649+00
+migrations/0003_tasks.sql	b47c7f59c30f80ace91437bf475fdb3631ffe4e1126efb959367014c208ab46c	2026-11-22 06:04:55.739235+00
+migrations/0004_steps.sql	d682114777fb86947c01df1d12fd3b05f0d0741e87ca86ea3b2cf0b4f2d0edce	2026-11-22 06:04:55.74347+00
+migrations/0005_transitions.sql	c2f288eca5ee33dd3549dee004bcaa98985995d139a622ee3f5b1b91f2b07422	2026-11-22 06:04:55.747053+00
+migrations/0006_processes.sql	0c8794750980b15f5a57a990b5cdabe44a0c87f0d163f681a056b84927cccb42	2026-11-22 06:04:55.748848+00
+migrations/0007_queue_durability.sql	83f8c7b3e0f00723bc4db78372b70112721216344b69eec6b7f22959642a8c4e	2026-11-22 06:04:55.752474+00
+migrations/0008_composite_types.sql	9ec77c0d7166d161e919a30d9ffc17819fbd4689be3480fbb143f0fa6e93f39a	2026-11-22 06:04:55.753552+00
+functions/announcements/announce.sql	4bc0cfb9ea0bae8216e853c93dff4cc8f5341d3c0e2dfe7bdfb2ea2f5138ed8c	2026-11-22 06:04:55.754655+00
+functions/announcements/announce_ready_tasks.sql	e2bd267e5883a6d08a23a756457a13fb474173b424879c8e80012a8c60f21b6a	2026-11-22 06:04:55.755232+00
+functions/announcements/announce_submitted_tasks.sql	d27945b3daff136a0021542bce449337f9aa2a84b040b844e4ec58aeac7c1c64	2026-11-22 06:04:55.755365+00
+functions/announcements/announce_task_state.sql	af16bf3e0c9b1c42a472ce6578d6ef5e278a9eb280418abc08a486e6d9bbba63	2026-11-22 06:04:55.755481+00
+functions/announcements/announce_task_states.sql	f1d79a0961b9b2d6df4e3c39053999555f7cdcc79cf8aac601619315f17455f0	2026-11-22 06:04:55.755615+00
+functions/announcements/channel.sql	0798c449053a16f76077fa756b6385824571ac94f8b0d989f73930ca46d5d8a9	2026-11-22 06:04:55.755737+00
+functions/announcements/notify_namespace_created.sql	b80b4ad181a1b31a4a8d0a5ee971939da658b7e421b0a1e3b5ed8b3671f21a28	2026-11-22 06:04:55.755929+00
+functions/announcements/notify_namespace_removed.sql	1eaf903c64555f2148b56e6c3bd70709c7001853664108f023427f84a9236524	2026-11-22 06:04:55.756069+00
+functions/announcements/notify_task_ready_on_step_transition.sql	7e02f690736d00fa7593587b390a0b47c0c591acdb3cd11833caf9f321254a8a	2026-11-22 06:04:55.756298+00
+functions/announcements/notify_task_state_change.sql	5e05bdfcc6a1aa5bb28e87207c6b59a7c12e7cf3237d7246693d0cba75a7e68c	2026-11-22 06:04:55.756478+00
+functions/announcements/readiness_payload.sql	326d3475fb20aa8a81856ce049a4b23e9ee91fd2a1f4b4348d099ae198dde7c5	2026-11-22 06:04:55.756594+00
+functions/announcements/suppress_notify.sql	9ded2b63363863a69192fd5e5de659053aded3a9b5e16a026d8181327e75353d	2026-11-22 06:04:55.756777+00
+functions/doctor/blocking_sessions.sql	3dfecfaf1c5a1197c01e37fa10016343ae89fd96915567cbcb2a1cf0f0a69b9b	2026-11-22 06:04:55.756911+00
+functions/doctor/damaged_queues.sql	e70e7d3ff985b4a69d4fceb11f414242906d642b8870113be8591231ac00a32c	2026-11-22 06:04:55.757009+00
+functions/doctor/doctor.sql	2ad2f68b0b3c7aaac4524287863806549d77723b78fbc61f82b8330bdd36e087	2026-11-22 06:04:55.757101+00
+functions/doctor/findings.sql	a8188bda0183495bece191d616598e3fba154642cdbf586c30143a686eb16f16	2026-11-22 06:04:55.757493+00
+functions/doctor/queues_without_messages.sql	446a5bb95365f7f30ce3a84731ae1deb821e9b50b1d4fd82cc7112ee3420938b	2026-11-22 06:04:55.757621+00
+functions/engine/claim_ready_tasks.sql	d9580fe36cc9176847792938b3b3467ae3af45052f6f69eee97b49091b0d6ee5	2026-11-22 06:04:55.758034+00
+functions/engine/claim_task_for_finalization.sql	176529c9215a129bac9825a67297f6c39161a05ee4a0f6e65ed6b7e948c42c32	2026-11-22 06:04:55.758219+00
+functions/engine/complete_steps.sql	cbddd676d0e1dac482441ea0805ed39e1843b86b5401065d61013d07fbb66fbb	2026-11-22 06:04:55.758669+00
+functions/engine/count_active.sql	e0b0577011416acb4b4de415086ec1506c4c1abad125582bd1fbcb92d8897c55	2026-11-22 06:04:55.758854+00
+functions/engine/dependency_result.sql	6aeb1de612b56b0f2c8f0010c6a18a5bbf46962086d221621aefba534eead6c1	2026-11-22 06:04:55.759024+00
+functions/engine/describe_steps.sql	d36d34f1f64d65374ea56a4e54830ee8964ac0dfcf8ba7d33485627444e0464d	2026-11-22 06:04:55.759241+00
+functions/engine/enqueue_steps.sql	b6fed543e687e9ad6ff3107fbc313ebf631df87d2518f49aa88b6d4db418318a	2026-11-22 06:04:55.759378+00
+functions/engine/extend_leases.sql	02fd8015d36fa467857c4cd0f83adcc1c43fac62d1e6cfbf1d169ad215fdb8d8	2026-11-22 06:04:55.759533+00
+functions/engine/find_ready_tasks.sql	2ed934387ddfcf03ad6b09d5aa8f8faf9aadaf5135495a78c70f6315e773142a	2026-11-22 06:04:55.75966+00
+functions/engine/find_step.sql	9d2fd5c46dcea5745529467208400bdaa39f437ca88eaf72b3ae0be876424ad0	2026-11-22 06:04:55.759776+00
+functions/engine/fire_due_timers.sql	754393ecbdae318378d9d824de74a0926bad32f1b5096fcfce9cc80cfb9c5bce	2026-11-22 06:04:55.759982+00
+functions/engine/free_dependents.sql	3ce46417c2a85c6891677fa021c82c27c7dcbcd06a483782a08b40ea20661025	2026-11-22 06:04:55.760228+00
+functions/engine/lock_task.sql	2c34e3db6b7bca805e9b1efab6cd42768374953824adea846c7b3388d2a67466	2026-11-22 06:04:55.760343+00
+functions/engine/new_task_uuid.sql	ce30f7d27cab3601755f0bf8d6a27e5a4bb0f42d5bb2efbc1604b9dee35a2e3c	2026-11-22 06:04:55.760504+00
+functions/engine/now.sql	0e1da9525354124165025723cad106b36b6b674bf19a82a7f6769257927a88b1	2026-11-22 06:04:55.76061+00
+functions/engine/prepared_receipt.sql	ba812def27b7f94fb779384bf93f357c3bcf365f5b8acf1335dfd464d2835821	2026-11-22 06:04:55.760717+00
+functions/engine/receipt_statement.sql	a1c1f093710a40160a8e52a23a075cbda4cf5c36b43ce638bc7702ee282b5eed	2026-11-22 06:04:55.760861+00
+functions/engine/receive_from_queue.sql	803245a7a243260d3966d0f788c6c71df3761ed9c426414a383a2939989f587b	2026-11-22 06:04:55.761209+00
+functions/engine/receive_steps.sql	9232ea2c76155f03b2493d61adb3c45143646e63967bb5cb4fe6ec5f358c6817	2026-11-22 06:04:55.76139+00
+functions/engine/release_steps.sql	cdaf84658f09b8f1a9561c20c31f3a0e7edff73fae1f1625fb4b587bc2dba54e	2026-11-22 06:04:55.761601+00
+functions/engine/retry_delay_ms.sql	12be87e250956da23231b3e5e1bba62ea9c6c6a95debd7662e966981e9b923c2	2026-11-22 06:04:55.761694+00
+functions/engine/step_uuid.sql	ce5cfd046caec1813840681cc866914677caa5b27effefff27464e2ab84e4495	2026-11-22 06:04:55.761779+00
+functions/engine/submit_task.sql	8e353a29633e0fa7a00631b7721f6bbb700fc024d7d362cbf9a394f6dd5e68e8	2026-11-22 06:04:55.761901+00
+functions/engine/submit_tasks.sql	b03cc1909f5fc475a4ae680582c56c2b81c52588856571e46f0a19fee3fab497	2026-11-22 06:04:55.762175+00
+functions/engine/submit_tasks_silently.sql	70e3083011d440d07394f91819b6b18531143cd5cc646b793c85ec4914d35c87	2026-11-22 06:04:55.762279+00
+functions/engine/task_problem.sql	43973f5109911d4298662bc1f8dafb0ea93f93b1f40a0e87afa5d7ea1b155a5f	2026-11-22 06:04:55.762376+00
+functions/engine/timeout_grace_ms.sql	897a0bc308e48ed46afee817ceea86f7648514cdfa0c96e58be6f2c4fc9dbea2	2026-11-22 06:04:55.762454+00
+functions/json_schema/json_path_segment.sql	a01edb472ad13685189d558afa582dc6ee3a5f44ab8ab0e2818c39a55105df2f	2026-11-22 06:04:55.762535+00
+functions/json_schema/json_schema_array_mismatch.sql	7593c66429ac4fdcea717a1298ca9ae8254483b95ad76777a5a7e86e71ec54e2	2026-11-22 06:04:55.762669+00
+functions/json_schema/json_schema_count_flaw.sql	1c64810118e4ef4cd81d9a6953dcc785afb7cf670e83f8147e8e6aaa219419fe	2026-11-22 06:04:55.762747+00
+functions/json_schema/json_schema_error.sql	826b2e6a59b29905378a4c93bd9eb13bd136021a204a4bbe18f08647b054b282	2026-11-22 06:04:55.762832+00
+functions/json_schema/json_schema_flaw.sql	a556d157d5ed6d0ea0da3fb5b95353e2159e6321d6938a5446da8b51b655e793	2026-11-22 06:04:55.762978+00
+functions/json_schema/json_schema_list_flaw.sql	63b29a7d5cc2ff88ab6a6e112721d444fdfc3eadf489b845e3d8ac9744565cfb	2026-11-22 06:04:55.763443+00
+functions/json_schema/json_schema_logic_mismatch.sql	9748fcd3bc9bcc632f07cc53a236e86f1067808b51802ae5f91636adcf998d51	2026-11-22 06:04:55.763675+00
+functions/json_schema/json_schema_map_flaw.sql	ebbd2962c5ea723cb0a9f19b7ff7a410eb497560a4f145e2438608890d82c3c0	2026-11-22 06:04:55.763805+00
+functions/json_schema/json_schema_mismatch.sql	bf2a7a3b602a7a874501d98eb64c6908c5a2128fa6ff557671740c57eab436bc	2026-11-22 06:04:55.764008+00
+functions/json_schema/json_schema_object_mismatch.sql	993dba24d63af9605f03e1c5f969ba067a1561e14ba95c03116aebe8646976d3	2026-11-22 06:04:55.764139+00
+functions/json_schema/json_schema_pattern_flaw.sql	7c34ea7cbd7a608539308aea10e7c80c4cf742ca5a491398a66ec1eed807e939	2026-11-22 06:04:55.764224+00
+functions/json_schema/json_schema_reference.sql	d95309d314b4492221a274772edd6b39359a6787002f7e6a4f001ddc1e12e3fe	2026-11-22 06:04:55.764355+00
+functions/json_schema/json_schema_reference_flaw.sql	654db59f77d15f5748d9c9e99c4a1bc6d3b484156dc60eeb711cbbf24148b016	2026-11-22 06:04:55.764459+00
+functions/json_schema/json_schema_refusal.sql	b81d04f2cdedc7b98a2f449fe8ab275c6ceb99043115b0d67ab852e20a91123b	2026-11-22 06:04:55.764543+00
+functions/json_schema/json_schema_strings_flaw.sql	89f8597ef9240b5be5b7634e445746385687f7f45ccfce9c6b1e056e9edfc714	2026-11-22 06:04:55.764638+00
+functions/json_schema/json_schema_type_flaw.sql	e7387b0f24d58587692244d58edc30fc2b8b9c3486bf52e19252b8bdeb76966d	2026-11-22 06:04:55.764714+00
+functions/json_schema/may_refer_back.sql	0b6d830b077681aec57b69bdf69252d90ac792d50ee679e1c2ef1e5c3b0a1478	2026-11-22 06:04:55.764798+00
+functions/operators/cancel_task.sql	8afc948a8175bbe2e348fd06d3e69f759cb66ac8e2f5130f86f2734e2f7ba4e2	2026-11-22 06:04:55.764951+00
+functions/operators/resolve_task.sql	78b1d9229c832069df98250630648376964b41032095879b14fe4c68bdd863da	2026-11-22 06:04:55.765043+00
+functions/operators/retry_step.sql	89817fe9fa5fa39fa3493ea9b6fb0093200c7c7a649889621e996ea861fbcdd8	2026-11-22 06:04:55.765183+00
+functions/operators/settle_step.sql	9841d58f145e0a5113f5f079f8bb7986ba714a78b90790a3469337b93633c3dc	2026-11-22 06:04:55.765346+00
+functions/processes/deregister_process.sql	0f285f3e62bf6d7a4a01a802b74e1121ba9e69ab2111677386d89f24e38e38b4	2026-11-22 06:04:55.765426+00
+functions/processes/forget_processes.sql	d32fe0021577bbbf1f0e7f97c73de10357ea4a3f3fd78d1f4033c785bf23e655	2026-11-22 06:04:55.765513+00
+functions/processes/is_live.sql	3aaf80f7fc3abc4f91627ae5a27012c7a41a49094c9b277047a6c4be7de6343a	2026-11-22 06:04:55.765621+00
+functions/processes/known_handlers.sql	041ec80300a9301db791e772706930c32183c993781b0b08654dd5617e7621f7	2026-11-22 06:04:55.765705+00
+functions/processes/list_processes.sql	31693adfdc94152e66c1fd8ff0e6f57a1893bd65c8f444050e42c95489d3bd40	2026-11-22 06:04:55.765808+00
+functions/processes/missing_handlers.sql	f0a5683aa73458b5edf2294eebc68c71097f73b1eb95893380ae8c2fb685d892	2026-11-22 06:04:55.765941+00
+functions/processes/process_is_alive.sql	f1252c523756852e08b6d1fe7a41f52eab3c6d3b1781b3b7039a2e5f6ce3e80f	2026-11-22 06:04:55.766029+00
+functions/processes/process_seen.sql	69b06e16a5cc33e983b79a0a5cde36b271fb8ecd5adbf3aae79968c19203fe10	2026-11-22 06:04:55.766116+00
+functions/processes/register_process.sql	cf7d3a600646a885a38ee51fe73eccd70b358e83dcf2a0f1ae19a28935fbfbd4	2026-11-22 06:04:55.766209+00
+functions/processes/steps_without_worker.sql	196bd5a14ed94e738c08ed3c597aded61ee1fbf0719b48b7903232d8579fc630	2026-11-22 06:04:55.766314+00
+functions/processes/tasks_without_worker.sql	3350e4616bdcabd2576bacf01655b78c2f6dcb301a8129cb6e665b9e166a9dbc	2026-11-22 06:04:55.766456+00
+functions/queues/archive_strange_messages.sql	7a1371bced7a85a017c619d0405fe6fe89afab8eb30815656ae2b93c7548cb4e	2026-11-22 06:04:55.766543+00
+functions/queues/create_queue.sql	8d4759a2491c5a2a21fecd3a4bcbe9486aafa73f0aec902a94091fcd3a4d0b45	2026-11-22 06:04:55.766665+00
+functions/queues/delay_messages.sql	bcb69f654dfde44c054723d45bce6e1c2c8c2e615713a5c5adf7d304c5c5a2cf	2026-11-22 06:04:55.766765+00
+functions/queues/delete_messages.sql	6693912895a892c6e14989f012bec1433f29d7e74fc2d494a2c81771433f8940	2026-11-22 06:04:55.766872+00
+functions/queues/discard_dead_rows.sql	bb2435ca980239e21f9b202261db58b9d1948f524e1ee9ba68edcb687a88c9ca	2026-11-22 06:04:55.76701+00
+functions/queues/has_handler_index.sql	16cb23b3ef46d257e3b2f959d09c96e580885862d0ffd91c688800f4758a0ab7	2026-11-22 06:04:55.767093+00
+functions/queues/is_step_message.sql	27380889a30e8b7c6410fed856836a4d03d0ec32cdfdc6c53c90f7b28e81c1bf	2026-11-22 06:04:55.767192+00
+functions/queues/list_queues.sql	e6e89ebe9ba0e77ff4fb0f71af9a37b6b7257d7f2338426273c0a7a1afba9d7a	2026-11-22 06:04:55.767324+00
+functions/queues/locked_positions.sql	f9fbdcf33c28adbacceaa691f8bbfbdd6e7854570c7f7ecd4732128a121d3b10	2026-11-22 06:04:55.767421+00
+functions/queues/most_urgent_message.sql	4769f90883a3a70e572e63632a86c98209d2313ff14f27db45d921212ae78841	2026-11-22 06:04:55.767516+00
+functions/queues/pass_used_numbers.sql	1afb9c5016379a02963ae4b2c1d8b8002543e39901f7b0fa3a837ffc8d559011	2026-11-22 06:04:55.767659+00
+functions/queues/queue_tables.sql	94f39376a0f6f5d14b065c5daa60f596fa9353979ce642946b99ef31f8bb32fa	2026-11-22 06:04:55.767759+00
+functions/queues/queued_handlers.sql	36c88d681e23ee0ed694ff33d90902adb64496b768e8d104225db7e2bfa15231	2026-11-22 06:04:55.767848+00
+functions/queues/queued_messages.sql	d21af92d416a4a9cbfe8c05f364b7043e4885f4433654bc133abfb927e26c957	2026-11-22 06:04:55.767943+00
+functions/queues/refill_later.sql	9ca752b68853211779ba616c6b3f3336ad6262444a5b5a5eb3d4a59abb31d235	2026-11-22 06:04:55.768034+00
+functions/queues/refill_one_queue.sql	ac7656b9824cf550213ae878676f9ac9c48f671ead19a06b9020de0244013e02	2026-11-22 06:04:55.76812+00
+functions/queues/refill_queue.sql	248a9d1b400b1fdda5b7a9994eee4a396ff297a33d9d574d9dfdcc86f898c769	2026-11-22 06:04:55.768218+00
+functions/queues/refill_queues.sql	6c6394119f62f1a35e6df103642761eba4e4b97991d27b6be7ff4dbb22e3f0ae	2026-11-22 06:04:55.768333+00
+functions/queues/repair_queue.sql	b52bd6bc3ad1d64a6dfac3f86a15df487f40dbdaec4ac87ef223ee32e12a948a	2026-11-22 06:04:55.768433+00
+functions/queues/return_messages.sql	9c5e6192d834f3b35598d6c3bb45c74e3b15447e3a90bd05dce13c8be47e5b6e	2026-11-22 06:04:55.768598+00
+functions/queues/rewrite_table.sql	283c090366ad02b64cd2d39148cc452add1b6658d124bebe495c27bf56423076	2026-11-22 06:04:55.768692+00
+functions/queues/step_message.sql	4b06e9998355a8625bd54c9bf9b51f7f32b178cb44a38857054d52e88cca2d82	2026-11-22 06:04:55.768779+00
+functions/queues/table_bytes.sql	d22fa98df397914ef159a53074598e5ff53338cbbb75b43ec2a3bb63514a9b03	2026-11-22 06:04:55.768857+00
+functions/queues/tend_queue.sql	ba17bc341b41fa1096392842e4524f79fbfa773c7232ec6dd9cb94e910d0d9e9	2026-11-22 06:04:55.768973+00
+functions/queues/use_unlogged_queues.sql	44c667d735da9885f2ffadb225f437acccf0ab1a2af7c7fee7cc8faf61baa15d	2026-11-22 06:04:55.769064+00
+functions/reading/find_tasks.sql	20eb3a43d26743fd3d6ef5fabbce2720205fb185bda2b89e084a7b8efd32b643	2026-11-22 06:04:55.769152+00
+functions/reading/first_task_uuid.sql	2eee58c4cc0e2cb836ae9fc434b4ede694dfb4ecc70f55324c7f03c112d5c558	2026-11-22 06:04:55.769234+00
+functions/reading/get_step.sql	1cd3a83a5b70d6bf5b10af1250a0bdfd400773ccb9fc209abfb423de90920189	2026-11-22 06:04:55.769337+00
+functions/reading/get_task.sql	4dd1f06fc397876f5188f091da84873b424c1b5d0513c7b4340490944f4ea73e	2026-11-22 06:04:55.769485+00
+functions/reading/get_task_execution_context.sql	d86ff048b644c49ca675c48f50deee4f5a1dec42b228ca2bfefaf1387fe211d9	2026-11-22 06:04:55.769633+00
+functions/reading/list_tasks.sql	b278d8c0f72718e9c14e08d7f122817c1b118636392b58e6f9e026b4165ac17e	2026-11-22 06:04:55.769888+00
+functions/reading/recent_transitions.sql	a53f9c242ca288de7d22e7955b3a43179f57dbf8cf1797eab037b7507dcf0fe2	2026-11-22 06:04:55.770034+00
+functions/reading/summarize_transitions.sql	41944e341fdad98f7d96d8e7b6b0465d9fda0230e5104677e8d0b3cf58421cd9	2026-11-22 06:04:55.770126+00
+functions/reading/task_history.sql	2d62215f70ba1747d6775d5e47c63774c5156223bc1dcf9c08bce398769a3ce6	2026-11-22 06:04:55.770238+00
+functions/reading/transition_marks.sql	27142e26d44a2f63dcc1263b85953c8f9faed925714084a933d56fe6191a696d	2026-11-22 06:04:55.77033+00
+functions/templates/apply_template.sql	8f9244a3ed6118af18e81855812b1a99b3a3b8ca28bb7dfce6abaa44c08fe3a7	2026-11-22 06:04:55.770476+00
+functions/templates/find_template.sql	10fee0f02b2814a9b5bff9553d2e993008cee552f9f7c820bc358be0e98cca31	2026-11-22 06:04:55.770604+00
+functions/templates/ready_templates.sql	a290f1259b1e51d11069c9bd9bec952624de6b2aff1ba2239d7c78ddad4e76a9	2026-11-22 06:04:55.770702+00
+functions/engine/tasker_ready_tasks.sql	d54099fe19533503ba7d9014af4ec1e83b1aacf705b425a2b0d86e46ecd82f63	2026-11-22 06:04:55.771203+00
 \.
 
 
@@ -8179,18 +8188,18 @@ functions/engine/tasker_ready_tasks.sql	d54099fe19533503ba7d9014af4ec1e83b1aacf7
 --
 
 COPY tasker.idempotency_keys (namespace, name, idempotency_key, task_uuid) FROM stdin;
-test	diamond	complete	01a201a9-2f2a-7162-a0c6-57ed4fbc0000
-test	single	error	01a201a9-2f53-7b5b-b668-fc34a4380000
-test	single	resolved_manually	01a201a9-2f57-7065-adff-82fcba3c0000
-test	single	cancelled	01a201a9-2f5d-7db7-8e2f-3d04165c0000
-test	diamond	settled	01a201a9-2f60-7479-92dc-938f3bef0000
-test	single	waiting_for_retry	01a201a9-2f75-7c35-b860-34d29ce50000
-test	diamond	failed_in_part	01a201a9-2f7a-7020-972d-7d90a05f0000
-test	single	in_progress	01a201a9-2f81-7662-becd-469dc2fa0000
-test	single	cancelled_in_progress	01a201a9-2f83-756d-b341-a246871e0000
-test	linear	handed_on	01a201a9-2f87-7b7c-b094-1d9792d90000
-test	single	enqueued	01a201a9-2f8c-79f9-9324-3b6353070000
-test	single	pending	01a201a9-2f8e-77ec-9eb7-179b0aa20000
+test	diamond	complete	01a201db-8f21-7c29-80a4-2661c3450000
+test	single	error	01a201db-8f44-74eb-bb2e-bdd596d60000
+test	single	resolved_manually	01a201db-8f48-7a84-b1da-39b7525a0000
+test	single	cancelled	01a201db-8f4d-764f-88ec-1f9899e30000
+test	diamond	settled	01a201db-8f50-73cf-9f06-9c0763be0000
+test	single	waiting_for_retry	01a201db-8f62-7d61-bcdb-04f64c820000
+test	diamond	failed_in_part	01a201db-8f67-72e2-bfbf-d909aa580000
+test	single	in_progress	01a201db-8f70-78c7-a5f3-8a9ece820000
+test	single	cancelled_in_progress	01a201db-8f73-71b9-926f-7cb5c7b40000
+test	linear	handed_on	01a201db-8f78-7a36-9438-53e9f9a00000
+test	single	enqueued	01a201db-8f7e-7cb8-9bf9-a72459430000
+test	single	pending	01a201db-8f81-7b04-a4f8-e916f0a20000
 \.
 
 
@@ -8199,7 +8208,7 @@ test	single	pending	01a201a9-2f8e-77ec-9eb7-179b0aa20000
 --
 
 COPY tasker.namespaces (namespace, created_at) FROM stdin;
-test	2026-11-22 05:09:54.583114+00
+test	2026-11-22 06:04:55.951399+00
 \.
 
 
@@ -8218,8 +8227,8 @@ COPY tasker.priorities_in_use (priority) FROM stdin;
 --
 
 COPY tasker.processes (registration_uuid, started_at, last_seen_at, pid, places, taken, identity, role, host, version, mode, namespaces, handlers) FROM stdin;
-df363b9e-83b2-423a-8f94-7f6cb8de14af	2026-11-22 05:09:53.703798+00	2026-11-22 05:09:54.703798+00	1	10	3	worker-1	worker	host	0.1.0	Hybrid	{}	{builtin.noop}
-c8b7cf8a-5260-4685-872a-f59199c74046	2026-11-22 05:09:53.704395+00	2026-11-22 05:09:54.704395+00	2	\N	\N	orchestrator-1	orchestrator	host	0.1.0	Hybrid	{}	{}
+eb2130c1-53e7-4e8d-9029-f588d2cc0fdd	2026-11-22 06:04:55.066109+00	2026-11-22 06:04:56.066109+00	1	10	3	worker-1	worker	host	0.1.0	Hybrid	{}	{builtin.noop}
+957a5ac5-d7db-44a7-8f0e-de39591e6384	2026-11-22 06:04:55.066608+00	2026-11-22 06:04:56.066608+00	2	\N	\N	orchestrator-1	orchestrator	host	0.1.0	Hybrid	{}	{}
 \.
 
 
@@ -8237,7 +8246,7 @@ f	t
 --
 
 COPY tasker.queues_intact (since) FROM stdin;
-2026-11-22 05:09:54.512972+00
+2026-11-22 06:04:55.75079+00
 \.
 
 
@@ -8254,7 +8263,7 @@ COPY tasker.queues_to_refill (namespace, retry_at) FROM stdin;
 --
 
 COPY tasker.ready_steps (ready_no, task_uuid, ready_at, step_no, template_id, priority, cause) FROM stdin;
-20	01a201a9-2f8e-77ec-9eb7-179b0aa20000	2026-11-22 05:09:54.702352+00	1	1	0	task_start
+20	01a201db-8f81-7b04-a4f8-e916f0a20000	2026-11-22 06:04:56.064631+00	1	1	0	task_start
 \.
 
 
@@ -8272,56 +8281,56 @@ COPY tasker.schema_version (version, oldest_build, only_one) FROM stdin;
 --
 
 COPY tasker.step_transitions (transition_no, task_uuid, at, step_no, attempt, from_state, to_state, actor, reason, error) FROM stdin;
-1	01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.612182+00	1	0	pending	enqueued	orchestrator-1	\N	\N
-2	01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.622998+00	1	1	enqueued	in_progress	worker-1	\N	\N
-3	01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.628115+00	1	1	in_progress	complete	worker-1	\N	\N
-4	01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.635206+00	2	0	pending	enqueued	orchestrator-1	\N	\N
-5	01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.635206+00	3	0	pending	enqueued	orchestrator-1	\N	\N
-6	01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.636899+00	2	1	enqueued	in_progress	worker-1	\N	\N
-7	01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.636899+00	3	1	enqueued	in_progress	worker-1	\N	\N
-8	01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.637786+00	2	1	in_progress	complete	worker-1	\N	\N
-9	01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.637786+00	3	1	in_progress	complete	worker-1	\N	\N
-10	01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.638937+00	4	0	pending	enqueued	orchestrator-1	\N	\N
-11	01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.64041+00	4	1	enqueued	in_progress	worker-1	\N	\N
-12	01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.641158+00	4	1	in_progress	complete	worker-1	\N	\N
-13	01a201a9-2f53-7b5b-b668-fc34a4380000	2026-11-22 05:09:54.644069+00	1	0	pending	enqueued	orchestrator-1	\N	\N
-14	01a201a9-2f53-7b5b-b668-fc34a4380000	2026-11-22 05:09:54.645542+00	1	1	enqueued	in_progress	worker-1	\N	\N
-15	01a201a9-2f53-7b5b-b668-fc34a4380000	2026-11-22 05:09:54.646204+00	1	1	in_progress	error	worker-1	\N	{"kind": "handler_failed", "message": "no"}
-16	01a201a9-2f57-7065-adff-82fcba3c0000	2026-11-22 05:09:54.648073+00	1	0	pending	enqueued	orchestrator-1	\N	\N
-17	01a201a9-2f57-7065-adff-82fcba3c0000	2026-11-22 05:09:54.649461+00	1	1	enqueued	in_progress	worker-1	\N	\N
-18	01a201a9-2f57-7065-adff-82fcba3c0000	2026-11-22 05:09:54.65025+00	1	1	in_progress	error	worker-1	\N	{"kind": "handler_failed", "message": "no"}
-19	01a201a9-2f5d-7db7-8e2f-3d04165c0000	2026-11-22 05:09:54.654379+00	1	0	pending	cancelled	operator	\N	\N
-20	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.658101+00	1	0	pending	skipped	operator	\N	\N
-21	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.664688+00	2	0	pending	enqueued	orchestrator-1	\N	\N
-22	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.664688+00	3	0	pending	enqueued	orchestrator-1	\N	\N
-23	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.666271+00	2	1	enqueued	in_progress	worker-1	\N	\N
-24	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.666271+00	3	1	enqueued	in_progress	worker-1	\N	\N
-25	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.667091+00	2	1	in_progress	error	worker-1	\N	{"kind": "handler_failed", "message": "no"}
-26	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.667091+00	3	1	in_progress	complete	worker-1	\N	\N
-27	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.66855+00	2	1	error	resolved_manually	operator	\N	\N
-28	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.672546+00	4	0	pending	enqueued	orchestrator-1	\N	\N
-29	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.674084+00	4	1	enqueued	in_progress	worker-1	\N	\N
-30	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.674915+00	4	1	in_progress	complete	worker-1	\N	\N
-31	01a201a9-2f75-7c35-b860-34d29ce50000	2026-11-22 05:09:54.677874+00	1	0	pending	enqueued	orchestrator-1	\N	\N
-32	01a201a9-2f75-7c35-b860-34d29ce50000	2026-11-22 05:09:54.679286+00	1	1	enqueued	in_progress	worker-1	\N	\N
-33	01a201a9-2f75-7c35-b860-34d29ce50000	2026-11-22 05:09:54.679896+00	1	1	in_progress	waiting_for_retry	worker-1	\N	{"kind": "handler_failed", "message": "no"}
-34	01a201a9-2f7a-7020-972d-7d90a05f0000	2026-11-22 05:09:54.682502+00	1	0	pending	enqueued	orchestrator-1	\N	\N
-35	01a201a9-2f7a-7020-972d-7d90a05f0000	2026-11-22 05:09:54.684153+00	1	1	enqueued	in_progress	worker-1	\N	\N
-36	01a201a9-2f7a-7020-972d-7d90a05f0000	2026-11-22 05:09:54.684778+00	1	1	in_progress	complete	worker-1	\N	\N
-37	01a201a9-2f7a-7020-972d-7d90a05f0000	2026-11-22 05:09:54.685777+00	2	0	pending	enqueued	orchestrator-1	\N	\N
-38	01a201a9-2f7a-7020-972d-7d90a05f0000	2026-11-22 05:09:54.685777+00	3	0	pending	enqueued	orchestrator-1	\N	\N
-39	01a201a9-2f7a-7020-972d-7d90a05f0000	2026-11-22 05:09:54.687068+00	2	1	enqueued	in_progress	worker-1	\N	\N
-40	01a201a9-2f7a-7020-972d-7d90a05f0000	2026-11-22 05:09:54.687068+00	3	1	enqueued	in_progress	worker-1	\N	\N
-41	01a201a9-2f7a-7020-972d-7d90a05f0000	2026-11-22 05:09:54.687728+00	2	1	in_progress	error	worker-1	\N	{"kind": "handler_failed", "message": "no"}
-42	01a201a9-2f81-7662-becd-469dc2fa0000	2026-11-22 05:09:54.689328+00	1	0	pending	enqueued	orchestrator-1	\N	\N
-43	01a201a9-2f81-7662-becd-469dc2fa0000	2026-11-22 05:09:54.690626+00	1	1	enqueued	in_progress	worker-1	\N	\N
-44	01a201a9-2f83-756d-b341-a246871e0000	2026-11-22 05:09:54.692033+00	1	0	pending	enqueued	orchestrator-1	\N	\N
-45	01a201a9-2f83-756d-b341-a246871e0000	2026-11-22 05:09:54.693478+00	1	1	enqueued	in_progress	worker-1	\N	\N
-46	01a201a9-2f87-7b7c-b094-1d9792d90000	2026-11-22 05:09:54.696326+00	1	0	pending	enqueued	orchestrator-1	\N	\N
-47	01a201a9-2f87-7b7c-b094-1d9792d90000	2026-11-22 05:09:54.69798+00	1	1	enqueued	in_progress	worker-1	\N	\N
-48	01a201a9-2f87-7b7c-b094-1d9792d90000	2026-11-22 05:09:54.698908+00	1	1	in_progress	complete	worker-1	\N	\N
-49	01a201a9-2f87-7b7c-b094-1d9792d90000	2026-11-22 05:09:54.698908+00	2	1	pending	in_progress	worker-1	\N	\N
-50	01a201a9-2f8c-79f9-9324-3b6353070000	2026-11-22 05:09:54.701348+00	1	0	pending	enqueued	orchestrator-1	\N	\N
+1	01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:55.976785+00	1	0	pending	enqueued	orchestrator-1	\N	\N
+2	01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:55.985251+00	1	1	enqueued	in_progress	worker-1	\N	\N
+3	01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:55.990202+00	1	1	in_progress	complete	worker-1	\N	\N
+4	01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:55.996023+00	2	0	pending	enqueued	orchestrator-1	\N	\N
+5	01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:55.996023+00	3	0	pending	enqueued	orchestrator-1	\N	\N
+6	01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:55.9975+00	2	1	enqueued	in_progress	worker-1	\N	\N
+7	01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:55.9975+00	3	1	enqueued	in_progress	worker-1	\N	\N
+8	01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:55.998405+00	2	1	in_progress	complete	worker-1	\N	\N
+9	01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:55.998405+00	3	1	in_progress	complete	worker-1	\N	\N
+10	01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:55.999491+00	4	0	pending	enqueued	orchestrator-1	\N	\N
+11	01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:56.000781+00	4	1	enqueued	in_progress	worker-1	\N	\N
+12	01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:56.001605+00	4	1	in_progress	complete	worker-1	\N	\N
+13	01a201db-8f44-74eb-bb2e-bdd596d60000	2026-11-22 06:04:56.004424+00	1	0	pending	enqueued	orchestrator-1	\N	\N
+14	01a201db-8f44-74eb-bb2e-bdd596d60000	2026-11-22 06:04:56.005794+00	1	1	enqueued	in_progress	worker-1	\N	\N
+15	01a201db-8f44-74eb-bb2e-bdd596d60000	2026-11-22 06:04:56.006502+00	1	1	in_progress	error	worker-1	\N	{"kind": "handler_failed", "message": "no"}
+16	01a201db-8f48-7a84-b1da-39b7525a0000	2026-11-22 06:04:56.008505+00	1	0	pending	enqueued	orchestrator-1	\N	\N
+17	01a201db-8f48-7a84-b1da-39b7525a0000	2026-11-22 06:04:56.009838+00	1	1	enqueued	in_progress	worker-1	\N	\N
+18	01a201db-8f48-7a84-b1da-39b7525a0000	2026-11-22 06:04:56.011172+00	1	1	in_progress	error	worker-1	\N	{"kind": "handler_failed", "message": "no"}
+19	01a201db-8f4d-764f-88ec-1f9899e30000	2026-11-22 06:04:56.014521+00	1	0	pending	cancelled	operator	\N	\N
+20	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.017385+00	1	0	pending	skipped	operator	\N	\N
+21	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.022765+00	2	0	pending	enqueued	orchestrator-1	\N	\N
+22	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.022765+00	3	0	pending	enqueued	orchestrator-1	\N	\N
+23	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.02422+00	2	1	enqueued	in_progress	worker-1	\N	\N
+24	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.02422+00	3	1	enqueued	in_progress	worker-1	\N	\N
+25	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.025153+00	2	1	in_progress	error	worker-1	\N	{"kind": "handler_failed", "message": "no"}
+26	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.025153+00	3	1	in_progress	complete	worker-1	\N	\N
+27	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.026384+00	2	1	error	resolved_manually	operator	\N	\N
+28	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.029684+00	4	0	pending	enqueued	orchestrator-1	\N	\N
+29	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.030998+00	4	1	enqueued	in_progress	worker-1	\N	\N
+30	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.031833+00	4	1	in_progress	complete	worker-1	\N	\N
+31	01a201db-8f62-7d61-bcdb-04f64c820000	2026-11-22 06:04:56.035023+00	1	0	pending	enqueued	orchestrator-1	\N	\N
+32	01a201db-8f62-7d61-bcdb-04f64c820000	2026-11-22 06:04:56.036317+00	1	1	enqueued	in_progress	worker-1	\N	\N
+33	01a201db-8f62-7d61-bcdb-04f64c820000	2026-11-22 06:04:56.037364+00	1	1	in_progress	waiting_for_retry	worker-1	\N	{"kind": "handler_failed", "message": "no"}
+34	01a201db-8f67-72e2-bfbf-d909aa580000	2026-11-22 06:04:56.040153+00	1	0	pending	enqueued	orchestrator-1	\N	\N
+35	01a201db-8f67-72e2-bfbf-d909aa580000	2026-11-22 06:04:56.042272+00	1	1	enqueued	in_progress	worker-1	\N	\N
+36	01a201db-8f67-72e2-bfbf-d909aa580000	2026-11-22 06:04:56.043392+00	1	1	in_progress	complete	worker-1	\N	\N
+37	01a201db-8f67-72e2-bfbf-d909aa580000	2026-11-22 06:04:56.044638+00	2	0	pending	enqueued	orchestrator-1	\N	\N
+38	01a201db-8f67-72e2-bfbf-d909aa580000	2026-11-22 06:04:56.044638+00	3	0	pending	enqueued	orchestrator-1	\N	\N
+39	01a201db-8f67-72e2-bfbf-d909aa580000	2026-11-22 06:04:56.046142+00	2	1	enqueued	in_progress	worker-1	\N	\N
+40	01a201db-8f67-72e2-bfbf-d909aa580000	2026-11-22 06:04:56.046142+00	3	1	enqueued	in_progress	worker-1	\N	\N
+41	01a201db-8f67-72e2-bfbf-d909aa580000	2026-11-22 06:04:56.047138+00	2	1	in_progress	error	worker-1	\N	{"kind": "handler_failed", "message": "no"}
+42	01a201db-8f70-78c7-a5f3-8a9ece820000	2026-11-22 06:04:56.049079+00	1	0	pending	enqueued	orchestrator-1	\N	\N
+43	01a201db-8f70-78c7-a5f3-8a9ece820000	2026-11-22 06:04:56.050717+00	1	1	enqueued	in_progress	worker-1	\N	\N
+44	01a201db-8f73-71b9-926f-7cb5c7b40000	2026-11-22 06:04:56.05214+00	1	0	pending	enqueued	orchestrator-1	\N	\N
+45	01a201db-8f73-71b9-926f-7cb5c7b40000	2026-11-22 06:04:56.053751+00	1	1	enqueued	in_progress	worker-1	\N	\N
+46	01a201db-8f78-7a36-9438-53e9f9a00000	2026-11-22 06:04:56.05783+00	1	0	pending	enqueued	orchestrator-1	\N	\N
+47	01a201db-8f78-7a36-9438-53e9f9a00000	2026-11-22 06:04:56.059611+00	1	1	enqueued	in_progress	worker-1	\N	\N
+48	01a201db-8f78-7a36-9438-53e9f9a00000	2026-11-22 06:04:56.060501+00	1	1	in_progress	complete	worker-1	\N	\N
+49	01a201db-8f78-7a36-9438-53e9f9a00000	2026-11-22 06:04:56.060501+00	2	1	pending	in_progress	worker-1	\N	\N
+50	01a201db-8f7e-7cb8-9bf9-a72459430000	2026-11-22 06:04:56.063411+00	1	0	pending	enqueued	orchestrator-1	\N	\N
 \.
 
 
@@ -8330,29 +8339,29 @@ COPY tasker.step_transitions (transition_no, task_uuid, at, step_no, attempt, fr
 --
 
 COPY tasker.steps (task_uuid, msg_id, enqueued_at, started_at, finished_at, input_bytes, step_no, template_id, state, waiting_on, attempt, max_attempts, receipt, result_bytes, worker, result, error) FROM stdin;
-01a201a9-2f7a-7020-972d-7d90a05f0000	\N	2026-11-22 05:09:54.682502+00	2026-11-22 05:09:54.684153+00	2026-11-22 05:09:54.684778+00	5	1	2	complete	0	1	3	1	18	worker-1	{"done": "a"}	\N
-01a201a9-2f2a-7162-a0c6-57ed4fbc0000	\N	2026-11-22 05:09:54.612182+00	2026-11-22 05:09:54.622998+00	2026-11-22 05:09:54.628115+00	5	1	2	complete	0	1	3	1	18	worker-1	{"done": "a"}	\N
-01a201a9-2f60-7479-92dc-938f3bef0000	\N	2026-11-22 05:09:54.664688+00	2026-11-22 05:09:54.666271+00	2026-11-22 05:09:54.667091+00	17	3	2	complete	0	1	3	1	18	worker-1	{"done": "c"}	\N
-01a201a9-2f60-7479-92dc-938f3bef0000	\N	2026-11-22 05:09:54.664688+00	2026-11-22 05:09:54.666271+00	2026-11-22 05:09:54.66855+00	17	2	2	resolved_manually	0	1	3	1	20	worker-1	7	\N
-01a201a9-2f2a-7162-a0c6-57ed4fbc0000	\N	2026-11-22 05:09:54.635206+00	2026-11-22 05:09:54.636899+00	2026-11-22 05:09:54.637786+00	23	2	2	complete	0	1	3	1	18	worker-1	{"done": "b"}	\N
-01a201a9-2f2a-7162-a0c6-57ed4fbc0000	\N	2026-11-22 05:09:54.635206+00	2026-11-22 05:09:54.636899+00	2026-11-22 05:09:54.637786+00	23	3	2	complete	0	1	3	1	18	worker-1	{"done": "c"}	\N
-01a201a9-2f7a-7020-972d-7d90a05f0000	13	2026-11-22 05:09:54.685777+00	2026-11-22 05:09:54.687068+00	\N	23	3	2	in_progress	0	1	3	1	0	worker-1	\N	\N
-01a201a9-2f7a-7020-972d-7d90a05f0000	\N	2026-11-22 05:09:54.685777+00	2026-11-22 05:09:54.687068+00	2026-11-22 05:09:54.687728+00	23	2	2	error	0	1	3	1	0	worker-1	\N	{"kind": "handler_failed", "message": "no"}
-01a201a9-2f2a-7162-a0c6-57ed4fbc0000	\N	2026-11-22 05:09:54.638937+00	2026-11-22 05:09:54.64041+00	2026-11-22 05:09:54.641158+00	41	4	2	complete	0	1	3	1	18	worker-1	{"done": "d"}	\N
-01a201a9-2f60-7479-92dc-938f3bef0000	\N	2026-11-22 05:09:54.672546+00	2026-11-22 05:09:54.674084+00	2026-11-22 05:09:54.674915+00	43	4	2	complete	0	1	3	1	18	worker-1	{"done": "d"}	\N
-01a201a9-2f53-7b5b-b668-fc34a4380000	\N	2026-11-22 05:09:54.644069+00	2026-11-22 05:09:54.645542+00	2026-11-22 05:09:54.646204+00	5	1	1	error	0	1	3	1	0	worker-1	\N	{"kind": "handler_failed", "message": "no"}
-01a201a9-2f81-7662-becd-469dc2fa0000	14	2026-11-22 05:09:54.689328+00	2026-11-22 05:09:54.690626+00	\N	5	1	1	in_progress	0	1	3	1	0	worker-1	\N	\N
-01a201a9-2f57-7065-adff-82fcba3c0000	\N	2026-11-22 05:09:54.648073+00	2026-11-22 05:09:54.649461+00	2026-11-22 05:09:54.65025+00	5	1	1	error	0	1	3	1	0	worker-1	\N	{"kind": "handler_failed", "message": "no"}
-01a201a9-2f5d-7db7-8e2f-3d04165c0000	\N	\N	\N	2026-11-22 05:09:54.654379+00	5	1	1	cancelled	0	0	3	0	0	\N	\N	\N
-01a201a9-2f60-7479-92dc-938f3bef0000	\N	\N	\N	2026-11-22 05:09:54.658101+00	5	1	2	skipped	0	0	3	0	12	\N	null	\N
-01a201a9-2f75-7c35-b860-34d29ce50000	\N	2026-11-22 05:09:54.677874+00	2026-11-22 05:09:54.679286+00	\N	5	1	1	waiting_for_retry	0	1	3	1	0	worker-1	\N	{"kind": "handler_failed", "message": "no"}
-01a201a9-2f7a-7020-972d-7d90a05f0000	\N	\N	\N	\N	5	4	2	pending	2	0	3	0	0	\N	\N	\N
-01a201a9-2f83-756d-b341-a246871e0000	15	2026-11-22 05:09:54.692033+00	2026-11-22 05:09:54.693478+00	\N	5	1	1	in_progress	0	1	3	1	0	worker-1	\N	\N
-01a201a9-2f87-7b7c-b094-1d9792d90000	\N	\N	\N	\N	5	3	3	pending	1	0	3	0	0	\N	\N	\N
-01a201a9-2f87-7b7c-b094-1d9792d90000	\N	2026-11-22 05:09:54.696326+00	2026-11-22 05:09:54.69798+00	2026-11-22 05:09:54.698908+00	5	1	3	complete	0	1	3	1	18	worker-1	{"done": "a"}	\N
-01a201a9-2f87-7b7c-b094-1d9792d90000	16	2026-11-22 05:09:54.698908+00	2026-11-22 05:09:54.698908+00	\N	23	2	3	in_progress	0	1	3	1	0	worker-1	\N	\N
-01a201a9-2f8c-79f9-9324-3b6353070000	17	2026-11-22 05:09:54.701348+00	\N	\N	5	1	1	enqueued	0	0	3	0	0	\N	\N	\N
-01a201a9-2f8e-77ec-9eb7-179b0aa20000	\N	\N	\N	\N	5	1	1	pending	0	0	3	0	0	\N	\N	\N
+01a201db-8f67-72e2-bfbf-d909aa580000	\N	2026-11-22 06:04:56.040153+00	2026-11-22 06:04:56.042272+00	2026-11-22 06:04:56.043392+00	5	1	2	complete	0	1	3	1	18	worker-1	{"done": "a"}	\N
+01a201db-8f21-7c29-80a4-2661c3450000	\N	2026-11-22 06:04:55.976785+00	2026-11-22 06:04:55.985251+00	2026-11-22 06:04:55.990202+00	5	1	2	complete	0	1	3	1	18	worker-1	{"done": "a"}	\N
+01a201db-8f50-73cf-9f06-9c0763be0000	\N	2026-11-22 06:04:56.022765+00	2026-11-22 06:04:56.02422+00	2026-11-22 06:04:56.025153+00	17	3	2	complete	0	1	3	1	18	worker-1	{"done": "c"}	\N
+01a201db-8f50-73cf-9f06-9c0763be0000	\N	2026-11-22 06:04:56.022765+00	2026-11-22 06:04:56.02422+00	2026-11-22 06:04:56.026384+00	17	2	2	resolved_manually	0	1	3	1	20	worker-1	7	\N
+01a201db-8f21-7c29-80a4-2661c3450000	\N	2026-11-22 06:04:55.996023+00	2026-11-22 06:04:55.9975+00	2026-11-22 06:04:55.998405+00	23	2	2	complete	0	1	3	1	18	worker-1	{"done": "b"}	\N
+01a201db-8f21-7c29-80a4-2661c3450000	\N	2026-11-22 06:04:55.996023+00	2026-11-22 06:04:55.9975+00	2026-11-22 06:04:55.998405+00	23	3	2	complete	0	1	3	1	18	worker-1	{"done": "c"}	\N
+01a201db-8f67-72e2-bfbf-d909aa580000	13	2026-11-22 06:04:56.044638+00	2026-11-22 06:04:56.046142+00	\N	23	3	2	in_progress	0	1	3	1	0	worker-1	\N	\N
+01a201db-8f67-72e2-bfbf-d909aa580000	\N	2026-11-22 06:04:56.044638+00	2026-11-22 06:04:56.046142+00	2026-11-22 06:04:56.047138+00	23	2	2	error	0	1	3	1	0	worker-1	\N	{"kind": "handler_failed", "message": "no"}
+01a201db-8f21-7c29-80a4-2661c3450000	\N	2026-11-22 06:04:55.999491+00	2026-11-22 06:04:56.000781+00	2026-11-22 06:04:56.001605+00	41	4	2	complete	0	1	3	1	18	worker-1	{"done": "d"}	\N
+01a201db-8f50-73cf-9f06-9c0763be0000	\N	2026-11-22 06:04:56.029684+00	2026-11-22 06:04:56.030998+00	2026-11-22 06:04:56.031833+00	43	4	2	complete	0	1	3	1	18	worker-1	{"done": "d"}	\N
+01a201db-8f44-74eb-bb2e-bdd596d60000	\N	2026-11-22 06:04:56.004424+00	2026-11-22 06:04:56.005794+00	2026-11-22 06:04:56.006502+00	5	1	1	error	0	1	3	1	0	worker-1	\N	{"kind": "handler_failed", "message": "no"}
+01a201db-8f70-78c7-a5f3-8a9ece820000	14	2026-11-22 06:04:56.049079+00	2026-11-22 06:04:56.050717+00	\N	5	1	1	in_progress	0	1	3	1	0	worker-1	\N	\N
+01a201db-8f48-7a84-b1da-39b7525a0000	\N	2026-11-22 06:04:56.008505+00	2026-11-22 06:04:56.009838+00	2026-11-22 06:04:56.011172+00	5	1	1	error	0	1	3	1	0	worker-1	\N	{"kind": "handler_failed", "message": "no"}
+01a201db-8f4d-764f-88ec-1f9899e30000	\N	\N	\N	2026-11-22 06:04:56.014521+00	5	1	1	cancelled	0	0	3	0	0	\N	\N	\N
+01a201db-8f50-73cf-9f06-9c0763be0000	\N	\N	\N	2026-11-22 06:04:56.017385+00	5	1	2	skipped	0	0	3	0	12	\N	null	\N
+01a201db-8f62-7d61-bcdb-04f64c820000	\N	2026-11-22 06:04:56.035023+00	2026-11-22 06:04:56.036317+00	\N	5	1	1	waiting_for_retry	0	1	3	1	0	worker-1	\N	{"kind": "handler_failed", "message": "no"}
+01a201db-8f67-72e2-bfbf-d909aa580000	\N	\N	\N	\N	5	4	2	pending	2	0	3	0	0	\N	\N	\N
+01a201db-8f73-71b9-926f-7cb5c7b40000	15	2026-11-22 06:04:56.05214+00	2026-11-22 06:04:56.053751+00	\N	5	1	1	in_progress	0	1	3	1	0	worker-1	\N	\N
+01a201db-8f78-7a36-9438-53e9f9a00000	\N	\N	\N	\N	5	3	3	pending	1	0	3	0	0	\N	\N	\N
+01a201db-8f78-7a36-9438-53e9f9a00000	\N	2026-11-22 06:04:56.05783+00	2026-11-22 06:04:56.059611+00	2026-11-22 06:04:56.060501+00	5	1	3	complete	0	1	3	1	18	worker-1	{"done": "a"}	\N
+01a201db-8f78-7a36-9438-53e9f9a00000	16	2026-11-22 06:04:56.060501+00	2026-11-22 06:04:56.060501+00	\N	23	2	3	in_progress	0	1	3	1	0	worker-1	\N	\N
+01a201db-8f7e-7cb8-9bf9-a72459430000	17	2026-11-22 06:04:56.063411+00	\N	\N	5	1	1	enqueued	0	0	3	0	0	\N	\N	\N
+01a201db-8f81-7b04-a4f8-e916f0a20000	\N	\N	\N	\N	5	1	1	pending	0	0	3	0	0	\N	\N	\N
 \.
 
 
@@ -8361,25 +8370,25 @@ COPY tasker.steps (task_uuid, msg_id, enqueued_at, started_at, finished_at, inpu
 --
 
 COPY tasker.task_transitions (transition_no, task_uuid, at, from_state, to_state, actor, reason) FROM stdin;
-1	01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.612182+00	pending	in_progress	orchestrator-1	\N
-2	01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.641158+00	in_progress	complete	worker-1	\N
-3	01a201a9-2f53-7b5b-b668-fc34a4380000	2026-11-22 05:09:54.644069+00	pending	in_progress	orchestrator-1	\N
-4	01a201a9-2f53-7b5b-b668-fc34a4380000	2026-11-22 05:09:54.646204+00	in_progress	error	worker-1	\N
-5	01a201a9-2f57-7065-adff-82fcba3c0000	2026-11-22 05:09:54.648073+00	pending	in_progress	orchestrator-1	\N
-6	01a201a9-2f57-7065-adff-82fcba3c0000	2026-11-22 05:09:54.65025+00	in_progress	error	worker-1	\N
-7	01a201a9-2f57-7065-adff-82fcba3c0000	2026-11-22 05:09:54.651918+00	error	resolved_manually	operator	\N
-8	01a201a9-2f5d-7db7-8e2f-3d04165c0000	2026-11-22 05:09:54.654379+00	pending	cancelled	operator	\N
-9	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.658101+00	pending	in_progress	operator	\N
-10	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.667091+00	in_progress	error	worker-1	\N
-11	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.66855+00	error	in_progress	operator	\N
-12	01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.674915+00	in_progress	complete	worker-1	\N
-13	01a201a9-2f75-7c35-b860-34d29ce50000	2026-11-22 05:09:54.677874+00	pending	in_progress	orchestrator-1	\N
-14	01a201a9-2f7a-7020-972d-7d90a05f0000	2026-11-22 05:09:54.682502+00	pending	in_progress	orchestrator-1	\N
-15	01a201a9-2f81-7662-becd-469dc2fa0000	2026-11-22 05:09:54.689328+00	pending	in_progress	orchestrator-1	\N
-16	01a201a9-2f83-756d-b341-a246871e0000	2026-11-22 05:09:54.692033+00	pending	in_progress	orchestrator-1	\N
-17	01a201a9-2f83-756d-b341-a246871e0000	2026-11-22 05:09:54.694154+00	in_progress	cancelled	operator	\N
-18	01a201a9-2f87-7b7c-b094-1d9792d90000	2026-11-22 05:09:54.696326+00	pending	in_progress	orchestrator-1	\N
-19	01a201a9-2f8c-79f9-9324-3b6353070000	2026-11-22 05:09:54.701348+00	pending	in_progress	orchestrator-1	\N
+1	01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:55.976785+00	pending	in_progress	orchestrator-1	\N
+2	01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:56.001605+00	in_progress	complete	worker-1	\N
+3	01a201db-8f44-74eb-bb2e-bdd596d60000	2026-11-22 06:04:56.004424+00	pending	in_progress	orchestrator-1	\N
+4	01a201db-8f44-74eb-bb2e-bdd596d60000	2026-11-22 06:04:56.006502+00	in_progress	error	worker-1	\N
+5	01a201db-8f48-7a84-b1da-39b7525a0000	2026-11-22 06:04:56.008505+00	pending	in_progress	orchestrator-1	\N
+6	01a201db-8f48-7a84-b1da-39b7525a0000	2026-11-22 06:04:56.011172+00	in_progress	error	worker-1	\N
+7	01a201db-8f48-7a84-b1da-39b7525a0000	2026-11-22 06:04:56.012413+00	error	resolved_manually	operator	\N
+8	01a201db-8f4d-764f-88ec-1f9899e30000	2026-11-22 06:04:56.014521+00	pending	cancelled	operator	\N
+9	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.017385+00	pending	in_progress	operator	\N
+10	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.025153+00	in_progress	error	worker-1	\N
+11	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.026384+00	error	in_progress	operator	\N
+12	01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.031833+00	in_progress	complete	worker-1	\N
+13	01a201db-8f62-7d61-bcdb-04f64c820000	2026-11-22 06:04:56.035023+00	pending	in_progress	orchestrator-1	\N
+14	01a201db-8f67-72e2-bfbf-d909aa580000	2026-11-22 06:04:56.040153+00	pending	in_progress	orchestrator-1	\N
+15	01a201db-8f70-78c7-a5f3-8a9ece820000	2026-11-22 06:04:56.049079+00	pending	in_progress	orchestrator-1	\N
+16	01a201db-8f73-71b9-926f-7cb5c7b40000	2026-11-22 06:04:56.05214+00	pending	in_progress	orchestrator-1	\N
+17	01a201db-8f73-71b9-926f-7cb5c7b40000	2026-11-22 06:04:56.05455+00	in_progress	cancelled	operator	\N
+18	01a201db-8f78-7a36-9438-53e9f9a00000	2026-11-22 06:04:56.05783+00	pending	in_progress	orchestrator-1	\N
+19	01a201db-8f7e-7cb8-9bf9-a72459430000	2026-11-22 06:04:56.063411+00	pending	in_progress	orchestrator-1	\N
 \.
 
 
@@ -8388,18 +8397,18 @@ COPY tasker.task_transitions (transition_no, task_uuid, at, from_state, to_state
 --
 
 COPY tasker.tasks (task_uuid, created_at, started_at, finished_at, template_id, state, priority, active_steps, failed_steps, context, idempotency_key, reason) FROM stdin;
-01a201a9-2f2a-7162-a0c6-57ed4fbc0000	2026-11-22 05:09:54.600217+00	2026-11-22 05:09:54.612182+00	2026-11-22 05:09:54.641158+00	2	complete	0	0	0	{}	complete	\N
-01a201a9-2f53-7b5b-b668-fc34a4380000	2026-11-22 05:09:54.643014+00	2026-11-22 05:09:54.644069+00	2026-11-22 05:09:54.646204+00	1	error	0	0	1	{}	error	\N
-01a201a9-2f57-7065-adff-82fcba3c0000	2026-11-22 05:09:54.647084+00	2026-11-22 05:09:54.648073+00	2026-11-22 05:09:54.65025+00	1	resolved_manually	0	0	1	{}	resolved_manually	\N
-01a201a9-2f5d-7db7-8e2f-3d04165c0000	2026-11-22 05:09:54.652817+00	\N	2026-11-22 05:09:54.654379+00	1	cancelled	0	0	0	{}	cancelled	\N
-01a201a9-2f60-7479-92dc-938f3bef0000	2026-11-22 05:09:54.65605+00	2026-11-22 05:09:54.658101+00	2026-11-22 05:09:54.674915+00	2	complete	0	0	0	{}	settled	\N
-01a201a9-2f75-7c35-b860-34d29ce50000	2026-11-22 05:09:54.676903+00	2026-11-22 05:09:54.677874+00	\N	1	in_progress	0	1	0	{}	waiting_for_retry	\N
-01a201a9-2f7a-7020-972d-7d90a05f0000	2026-11-22 05:09:54.681589+00	2026-11-22 05:09:54.682502+00	\N	2	in_progress	0	1	1	{}	failed_in_part	\N
-01a201a9-2f81-7662-becd-469dc2fa0000	2026-11-22 05:09:54.688473+00	2026-11-22 05:09:54.689328+00	\N	1	in_progress	0	1	0	{}	in_progress	\N
-01a201a9-2f83-756d-b341-a246871e0000	2026-11-22 05:09:54.691132+00	2026-11-22 05:09:54.692033+00	2026-11-22 05:09:54.694154+00	1	cancelled	0	1	0	{}	cancelled_in_progress	\N
-01a201a9-2f87-7b7c-b094-1d9792d90000	2026-11-22 05:09:54.695146+00	2026-11-22 05:09:54.696326+00	\N	3	in_progress	0	1	0	{}	handed_on	\N
-01a201a9-2f8c-79f9-9324-3b6353070000	2026-11-22 05:09:54.700264+00	2026-11-22 05:09:54.701348+00	\N	1	in_progress	1	1	0	{}	enqueued	\N
-01a201a9-2f8e-77ec-9eb7-179b0aa20000	2026-11-22 05:09:54.702352+00	\N	\N	1	pending	0	1	0	{}	pending	\N
+01a201db-8f21-7c29-80a4-2661c3450000	2026-11-22 06:04:55.967535+00	2026-11-22 06:04:55.976785+00	2026-11-22 06:04:56.001605+00	2	complete	0	0	0	{}	complete	\N
+01a201db-8f44-74eb-bb2e-bdd596d60000	2026-11-22 06:04:56.00343+00	2026-11-22 06:04:56.004424+00	2026-11-22 06:04:56.006502+00	1	error	0	0	1	{}	error	\N
+01a201db-8f48-7a84-b1da-39b7525a0000	2026-11-22 06:04:56.007408+00	2026-11-22 06:04:56.008505+00	2026-11-22 06:04:56.011172+00	1	resolved_manually	0	0	1	{}	resolved_manually	\N
+01a201db-8f4d-764f-88ec-1f9899e30000	2026-11-22 06:04:56.013318+00	\N	2026-11-22 06:04:56.014521+00	1	cancelled	0	0	0	{}	cancelled	\N
+01a201db-8f50-73cf-9f06-9c0763be0000	2026-11-22 06:04:56.015869+00	2026-11-22 06:04:56.017385+00	2026-11-22 06:04:56.031833+00	2	complete	0	0	0	{}	settled	\N
+01a201db-8f62-7d61-bcdb-04f64c820000	2026-11-22 06:04:56.034045+00	2026-11-22 06:04:56.035023+00	\N	1	in_progress	0	1	0	{}	waiting_for_retry	\N
+01a201db-8f67-72e2-bfbf-d909aa580000	2026-11-22 06:04:56.039163+00	2026-11-22 06:04:56.040153+00	\N	2	in_progress	0	1	1	{}	failed_in_part	\N
+01a201db-8f70-78c7-a5f3-8a9ece820000	2026-11-22 06:04:56.047923+00	2026-11-22 06:04:56.049079+00	\N	1	in_progress	0	1	0	{}	in_progress	\N
+01a201db-8f73-71b9-926f-7cb5c7b40000	2026-11-22 06:04:56.051311+00	2026-11-22 06:04:56.05214+00	2026-11-22 06:04:56.05455+00	1	cancelled	0	1	0	{}	cancelled_in_progress	\N
+01a201db-8f78-7a36-9438-53e9f9a00000	2026-11-22 06:04:56.055897+00	2026-11-22 06:04:56.05783+00	\N	3	in_progress	0	1	0	{}	handed_on	\N
+01a201db-8f7e-7cb8-9bf9-a72459430000	2026-11-22 06:04:56.062237+00	2026-11-22 06:04:56.063411+00	\N	1	in_progress	1	1	0	{}	enqueued	\N
+01a201db-8f81-7b04-a4f8-e916f0a20000	2026-11-22 06:04:56.064631+00	\N	\N	1	pending	0	1	0	{}	pending	\N
 \.
 
 
@@ -8424,9 +8433,9 @@ COPY tasker.template_steps (template_id, step_no, name, handler, input, depends_
 --
 
 COPY tasker.templates (template_id, namespace, name, version, description, input_schema, body, step_count, created_at) FROM stdin;
-1	test	single	1.0.0	\N	\N	{"name": "single", "steps": [{"name": "only", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": [], "timeout_ms": 30000, "dependency_results": "inline"}], "version": "1.0.0", "namespace": "test"}	1	2026-11-22 05:09:54.592064+00
-2	test	diamond	1.0.0	\N	\N	{"name": "diamond", "steps": [{"name": "a", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": [], "timeout_ms": 30000, "dependency_results": "inline"}, {"name": "b", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": ["a"], "timeout_ms": 30000, "dependency_results": "inline"}, {"name": "c", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": ["a"], "timeout_ms": 30000, "dependency_results": "inline"}, {"name": "d", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": ["b", "c"], "timeout_ms": 30000, "dependency_results": "inline"}], "version": "1.0.0", "namespace": "test"}	4	2026-11-22 05:09:54.596683+00
-3	test	linear	1.0.0	\N	\N	{"name": "linear", "steps": [{"name": "a", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": [], "timeout_ms": 30000, "dependency_results": "inline"}, {"name": "b", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": ["a"], "timeout_ms": 30000, "dependency_results": "inline"}, {"name": "c", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": ["b"], "timeout_ms": 30000, "dependency_results": "inline"}], "version": "1.0.0", "namespace": "test"}	3	2026-11-22 05:09:54.598401+00
+1	test	single	1.0.0	\N	\N	{"name": "single", "steps": [{"name": "only", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": [], "timeout_ms": 30000, "dependency_results": "inline"}], "version": "1.0.0", "namespace": "test"}	1	2026-11-22 06:04:55.95944+00
+2	test	diamond	1.0.0	\N	\N	{"name": "diamond", "steps": [{"name": "a", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": [], "timeout_ms": 30000, "dependency_results": "inline"}, {"name": "b", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": ["a"], "timeout_ms": 30000, "dependency_results": "inline"}, {"name": "c", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": ["a"], "timeout_ms": 30000, "dependency_results": "inline"}, {"name": "d", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": ["b", "c"], "timeout_ms": 30000, "dependency_results": "inline"}], "version": "1.0.0", "namespace": "test"}	4	2026-11-22 06:04:55.963459+00
+3	test	linear	1.0.0	\N	\N	{"name": "linear", "steps": [{"name": "a", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": [], "timeout_ms": 30000, "dependency_results": "inline"}, {"name": "b", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": ["a"], "timeout_ms": 30000, "dependency_results": "inline"}, {"name": "c", "input": {}, "retry": {"jitter": false, "max_ms": 60000, "backoff": "fixed", "base_ms": 1000, "max_attempts": 3}, "handler": "builtin.noop", "depends_on": ["b"], "timeout_ms": 30000, "dependency_results": "inline"}], "version": "1.0.0", "namespace": "test"}	3	2026-11-22 06:04:55.965623+00
 \.
 
 
@@ -8435,7 +8444,7 @@ COPY tasker.templates (template_id, namespace, name, version, description, input
 --
 
 COPY tasker.timers (task_uuid, step_no, due_at) FROM stdin;
-01a201a9-2f75-7c35-b860-34d29ce50000	1	2026-11-22 05:09:55.679896+00
+01a201db-8f62-7d61-bcdb-04f64c820000	1	2026-11-22 06:04:57.037364+00
 \.
 
 

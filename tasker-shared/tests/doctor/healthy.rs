@@ -5,9 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::readiness;
-use tasker_shared::steps::{self, ReceivedStep, ReleasedStep};
+use tasker_shared::steps::{self, ReceivedStep};
 
-use crate::support::{DIAMOND, LEASE, SINGLE, WORKER, World, complete, fail, new_task, retry};
+use crate::support::{
+    DIAMOND, LEASE, SINGLE, WORKER, World, complete, fail, given_back, new_task, retry,
+};
 use crate::{LINEAR, with_a_running_step, with_a_task};
 
 #[tokio::test]
@@ -191,12 +193,7 @@ async fn tasks_of_several_namespaces_are_healthy_together() {
 }
 
 async fn give_back(world: &mut World, step: &ReceivedStep) {
-    let released = ReleasedStep {
-        id: step.id,
-        receipt: step.receipt,
-        msg_id: step.msg_id,
-        namespace: step.namespace.clone(),
-    };
+    let released = given_back(step);
     steps::release_steps(&mut world.connection, WORKER, &[released])
         .await
         .unwrap();

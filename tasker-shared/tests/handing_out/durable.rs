@@ -9,8 +9,7 @@ use tasker_shared::readiness;
 use tasker_shared::steps::{self, Locks, ReceivedStep};
 use tasker_shared::tasks;
 
-use crate::release;
-use crate::support::{LEASE, SINGLE, WORKER, World, complete, fail, new_task};
+use crate::support::{LEASE, SINGLE, WORKER, World, complete, fail, given_back, new_task};
 
 /// How a transaction that did this commits.
 async fn commits(world: &mut World, call: impl AsyncFnOnce(&mut PgConnection)) -> String {
@@ -124,7 +123,7 @@ async fn what_can_be_derived_again_waits_for_no_disk() {
         assert_eq!(received.unwrap().steps.len(), 1);
     });
     assert_eq!(received.await, "off");
-    steps::release_steps(&mut world.connection, WORKER, &[release(&step)])
+    steps::release_steps(&mut world.connection, WORKER, &[given_back(&step)])
         .await
         .unwrap();
     world.assert_healthy().await;

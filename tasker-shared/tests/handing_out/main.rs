@@ -18,13 +18,13 @@ mod urgency;
 
 use serde_json::{Value, json};
 use sqlx::PgConnection;
-use support::{LEASE, World, new_task};
+use support::{LEASE, World, given_back, new_task};
 use tasker_shared::error::Error;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::queues;
 use tasker_shared::readiness;
 use tasker_shared::steps::{
-    self, Continuation, Demand, Locks, Received, ReceivedStep, ReleasedStep, Reported, StepReport,
+    self, Continuation, Demand, Locks, Received, ReceivedStep, Reported, StepReport,
 };
 use tasker_shared::tasks;
 
@@ -125,7 +125,7 @@ impl World {
     }
 
     async fn release_as(&mut self, worker: &str, steps: &[&ReceivedStep]) -> Reported {
-        let released: Vec<_> = steps.iter().copied().map(release).collect();
+        let released: Vec<_> = steps.iter().copied().map(given_back).collect();
         steps::release_steps(&mut self.connection, worker, &released)
             .await
             .unwrap()
@@ -170,15 +170,6 @@ async fn receive(connection: &mut PgConnection, worker: &str, demand: &Demand<'_
     steps::receive_steps(connection, worker, demand)
         .await
         .unwrap()
-}
-
-fn release(step: &ReceivedStep) -> ReleasedStep {
-    ReleasedStep {
-        id: step.id,
-        receipt: step.receipt,
-        msg_id: step.msg_id,
-        namespace: step.namespace.clone(),
-    }
 }
 
 fn tasks_of(steps: &[ReceivedStep]) -> Vec<TaskUuid> {

@@ -10,15 +10,13 @@ use tasker_shared::error::Error;
 use tasker_shared::ids::{StepId, TaskUuid};
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::readiness;
-use tasker_shared::steps::{
-    self, Continuation, ReceivedStep, ReleasedStep, StepError, StepOutcome,
-};
+use tasker_shared::steps::{self, Continuation, ReceivedStep, StepError, StepOutcome};
 use tasker_shared::tasks;
 
 use crate::expected::{Graph, index, step_name};
 use crate::graphs;
 use crate::play::release_one;
-use crate::support::{LEASE, World, error, new_task, report};
+use crate::support::{LEASE, World, error, given_back, new_task, report};
 
 /// The worker, of which there is one.
 const WORKER: &str = "worker-0";
@@ -182,7 +180,7 @@ impl Run<'_> {
                 Fate::Lost => {}
                 Fate::Returned if *returns == 0 => {
                     *returns += 1;
-                    release_one(self.world, WORKER, released(&step)).await;
+                    release_one(self.world, WORKER, given_back(&step)).await;
                 }
                 Fate::Complete | Fate::Returned => {
                     reports.push(report(&step, StepOutcome::Complete(result_of(&step))));
@@ -314,15 +312,6 @@ fn lost() -> StepOutcome {
             ..error()
         },
         after: None,
-    }
-}
-
-fn released(step: &ReceivedStep) -> ReleasedStep {
-    ReleasedStep {
-        id: step.id,
-        receipt: step.receipt,
-        msg_id: step.msg_id,
-        namespace: step.namespace.clone(),
     }
 }
 

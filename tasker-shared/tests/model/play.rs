@@ -14,7 +14,7 @@ use tasker_shared::tasks;
 use crate::call::{Call, Outcome};
 use crate::expected::{Expected, Graph, Moved, index, result_of, step_name};
 use crate::held::{Held, empty_but_for};
-use crate::support::{LEASE, World, error, new_task, report};
+use crate::support::{LEASE, World, error, given_back, new_task, report};
 
 /// Tasks of one case.
 const MOST_TASKS: usize = 4;
@@ -246,12 +246,7 @@ impl<'a> Play<'a> {
             return;
         };
         let worker = if by_another { "another" } else { &worker };
-        let released = ReleasedStep {
-            id: step.id,
-            receipt: step.receipt,
-            msg_id: step.msg_id,
-            namespace: step.namespace.clone(),
-        };
+        let released = given_back(&step);
         let released = release_one(self.world, worker, released).await;
         let moved = self.expected.release(&[step], worker);
         assert_same(&released, &moved);

@@ -7,11 +7,11 @@ use tasker_shared::announcer::{self, Announcements};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::readiness;
-use tasker_shared::steps::{self, Continuation, ReceivedStep, ReleasedStep, StepReport};
+use tasker_shared::steps::{self, Continuation, ReceivedStep, StepReport};
 use tasker_shared::tasks;
 
 use crate::Planned::{EachTime, Once};
-use crate::support::{LEASE, WORKER, complete, fail, new_task, retry};
+use crate::support::{LEASE, WORKER, complete, fail, given_back, new_task, retry};
 use crate::{Meter, WIDE, fill};
 
 /// A connection that called a function more often than this uses its generic plan.
@@ -78,15 +78,7 @@ impl Meter {
         assert_eq!(lost, []);
 
         let (back, done) = received.split_at(2);
-        let back = back
-            .iter()
-            .map(|step| ReleasedStep {
-                id: step.id,
-                receipt: step.receipt,
-                msg_id: step.msg_id,
-                namespace: step.namespace.clone(),
-            })
-            .collect::<Vec<_>>();
+        let back = back.iter().map(given_back).collect::<Vec<_>>();
         let released = self
             .call("release_steps", Once, 40, async |connection| {
                 steps::release_steps(connection, WORKER, &back)
@@ -350,12 +342,7 @@ async fn steps_of_a_task_that_has_thousands_are_found_by_their_keys() {
                 })
                 .await;
             assert_eq!(reported.stale, Vec::<usize>::new());
-            let released = [ReleasedStep {
-                id: released[0].id,
-                receipt: released[0].receipt,
-                msg_id: released[0].msg_id,
-                namespace: released[0].namespace.clone(),
-            }];
+            let released = [given_back(&released[0])];
             meter
                 .call("release_steps", Once, 40, async |connection| {
                     steps::release_steps(connection, WORKER, &released)

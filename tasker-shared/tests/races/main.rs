@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod claims;
+mod giving_back;
 mod handing_on;
 mod operators;
 mod outcomes;

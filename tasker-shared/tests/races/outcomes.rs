@@ -2,7 +2,7 @@
 
 use tasker_shared::operator;
 use tasker_shared::state::{StepState, TaskState};
-use tasker_shared::steps::{self, ReleasedStep};
+use tasker_shared::steps::{self};
 use tasker_testing::{PATIENCE, wait_until};
 
 use crate::support::{LEASE, SINGLE, WORKER, World, complete, retry};
@@ -192,37 +192,6 @@ async fn two_workers_never_receive_the_same_step() {
 }
 
 #[tokio::test]
-async fn a_step_that_was_given_back_meanwhile_does_not_complete() {
-    let mut world = World::new().await;
-    let (task, step) = with_one_step_running(&mut world).await;
-    let release = ReleasedStep {
-        id: step.id,
-        receipt: step.receipt,
-        msg_id: step.msg_id,
-        namespace: step.namespace.clone(),
-    };
-    let mut first = world.begin().await;
-    steps::release_steps(&mut first, WORKER, &[release])
-        .await
-        .unwrap();
-
-    let report = complete(&step);
-    let outcome = world
-        .start_blocked(async move |mut connection| {
-            steps::complete_steps(&mut connection, WORKER, &[report], steps::Locks::Wait)
-                .await
-                .unwrap()
-        })
-        .await;
-    first.commit().await.unwrap();
-
-    assert_eq!(outcome.await.unwrap().stale, [0]);
-    assert_eq!(world.step_state(task, "only").await, StepState::Enqueued);
-    world.assert_healthy().await;
-    assert_eq!(world.run_all().await, ["only"]);
-}
-
-#[tokio::test]
 async fn a_message_of_a_step_that_somebody_looks_at_is_not_hidden_for_a_whole_lease() {
     let mut world = World::new().await;
     world.template("single", SINGLE).await;
@@ -306,39 +275,5 @@ async fn hundreds_of_steps_that_somebody_holds_keep_no_other_from_a_receipt() {
         ready == 0
     })
     .await;
-    world.assert_healthy().await;
-}
-
-#[tokio::test]
-async fn neither_a_release_nor_a_heartbeat_waits_for_a_message_that_somebody_holds() {
-    let mut world = World::new().await;
-    let (task, step) = with_one_step_running(&mut world).await;
-    let mut first = world.begin().await;
-    sqlx::query("select from pgmq.q_worker_test_queue for update")
-        .execute(&mut *first)
-        .await
-        .unwrap();
-    world.run("set statement_timeout to '10s'").await;
-
-    let held = [(step.id, step.receipt)];
-    let lost = steps::extend_leases(&mut world.connection, WORKER, &held, LEASE)
-        .await
-        .unwrap();
-    assert_eq!(lost, []);
-    let release = ReleasedStep {
-        id: step.id,
-        receipt: step.receipt,
-        msg_id: step.msg_id,
-        namespace: step.namespace.clone(),
-    };
-    let released = steps::release_steps(&mut world.connection, WORKER, &[release])
-        .await
-        .unwrap();
-
-    assert_eq!(released.stale, Vec::<usize>::new());
-    assert_eq!(world.step_state(task, "only").await, StepState::Enqueued);
-    first.rollback().await.unwrap();
-    world.expire_leases().await;
-    assert_eq!(world.run_all().await, ["only"]);
     world.assert_healthy().await;
 }

@@ -10,7 +10,9 @@ use tasker_shared::doctor::{self, Finding};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::readiness::{self, ClaimedTask};
 use tasker_shared::state::{StepState, TaskState};
-use tasker_shared::steps::{self, ReceivedStep, Reported, StepError, StepOutcome, StepReport};
+use tasker_shared::steps::{
+    self, ReceivedStep, ReleasedStep, Reported, StepError, StepOutcome, StepReport,
+};
 use tasker_shared::tasks::{self, NewTask, OnConflict, TaskDetail};
 use tasker_shared::template::Template;
 use tasker_shared::templates;
@@ -244,6 +246,15 @@ pub fn report(step: &ReceivedStep, outcome: StepOutcome) -> StepReport {
         msg_id: step.msg_id,
         namespace: step.namespace.clone(),
         outcome,
+    }
+}
+
+pub fn given_back(step: &ReceivedStep) -> ReleasedStep {
+    ReleasedStep {
+        id: step.id,
+        receipt: step.receipt,
+        msg_id: step.msg_id,
+        namespace: step.namespace.clone(),
     }
 }
 
