@@ -12,7 +12,8 @@ use std::process::{Command, ExitCode};
 
 use private_postgres::{Durability, PrivatePostgres, Settings};
 
-fn main() -> Result<ExitCode, Box<dyn Error>> {
+#[tokio::main]
+async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut args = env::args_os().skip(1);
     let Some(program) = args.next() else {
         eprintln!("usage: with_postgres COMMAND [ARGUMENT]…");
@@ -20,7 +21,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     };
     let settings = Settings::ephemeral().durability(Durability::Disposable);
     let server = PrivatePostgres::start(settings).map_err(|error| error.to_string())?;
-    server.create_database_if_missing("tasker")?;
+    server.create_database_if_missing("tasker").await?;
     let binaries = server.binaries();
     let path = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths(iter::once(binaries.folder.clone()).chain(env::split_paths(&path)))?;

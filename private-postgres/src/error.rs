@@ -158,15 +158,6 @@ impl StartError {
 /// Why the running server did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The server answered with an error.
-    #[error("PostgreSQL refused: {message} ({code})")]
-    Refused {
-        /// SQLSTATE.
-        code: String,
-        /// The server's message.
-        message: String,
-    },
-
     /// The name cannot be a database name.
     #[error("{name:?} cannot be a database name: it must have 1 to 63 bytes and no NUL")]
     BadName {
@@ -174,7 +165,11 @@ pub enum ServerError {
         name: String,
     },
 
-    /// The connection failed.
-    #[error("could not talk to the private PostgreSQL: {0}")]
-    Io(#[from] io::Error),
+    /// The server refused, or could not be reached.
+    #[error("the private PostgreSQL did not do it: {0}")]
+    Failed(#[from] sqlx::Error),
+
+    /// The server did not answer in time.
+    #[error("the private PostgreSQL did not answer within {0:?}")]
+    Silent(Duration),
 }

@@ -16,12 +16,14 @@ use crate::account::Account;
 use crate::binaries::{self, Binaries, Search};
 use crate::child::{DeathSignal, spawn_bound};
 use crate::cluster::{Layout, SUPERUSER, clean_environment};
+use crate::databases;
 use crate::error::{ServerError, StartError};
 use crate::janitor::{Folder, Janitor};
 use crate::process::{LOOK_AGAIN, PidFile, children_of, ended_within, runs_on, signal};
 use crate::settings::Settings;
-use crate::wire;
 
+/// The database that every cluster has.
+const MAINTENANCE: &str = "postgres";
 /// How long a server whose supervisor was killed may take to shut down before it counts as alive.
 const PREDECESSOR_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an immediate shutdown may take.
@@ -137,18 +139,18 @@ impl PrivatePostgres {
     }
 
     /// Creates the database unless it exists; says whether it was created.
-    pub fn create_database_if_missing(&self, name: &str) -> Result<bool, ServerError> {
-        wire::create_database_if_missing(&self.socket(), name)
+    pub async fn create_database_if_missing(&self, name: &str) -> Result<bool, ServerError> {
+        databases::create_if_missing(&self.url(MAINTENANCE), name).await
     }
 
     /// Creates a database as a copy of another one, in which nobody may be at that moment.
-    pub fn copy_database(&self, source: &str, name: &str) -> Result<(), ServerError> {
-        wire::copy_database(&self.socket(), source, name)
+    pub async fn copy_database(&self, source: &str, name: &str) -> Result<(), ServerError> {
+        databases::copy(&self.url(MAINTENANCE), source, name).await
     }
 
     /// Removes a database where it exists; sessions in it end.
-    pub fn drop_database(&self, name: &str) -> Result<(), ServerError> {
-        wire::drop_database(&self.socket(), name)
+    pub async fn drop_database(&self, name: &str) -> Result<(), ServerError> {
+        databases::drop(&self.url(MAINTENANCE), name).await
     }
 
     /// Stops the server: its sessions end, its data is complete. Does nothing when it is stopped.

@@ -50,40 +50,49 @@ fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-#[test]
-fn a_database_is_created_once_whatever_its_name() {
+#[tokio::test]
+async fn a_database_is_created_once_whatever_its_name() {
     let server = PrivatePostgres::start(ephemeral()).unwrap();
     for name in ["tasker", "O'Brien \"the\" 2nd"] {
-        assert!(server.create_database_if_missing(name).unwrap(), "{name}");
-        assert!(!server.create_database_if_missing(name).unwrap(), "{name}");
+        assert!(
+            server.create_database_if_missing(name).await.unwrap(),
+            "{name}"
+        );
+        assert!(
+            !server.create_database_if_missing(name).await.unwrap(),
+            "{name}"
+        );
     }
-    let error = server.create_database_if_missing("").unwrap_err();
+    let error = server.create_database_if_missing("").await.unwrap_err();
     assert!(matches!(error, ServerError::BadName { .. }), "{error}");
 }
 
-#[test]
-fn a_database_can_be_copied_and_removed() {
+#[tokio::test]
+async fn a_database_can_be_copied_and_removed() {
     let server = PrivatePostgres::start(ephemeral()).unwrap();
-    server.create_database_if_missing("a \"source\"").unwrap();
+    server
+        .create_database_if_missing("a \"source\"")
+        .await
+        .unwrap();
 
-    server.copy_database("a \"source\"", "copy").unwrap();
+    server.copy_database("a \"source\"", "copy").await.unwrap();
 
-    assert!(!server.create_database_if_missing("copy").unwrap());
-    server.copy_database("nowhere", "other").unwrap_err();
+    assert!(!server.create_database_if_missing("copy").await.unwrap());
+    server.copy_database("nowhere", "other").await.unwrap_err();
     for _ in 0..2 {
-        server.drop_database("copy").unwrap();
+        server.drop_database("copy").await.unwrap();
     }
-    assert!(server.create_database_if_missing("copy").unwrap());
+    assert!(server.create_database_if_missing("copy").await.unwrap());
     for error in [
-        server.copy_database("copy", "n\0").unwrap_err(),
-        server.drop_database("").unwrap_err(),
+        server.copy_database("copy", "n\0").await.unwrap_err(),
+        server.drop_database("").await.unwrap_err(),
     ] {
         assert!(matches!(error, ServerError::BadName { .. }), "{error}");
     }
 }
 
-#[test]
-fn the_url_names_the_socket_folder_and_the_database() {
+#[tokio::test]
+async fn the_url_names_the_socket_folder_and_the_database() {
     let server = PrivatePostgres::start(ephemeral()).unwrap();
     let url = server.url("my db");
     assert!(
@@ -93,32 +102,32 @@ fn the_url_names_the_socket_folder_and_the_database() {
     assert!(server.socket().exists());
 }
 
-#[test]
-fn data_is_found_again_by_the_next_start() {
+#[tokio::test]
+async fn data_is_found_again_by_the_next_start() {
     let dir = open_dir();
     let first = PrivatePostgres::start(persistent(&dir.path().join("pg"))).unwrap();
-    assert!(first.create_database_if_missing("kept").unwrap());
+    assert!(first.create_database_if_missing("kept").await.unwrap());
     drop(first);
     let second = PrivatePostgres::start(persistent(&dir.path().join("pg"))).unwrap();
-    assert!(!second.create_database_if_missing("kept").unwrap());
+    assert!(!second.create_database_if_missing("kept").await.unwrap());
 }
 
-#[test]
-fn a_killed_server_comes_back_with_its_data_under_the_same_url() {
+#[tokio::test]
+async fn a_killed_server_comes_back_with_its_data_under_the_same_url() {
     let mut server = PrivatePostgres::start(ephemeral()).unwrap();
     let (url, pid) = (server.url("kept"), server.pid());
-    server.create_database_if_missing("kept").unwrap();
+    server.create_database_if_missing("kept").await.unwrap();
     server.kill().unwrap();
     assert_eq!(server.pid(), None);
-    server.create_database_if_missing("kept").unwrap_err();
+    server.create_database_if_missing("kept").await.unwrap_err();
     server.restart().unwrap();
-    assert!(!server.create_database_if_missing("kept").unwrap());
+    assert!(!server.create_database_if_missing("kept").await.unwrap());
     assert_eq!(server.url("kept"), url);
     assert_ne!(server.pid(), pid);
 }
 
-#[test]
-fn a_second_start_on_the_same_folder_names_who_holds_it() {
+#[tokio::test]
+async fn a_second_start_on_the_same_folder_names_who_holds_it() {
     let dir = open_dir();
     let folder = dir.path().join("pg");
     let first = PrivatePostgres::start(persistent(&folder)).unwrap();
@@ -131,7 +140,12 @@ fn a_second_start_on_the_same_folder_names_who_holds_it() {
         error.to_string().contains(&std::process::id().to_string()),
         "{error}"
     );
-    assert!(first.create_database_if_missing("undisturbed").unwrap());
+    assert!(
+        first
+            .create_database_if_missing("undisturbed")
+            .await
+            .unwrap()
+    );
 }
 
 #[test]
@@ -173,12 +187,17 @@ fn a_folder_with_other_content_is_left_alone() {
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
-#[test]
-fn a_long_path_still_has_a_socket() {
+#[tokio::test]
+async fn a_long_path_still_has_a_socket() {
     let dir = open_dir();
     let folder = dir.path().join("a".repeat(90));
     let server = PrivatePostgres::start(persistent(&folder)).unwrap();
-    assert!(server.create_database_if_missing("reachable").unwrap());
+    assert!(
+        server
+            .create_database_if_missing("reachable")
+            .await
+            .unwrap()
+    );
     let socket_dir = server.socket().parent().unwrap().to_owned();
     drop(server);
     fs::remove_dir_all(socket_dir).unwrap();
@@ -191,12 +210,12 @@ fn a_setting_the_server_refuses_is_shown_in_its_words() {
     assert!(error.to_string().contains("work_mem"), "{error}");
 }
 
-#[test]
-fn the_server_outlives_the_thread_that_started_it() {
+#[tokio::test]
+async fn the_server_outlives_the_thread_that_started_it() {
     let server = thread::spawn(|| PrivatePostgres::start(ephemeral()).unwrap())
         .join()
         .unwrap();
-    assert!(server.create_database_if_missing("alive").unwrap());
+    assert!(server.create_database_if_missing("alive").await.unwrap());
 }
 
 #[test]

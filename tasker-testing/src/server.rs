@@ -50,14 +50,12 @@ impl TestServer {
 
     async fn start_with(settings: Settings, files: Option<TempDir>) -> Self {
         let settings = settings.max_connections(200);
-        let server = blocking(move || {
-            let server = PrivatePostgres::start(settings).expect("a private server starts");
-            server
-                .create_database_if_missing(DATABASE)
-                .expect("a server can create a database");
-            server
-        })
-        .await;
+        let server = blocking(move || PrivatePostgres::start(settings)).await;
+        let server = server.expect("a private server starts");
+        server
+            .create_database_if_missing(DATABASE)
+            .await
+            .expect("a server can create a database");
         let url = server.url(DATABASE);
         migrate(&url).await.expect("a new database can be migrated");
         Self {

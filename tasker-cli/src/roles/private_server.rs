@@ -21,16 +21,15 @@ pub(crate) struct PrivateServer {
 impl PrivateServer {
     /// Starts the server and creates the database where it is missing.
     pub(crate) async fn start(settings: Settings) -> Result<Self, Failure> {
-        let started = spawn_blocking(move || {
-            let server = PrivatePostgres::start(settings).map_err(|error| not_started(&error))?;
-            server
-                .create_database_if_missing(DATABASE)
-                .map_err(|error| Failure::new(error.to_string()))?;
-            Ok(Self { server })
-        });
-        started
-            .await
+        let started = spawn_blocking(move || PrivatePostgres::start(settings)).await;
+        let server = started
             .map_err(|error| Failure::new(format!("the start of PostgreSQL broke off: {error}")))?
+            .map_err(|error| not_started(&error))?;
+        server
+            .create_database_if_missing(DATABASE)
+            .await
+            .map_err(|error| Failure::new(error.to_string()))?;
+        Ok(Self { server })
     }
 
     /// Address of the database.

@@ -28,14 +28,13 @@ pub(super) async fn create_database() -> Result<(String, String)> {
         .await?;
     let name = format!("world_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let url = server.url(&name);
-    let copy = name.clone();
-    blocking(move || Ok(server.copy_database(TEMPLATE, &copy)?)).await?;
+    server.copy_database(TEMPLATE, &name).await?;
     Ok((name, url))
 }
 
 /// Removes a database.
-pub(super) async fn drop_database(name: String) -> Result<()> {
-    blocking(move || Ok(server()?.drop_database(&name)?)).await
+pub(super) async fn drop_database(name: &str) -> Result<()> {
+    Ok(blocking(server).await?.drop_database(name).await?)
 }
 
 /// The configuration of a database of a test.
@@ -64,7 +63,7 @@ fn server() -> Result<&'static PrivatePostgres> {
 
 /// Makes the database that is copied. All connections to it are closed on return.
 async fn migrated(server: &'static PrivatePostgres) -> Result<()> {
-    blocking(move || Ok(server.create_database_if_missing(TEMPLATE)?)).await?;
+    server.create_database_if_missing(TEMPLATE).await?;
     let database = Database::connect(&config(&server.url(TEMPLATE))).await?;
     let migrated = migrate(&database).await;
     database.pool().close().await;

@@ -249,7 +249,7 @@ impl World {
             "the database is not sound: {findings:#?}"
         );
         self.database.pool().close().await;
-        let dropped = server::drop_database(self.name).await;
+        let dropped = server::drop_database(&self.name).await;
         expect(dropped, "could not remove the database");
     }
 }

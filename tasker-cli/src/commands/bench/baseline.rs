@@ -44,9 +44,9 @@ impl Baseline {
     /// Makes the database with a table.
     pub(crate) async fn prepare(server: &mut PrivateServer) -> Result<Self, Failure> {
         let postgres = server.postgres();
-        // It is made once, at start, on a runtime that has nothing else to do then.
         postgres
             .create_database_if_missing(DATABASE)
+            .await
             .map_err(|error| Failure::new(error.to_string()))?;
         let url = postgres.url(DATABASE);
         let machine = Machine::connect(&url).await?;
