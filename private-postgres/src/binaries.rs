@@ -3,15 +3,12 @@
 use std::cmp::Reverse;
 use std::env;
 use std::ffi::OsString;
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::error::StartError;
-
-/// The oldest major version Tasker supports.
-pub(crate) const OLDEST_MAJOR: u32 = 14;
+use crate::version::{OLDEST_MAJOR, Version};
 
 /// Where packages put versioned binaries. `*` stands for what differs from version to version.
 const PACKAGE_FOLDERS: [&str; 8] = [
@@ -24,21 +21,6 @@ const PACKAGE_FOLDERS: [&str; 8] = [
     "/Applications/Postgres.app/Contents/Versions/*/bin",
     "/usr/local/pgsql/bin",
 ];
-
-/// The version that `postgres --version` tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version {
-    /// 15 of 15.20.
-    pub major: u32,
-    /// The number as printed, such as `15.20` or `19beta1`.
-    pub full: String,
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.full)
-    }
-}
 
 /// A folder with a working `postgres` and `initdb`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,28 +132,12 @@ fn version_of(folder: &Path) -> Result<Version, String> {
         .output()
         .map_err(|error| format!("postgres --version does not run: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    parse_version(&text).ok_or_else(|| {
+    Version::parse(&text).ok_or_else(|| {
         let said = String::from_utf8_lossy(&output.stderr);
         format!(
             "postgres --version says {:?}",
             format!("{text}{said}").trim()
         )
-    })
-}
-
-/// Reads `postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)`.
-fn parse_version(text: &str) -> Option<Version> {
-    let full = text
-        .split_once("(PostgreSQL) ")?
-        .1
-        .split_whitespace()
-        .next()?;
-    let digits = full
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(full.len());
-    Some(Version {
-        major: full[..digits].parse().ok()?,
-        full: full.to_owned(),
     })
 }
 
@@ -218,30 +184,6 @@ mod tests {
             packages,
             path: OsString::new(),
         }
-    }
-
-    #[test]
-    fn versions_are_read_as_the_packages_print_them() {
-        for (text, major, full) in [
-            (
-                "postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)\n",
-                15,
-                "15.20",
-            ),
-            ("postgres (PostgreSQL) 18.4\n", 18, "18.4"),
-            ("postgres (PostgreSQL) 19beta1\n", 19, "19beta1"),
-            ("postgres (PostgreSQL) 9.6.24\n", 9, "9.6.24"),
-        ] {
-            assert_eq!(
-                parse_version(text),
-                Some(Version {
-                    major,
-                    full: full.into()
-                }),
-                "{text}"
-            );
-        }
-        assert_eq!(parse_version("bash: no such file"), None);
     }
 
     #[test]

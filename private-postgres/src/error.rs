@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::binaries::{OLDEST_MAJOR, Version};
+use crate::version::{OLDEST_MAJOR, Version};
 
 /// How to install the server binaries, for people who read an error message.
 const HOW_TO_INSTALL: &str = "\

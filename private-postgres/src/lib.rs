@@ -16,9 +16,11 @@ mod janitor;
 mod process;
 mod server;
 mod settings;
+mod version;
 
-pub use binaries::{Binaries, Version, find_binaries};
+pub use binaries::{Binaries, find_binaries};
 pub use child::{DeathSignal, spawn_bound};
 pub use error::{ServerError, StartError};
 pub use server::PrivatePostgres;
 pub use settings::{Durability, Settings, default_dir};
+pub use version::Version;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use axum::response::{Html, Redirect};
 use serde_json::Value;
+use utoipa::openapi::OpenApi;
 
 /// The frame of the page; `{title}`, `{description}` and `{operations}` are filled in.
 const PAGE: &str = include_str!("docs.html");
@@ -13,9 +14,9 @@ pub(crate) async fn index() -> Redirect {
     Redirect::to("/docs")
 }
 
-/// Shows every operation.
-pub(crate) async fn docs() -> Html<String> {
-    let document = serde_json::to_value(crate::openapi()).unwrap_or_default();
+/// Shows every operation of an OpenAPI document.
+pub(crate) fn docs(openapi: &OpenApi) -> Html<String> {
+    let document = serde_json::to_value(openapi).unwrap_or_default();
     Html(page(&document))
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn router(state: WebState) -> Router {
     with_net(
         router
             .route("/", get(docs::index))
-            .route("/docs", get(docs::docs)),
+            .route("/docs", get(async || docs::docs(&openapi()))),
     )
     .with_state(state)
 }

@@ -9,8 +9,7 @@ use tasker_shared::error::{Error, RefusalKind};
 use tasker_shared::ids::StepId;
 use tasker_shared::steps::dependency_result;
 
-use crate::outcome::HandlerError;
-use crate::step::INVALID_INPUT;
+use crate::outcome::{HandlerError, INVALID_INPUT};
 
 /// Kind of a failure because the database did not tell a result.
 const UNAVAILABLE: &str = "dependency_unavailable";

@@ -17,7 +17,8 @@ pub struct Handlers(HashMap<String, AnyHandler>);
 impl Handlers {
     /// The built-in handlers alone.
     pub fn new() -> Self {
-        builtin::register(Self(HashMap::new()))
+        let builtin = builtin::all().map(|(name, handler)| (name.to_owned(), handler));
+        Self(builtin.into())
     }
 
     /// Adds a handler: an async function of a [`Step`](crate::Step), or a

@@ -13,6 +13,9 @@ use crate::step_result;
 /// Kind of a failure whose handler named none.
 const HANDLER_FAILED: &str = "handler_failed";
 
+/// Kind of a failure because the handler cannot read what it was given.
+pub(crate) const INVALID_INPUT: &str = "invalid_input";
+
 /// Longest text of an error that is stored, in bytes; more is cut off.
 const MAX_MESSAGE_BYTES: usize = 16 * 1024;
 

@@ -12,10 +12,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::dependencies::Dependencies;
-use crate::outcome::HandlerError;
-
-/// Kind of a failure because the handler cannot read what it was given.
-pub(crate) const INVALID_INPUT: &str = "invalid_input";
+use crate::outcome::{HandlerError, INVALID_INPUT};
 
 /// One attempt of one step, in the hands of its handler.
 ///

@@ -8,18 +8,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::handler::AnyHandler;
-use crate::handlers::Handlers;
 use crate::outcome::HandlerError;
 use crate::step::Step;
 
-/// Adds the built-in handlers.
-pub(crate) fn register(handlers: Handlers) -> Handlers {
-    handlers
-        .add("builtin.noop", AnyHandler::new(noop))
-        .add("builtin.echo", AnyHandler::new(echo))
-        .add("builtin.sleep", AnyHandler::new(sleep))
-        .add("builtin.fail", AnyHandler::new(fail))
-        .add("builtin.http", AnyHandler::new(http::request))
+/// The built-in handlers and their names.
+pub(crate) fn all() -> [(&'static str, AnyHandler); 5] {
+    [
+        ("builtin.noop", AnyHandler::new(noop)),
+        ("builtin.echo", AnyHandler::new(echo)),
+        ("builtin.sleep", AnyHandler::new(sleep)),
+        ("builtin.fail", AnyHandler::new(fail)),
+        ("builtin.http", AnyHandler::new(http::request)),
+    ]
 }
 
 /// Does nothing.
@@ -93,6 +93,7 @@ mod tests {
     use tasker_shared::template::Template;
 
     use super::*;
+    use crate::handlers::Handlers;
 
     fn failing(input: Value, attempt: i32) -> Step<Value, Fail> {
         Step::detached(Value::Null, input)

@@ -7,8 +7,8 @@ use tasker_shared::database::Database;
 use tasker_shared::state::StepState;
 
 use crate::commands::demo::orders::{FLAKY, LOST, Order};
-use crate::commands::task::show::history;
-use crate::commands::task::watch::move_line;
+use crate::commands::task::history;
+use crate::commands::task::picture::move_line;
 use crate::drawing::{
     Extent, Look, Paint, complaint, graph, in_one_line, padded, step_paint, task_paint, title,
 };

@@ -2,15 +2,16 @@
 
 mod list;
 mod payloads;
+pub(crate) mod picture;
 mod settle;
-pub(crate) mod show;
+mod show;
 mod submit;
 pub(crate) mod watch;
 pub(crate) mod which;
 
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::tasks::{TaskDetail, get_task};
+use tasker_shared::tasks::{TaskDetail, Transition, get_task, task_history};
 
 use crate::failure::Failure;
 use crate::format::bytes;
@@ -62,6 +63,18 @@ pub(crate) async fn fetch(database: &Database, task: TaskUuid) -> Result<TaskDet
         Failure::new(format!("there is no task {task}"))
             .hint("`tasker task list` shows the tasks there are")
     })
+}
+
+/// The moves of a task, the oldest first.
+pub(crate) async fn history(
+    database: &Database,
+    task: TaskUuid,
+) -> Result<Vec<Transition>, Failure> {
+    Ok(database
+        .call("task_history", async |connection| {
+            task_history(connection, task).await
+        })
+        .await?)
 }
 
 /// What to tell people of a task whose results are left out.

@@ -1,15 +1,14 @@
 //! `tasker task show`: draws a task.
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use serde_json::{Value, json};
-use tasker_shared::database::Database;
-use tasker_shared::ids::TaskUuid;
-use tasker_shared::state::{StepState, TaskState};
-use tasker_shared::tasks::{TaskDetail, Transition, task_history};
+use tasker_shared::state::StepState;
+use tasker_shared::tasks::Transition;
 
+use crate::commands::task::picture::drawing;
 use crate::commands::task::which::TaskArg;
-use crate::commands::task::{fetch, payloads, remark_on_results, watch};
-use crate::drawing::{Extent, Look, Paint, complaint, graph, title};
+use crate::commands::task::{fetch, history, payloads, watch};
+use crate::drawing::{Extent, Look, Paint};
 use crate::failure::Failure;
 use crate::format::{one_line, precise_moment};
 use crate::setup::Setup;
@@ -96,60 +95,6 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
         None => Ok(()),
     }
 }
-
-/// The moves of a task, the oldest first.
-pub(crate) async fn history(
-    database: &Database,
-    task: TaskUuid,
-) -> Result<Vec<Transition>, Failure> {
-    Ok(database
-        .call("task_history", async |connection| {
-            task_history(connection, task).await
-        })
-        .await?)
-}
-
-/// Title, graph, and what can be done about failures.
-pub(crate) fn drawing(
-    task: &TaskDetail,
-    now: DateTime<Utc>,
-    look: Look,
-    extent: Extent,
-) -> Vec<String> {
-    let mut lines = vec![title(task, now, look)];
-    if let Some(reason) = &task.reason {
-        lines.push(format!("reason: {}", one_line(reason)));
-    }
-    lines.extend(remark_on_results(task));
-    lines.push(String::new());
-    lines.extend(graph(task, now, look, extent));
-    let failed: Vec<_> = task
-        .steps
-        .iter()
-        .filter(|step| step.state == StepState::Error)
-        .collect();
-    if let Some(first) = failed.first() {
-        lines.push(String::new());
-        for step in failed.iter().take(MOST_FAILURES) {
-            let complaint = complaint(step).unwrap_or_default();
-            let symbol = look.paint(Paint::Red, look.symbol(step.state));
-            lines.push(format!("{symbol} {}: {complaint}", step.name));
-        }
-        if failed.len() > MOST_FAILURES {
-            lines.push(format!("and {} more", failed.len() - MOST_FAILURES));
-        }
-        // A task that was cancelled or resolved has ended permanently.
-        if matches!(task.summary.state, TaskState::InProgress | TaskState::Error) {
-            let (task, step) = (task.summary.task_uuid.short(), &first.name);
-            let way = format!("to go on: tasker step retry {task} {step} (or skip, or resolve)");
-            lines.push(look.paint(Paint::Dim, &way));
-        }
-    }
-    lines
-}
-
-/// Failures that are written out below a graph.
-const MOST_FAILURES: usize = 10;
 
 fn as_table(history: &[Transition], look: Look) -> String {
     let mut table = Table::new(&["AT", "STEP", "ATTEMPT", "FROM", "TO", "BY", "WHY"]);

@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::tasks::{TaskDetail, Transition};
 
-use crate::commands::task::fetch;
-use crate::commands::task::show::{drawing, history};
+use crate::commands::task::picture::{drawing, move_line};
+use crate::commands::task::{fetch, history};
 use crate::drawing::{Extent, Look};
 use crate::failure::Failure;
-use crate::format::one_line;
 use crate::output::Output;
 use crate::screen::Screen;
 
@@ -65,33 +63,4 @@ fn fitting(extent: Extent) -> Extent {
             most_lines: most_lines.min(Screen::rows().saturating_sub(FRAME)),
         },
     }
-}
-
-/// A move of a task or step on one line, with the time since `since` and what to call the task.
-pub(crate) fn move_line(
-    transition: &Transition,
-    since: DateTime<Utc>,
-    called: &str,
-    task: &TaskDetail,
-    look: Look,
-) -> String {
-    let seconds = (transition.at - since).as_seconds_f64();
-    let arrow = if look.utf8 { "→" } else { "->" };
-    let step = transition.step_name.as_deref();
-    let step = step.and_then(|name| task.steps.iter().find(|step| step.name == name));
-    let name = step.map(|step| format!(" {}", step.name));
-    let attempt = match (transition.attempt.filter(|attempt| *attempt > 0), step) {
-        (Some(attempt), Some(step)) => format!(" (attempt {attempt}/{})", step.max_attempts),
-        _ => String::new(),
-    };
-    let reason = transition.reason.as_deref().map(one_line);
-    format!(
-        "{seconds:8.3} s  {called}{}: {} {arrow} {}{attempt}{}",
-        name.unwrap_or_default(),
-        transition.from_state,
-        transition.to_state,
-        reason
-            .map(|reason| format!(": {reason}"))
-            .unwrap_or_default()
-    )
 }
