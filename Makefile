@@ -3,6 +3,9 @@
 CARGO ?= cargo
 # One profile for demo and tests: what one has built, the other finds.
 TASKER = $(CARGO) run --quiet --locked --package tasker-cli --bin tasker --
+# The benchmark measures the binary beside it: both are built at once, and what they share once.
+BUILD_BENCH = $(CARGO) build --locked --package tasker-cli --package tasker-bench
+TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo dev test test-without-continuation release-dump test-pg18 bench bench-readiness bench-channels bench-notify load fmt lint docs alerts ci clean
@@ -23,7 +26,7 @@ dev: build ## Keep the whole stack running on a private PostgreSQL
 	@$(TASKER) dev
 
 # The test files of the crates whose tests run workflows, but for those that have no use for it.
-WORKFLOW_TESTS = $(filter-out bench without_database refused_handlers testing, \
+WORKFLOW_TESTS = $(filter-out without_database refused_handlers testing, \
   $(basename $(notdir $(patsubst %/main.rs,%.rs,$(foreach crate,tasker-worker tasker-cli, \
     $(wildcard $(crate)/tests/*.rs $(crate)/tests/*/main.rs))))))
 
@@ -40,13 +43,15 @@ release-dump: setup ## Write the dump of this release, which later builds have t
 
 test-pg18: setup ## Run the database tests on PostgreSQL 18 as well
 	@scripts/pg18.sh
-	TASKER_PG_BIN="$(CURDIR)/.pg18/bin" $(CARGO) test --workspace --exclude tasker-cli --locked
+	TASKER_PG_BIN="$(CURDIR)/.pg18/bin" $(CARGO) test --workspace --exclude tasker-cli --exclude tasker-bench --locked
 
 bench: setup ## Measure latency and throughput (release build)
-	$(CARGO) run --release --locked --package tasker-cli --bin tasker -- bench
+	$(BUILD_BENCH) --release
+	@$(TARGET)/release/tasker-bench
 
-bench-readiness: build ## Check that ready steps are enqueued within 10 ms (debug build, under a minute)
-	@$(TASKER) bench --quick --only readiness --runs 5 --at-most readiness.p50=10
+bench-readiness: setup ## Check that ready steps are enqueued within 10 ms (debug build, under a minute)
+	$(BUILD_BENCH)
+	@$(TARGET)/debug/tasker-bench --quick --only readiness --runs 5 --at-most readiness.p50=10
 
 bench-notify: setup ## Measure what each way to notify costs (release build)
 	$(CARGO) bench --locked --package tasker-shared --bench notify

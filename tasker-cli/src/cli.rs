@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, config, demo, dev, doctor, migrate, openapi, orchestrator, processes, queue, step, task,
+    config, demo, dev, doctor, migrate, openapi, orchestrator, processes, queue, step, task,
     template, worker,
 };
 use crate::failure::Failure;
@@ -70,8 +70,6 @@ enum Command {
     Queue(queue::Command),
     /// Examine the database for broken promises
     Doctor(doctor::Args),
-    /// Measure speed on this machine, against a private PostgreSQL
-    Bench(bench::Args),
     /// Print the OpenAPI document of the API
     Openapi(openapi::Args),
 }
@@ -93,7 +91,6 @@ impl Cli {
             Command::Processes(args) => processes::run(&args, setup).await,
             Command::Queue(command) => queue::run(command, setup).await,
             Command::Doctor(args) => doctor::run(args, setup).await,
-            Command::Bench(args) => bench::run(args, setup).await,
             Command::Openapi(args) => openapi::run(&args),
         }
     }

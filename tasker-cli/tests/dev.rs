@@ -222,7 +222,6 @@ async fn missing_programs_of_postgresql_are_told_with_how_to_install_them() {
     for args in [
         &["dev", "--bind", "127.0.0.1:0", "--ephemeral"][..],
         &["demo"],
-        &["bench"],
     ] {
         let output = binary.run(args, &[("TASKER_PG_BIN", folder)]).await;
         let error = String::from_utf8(output.stderr).unwrap();

@@ -48,10 +48,6 @@ async fn wrong_usage_ends_with_status_2() {
             &["demo", "--database-url", NOBODY],
             "starts a database of its own",
         ),
-        (
-            &["bench", "--database-url", NOBODY],
-            "starts a database of its own",
-        ),
     ] {
         tasker(args).await.refused(2, &[text]);
     }
@@ -88,7 +84,6 @@ async fn help_is_no_error_and_shows_every_command() {
         "step",
         "queue",
         "doctor",
-        "bench",
         "openapi",
     ] {
         assert!(

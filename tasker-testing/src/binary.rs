@@ -59,6 +59,11 @@ impl TaskerBinary {
         }
     }
 
+    /// Another program that is to run as the binary does.
+    pub fn at(file: impl Into<PathBuf>) -> Self {
+        Self(file.into())
+    }
+
     /// Finds a program that cargo built from an example of the tested crate.
     ///
     /// Cargo builds examples in a test run of a whole crate; a test file that is run alone takes what

@@ -1,6 +1,5 @@
 //! The commands, a file for each.
 
-pub(crate) mod bench;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod dev;

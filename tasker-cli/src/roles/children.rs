@@ -24,6 +24,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 /// Lines of a child's log that an error shows.
 const LOG_LINES: usize = 15;
+/// The configuration environment of children.
+const ENVIRONMENT: &str = "development";
 /// Variables that would change what a child does, besides those that start with `TASKER_`.
 const FOREIGN_VARIABLES: [&str; 5] = [
     "DATABASE_URL",
@@ -38,19 +40,17 @@ const FOREIGN_VARIABLES: [&str; 5] = [
 pub(crate) struct Workplace {
     folder: TempDir,
     database_url: String,
-    environment: &'static str,
 }
 
 impl Workplace {
-    /// A new folder for children that work on this database in this configuration environment.
-    pub(crate) fn new(database_url: String, environment: &'static str) -> Result<Self, Failure> {
+    /// A new folder for children that work on this database.
+    pub(crate) fn new(database_url: String) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("tasker-logs-").tempdir();
         let folder = folder
             .map_err(|error| Failure::new(format!("could not make a folder for logs: {error}")))?;
         Ok(Self {
             folder,
             database_url,
-            environment,
         })
     }
 
@@ -61,16 +61,6 @@ impl Workplace {
 
     /// Starts a role. It is configured by nothing but this workplace and its arguments.
     pub(crate) fn start(&self, name: &str, arguments: &[&str]) -> Result<Role, Failure> {
-        self.start_with(name, arguments, &[])
-    }
-
-    /// Starts a role with more environment variables.
-    pub(crate) fn start_with(
-        &self,
-        name: &str,
-        arguments: &[&str],
-        environment: &[(&str, &str)],
-    ) -> Result<Role, Failure> {
         let failed =
             |error: io::Error| Failure::new(format!("could not start the {name}: {error}"));
         let folder = self.folder.path();
@@ -94,8 +84,7 @@ impl Workplace {
         }
         command
             .env("DATABASE_URL", &self.database_url)
-            .env("TASKER_ENV", self.environment)
-            .envs(environment.iter().copied());
+            .env("TASKER_ENV", ENVIRONMENT);
         let child = spawn_bound(command, DeathSignal::Kill).map_err(failed)?;
         Ok(Role {
             name: name.to_owned(),

@@ -71,7 +71,7 @@ async fn on_server(
     let mut config = TaskerConfig::default();
     server.configure(&mut config);
     let database = server.migrated(&config).await?;
-    let workplace = Workplace::new(server.url(), "development")?;
+    let workplace = Workplace::new(server.url())?;
     let ran = on_roles(&database, &workplace, output, look, started, stop).await;
     database.pool().close().await;
     ran.map_err(|failure| match failure {

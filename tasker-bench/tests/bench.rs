@@ -1,20 +1,29 @@
-//! `tasker bench`: that it measures; how much is for people to judge.
+//! The benchmark: that it measures; how much is for people to judge.
 #![allow(
     clippy::unwrap_used,
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-mod common;
+use std::process::Output;
 
 use serde_json::Value;
+use tasker_testing::TaskerBinary;
 
-use crate::common::tasker;
+/// What a quick run comes to.
+async fn quick(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let program = TaskerBinary::at(env!("CARGO_BIN_EXE_tasker-bench"));
+    let quick = ["--quick", "--runs", "1", "--json"];
+    program
+        .run(&[&quick, arguments].concat(), environment)
+        .await
+}
 
 /// What a quick run answers: a line for the environment, then one for each figure.
 async fn bench(arguments: &[&str]) -> Vec<Value> {
-    let quick = ["bench", "--quick", "--runs", "1", "--json"];
-    let answer = tasker(&[&quick, arguments].concat()).await.ok();
-    let lines = answer.stdout.lines();
+    let output = quick(arguments, &[]).await;
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines();
     lines
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
@@ -109,4 +118,27 @@ async fn the_way_through_the_orchestrator_is_measured_by_notifications_and_by_po
     assert!(found["median"].as_f64().unwrap() < 0.5, "{found}");
     let median = |name| figure(&lines, name, None)["median"].as_f64().unwrap();
     assert!(median("readiness.p50") < median("readiness-polling.p50"));
+}
+
+#[tokio::test]
+async fn a_median_above_its_limit_fails_the_run() {
+    let only = ["--only", "machine"];
+    let limit = ["--at-most", "machine.durable_commits_1_client=0"];
+    let output = quick(&[only, limit].concat(), &[]).await;
+
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("above 0"), "{error}");
+    assert!(!output.stdout.is_empty(), "the figures are printed first");
+}
+
+#[tokio::test]
+async fn missing_programs_of_postgresql_are_told_with_how_to_install_them() {
+    let nothing = env!("CARGO_MANIFEST_DIR");
+    let output = quick(&[], &[("TASKER_PG_BIN", nothing)]).await;
+
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains(nothing), "{error}");
+    assert!(error.contains("apt-get install postgresql"), "{error}");
 }

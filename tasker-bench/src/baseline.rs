@@ -4,15 +4,13 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result};
 use futures::future::try_join_all;
+use private_postgres::PrivatePostgres;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use sqlx::{PgConnection, PgPool};
 
-use crate::commands::bench::figures::{
-    COMMITS_1, Figure, PGMQ_100, Place, Run, figure, quantile, time,
-};
-use crate::failure::Failure;
-use crate::roles::private_server::PrivateServer;
+use crate::figures::{COMMITS_1, Figure, PGMQ_100, Place, Run, figure, quantile, time};
 
 /// Durable one-row commits a second of sixteen clients.
 const COMMITS_16: Figure = figure("durable_commits_16_clients", "commits/s");
@@ -42,37 +40,29 @@ pub(crate) struct Baseline {
 
 impl Baseline {
     /// Makes the database with a table.
-    pub(crate) async fn prepare(server: &mut PrivateServer) -> Result<Self, Failure> {
-        let postgres = server.postgres();
-        postgres
-            .create_database_if_missing(DATABASE)
-            .await
-            .map_err(|error| Failure::new(error.to_string()))?;
+    pub(crate) async fn prepare(postgres: &PrivatePostgres) -> Result<Self> {
+        postgres.create_database_if_missing(DATABASE).await?;
         let url = postgres.url(DATABASE);
         let machine = Machine::connect(&url).await?;
         pgmq_notify::install(&machine.pool)
             .await
-            .map_err(|error| Failure::new(format!("could not install PGMQ: {error}")))?;
+            .context("could not install PGMQ")?;
         sqlx::query("create table one_row (value bigint not null)")
             .execute(&machine.pool)
-            .await
-            .map_err(|error| failed(&error))?;
+            .await?;
         machine.pool.close().await;
         Ok(Self { url })
     }
 
     /// Measures the machine.
-    pub(crate) async fn measure(&self, run: &mut Run) -> Result<(), Failure> {
+    pub(crate) async fn measure(&self, run: &mut Run) -> Result<()> {
         let machine = Machine::connect(&self.url).await?;
         let mut note = |figure, value| run.note(Place::machine(), figure, value);
-        note(COMMITS_1, machine.commits(1).await.map_err(|e| failed(&e))?);
-        note(
-            COMMITS_16,
-            machine.commits(16).await.map_err(|e| failed(&e))?,
-        );
-        note(NOTIFY, machine.notify().await.map_err(|e| failed(&e))?);
+        note(COMMITS_1, machine.commits(1).await?);
+        note(COMMITS_16, machine.commits(16).await?);
+        note(NOTIFY, machine.notify().await?);
         for (batch, figure) in [(1, PGMQ_1), (10, PGMQ_10), (100, PGMQ_100)] {
-            note(figure, machine.pgmq(batch).await.map_err(|e| failed(&e))?);
+            note(figure, machine.pgmq(batch).await?);
         }
         // What a connection did is in the server's counters when it has ended, not always before.
         machine.pool.close().await;
@@ -81,11 +71,11 @@ impl Baseline {
 
     /// Measures again what the figures of a workload are compared with, right before it: on a machine
     /// that others use, a comparison with what it could do minutes ago says nothing.
-    pub(crate) async fn measure_beside(&self, place: Place, run: &mut Run) -> Result<(), Failure> {
+    pub(crate) async fn measure_beside(&self, place: Place, run: &mut Run) -> Result<()> {
         let machine = Machine::connect(&self.url).await?;
-        let commits = machine.commits(1).await.map_err(|e| failed(&e))?;
+        let commits = machine.commits(1).await?;
         run.note(place, COMMITS_1, commits);
-        let messages = machine.pgmq(100).await.map_err(|e| failed(&e))?;
+        let messages = machine.pgmq(100).await?;
         run.note(place, PGMQ_100, messages);
         machine.pool.close().await;
         Ok(())
@@ -98,17 +88,16 @@ struct Machine {
 }
 
 impl Machine {
-    async fn connect(url: &str) -> Result<Self, Failure> {
+    async fn connect(url: &str) -> Result<Self> {
         let pool = PgPoolOptions::new()
             .max_connections(CLIENTS)
             .min_connections(CLIENTS)
             .connect(url)
-            .await
-            .map_err(|error| failed(&error))?;
+            .await?;
         Ok(Self { pool })
     }
 
-    async fn commits(&self, clients: usize) -> Result<f64, sqlx::Error> {
+    async fn commits(&self, clients: usize) -> Result<f64> {
         let started = Instant::now();
         let client = |_| async {
             let mut connection = self.pool.acquire().await?;
@@ -119,13 +108,13 @@ impl Machine {
                     .await?;
                 commits += 1;
             }
-            Ok::<_, sqlx::Error>(commits)
+            anyhow::Ok(commits)
         };
         let commits: u32 = try_join_all((0..clients).map(client)).await?.iter().sum();
         Ok(f64::from(commits) / started.elapsed().as_secs_f64())
     }
 
-    async fn notify(&self) -> Result<f64, sqlx::Error> {
+    async fn notify(&self) -> Result<f64> {
         let mut listener = PgListener::connect_with(&self.pool).await?;
         listener.listen(CHANNEL).await?;
         let mut sender = self.pool.acquire().await?;
@@ -142,7 +131,7 @@ impl Machine {
         Ok(quantile(&mut times, 0.5))
     }
 
-    async fn pgmq(&self, batch: i32) -> Result<f64, sqlx::Error> {
+    async fn pgmq(&self, batch: i32) -> Result<f64> {
         let mut connection = self.pool.acquire().await?;
         // A new queue each time: in a used one the rows that were deleted slow every read down
         // until they are vacuumed away, which happens at no certain time.
@@ -162,7 +151,7 @@ impl Machine {
 }
 
 /// Sends a batch, reads it and deletes it, each in a transaction of its own.
-async fn through_queue(connection: &mut PgConnection, batch: i32) -> Result<u32, sqlx::Error> {
+async fn through_queue(connection: &mut PgConnection, batch: i32) -> Result<u32> {
     sqlx::query("select pgmq.send_batch('baseline', array_fill('{\"n\": 1}'::jsonb, array[$1]))")
         .bind(batch)
         .execute(&mut *connection)
@@ -177,8 +166,4 @@ async fn through_queue(connection: &mut PgConnection, batch: i32) -> Result<u32,
         .execute(&mut *connection)
         .await?;
     Ok(u32::try_from(read.len()).unwrap_or(u32::MAX))
-}
-
-fn failed(error: &sqlx::Error) -> Failure {
-    Failure::new(format!("the measurement of the machine failed: {error}"))
 }

@@ -4,12 +4,12 @@
 
 use std::{fs, process};
 
+use anyhow::Result;
 use sqlx::PgConnection;
 use tasker_shared::database::Database;
 use tasker_shared::error::Error;
 
-use crate::commands::bench::figures::{Figure, Place, Run, figure};
-use crate::failure::Failure;
+use crate::figures::{Figure, Place, Run, figure};
 
 const WAL: Figure = figure("wal_per_step", "bytes");
 const TRANSACTIONS: Figure = figure("write_transactions_per_step", "");
@@ -92,7 +92,7 @@ impl Usage {
         database: &Database,
         processes: Processes,
         steps: f64,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self> {
         let (wal_bytes, transactions) = database
             .call("usage", async |connection| counters(connection).await)
             .await?;
@@ -147,7 +147,7 @@ impl Usage {
 
 /// Calls of SQL so far, transactions' begins and ends included, those of this program left out;
 /// `None` where the server does not count them.
-pub(crate) async fn calls(database: &Database) -> Result<Option<f64>, Failure> {
+pub(crate) async fn calls(database: &Database) -> Result<Option<f64>> {
     let counted = database.call("calls", async |connection| {
         if !counts_calls(connection).await? {
             return Ok(None);
@@ -169,7 +169,7 @@ async fn counts_calls(connection: &mut PgConnection) -> Result<bool, Error> {
 }
 
 /// Seconds in each of [`FUNCTIONS`] so far; `None` where the server does not count them.
-async fn function_times(database: &Database) -> Result<Option<Vec<f64>>, Failure> {
+async fn function_times(database: &Database) -> Result<Option<Vec<f64>>> {
     let patterns = FUNCTIONS.map(|(_, pattern)| pattern);
     let counted = database.call("function_times", async |connection| {
         if !counts_calls(connection).await? {
@@ -188,7 +188,7 @@ async fn function_times(database: &Database) -> Result<Option<Vec<f64>>, Failure
 }
 
 /// Makes the server count calls, where it was started with what it takes.
-pub(crate) async fn count_calls(database: &Database) -> Result<(), Failure> {
+pub(crate) async fn count_calls(database: &Database) -> Result<()> {
     let create = database.call("count_calls", async |connection| {
         sqlx::query("create extension if not exists pg_stat_statements")
             .execute(connection)
@@ -200,7 +200,7 @@ pub(crate) async fn count_calls(database: &Database) -> Result<(), Failure> {
 
 /// Flushes of the WAL by all server processes that have ended since, and by those that write it
 /// for others. A process reports what it did when it ends, and before that with some delay.
-pub(crate) async fn syncs(database: &Database) -> Result<f64, Failure> {
+pub(crate) async fn syncs(database: &Database) -> Result<f64> {
     let syncs = database.call("syncs", async |connection| {
         let version: i32 =
             sqlx::query_scalar("select /* bench */ current_setting('server_version_num')::int")
@@ -224,7 +224,7 @@ pub(crate) fn note_syncs(syncs: f64, steps: f64, place: Place, run: &mut Run) {
 }
 
 /// Whether a task has not ended.
-pub(crate) async fn has_open_tasks(database: &Database) -> Result<bool, Failure> {
+pub(crate) async fn has_open_tasks(database: &Database) -> Result<bool> {
     let open = database.call("has_open_tasks", async |connection| {
         Ok(sqlx::query_scalar(
             "select /* bench */ exists (select from tasker.tasks where state = 'in_progress') \
@@ -237,7 +237,7 @@ pub(crate) async fn has_open_tasks(database: &Database) -> Result<bool, Failure>
 }
 
 /// The settings `fsync` and `synchronous_commit` that are in force.
-pub(crate) async fn durability(database: &Database) -> Result<(String, String), Failure> {
+pub(crate) async fn durability(database: &Database) -> Result<(String, String)> {
     let settings =
         database.call("durability", async |connection| {
             Ok(sqlx::query_as(

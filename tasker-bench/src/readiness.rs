@@ -6,16 +6,16 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use futures::future::try_join_all;
 use tasker_shared::tasks::StepDetail;
 use tokio::time::{Instant, sleep_until};
 
-use crate::commands::bench::figures::{Place, Run, figure, quantile, time};
-use crate::commands::bench::idle::queries_a_second;
-use crate::commands::bench::sizes::Sizes;
-use crate::commands::bench::stage::Stage;
-use crate::commands::bench::workload::{WARM_UP, linear4};
-use crate::failure::Failure;
+use crate::figures::{Place, Run, figure, quantile, time};
+use crate::idle::queries_a_second;
+use crate::sizes::Sizes;
+use crate::stage::Stage;
+use crate::workload::{WARM_UP, linear4};
 
 /// Tasks of four steps a second that make 500 steps a second.
 const STEADY_TASKS: u32 = 125;
@@ -30,7 +30,7 @@ pub(crate) async fn by_notifications(
     sizes: &Sizes,
     place: Place,
     run: &mut Run,
-) -> Result<(), Failure> {
+) -> Result<()> {
     idleness(stage, sizes, place, run).await?;
     stage.start_worker(false).await?;
     let shape = linear4(stage).await?;
@@ -75,7 +75,7 @@ pub(crate) async fn by_polling(
     sizes: &Sizes,
     place: Place,
     run: &mut Run,
-) -> Result<(), Failure> {
+) -> Result<()> {
     idleness(stage, sizes, place, run).await?;
     stage.start_worker(false).await?;
     let shape = linear4(stage).await?;
@@ -92,12 +92,7 @@ pub(crate) async fn by_polling(
 }
 
 /// What the orchestrator alone asks and uses while nothing happens.
-async fn idleness(
-    stage: &mut Stage<'_>,
-    sizes: &Sizes,
-    place: Place,
-    run: &mut Run,
-) -> Result<(), Failure> {
+async fn idleness(stage: &mut Stage<'_>, sizes: &Sizes, place: Place, run: &mut Run) -> Result<()> {
     let orchestrator = stage.processes().orchestrator;
     let idle = queries_a_second(stage, orchestrator, sizes.idle).await?;
     for (figure, value) in [

@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use clap::ValueEnum;
 use futures::future::try_join_all;
 
-use crate::commands::bench::client::{Shape, all_ended};
-use crate::commands::bench::figures::{MACHINE, Place, Run, quantile, throughput, time};
-use crate::commands::bench::sizes::Sizes;
-use crate::commands::bench::stage::Stage;
-use crate::commands::bench::{claims, idle, readiness, stopwatch, submit};
-use crate::failure::Failure;
+use crate::client::{Shape, all_ended};
+use crate::figures::{MACHINE, Place, Run, quantile, throughput, time};
+use crate::sizes::Sizes;
+use crate::stage::Stage;
+use crate::{claims, idle, readiness, stopwatch, submit};
 
 /// Handler of the workloads that need no time.
 const NOOP: &str = "builtin.noop";
@@ -119,7 +119,7 @@ impl Workload {
         sizes: &Sizes,
         place: Place,
         run: &mut Run,
-    ) -> Result<(), Failure> {
+    ) -> Result<()> {
         if let Some(continuation) = place.continuation {
             stage.start_worker(continuation).await?;
         }
@@ -165,7 +165,7 @@ impl Workload {
     }
 }
 
-pub(crate) async fn linear4(stage: &Stage<'_>) -> Result<Shape, Failure> {
+pub(crate) async fn linear4(stage: &Stage<'_>) -> Result<Shape> {
     stage.client.apply_linear("linear4", 4, NOOP).await
 }
 
@@ -176,7 +176,7 @@ async fn one_client(
     samples: u32,
     place: Place,
     run: &mut Run,
-) -> Result<(), Failure> {
+) -> Result<()> {
     for _ in 0..WARM_UP {
         stage.client.run_one(shape).await?;
     }
@@ -206,7 +206,7 @@ async fn fan_out(
     samples: u32,
     place: Place,
     run: &mut Run,
-) -> Result<(), Failure> {
+) -> Result<()> {
     stage.client.run_one(shape).await?;
     let before = stage.usage().await?;
     let mut times = Vec::new();
@@ -224,7 +224,7 @@ async fn fan_out(
 }
 
 /// Many tasks in one request, timed until the last has ended.
-async fn burst(stage: &Stage<'_>, tasks: u32, place: Place, run: &mut Run) -> Result<(), Failure> {
+async fn burst(stage: &Stage<'_>, tasks: u32, place: Place, run: &mut Run) -> Result<()> {
     let shape = linear4(stage).await?;
     for _ in 0..WARM_UP {
         stage.client.run_one(shape).await?;
@@ -245,12 +245,7 @@ async fn burst(stage: &Stage<'_>, tasks: u32, place: Place, run: &mut Run) -> Re
 }
 
 /// Clients that submit a batch, wait for its end and submit the next.
-async fn sustained(
-    stage: &Stage<'_>,
-    span: Duration,
-    place: Place,
-    run: &mut Run,
-) -> Result<(), Failure> {
+async fn sustained(stage: &Stage<'_>, span: Duration, place: Place, run: &mut Run) -> Result<()> {
     let shape = linear4(stage).await?;
     let before = stage.usage().await?;
     let started = Instant::now();
@@ -262,7 +257,7 @@ async fn sustained(
             stage.client.ended(last).await?;
             ended.push(started.elapsed());
         }
-        Ok::<_, Failure>(ended)
+        anyhow::Ok(ended)
     };
     let ended: Vec<Duration> = try_join_all((0..clients).map(client)).await?.concat();
     all_ended(stage.database).await?;
@@ -293,7 +288,7 @@ async fn step_to_step(
     samples: u32,
     place: Place,
     run: &mut Run,
-) -> Result<(), Failure> {
+) -> Result<()> {
     let shape = stage
         .client
         .apply_linear("stopwatch4", 4, stopwatch::HANDLER)
@@ -306,7 +301,7 @@ async fn step_to_step(
                 gaps.extend(stopwatch::gaps(&task.steps));
             }
         }
-        Ok::<_, Failure>(gaps)
+        anyhow::Ok(gaps)
     };
     let started = Instant::now();
     let mut gaps = try_join_all((0..clients).map(client)).await?.concat();

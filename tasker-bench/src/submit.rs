@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use futures::future::try_join_all;
 use serde_json::json;
 use tasker_shared::tasks::{NewTask, OnConflict, submit_tasks};
 
-use crate::commands::bench::client::{NAMESPACE, Shape, all_ended};
-use crate::commands::bench::figures::{Figure, Place, Run, figure};
-use crate::commands::bench::sizes::Sizes;
-use crate::commands::bench::stage::Stage;
-use crate::commands::bench::workload::linear4;
-use crate::failure::Failure;
+use crate::client::{NAMESPACE, Shape, all_ended};
+use crate::figures::{Figure, Place, Run, figure};
+use crate::sizes::Sizes;
+use crate::stage::Stage;
+use crate::workload::linear4;
 
 /// Clients at once.
 const SUBMITTERS: u32 = 16;
@@ -23,7 +23,7 @@ pub(crate) async fn measure(
     sizes: &Sizes,
     place: Place,
     run: &mut Run,
-) -> Result<(), Failure> {
+) -> Result<()> {
     let shape = linear4(stage).await?;
     for (name, clients, batch) in [
         ("rest_single_1_client", 1, 1),
@@ -40,7 +40,7 @@ pub(crate) async fn measure(
                 };
                 tasks += batch;
             }
-            Ok::<_, Failure>(tasks)
+            anyhow::Ok(tasks)
         };
         let tasks: u32 = try_join_all((0..clients).map(client)).await?.iter().sum();
         run.note(place, tasks_a_second(name), rate(tasks, started));
@@ -63,7 +63,7 @@ async fn submit_in_sql(
     shape: Shape,
     [clients, batch]: [u32; 2],
     span: Duration,
-) -> Result<(u32, Instant), Failure> {
+) -> Result<(u32, Instant)> {
     let tasks = vec![
         NewTask {
             namespace: NAMESPACE.to_owned(),
@@ -87,7 +87,7 @@ async fn submit_in_sql(
             stage.client.count(call.await?.len(), shape);
             submitted += batch;
         }
-        Ok::<_, Failure>(submitted)
+        anyhow::Ok(submitted)
     };
     let submitted = try_join_all((0..clients).map(client)).await?;
     Ok((submitted.iter().sum(), started))

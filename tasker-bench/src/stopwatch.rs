@@ -5,28 +5,31 @@
 //! itself looks at the clock, which is the same for all processes of a machine.
 
 use std::convert::Infallible;
-use std::process;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::Result;
 use serde_json::{Value, json};
+use tasker_shared::config::{self, ConfigInputs};
 use tasker_shared::database::Database;
+use tasker_shared::process;
 use tasker_shared::tasks::StepDetail;
+use tasker_shared::telemetry::end_metrics;
 use tasker_worker::{Handlers, Step, Worker};
 
-use crate::failure::Failure;
-use crate::roles::{start, stop};
-use crate::setup::Setup;
+use crate::output::remark;
 
+/// What the worker prints when it runs.
+pub(crate) const STARTED: &str = "the measured worker runs";
 /// Name of the handler that tells when it ran.
 pub(crate) const HANDLER: &str = "bench.stopwatch";
 
 /// Runs a worker until it is told to stop. It goes on with at most `continuation_limit` dependents
 /// by itself.
-pub(crate) async fn serve(setup: &Setup, continuation_limit: u32) -> Result<(), Failure> {
-    let mut config = setup.config()?;
+pub(crate) async fn serve(continuation_limit: u32) -> Result<()> {
+    let mut config = config::load(ConfigInputs::of_process()?)?.config;
     config.worker.continuation_limit = continuation_limit;
-    start::process(&config, "worker")?;
-    let stop = stop::on_signal()?;
+    process::set_up(&config, "worker")?;
+    let stop = process::stop_on_signal(|| {})?;
     let database = Database::connect(&config.database).await?;
     let worker = Worker::start(
         &database,
@@ -35,11 +38,11 @@ pub(crate) async fn serve(setup: &Setup, continuation_limit: u32) -> Result<(), 
         &config.mpsc_channels,
         Handlers::default().register(HANDLER, read),
     );
-    let answer = json!({ "worker": config.worker.instance_name(), "pid": process::id() });
-    setup.output().json_line(&answer)?;
+    remark(STARTED);
     stop.cancelled().await;
     worker.drain().await;
     database.pool().close().await;
+    end_metrics();
     Ok(())
 }
 

@@ -1,6 +1,7 @@
-//! `tasker bench`: measures a real system on this machine, and the machine itself beside it.
+//! Measures a real system on this machine, and the machine itself beside it.
 //!
-//! Orchestrator and worker are processes of their own, PostgreSQL is private and flushes every
+//! The orchestrator is the `tasker` binary that was built beside this program, the worker this program
+//! with the worker library, both as processes of their own. PostgreSQL is private and flushes every
 //! commit. What the machine can do is measured in the same run, and figures are given as ratios to
 //! it too, because the noise of a machine is larger than most improvements.
 
@@ -10,6 +11,7 @@ mod client;
 mod figures;
 mod history;
 mod idle;
+mod output;
 mod readiness;
 mod sizes;
 mod stage;
@@ -19,25 +21,24 @@ mod usage;
 mod workload;
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::ValueEnum;
-use private_postgres::{Durability, Settings, find_binaries};
+use anyhow::{Context, Result, bail};
+use clap::{Parser, ValueEnum};
+use private_postgres::{Durability, PrivatePostgres, Settings, find_binaries};
 use serde_json::{Value, json};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
+use tasker_shared::process;
+use tasker_shared::schema::migrate;
 
-use crate::commands::bench::baseline::Baseline;
-use crate::commands::bench::figures::{Figures, Limit, Run};
-use crate::commands::bench::sizes::Sizes;
-use crate::commands::bench::stage::Stage;
-use crate::commands::bench::workload::Workload;
-use crate::failure::Failure;
+use crate::baseline::Baseline;
+use crate::figures::{Figures, Limit, Run};
 use crate::output::{Output, remark};
-use crate::roles::children::Workplace;
-use crate::roles::private_server::PrivateServer;
-use crate::roles::stop;
-use crate::setup::Setup;
+use crate::sizes::Sizes;
+use crate::stage::{DATABASE, Stage};
+use crate::workload::Workload;
 
 /// Connections of the server: the roles' and those of the baseline.
 const CONNECTIONS: u32 = 200;
@@ -48,18 +49,22 @@ const LIBRARIES: [&str; 2] = ["../lib", "../lib/postgresql"];
 
 const EXAMPLES: &str = "\
 The private PostgreSQL runs with fsync and synchronous_commit on. `make bench` builds with
---release; docs/benchmarks.md tells the method.
+--release; docs/benchmarks.md tells the method. The tasker binary is taken from the folder of this one.
 
 Examples:
-  tasker bench
-  tasker bench --only linear3 --only burst-large --runs 5 --json > figures.jsonl
-  tasker bench --only burst-large --history 5000000
-  tasker bench --quick --only readiness --runs 5 --at-most readiness.p50=10";
+  tasker-bench
+  tasker-bench --only linear3 --only burst-large --runs 5 --json > figures.jsonl
+  tasker-bench --only burst-large --history 5000000
+  tasker-bench --quick --only readiness --runs 5 --at-most readiness.p50=10";
 
-/// Arguments of `tasker bench`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+/// Measure speed on this machine, against a private PostgreSQL
+#[derive(Debug, Parser)]
+#[command(name = "tasker-bench", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Args {
+    /// Print the answer as JSON on standard output, a document a line
+    #[arg(long)]
+    json: bool,
+
     /// Measure so often and give the medians
     #[arg(long, value_name = "N", default_value_t = 3,
           value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -97,6 +102,14 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    const fn output(&self) -> Output {
+        if self.json {
+            Output::JsonLines
+        } else {
+            Output::Text
+        }
+    }
+
     fn workloads(&self) -> &[Workload] {
         match &*self.only {
             [] => Workload::value_variants(),
@@ -117,30 +130,35 @@ impl Args {
     }
 }
 
-/// Measures.
-pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            remark(format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> Result<()> {
     if let Some(limit) = args.as_worker {
-        return stopwatch::serve(setup, limit).await;
+        return stopwatch::serve(limit).await;
     }
-    if setup.database_url.is_some() {
-        return Err(Failure::Usage(
-            "--database-url does not go with bench, which starts a database of its own".to_owned(),
-        ));
-    }
-    let output = setup.output();
-    let stop = stop::on_signal()?;
+    let stop = process::stop_on_signal(|| remark("stopping; the same signal again stops at once"))?;
     if cfg!(debug_assertions) {
         remark("warning: this build is not optimised; its figures say little (use --release)");
     }
     let settings = settings();
     let counts_calls = !settings.extra.is_empty();
-    let mut server = PrivateServer::start(settings).await?;
+    // Servers are started and stopped on a runtime that has nothing else to do then.
+    let mut server = PrivatePostgres::start(settings)?;
     let measured = tokio::select! {
-        measured = Box::pin(on_server(&args, &mut server, counts_calls, output)) => measured,
-        () = stop.cancelled() => Err(Failure::Interrupted),
+        measured = Box::pin(on_server(&args, &server, counts_calls)) => measured,
+        () = stop.cancelled() => bail!("stopped before the end"),
     };
-    let stopped = server.stop().await;
-    measured.and(stopped)
+    server.stop().context("could not stop PostgreSQL")?;
+    measured
 }
 
 /// Settings of the server, with a counter of calls where it is installed.
@@ -162,49 +180,40 @@ fn settings() -> Settings {
     }
 }
 
-async fn on_server(
-    args: &Args,
-    server: &mut PrivateServer,
-    counts_calls: bool,
-    output: Output,
-) -> Result<(), Failure> {
+async fn on_server(args: &Args, server: &PrivatePostgres, counts_calls: bool) -> Result<()> {
+    server.create_database_if_missing(DATABASE).await?;
     let mut config = TaskerConfig::default();
-    server.configure(&mut config);
+    config.database.url = server.url(DATABASE).into();
     config.database.unlogged_queues = args.unlogged_queues;
-    let database = server.migrated(&config).await?;
+    let database = Database::connect(&config.database).await?;
+    migrate(&database).await?;
     if counts_calls {
         usage::count_calls(&database).await?;
     }
     if args.history > 0 {
-        history::fill(&database, &server.url(), args.history).await?;
+        history::fill(&database, &server.url(DATABASE), args.history).await?;
     }
     let baseline = Baseline::prepare(server).await?;
+    let output = args.output();
     output.json_line(&environment(args, server, &database).await?)?;
-    output.text(format!("measuring on {}", server.describe()))?;
-    let workplace = Workplace::new(server.url(), "production")?;
-    let measured = measure(args, server, &database, &baseline, &workplace).await;
+    output.text(format!(
+        "measuring on PostgreSQL {} in {}",
+        server.binaries().version,
+        server.data_dir().display()
+    ))?;
+    let figures = measure(args, server, &database, &baseline).await;
     database.pool().close().await;
-    match measured {
-        Ok(figures) => {
-            figures.print(output)?;
-            figures.check(&args.at_most)
-        }
-        Err(failure @ Failure::Failed { .. }) => Err(failure.hint(format!(
-            "the logs of all processes are in {}",
-            workplace.keep().display()
-        ))),
-        Err(failure) => Err(failure),
-    }
+    let figures = figures?;
+    figures.print(output)?;
+    figures.check(&args.at_most)
 }
 
 async fn measure(
     args: &Args,
-    server: &mut PrivateServer,
+    server: &PrivatePostgres,
     database: &Database,
     baseline: &Baseline,
-    workplace: &Workplace,
-) -> Result<Figures, Failure> {
-    let postgres = server.postgres().pid().unwrap_or_default();
+) -> Result<Figures> {
     let sizes = args.sizes();
     let mut figures = Figures::default();
     for number in 1..=args.runs {
@@ -221,17 +230,15 @@ async fn measure(
                 let held = match args.hold_vacuum {
                     Some(seconds) => {
                         let span = Duration::from_secs(seconds);
-                        Some(history::hold_vacuum(&server.url(), span).await?)
+                        Some(history::hold_vacuum(&server.url(DATABASE), span).await?)
                     }
                     None => None,
                 };
                 baseline.measure_beside(place, &mut run).await?;
                 let syncs = usage::syncs(database).await?;
-                let mut stage =
-                    Stage::start(workplace, database, postgres, workload.orchestrator()).await?;
-                workload
-                    .measure(&mut stage, &sizes, place, &mut run)
-                    .await?;
+                let mut stage = Stage::start(server, database, workload.orchestrator()).await?;
+                let measured = workload.measure(&mut stage, &sizes, place, &mut run).await;
+                measured.with_context(|| stage.output())?;
                 let steps = stage.stop().await?;
                 let syncs = usage::syncs(database).await? - syncs;
                 usage::note_syncs(syncs, steps, place, &mut run);
@@ -245,18 +252,14 @@ async fn measure(
     Ok(figures)
 }
 
-async fn environment(
-    args: &Args,
-    server: &mut PrivateServer,
-    database: &Database,
-) -> Result<Value, Failure> {
+async fn environment(args: &Args, server: &PrivatePostgres, database: &Database) -> Result<Value> {
     let (fsync, synchronous_commit) = usage::durability(database).await?;
     Ok(json!({
         "name": "environment",
         "version": env!("CARGO_PKG_VERSION"),
         "optimised": !cfg!(debug_assertions),
         "cpus": std::thread::available_parallelism().map_or(1, usize::from),
-        "postgresql": server.postgres().binaries().version.to_string(),
+        "postgresql": server.binaries().version.to_string(),
         "fsync": fsync,
         "synchronous_commit": synchronous_commit,
         "runs": args.runs,

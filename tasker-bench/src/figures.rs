@@ -2,12 +2,10 @@
 
 use std::str::FromStr;
 
+use anyhow::{Result, bail};
 use serde_json::json;
 
-use crate::drawing::Paint;
-use crate::failure::Failure;
-use crate::output::Output;
-use crate::table::{Cell, Table, plain};
+use crate::output::{Output, table};
 
 /// Workload of the figures that tell what the machine can do.
 pub(crate) const MACHINE: &str = "machine";
@@ -149,9 +147,9 @@ impl Figures {
     }
 
     /// Prints medians: a table, or a JSON line for each figure.
-    pub(crate) fn print(&self, output: Output) -> Result<(), Failure> {
+    pub(crate) fn print(&self, output: Output) -> Result<()> {
         let heading = ["FIGURE", "WITH", "", "WITHOUT", "", "UNIT"];
-        let mut table = Table::new(&heading);
+        let mut rows = vec![heading.map(str::to_owned)];
         let measured: Vec<(Place, Figure)> = self.0.first().map_or_else(Vec::new, |run| {
             run.0
                 .iter()
@@ -171,39 +169,33 @@ impl Figures {
             let [value, compared] = self.cells(place, figure);
             let [other, other_compared] = match place.continuation {
                 Some(true) => self.cells(without, figure),
-                _ => [plain(""), plain("")],
+                _ => [String::new(), String::new()],
             };
-            let name = plain(format!("{}.{}", place.workload, figure.name));
-            table.row([
-                name,
-                value,
-                compared,
-                other,
-                other_compared,
-                plain(figure.unit),
-            ]);
+            let name = format!("{}.{}", place.workload, figure.name);
+            let unit = figure.unit.to_owned();
+            rows.push([name, value, compared, other, other_compared, unit]);
         }
-        output.text(table.lines(output.look(false)).join("\n"))?;
+        output.text(table(&rows))?;
         output.text(
             "\nMedians, with and without continuation. x: times a durable commit; %: of PGMQ alone.",
         )
     }
 
     /// Fails where the median of a figure is above its limit, with or without continuation.
-    pub(crate) fn check(&self, limits: &[Limit]) -> Result<(), Failure> {
+    pub(crate) fn check(&self, limits: &[Limit]) -> Result<()> {
         for Limit { figure, most } in limits {
             let runs = self.0.first().into_iter().flat_map(|run| &run.0);
             let measured = runs.filter(|(p, f, _)| format!("{}.{}", p.workload, f.name) == *figure);
             let medians = measured.map(|(place, f, _)| (self.summary(*place, *f).median, f.unit));
             let highest = medians.max_by(|(one, _), (other, _)| one.total_cmp(other));
             let Some((median, unit)) = highest else {
-                return Err(Failure::new(format!("{figure} was not measured")));
+                bail!("{figure} was not measured");
             };
             if median > *most {
-                return Err(Failure::new(format!(
+                bail!(
                     "the median of {figure} is {} {unit}, above {most}",
                     number(median)
-                )));
+                );
             }
         }
         Ok(())
@@ -235,17 +227,14 @@ impl Figures {
         }
     }
 
-    fn cells(&self, place: Place, figure: Figure) -> [Cell; 2] {
+    fn cells(&self, place: Place, figure: Figure) -> [String; 2] {
         let summary = self.summary(place, figure);
         if summary.runs.is_empty() {
-            return [plain(""), plain("")];
+            return [String::new(), String::new()];
         }
         let compared = figure.against.zip(summary.ratio);
         let compared = compared.map(|(against, ratio)| against.text(ratio));
-        [
-            (number(summary.median), Paint::Bold),
-            (compared.unwrap_or_default(), Paint::Dim),
-        ]
+        [number(summary.median), compared.unwrap_or_default()]
     }
 }
 

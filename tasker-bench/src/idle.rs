@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::Result;
 use tokio::time::sleep;
 
-use crate::commands::bench::figures::{Place, Run, figure};
-use crate::commands::bench::stage::Stage;
-use crate::commands::bench::usage;
-use crate::commands::bench::workload::linear4;
-use crate::failure::Failure;
+use crate::figures::{Place, Run, figure};
+use crate::stage::Stage;
+use crate::usage;
+use crate::workload::linear4;
 
 /// Time for everything to come to rest before.
 const REST: Duration = Duration::from_secs(2);
@@ -19,7 +19,7 @@ pub(crate) async fn measure(
     span: Duration,
     place: Place,
     run: &mut Run,
-) -> Result<(), Failure> {
+) -> Result<()> {
     // The template makes a namespace, which worker and orchestrator listen to then.
     linear4(stage).await?;
     let orchestrator = stage.processes().orchestrator;
@@ -59,7 +59,7 @@ pub(crate) async fn queries_a_second(
     stage: &Stage<'_>,
     pid: u32,
     span: Duration,
-) -> Result<Idleness, Failure> {
+) -> Result<Idleness> {
     sleep(REST).await;
     let before = (usage::calls(stage.database).await?, usage::cpu_seconds(pid));
     let started = Instant::now();

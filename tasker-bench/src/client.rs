@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result, bail};
 use reqwest::{RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,8 +13,7 @@ use tasker_shared::state::TaskState;
 use tasker_shared::tasks::TaskDetail;
 use tokio::time::sleep;
 
-use crate::commands::bench::usage;
-use crate::failure::Failure;
+use crate::usage;
 
 /// Namespace of the workloads.
 pub(crate) const NAMESPACE: &str = "bench";
@@ -82,7 +82,7 @@ impl Client {
         name: &'static str,
         steps: u32,
         handler: &str,
-    ) -> Result<Shape, Failure> {
+    ) -> Result<Shape> {
         let chain = (1..=steps).map(|number| {
             let parents: Vec<String> = (1..number).rev().take(1).map(step_name).collect();
             step(&step_name(number), handler, &parents)
@@ -96,7 +96,7 @@ impl Client {
         name: &'static str,
         width: u32,
         handler: &str,
-    ) -> Result<Shape, Failure> {
+    ) -> Result<Shape> {
         let names: Vec<String> = (1..=width).map(step_name).collect();
         let mut steps = vec![step("first", handler, &[])];
         let first = ["first".to_owned()];
@@ -105,7 +105,7 @@ impl Client {
         self.apply(name, steps).await
     }
 
-    async fn apply(&self, name: &'static str, steps: Vec<Value>) -> Result<Shape, Failure> {
+    async fn apply(&self, name: &'static str, steps: Vec<Value>) -> Result<Shape> {
         let count = u32::try_from(steps.len()).unwrap_or(u32::MAX);
         let template = json!({
             "namespace": NAMESPACE,
@@ -119,7 +119,7 @@ impl Client {
     }
 
     /// Submits a task.
-    pub(crate) async fn submit(&self, shape: Shape) -> Result<TaskUuid, Failure> {
+    pub(crate) async fn submit(&self, shape: Shape) -> Result<TaskUuid> {
         let request = self.http.post(self.url("tasks")).json(&new_task(shape));
         let Submitted { task_uuid } = self.answer(request).await?;
         self.count(1, shape);
@@ -127,7 +127,7 @@ impl Client {
     }
 
     /// Submits tasks in one request; gives the last of them.
-    pub(crate) async fn submit_batch(&self, shape: Shape, tasks: u32) -> Result<TaskUuid, Failure> {
+    pub(crate) async fn submit_batch(&self, shape: Shape, tasks: u32) -> Result<TaskUuid> {
         let batch: Vec<Value> = (0..tasks).map(|_| new_task(shape)).collect();
         let request = self.http.post(self.url("tasks/batch"));
         let request = request.json(&json!({ "tasks": batch }));
@@ -135,11 +135,11 @@ impl Client {
         self.count(submitted.tasks.len(), shape);
         let last = submitted.tasks.last();
         last.map(|last| last.task_uuid)
-            .ok_or_else(|| Failure::new("an empty batch was submitted".to_owned()))
+            .context("an empty batch was submitted")
     }
 
     /// Waits for the end of a task.
-    pub(crate) async fn ended(&self, task_uuid: TaskUuid) -> Result<TaskDetail, Failure> {
+    pub(crate) async fn ended(&self, task_uuid: TaskUuid) -> Result<TaskDetail> {
         let url = self.url(&format!("tasks/{task_uuid}?wait_ms={WAIT_MS}"));
         let deadline = Instant::now() + TASKS_TIMEOUT;
         loop {
@@ -148,25 +148,23 @@ impl Client {
                 TaskState::Complete => return Ok(task),
                 TaskState::Pending | TaskState::InProgress if Instant::now() < deadline => {}
                 state => {
-                    let what = format!("task {task_uuid} is {state}, not complete");
-                    return Err(Failure::new(what));
+                    bail!("task {task_uuid} is {state}, not complete");
                 }
             }
         }
     }
 
     /// Submits a task and waits for its end.
-    pub(crate) async fn run_one(&self, shape: Shape) -> Result<TaskDetail, Failure> {
+    pub(crate) async fn run_one(&self, shape: Shape) -> Result<TaskDetail> {
         let task_uuid = self.submit(shape).await?;
         self.ended(task_uuid).await
     }
 
     /// The sum of a metric of the orchestrator.
-    pub(crate) async fn metric(&self, name: &str) -> Result<f64, Failure> {
-        let failed = |error: reqwest::Error| Failure::new(format!("a request failed: {error}"));
+    pub(crate) async fn metric(&self, name: &str) -> Result<f64> {
         let request = self.http.get(format!("{}/metrics", self.api));
-        let response = request.send().await.map_err(failed)?;
-        let text = response.text().await.map_err(failed)?;
+        let response = request.send().await?;
+        let text = response.text().await?;
         let values = text.lines().filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
             let is_meant = series.split('{').next()? == name;
@@ -179,28 +177,23 @@ impl Client {
         format!("{}/v1/{path}", self.api)
     }
 
-    async fn answer<T: serde::de::DeserializeOwned>(
-        &self,
-        request: RequestBuilder,
-    ) -> Result<T, Failure> {
-        let failed = |error: reqwest::Error| Failure::new(format!("a request failed: {error}"));
-        let response = request.send().await.map_err(failed)?;
+    async fn answer<T: serde::de::DeserializeOwned>(&self, request: RequestBuilder) -> Result<T> {
+        let response = request.send().await?;
         let status = response.status();
         if !matches!(status, StatusCode::OK | StatusCode::CREATED) {
             let text = response.text().await.unwrap_or_default();
-            return Err(Failure::new(format!("the API answered {status}: {text}")));
+            bail!("the API answered {status}: {text}");
         }
-        response.json().await.map_err(failed)
+        Ok(response.json().await?)
     }
 }
 
 /// Waits until no task is open.
-pub(crate) async fn all_ended(database: &Database) -> Result<(), Failure> {
+pub(crate) async fn all_ended(database: &Database) -> Result<()> {
     let started = Instant::now();
     while usage::has_open_tasks(database).await? {
         if started.elapsed() > TASKS_TIMEOUT {
-            let what = format!("the tasks did not end within {TASKS_TIMEOUT:?}");
-            return Err(Failure::new(what));
+            bail!("the tasks did not end within {TASKS_TIMEOUT:?}");
         }
         sleep(LOOK_AGAIN).await;
     }

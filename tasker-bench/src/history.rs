@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result};
 use sqlx::{Connection, PgConnection};
 use tasker_shared::database::Database;
 use tasker_shared::template::Template;
@@ -12,7 +13,6 @@ use tasker_shared::templates::apply_template;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::failure::Failure;
 use crate::output::remark;
 
 /// Steps of each task of the past.
@@ -57,10 +57,9 @@ const INSERT: &str = "with past as (
   ) as m(attempt, a, b)";
 
 /// Fills the tables with so many finished steps, rounded up to whole tasks.
-pub(crate) async fn fill(database: &Database, url: &str, steps: u64) -> Result<(), Failure> {
+pub(crate) async fn fill(database: &Database, url: &str, steps: u64) -> Result<()> {
     let started = Instant::now();
-    let template = Template::parse_yaml(TEMPLATE)
-        .map_err(|error| Failure::new(format!("the template of the past is wrong: {error}")))?;
+    let template = Template::parse_yaml(TEMPLATE).context("the template of the past is wrong")?;
     let applied = database.call("apply_template", async |connection| {
         apply_template(connection, &template).await
     });
@@ -90,7 +89,7 @@ pub(crate) async fn fill(database: &Database, url: &str, steps: u64) -> Result<(
         }
         connection.close().await
     };
-    filled.await.map_err(|error| failed(&error))?;
+    filled.await.context("the past could not be made")?;
     remark(format!(
         "{} finished steps are in the tables, made in {:.0} s",
         tasks * STEPS,
@@ -101,26 +100,17 @@ pub(crate) async fn fill(database: &Database, url: &str, steps: u64) -> Result<(
 
 /// Holds a snapshot for so long, as a forgotten transaction or a long report does: no row version
 /// that dies meanwhile can be vacuumed away.
-pub(crate) async fn hold_vacuum(url: &str, span: Duration) -> Result<JoinHandle<()>, Failure> {
-    let mut connection = PgConnection::connect(url)
-        .await
-        .map_err(|error| failed(&error))?;
+pub(crate) async fn hold_vacuum(url: &str, span: Duration) -> Result<JoinHandle<()>> {
+    let mut connection = PgConnection::connect(url).await?;
     for statement in [
         "begin isolation level repeatable read",
         "select count(*) from pg_class",
     ] {
-        sqlx::query(statement)
-            .execute(&mut connection)
-            .await
-            .map_err(|error| failed(&error))?;
+        sqlx::query(statement).execute(&mut connection).await?;
     }
     Ok(tokio::spawn(async move {
         sleep(span).await;
         // When the server ends first, so does the transaction.
         let _ = connection.close().await;
     }))
-}
-
-fn failed(error: &sqlx::Error) -> Failure {
-    Failure::new(format!("the past could not be made: {error}"))
 }

@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
+use anyhow::Result;
 use futures::future::try_join_all;
 use tasker_shared::readiness::claim_ready_tasks;
 
-use crate::commands::bench::client::all_ended;
-use crate::commands::bench::figures::{Figure, Place, Run, figure};
-use crate::commands::bench::sizes::Sizes;
-use crate::commands::bench::stage::Stage;
-use crate::failure::Failure;
+use crate::client::all_ended;
+use crate::figures::{Figure, Place, Run, figure};
+use crate::sizes::Sizes;
+use crate::stage::Stage;
 
 /// Most steps of one call, as the configuration says by default.
 const BATCH: i32 = 500;
@@ -27,7 +27,7 @@ pub(crate) async fn measure(
     sizes: &Sizes,
     place: Place,
     run: &mut Run,
-) -> Result<(), Failure> {
+) -> Result<()> {
     let shape = stage
         .client
         .apply_linear("linear1", 1, "builtin.noop")
@@ -46,7 +46,7 @@ pub(crate) async fn measure(
 }
 
 /// Claims until nothing is ready; gives how many steps that were.
-async fn claim_all(stage: &Stage<'_>, number: u32) -> Result<i32, Failure> {
+async fn claim_all(stage: &Stage<'_>, number: u32) -> Result<i32> {
     let processor = format!("claimer-{number}");
     let mut connection = stage.database.dedicated();
     let mut steps = 0;

@@ -1,0 +1,117 @@
+//! The processes that a workload is measured on: new ones each time, so that what they hold and
+//! what they have used is this workload's.
+
+use std::env;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use private_postgres::PrivatePostgres;
+use serde_json::Value;
+use tasker_shared::database::Database;
+use tasker_testing::{TaskerBinary, TaskerProcess};
+
+use crate::client::Client;
+use crate::stopwatch;
+use crate::usage::{Processes, Usage};
+
+/// Name of the database that is measured.
+pub(crate) const DATABASE: &str = "tasker";
+
+/// How many dependents a worker goes on with by itself, as the configuration says by default.
+const CONTINUATION_LIMIT: &str = "16";
+
+/// Time for new processes to have done what they do once.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// How long a process may take to start, or to stop.
+const PROCESS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An orchestrator with the API, and perhaps a worker.
+pub(crate) struct Stage<'a> {
+    server: &'a PrivatePostgres,
+    /// The database.
+    pub(crate) database: &'a Database,
+    /// A client of the API.
+    pub(crate) client: Client,
+    orchestrator: TaskerProcess,
+    worker: Option<TaskerProcess>,
+}
+
+impl<'a> Stage<'a> {
+    /// Starts an orchestrator of the built binary with these environment variables.
+    pub(crate) async fn start(
+        server: &'a PrivatePostgres,
+        database: &'a Database,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
+        let arguments = ["--json", "orchestrator", "--bind", "127.0.0.1:0"];
+        let url = server.url(DATABASE);
+        let environment = [&configuration(&url), environment].concat();
+        let mut orchestrator = TaskerBinary::locate().spawn(&arguments, &environment);
+        let answer = orchestrator.wait_for_line("{\"api\":", PROCESS_TIMEOUT);
+        let answer: Value = serde_json::from_str(&answer.await)?;
+        Ok(Self {
+            server,
+            database,
+            client: Client::new(answer["api"].as_str().unwrap_or_default()),
+            orchestrator,
+            worker: None,
+        })
+    }
+
+    /// Starts the worker: this program in its other role.
+    pub(crate) async fn start_worker(&mut self, continuation: bool) -> Result<()> {
+        let limit = if continuation {
+            CONTINUATION_LIMIT
+        } else {
+            "0"
+        };
+        let program = TaskerBinary::at(env::current_exe()?);
+        let url = self.server.url(DATABASE);
+        let mut worker = program.spawn(&["--as-worker", limit], &configuration(&url));
+        worker
+            .wait_for_line(stopwatch::STARTED, PROCESS_TIMEOUT)
+            .await;
+        self.worker = Some(worker);
+        tokio::time::sleep(SETTLE).await;
+        Ok(())
+    }
+
+    /// The processes.
+    pub(crate) fn processes(&self) -> Processes {
+        Processes {
+            orchestrator: self.orchestrator.pid(),
+            worker: self.worker.as_ref().map(TaskerProcess::pid),
+            postgres: self.server.pid().unwrap_or_default(),
+        }
+    }
+
+    /// What has been used so far.
+    pub(crate) async fn usage(&self) -> Result<Usage> {
+        Usage::measure(self.database, self.processes(), self.client.steps()).await
+    }
+
+    /// What the processes have printed so far.
+    pub(crate) fn output(&self) -> String {
+        let processes = self.worker.iter().chain([&self.orchestrator]);
+        processes.map(TaskerProcess::output).collect()
+    }
+
+    /// Stops the processes; gives the number of steps that were submitted.
+    pub(crate) async fn stop(self) -> Result<f64> {
+        for mut process in self.worker.into_iter().chain([self.orchestrator]) {
+            let status = process.terminate(PROCESS_TIMEOUT).await;
+            ensure!(
+                status.success(),
+                "a process did not stop cleanly ({status}):\n{}",
+                process.output()
+            );
+        }
+        Ok(self.client.steps())
+    }
+}
+
+/// A process is configured by nothing but this and its arguments.
+fn configuration(url: &str) -> [(&str, &str); 2] {
+    [("DATABASE_URL", url), ("TASKER_ENV", "production")]
+}
