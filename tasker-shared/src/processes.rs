@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::config::{DeploymentMode, host_name};
@@ -122,27 +123,35 @@ fn columns(places: Option<Places>) -> (Option<i32>, Option<i32>) {
 }
 
 /// A process in one of its roles, as it was last seen.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, Serialize, sqlx::FromRow, ToSchema)]
+#[schema(as = Process)]
 pub struct ProcessSummary {
     /// Its name in logs and in the history of tasks.
+    #[schema(example = "host-17-kqxmzj")]
     pub identity: String,
-    /// `orchestrator` or `worker`.
+    /// What it does: `orchestrator` or `worker`.
+    #[schema(example = "worker")]
     pub role: String,
     /// The machine or container it runs on.
     pub host: String,
     /// Its process id there.
     pub pid: i32,
     /// The version of the program.
+    #[schema(example = "0.1.0")]
     pub version: String,
     /// Its deployment mode.
+    #[schema(example = "Hybrid")]
     pub mode: String,
-    /// The namespaces it serves; empty: all.
+    /// The namespaces it serves; none are named where it serves all.
     pub namespaces: Vec<String>,
     /// The handlers that a worker knows.
+    #[schema(example = json!(["builtin.noop", "payments.charge"]))]
     pub handlers: Vec<String>,
-    /// How many handlers a worker runs at most; 0 while it drains.
+    /// How many handlers a worker runs at most, 0 while it drains; null for an orchestrator.
+    #[schema(required)]
     pub places: Option<i32>,
-    /// How many of them it ran when it was last seen.
+    /// How many of them it ran when it was last seen; null for an orchestrator.
+    #[schema(required)]
     pub taken: Option<i32>,
     /// When it started.
     pub started_at: DateTime<Utc>,
@@ -150,7 +159,7 @@ pub struct ProcessSummary {
     pub last_seen_at: DateTime<Utc>,
     /// How long ago that was, on the database's clock.
     pub last_seen_seconds_ago: f64,
-    /// Whether it was not seen for longer than a process that lives and reaches the database.
+    /// Whether it was not seen for 30 s: it was killed, or does not reach the database.
     pub silent: bool,
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use utoipa::ToSchema;
 
 use crate::error::Error;
 
@@ -14,17 +15,23 @@ pub(crate) use guard::may_be_of_a_queue;
 pub use troubles::QueueTroubles;
 
 /// A namespace's queue and what lies in it.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, Serialize, sqlx::FromRow, ToSchema)]
+#[schema(as = Queue)]
 pub struct QueueSummary {
     /// The namespace.
+    #[schema(example = "fulfillment")]
     pub namespace: String,
     /// Name of its queue.
+    #[schema(example = "worker_fulfillment_queue")]
     pub queue_name: String,
-    /// Messages in it, received ones included; `None` where it cannot be read.
+    /// Messages in it, received ones included; null where it cannot be read.
+    #[schema(required)]
     pub length: Option<i64>,
-    /// Messages that a worker could receive now; `None` where it cannot be read.
+    /// Messages that a worker could receive now; null where it cannot be read.
+    #[schema(required)]
     pub visible: Option<i64>,
-    /// Age of the oldest message, in seconds; `None` when it is empty.
+    /// Age of the oldest message, in seconds; null when it is empty.
+    #[schema(required)]
     pub oldest_message_age_seconds: Option<f64>,
     /// Live workers that take steps from it.
     pub workers: i32,
@@ -32,16 +39,19 @@ pub struct QueueSummary {
     pub places: i32,
     /// How many they ran when they were last seen.
     pub taken: i32,
-    /// The steps in it that no live worker can run.
+    /// The steps in it that no live worker can run, by handler; a hundred handlers at most.
+    #[schema(value_type = Vec<MissingHandler>)]
     pub without_worker: Json<Vec<MissingHandler>>,
-    /// Why it cannot be read, where it cannot.
+    /// Why it cannot be read; null where it can.
+    #[schema(required)]
     pub problem: Option<String>,
 }
 
 /// A handler that steps wait for and that no live worker knows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MissingHandler {
     /// Its name.
+    #[schema(example = "payments.charge")]
     pub handler: String,
     /// How many steps wait for it; counted up to 1,000.
     pub steps: i32,

@@ -7,12 +7,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Declares a state enum with its textual form, as the database spells it.
 macro_rules! states {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum $name { $($(#[$variant_doc])* $variant),+ }
 
@@ -57,7 +58,8 @@ pub struct UnknownState {
 }
 
 states! {
-    /// Where a task stands.
+    /// Where a task stands. `complete`, `error`, `cancelled` and `resolved_manually` are ends; one in
+    /// `error` goes on when a failed step of it is retried, skipped or resolved.
     TaskState {
         /// Submitted; nothing of it has been claimed.
         Pending = "pending",

@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::error::Error;
 use crate::ids::TaskUuid;
 use crate::state::{StepState, TaskState};
+use crate::steps::StepError;
 
 /// A task to be submitted.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,25 +38,26 @@ pub struct NewTask {
     pub on_conflict: OnConflict,
 }
 
-/// What happens where an idempotency key was used with another context.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What to do where an idempotency key was used with another context.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnConflict {
-    /// The answer is the task of its first use, and says that its context differs.
+    /// Answer with the task of its first use, and say that its context differs.
     #[default]
     Existing,
-    /// The submission is refused as a conflict.
+    /// Refuse the submission as a conflict.
     Reject,
 }
 
 /// The answer to one submitted task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::FromRow, ToSchema)]
 pub struct Submitted {
-    /// The task; an earlier one where its idempotency key was known.
+    /// The task; the first one where its idempotency key was known.
+    #[schema(value_type = Uuid, example = "01890a5d-ac96-774b-bcce-b302099a0000")]
     pub task_uuid: TaskUuid,
-    /// Whether this call created it.
+    /// Whether this request created it.
     pub created: bool,
-    /// Whether that earlier task has another context.
+    /// Whether that first task has another context than this request; false where it was created.
     pub context_differs: bool,
 }
 
@@ -99,121 +102,156 @@ pub async fn submit_tasks_silently(
     .await?)
 }
 
-/// A task in a list.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// What a task shows in a list and alone.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct TaskSummary {
     /// Identity of the task.
+    #[schema(value_type = Uuid, example = "01890a5d-ac96-774b-bcce-b302099a0000")]
     pub task_uuid: TaskUuid,
     /// Namespace of its template.
+    #[schema(example = "fulfillment")]
     pub namespace: String,
     /// Name of its template.
+    #[schema(example = "order_fulfillment")]
     pub name: String,
     /// Version of its template.
+    #[schema(example = "1.0.0")]
     pub version: String,
     /// Where it stands.
     pub state: TaskState,
     /// Larger is claimed first.
+    #[schema(example = 0)]
     pub priority: i32,
     /// When it was submitted.
     pub created_at: DateTime<Utc>,
     /// When its first step was claimed.
+    #[schema(required)]
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
+    #[schema(required)]
     pub finished_at: Option<DateTime<Utc>>,
-    /// What a step of it waits for that the engine cannot bring about.
+    /// What a step of it waits for that the engine cannot bring about; null for nothing.
     #[serde(default)]
+    #[schema(required)]
     pub waits_for: Option<WaitsFor>,
 }
 
 /// What a step waits for that the engine cannot bring about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitsFor {
-    /// A worker that knows its handler; no live one of its namespace does.
+    /// A worker that knows its handler: no live one of its namespace does. It costs no attempt, and
+    /// ends as soon as such a worker runs.
     WorkerForHandler,
 }
 
-/// A task in a list, with what is worth knowing at a glance where a step of it failed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// A task in a list.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ListedTask {
     /// The task itself.
     #[serde(flatten)]
+    #[schema(inline)]
     pub summary: TaskSummary,
     /// The first of its steps that failed, of those that the list was restricted to.
+    #[schema(required)]
     pub failed_step: Option<FailedStep>,
 }
 
 /// Which step of a task failed, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FailedStep {
     /// Name within the template.
+    #[schema(example = "charge")]
     pub name: String,
-    /// Which sort of error it was.
+    /// Sort of failure.
+    #[schema(required, example = "handler_failed")]
     pub kind: Option<String>,
     /// What the error says, up to 500 characters.
+    #[schema(required, example = "card refused")]
     pub message: Option<String>,
 }
 
 /// A task with its steps.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = Task)]
 pub struct TaskDetail {
     /// The task itself.
     #[serde(flatten)]
+    #[schema(inline)]
     pub summary: TaskSummary,
     /// Its input.
+    #[schema(example = json!({"order_id": 1}))]
     pub context: Value,
     /// The key it was submitted with.
+    #[schema(required)]
     pub idempotency_key: Option<String>,
-    /// What the operator who cancelled or resolved it said.
+    /// What was said by the operator who cancelled or resolved it.
+    #[schema(required)]
     pub reason: Option<String>,
-    /// What the steps' states amount to: `has_ready_steps`, `processing`, `waiting`,
+    /// What the states of the steps amount to: `has_ready_steps`, `processing`, `waiting`,
     /// `blocked_by_failures` or `all_complete`.
+    #[schema(example = "processing")]
     pub execution_status: String,
-    /// Whether the results of its steps are left out, because together they are very large; each is
-    /// read with [`get_step`].
+    /// Whether the results of its steps are left out, because together they have more than 32 MiB.
+    /// `GET /v1/tasks/{task_uuid}/steps/{step_name}` answers one with its result.
     pub results_omitted: bool,
     /// Its steps, in the order of the template.
     pub steps: Vec<StepDetail>,
 }
 
 /// A step of a task.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = Step)]
 pub struct StepDetail {
     /// Name within the template.
+    #[schema(example = "reserve")]
     pub name: String,
     /// Identity of the step.
+    #[schema(example = "01890a5d-ac96-774b-bcce-b302099a0002")]
     pub step_uuid: Uuid,
     /// Where it stands.
     pub state: StepState,
     /// Name of its handler.
+    #[schema(example = "stock.reserve")]
     pub handler: String,
-    /// What the template gives its handler besides the task's context.
+    /// What the template gives its handler besides the context of the task.
     #[serde(default)]
+    #[schema(required, example = json!({"speed": "express"}))]
     pub input: Value,
     /// Names of the steps it depends on.
+    #[schema(example = json!(["validate"]))]
     pub depends_on: Vec<String>,
     /// How many times it was started.
     pub attempts: i32,
     /// How many times it may be started.
     pub max_attempts: i32,
-    /// What its handler returned; `None` also where [`TaskDetail::results_omitted`].
+    /// What its handler returned, or what an operator gave it; null also where the task says
+    /// `results_omitted`.
+    #[schema(required, value_type = Value)]
     pub result: Option<Value>,
-    /// Size of the result, as the database keeps it in memory.
+    /// Size of the result as the database keeps it in memory; 0 where there is none.
     pub result_bytes: i64,
-    /// Why its latest attempt failed: `kind`, `message` and perhaps `details`; none while it runs.
+    /// Why its latest attempt failed; null while it runs.
+    #[schema(required, value_type = Option<StepError>)]
     pub error: Option<Value>,
     /// The worker that ran its latest attempt.
+    #[schema(required)]
     pub worker: Option<String>,
     /// When its latest message was sent.
+    #[schema(required)]
     pub enqueued_at: Option<DateTime<Utc>>,
     /// When its latest attempt started.
+    #[schema(required)]
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
+    #[schema(required)]
     pub finished_at: Option<DateTime<Utc>>,
     /// When its next attempt is due.
+    #[schema(required)]
     pub retry_at: Option<DateTime<Utc>>,
-    /// What it waits for that the engine cannot bring about.
+    /// What it waits for that the engine cannot bring about; null for nothing.
     #[serde(default)]
+    #[schema(required)]
     pub waits_for: Option<WaitsFor>,
 }
 
@@ -379,21 +417,27 @@ pub async fn ended_tasks(
 }
 
 /// One move of a task or of one of its steps.
-#[derive(Debug, Clone, Serialize, Deserialize, sqlx::FromRow)]
+#[derive(Debug, Clone, Serialize, Deserialize, sqlx::FromRow, ToSchema)]
 pub struct Transition {
     /// When it happened.
     pub at: DateTime<Utc>,
-    /// The step that moved; `None` for the task itself.
+    /// The step that moved; null for the task itself.
+    #[schema(required)]
     pub step_name: Option<String>,
     /// The step's attempt.
+    #[schema(required)]
     pub attempt: Option<i32>,
     /// The state left.
+    #[schema(example = "enqueued")]
     pub from_state: String,
     /// The state entered.
+    #[schema(example = "in_progress")]
     pub to_state: String,
     /// Who moved it: an orchestrator, a worker or an operator.
+    #[schema(required)]
     pub actor: Option<String>,
     /// Why, where a reason was given.
+    #[schema(required)]
     pub reason: Option<String>,
 }
 

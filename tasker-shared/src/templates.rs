@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 
 use crate::error::Error;
 use crate::template::Template;
@@ -18,15 +19,19 @@ pub struct Applied {
 }
 
 /// A version of a template, without its body.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, Serialize, sqlx::FromRow, ToSchema)]
 pub struct TemplateSummary {
     /// Namespace whose workers run it.
+    #[schema(example = "fulfillment")]
     pub namespace: String,
     /// Name within the namespace.
+    #[schema(example = "order_fulfillment")]
     pub name: String,
-    /// Version, as `MAJOR.MINOR.PATCH`.
+    /// Version.
+    #[schema(example = "1.0.0")]
     pub version: String,
     /// What it is for.
+    #[schema(required)]
     pub description: Option<String>,
     /// How many steps it has.
     pub step_count: i32,
@@ -35,10 +40,12 @@ pub struct TemplateSummary {
 }
 
 /// A version of a template with everything it says.
-#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[derive(Debug, Clone, Serialize, sqlx::FromRow, ToSchema)]
+#[schema(as = Template)]
 pub struct TemplateDetail {
     /// The version itself.
     #[serde(flatten)]
+    #[schema(inline)]
     #[sqlx(flatten)]
     pub summary: TemplateSummary,
     /// The template document with its defaults filled in.

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::{OpenApi as Api, Ref, RefOr, Required, Schema};
+use utoipa::openapi::{Object, OpenApi as Api, Ref, RefOr, Required, Schema};
 
 use crate::problem::{Mistake, Problem};
 
@@ -40,8 +40,12 @@ const API_PREFIX: &str = "/v1/";
 )]
 pub(crate) struct Document;
 
-/// Adds to every operation of the API the problems that any of them may answer with.
+/// Makes each schema one object, and adds to every operation of the API the problems that any of
+/// them may answer with.
 pub(crate) fn complete(mut api: Api) -> Api {
+    if let Some(components) = &mut api.components {
+        components.schemas.values_mut().for_each(merge_flattened);
+    }
     for (path, item) in &mut api.paths.paths {
         if !path.starts_with(API_PREFIX) {
             continue;
@@ -63,6 +67,23 @@ pub(crate) fn complete(mut api: Api) -> Api {
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.post].into_iter().flatten()
+}
+
+/// A type with others flattened into it is declared as all of them; it is sent as one object.
+fn merge_flattened(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::AllOf(parts)) = schema else {
+        return;
+    };
+    let mut whole = Object::new();
+    whole.description = parts.description.take();
+    for mut part in parts.items.drain(..) {
+        merge_flattened(&mut part);
+        if let RefOr::T(Schema::Object(part)) = part {
+            whole.properties.extend(part.properties);
+            whole.required.extend(part.required);
+        }
+    }
+    *schema = whole.into();
 }
 
 /// A body that may be left out is declared as its schema or null; null itself is refused.

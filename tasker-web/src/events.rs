@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures::stream::unfold;
 use serde::Deserialize;
 use serde_json::json;
-use tasker_shared::events::{LifecycleEvent, Occurrence};
+use tasker_shared::events::{EventDocument, LifecycleEvent, Occurrence};
 use tasker_shared::ids::TaskUuid;
 use tracing::error;
 use utoipa::IntoParams;
@@ -20,7 +20,6 @@ use crate::connection::Carries;
 use crate::event_feed::NotSubscribed;
 use crate::extract::{self, Params};
 use crate::problem::{Kind, Problem};
-use crate::schema;
 use crate::state::WebState;
 use crate::tasks::parse_task_uuid;
 
@@ -76,7 +75,7 @@ struct Filter {
     responses(
         (
             status = 200,
-            body = schema::LifecycleEvent,
+            body = EventDocument,
             content_type = "text/event-stream",
             description = "Events, each as `event:` and `data:`, until either side ends it.",
         ),

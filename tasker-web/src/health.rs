@@ -17,7 +17,6 @@ use tokio::time::timeout;
 use tracing::warn;
 use utoipa::ToSchema;
 
-use crate::schema;
 use crate::state::{ComponentHealth, Probes};
 
 /// How long the database may take to answer a probe; orchestrators of containers give probes a
@@ -66,7 +65,6 @@ pub(crate) struct ChannelHealth {
     /// One sentence for each channel that is filling up.
     warnings: Vec<String>,
     /// Every channel, by component and name.
-    #[schema(value_type = Vec<schema::Channel>)]
     channels: Vec<ChannelStatus>,
 }
 

@@ -20,7 +20,6 @@ mod problem;
 mod processes;
 mod queues;
 mod router;
-mod schema;
 mod server;
 mod state;
 mod steps;

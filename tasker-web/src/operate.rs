@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 
 use crate::extract::{OptionalJsonBody, PathParts};
 use crate::problem::Problem;
-use crate::schema;
 use crate::state::WebState;
 use crate::storable_json::refuse_unstorable_text;
 use crate::tasks::{no_task, parse_task_uuid};
@@ -42,7 +41,7 @@ pub(crate) struct ReasonRequest {
     params(("task_uuid" = Uuid, Path, description = "Identity of the task")),
     request_body = Option<ReasonRequest>,
     responses(
-        (status = 200, body = schema::Task, description = "The task as it is now."),
+        (status = 200, body = TaskDetail, description = "The task as it is now."),
         (status = 404, response = Problem),
         (status = 409, response = Problem),
         (status = 422, response = Problem),
@@ -72,7 +71,7 @@ pub(crate) async fn cancel_task(
     params(("task_uuid" = Uuid, Path, description = "Identity of the task")),
     request_body = Option<ReasonRequest>,
     responses(
-        (status = 200, body = schema::Task, description = "The task as it is now."),
+        (status = 200, body = TaskDetail, description = "The task as it is now."),
         (status = 404, response = Problem),
         (status = 409, response = Problem),
         (status = 422, response = Problem),

@@ -8,14 +8,12 @@ use utoipa::ToSchema;
 
 use crate::extract::NoParams;
 use crate::problem::Problem;
-use crate::schema;
 use crate::state::WebState;
 
 /// The processes that run, and those that were lately lost.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Processes {
     /// The processes, by role and name; one that plays two roles is there twice.
-    #[schema(value_type = Vec<schema::Process>)]
     processes: Vec<ProcessSummary>,
 }
 

@@ -8,14 +8,12 @@ use utoipa::ToSchema;
 
 use crate::extract::NoParams;
 use crate::problem::Problem;
-use crate::schema;
 use crate::state::WebState;
 
 /// The queues of all namespaces.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Queues {
     /// The queues, by namespace.
-    #[schema(value_type = Vec<schema::Queue>)]
     queues: Vec<QueueSummary>,
 }
 

@@ -11,7 +11,6 @@ use utoipa::ToSchema;
 use crate::extract::{NoParams, OptionalJsonBody, PathParts};
 use crate::operate::{ACTOR, ReasonRequest, check_reason, operate};
 use crate::problem::Problem;
-use crate::schema;
 use crate::state::WebState;
 use crate::storable_json::refuse_unstorable;
 use crate::tasks::parse_task_uuid;
@@ -41,7 +40,7 @@ pub(crate) struct SettlementRequest {
         ("step_name" = String, Path, description = "Name of the step"),
     ),
     responses(
-        (status = 200, body = schema::Step, description = "The step as it is now."),
+        (status = 200, body = StepDetail, description = "The step as it is now."),
         (status = 404, response = Problem),
     ),
 )]
@@ -74,7 +73,7 @@ pub(crate) async fn show_step(
     ),
     request_body = Option<ReasonRequest>,
     responses(
-        (status = 200, body = schema::Task, description = "The task as it is now."),
+        (status = 200, body = TaskDetail, description = "The task as it is now."),
         (status = 404, response = Problem),
         (status = 409, response = Problem),
         (status = 422, response = Problem),
@@ -108,7 +107,7 @@ pub(crate) async fn retry_step(
     ),
     request_body = Option<SettlementRequest>,
     responses(
-        (status = 200, body = schema::Task, description = "The task as it is now."),
+        (status = 200, body = TaskDetail, description = "The task as it is now."),
         (status = 404, response = Problem),
         (status = 409, response = Problem),
         (status = 422, response = Problem),
@@ -136,7 +135,7 @@ pub(crate) async fn skip_step(
     ),
     request_body = Option<SettlementRequest>,
     responses(
-        (status = 200, body = schema::Task, description = "The task as it is now."),
+        (status = 200, body = TaskDetail, description = "The task as it is now."),
         (status = 404, response = Problem),
         (status = 409, response = Problem),
         (status = 422, response = Problem),

@@ -15,7 +15,6 @@ use crate::extract::JsonBody;
 use crate::limits::BodyShare;
 use crate::object::Object;
 use crate::problem::Problem;
-use crate::schema;
 use crate::state::WebState;
 use crate::storable_json::{refuse_unstorable, refuse_unstorable_text};
 
@@ -48,7 +47,7 @@ pub(crate) struct TaskRequest {
     idempotency_key: Option<String>,
     /// What to do where that key was used with another context; `existing` where it is left out.
     #[serde(default)]
-    #[schema(required = false, value_type = schema::OnConflict)]
+    #[schema(required = false)]
     on_conflict: OnConflict,
 }
 
@@ -65,7 +64,6 @@ pub(crate) struct BatchRequest {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BatchAnswer {
     /// One answer for each task.
-    #[schema(value_type = Vec<schema::Submitted>)]
     tasks: Vec<Submitted>,
 }
 
@@ -134,9 +132,9 @@ impl TaskRequest {
     tag = "tasks",
     request_body = TaskRequest,
     responses(
-        (status = 201, body = schema::Submitted, description = "The task was created.",
+        (status = 201, body = Submitted, description = "The task was created.",
          headers(("location" = String, description = "The path of the task"))),
-        (status = 200, body = schema::Submitted,
+        (status = 200, body = Submitted,
          description = "The idempotency key was known: this is the first task.",
          headers(("location" = String, description = "The path of the task"))),
         (status = 404, response = Problem),

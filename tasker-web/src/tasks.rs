@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tasker_shared::error::Error;
 use tasker_shared::ids::{StepId, TaskUuid};
 use tasker_shared::moment;
+use tasker_shared::state::TaskState;
 use tasker_shared::tasks::{self, ListedTask, TaskDetail, TaskFilter, Transition};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
@@ -17,7 +18,6 @@ use utoipa::{IntoParams, ToSchema};
 use crate::cursor;
 use crate::extract::{self, NoParams, Params, PathParts};
 use crate::problem::{Kind, Problem};
-use crate::schema;
 use crate::state::WebState;
 
 /// Which tasks to list.
@@ -34,7 +34,7 @@ pub(crate) struct ListParams {
     #[param(min_length = 1)]
     name: Option<String>,
     /// Only tasks in this state.
-    #[param(value_type = Option<schema::TaskState>)]
+    #[param(value_type = Option<TaskState>)]
     state: Option<String>,
     /// At most this many; `web.default_page_size` where none is given, `web.max_page_size` at most.
     #[param(value_type = Option<i32>, minimum = 1)]
@@ -64,7 +64,6 @@ pub(crate) struct ListParams {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TaskPage {
     /// The tasks.
-    #[schema(value_type = Vec<schema::ListedTask>)]
     tasks: Vec<ListedTask>,
     /// The `cursor` of the next page; null on the last.
     #[schema(required)]
@@ -87,7 +86,6 @@ pub(crate) struct WaitParams {
 pub(crate) struct History {
     #[schema(value_type = Uuid)]
     task_uuid: TaskUuid,
-    #[schema(value_type = Vec<schema::Transition>)]
     transitions: Vec<Transition>,
 }
 
@@ -156,7 +154,7 @@ fn parse_moment(name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>,
     })
 }
 
-fn parse_state(text: &str) -> Result<tasker_shared::state::TaskState, Problem> {
+fn parse_state(text: &str) -> Result<TaskState, Problem> {
     text.parse()
         .map_err(|error| Problem::new(Kind::InvalidRequest, format!("state: {error}")))
 }
@@ -172,7 +170,7 @@ fn parse_state(text: &str) -> Result<tasker_shared::state::TaskState, Problem> {
     tag = "tasks",
     params(("task_uuid" = Uuid, Path, description = "Identity of the task"), WaitParams),
     responses(
-        (status = 200, body = schema::Task, description = "The task as it is now."),
+        (status = 200, body = TaskDetail, description = "The task as it is now."),
         (status = 404, response = Problem),
     ),
 )]

@@ -13,7 +13,6 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::extract::{self, NoParams, Params, PathParts, body_bytes, media_type, unsupported};
 use crate::problem::{Kind, Mistake, Problem};
-use crate::schema;
 use crate::state::WebState;
 use crate::storable_json::refuse_unstorable;
 use crate::template_schema::TemplateDocument;
@@ -41,7 +40,6 @@ pub(crate) struct VersionParams {
 /// Every version of every template, by namespace, name and version.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TemplateList {
-    #[schema(value_type = Vec<schema::TemplateSummary>)]
     templates: Vec<TemplateSummary>,
 }
 
@@ -199,7 +197,7 @@ pub(crate) async fn list_templates(
         VersionParams,
     ),
     responses(
-        (status = 200, body = schema::Template, description = "The version."),
+        (status = 200, body = TemplateDetail, description = "The version."),
         (status = 404, response = Problem),
     ),
 )]
@@ -222,7 +220,7 @@ pub(crate) async fn show_template(
         ("version" = String, Path, description = "The version"),
     ),
     responses(
-        (status = 200, body = schema::Template, description = "The version."),
+        (status = 200, body = TemplateDetail, description = "The version."),
         (status = 404, response = Problem),
     ),
 )]

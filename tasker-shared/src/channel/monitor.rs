@@ -25,8 +25,9 @@ pub(super) trait Observed: Send + Sync {
     }
 }
 
-/// A channel's state at one moment.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+/// A channel between tasks of the server's process.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Channel)]
 pub struct ChannelStatus {
     /// The channel's name.
     pub name: &'static str,
@@ -36,13 +37,14 @@ pub struct ChannelStatus {
     pub capacity: usize,
     /// Messages waiting.
     pub len: usize,
-    /// Most bytes that wait in it; `None` where only messages count.
+    /// Most bytes that wait in it; null where only messages count.
+    #[schema(required)]
     pub max_bytes: Option<usize>,
     /// Bytes waiting, where they count.
     pub bytes: usize,
-    /// The nearer of both bounds, in percent of it; 100 while a sender waits for room.
+    /// The nearer of both bounds, in percent of it.
     pub usage_percent: f64,
-    /// The highest usage of late, from 0 to 1: since the sample before the last.
+    /// The highest usage of late, from 0 to 1.
     pub saturation: f64,
     /// Most messages that ever waited.
     pub high_water: usize,

@@ -7,7 +7,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::{
     ids::{StepId, TaskUuid},
@@ -64,7 +66,8 @@ pub enum Moved {
 macro_rules! occurrences {
     ($($(#[$doc:meta])* $variant:ident = $text:literal),+ $(,)?) => {
         /// What an event is called.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
         pub enum Occurrence { $($(#[$doc])* $variant),+ }
 
         impl Occurrence {
@@ -179,23 +182,81 @@ fn names() -> String {
     names.join(", ")
 }
 
-/// As one flat object; what does not apply is left out.
-impl Serialize for LifecycleEvent {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_map(None)?;
-        let occurrence = self.occurrence();
-        object.serialize_entry("event", occurrence.as_str())?;
-        object.serialize_entry("at", &self.at)?;
-        object.serialize_entry("task_uuid", &self.task_uuid)?;
-        object.serialize_entry("namespace", &self.namespace)?;
-        object.serialize_entry("template", &self.template)?;
-        match &self.moved {
-            Moved::Task { from, to } => {
-                if let Some(from) = from {
-                    object.serialize_entry("from_state", from)?;
-                }
-                object.serialize_entry("to_state", to)?;
-            }
+/// A move of a task or a step, sent as it happens. What does not apply is left out.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LifecycleEvent)]
+pub struct EventDocument<'a> {
+    /// What happened.
+    event: Occurrence,
+    /// When.
+    at: DateTime<Utc>,
+    /// The task.
+    #[schema(value_type = Uuid, example = "01890a5d-ac96-774b-bcce-b302099a0000")]
+    task_uuid: TaskUuid,
+    /// Namespace of its template.
+    #[schema(example = "fulfillment")]
+    namespace: &'a str,
+    /// Its template.
+    #[schema(example = "fulfillment/order_fulfillment@1.0.0")]
+    template: &'a str,
+    /// The step that moved; left out where it was the task itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "charge")]
+    step: Option<&'a str>,
+    /// Identity of the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "01890a5d-ac96-774b-bcce-b302099a0003")]
+    step_uuid: Option<Uuid>,
+    /// The step's attempt; 0 before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<i32>,
+    /// The state left; left out where the task was submitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "in_progress")]
+    from_state: Option<&'static str>,
+    /// The state entered.
+    #[schema(example = "waiting_for_retry")]
+    to_state: &'static str,
+    /// Whether a failed step will be tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retryable: Option<bool>,
+    /// Who moved it: an orchestrator, a worker or an operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<&'a str>,
+    /// Why, where a reason was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    /// Kind of the error of a failed attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "timeout")]
+    error: Option<&'a str>,
+}
+
+impl<'a> From<&'a LifecycleEvent> for EventDocument<'a> {
+    fn from(event: &'a LifecycleEvent) -> Self {
+        let occurrence = event.occurrence();
+        let document = Self {
+            event: occurrence,
+            at: event.at,
+            task_uuid: event.task_uuid,
+            namespace: &event.namespace,
+            template: &event.template,
+            step: None,
+            step_uuid: None,
+            attempt: None,
+            from_state: None,
+            to_state: "",
+            retryable: None,
+            actor: event.actor.as_deref(),
+            reason: event.reason.as_deref(),
+            error: event.error.as_deref(),
+        };
+        match &event.moved {
+            Moved::Task { from, to } => Self {
+                from_state: from.map(TaskState::as_str),
+                to_state: to.as_str(),
+                ..document
+            },
             Moved::Step {
                 step_no,
                 name,
@@ -203,30 +264,28 @@ impl Serialize for LifecycleEvent {
                 from,
                 to,
             } => {
-                let step = StepId {
-                    task_uuid: self.task_uuid,
+                let id = StepId {
+                    task_uuid: event.task_uuid,
                     step_no: *step_no,
                 };
-                object.serialize_entry("step", name)?;
-                object.serialize_entry("step_uuid", &step.step_uuid())?;
-                object.serialize_entry("attempt", attempt)?;
-                object.serialize_entry("from_state", from)?;
-                object.serialize_entry("to_state", to)?;
-                if occurrence == Occurrence::StepFailed {
-                    object.serialize_entry("retryable", &(*to == StepState::WaitingForRetry))?;
+                let has_failed = occurrence == Occurrence::StepFailed;
+                Self {
+                    step: Some(name),
+                    step_uuid: Some(id.step_uuid()),
+                    attempt: Some(*attempt),
+                    from_state: Some(from.as_str()),
+                    to_state: to.as_str(),
+                    retryable: has_failed.then_some(*to == StepState::WaitingForRetry),
+                    ..document
                 }
             }
         }
-        let texts = [
-            ("actor", &self.actor),
-            ("reason", &self.reason),
-            ("error", &self.error),
-        ];
-        for (key, text) in texts {
-            if let Some(text) = text {
-                object.serialize_entry(key, text)?;
-            }
-        }
-        object.end()
+    }
+}
+
+/// As its [`EventDocument`].
+impl Serialize for LifecycleEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        EventDocument::from(self).serialize(serializer)
     }
 }

@@ -15,7 +15,7 @@ mod task_ends;
 
 pub use ffi::{FfiSender, ffi_queue};
 pub use in_process::{EventSubscription, InProcessEvents};
-pub use lifecycle::{LifecycleEvent, Moved, Occurrence, UnknownOccurrence};
+pub use lifecycle::{EventDocument, LifecycleEvent, Moved, Occurrence, UnknownOccurrence};
 pub use log::{EventLog, News};
 pub use publisher::EventPublisher;
 pub use task_ends::task_ends_of;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection, Row};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::receive::{ReceivedRow, ReceivedStep};
@@ -17,15 +18,17 @@ use crate::ids::StepId;
 use crate::queues::may_be_of_a_queue;
 
 /// Why an attempt failed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StepError {
-    /// Sort of failure: `handler_failed`, `panic`, `timeout`, `lease_expired`, `invalid_input`,
-    /// `input_too_large` or a word of the handler's own.
+    /// Sort of failure: `handler_failed`, `panic`, `timeout`, `lease_expired`, `input_too_large`,
+    /// `invalid_input` or a word of the handler's own.
+    #[schema(example = "handler_failed")]
     pub kind: String,
-    /// What happened, for people.
+    /// What happened.
     pub message: String,
     /// What else the handler had to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Value)]
     pub details: Option<Value>,
 }
 
