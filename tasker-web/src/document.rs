@@ -1,5 +1,7 @@
 //! What the OpenAPI document says beyond the single operations.
 
+use std::collections::BTreeMap;
+
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{Object, OpenApi as Api, Ref, RefOr, Required, Schema};
@@ -45,6 +47,7 @@ pub(crate) struct Document;
 pub(crate) fn complete(mut api: Api) -> Api {
     if let Some(components) = &mut api.components {
         components.schemas.values_mut().for_each(merge_flattened);
+        components.schemas.extend(template_schemas());
     }
     for (path, item) in &mut api.paths.paths {
         if !path.starts_with(API_PREFIX) {
@@ -69,6 +72,12 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.post].into_iter().flatten()
 }
 
+/// The format of templates; the exact one is `/schemas/template.json`.
+fn template_schemas() -> BTreeMap<String, RefOr<Schema>> {
+    let schemas = include_str!("template_schemas.json");
+    serde_json::from_str(schemas).expect("the embedded file has schemas")
+}
+
 /// A type with others flattened into it is declared as all of them; it is sent as one object.
 fn merge_flattened(schema: &mut RefOr<Schema>) {
     let RefOr::T(Schema::AllOf(parts)) = schema else {
@@ -91,6 +100,8 @@ fn leave_out_instead_of_null(operation: &mut Operation) {
     let Some(RefOr::T(body)) = &mut operation.request_body else {
         return;
     };
+    // A body whose schema is only referred to does not say by itself that it is required.
+    body.required.get_or_insert(Required::True);
     for content in body.content.values_mut() {
         let RefOr::T(content) = content else {
             continue;
@@ -112,7 +123,11 @@ fn add_problem(operation: &mut Operation, status: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
     use tasker_shared::state::{StepState, TaskState};
+    use tasker_shared::template::Template;
 
     #[test]
     fn the_document_names_every_state() {
@@ -127,5 +142,30 @@ mod tests {
             states("StepState"),
             serde_json::to_value(StepState::ALL).unwrap()
         );
+    }
+
+    fn names(object: &Value) -> BTreeSet<String> {
+        let members = object.as_object().expect("an object of properties");
+        members.keys().cloned().collect()
+    }
+
+    #[test]
+    fn the_document_and_the_exact_schema_name_the_same_properties() {
+        let exact = Template::json_schema();
+        let api = serde_json::to_value(crate::openapi()).unwrap();
+        let pairs = [
+            ("/properties", "TemplateDocument"),
+            ("/properties/defaults/properties", "TemplateDefaults"),
+            ("/$defs/step/properties", "TemplateStep"),
+            ("/$defs/retry/properties", "TemplateRetry"),
+        ];
+        for (pointer, name) in pairs {
+            let ours = api.pointer(&format!("/components/schemas/{name}/properties"));
+            assert_eq!(
+                names(ours.unwrap()),
+                names(exact.pointer(pointer).unwrap()),
+                "{name}"
+            );
+        }
     }
 }

@@ -27,7 +27,6 @@ mod storable_json;
 mod submit;
 mod submitter;
 mod tasks;
-mod template_schema;
 mod templates;
 mod waiter;
 

@@ -15,7 +15,6 @@ use crate::extract::{self, NoParams, Params, PathParts, body_bytes, media_type, 
 use crate::problem::{Kind, Mistake, Problem};
 use crate::state::WebState;
 use crate::storable_json::refuse_unstorable;
-use crate::template_schema::TemplateDocument;
 
 /// Which templates to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -92,7 +91,10 @@ impl Format {
     path = "/v1/templates",
     tag = "templates",
     request_body(
-        content((TemplateDocument = "application/yaml"), (TemplateDocument = "application/json")),
+        content(
+            (ref("#/components/schemas/TemplateDocument") = "application/yaml"),
+            (ref("#/components/schemas/TemplateDocument") = "application/json"),
+        ),
     ),
     responses(
         (status = 201, body = AppliedTemplate, description = "The version was stored.",

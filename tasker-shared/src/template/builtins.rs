@@ -6,7 +6,6 @@
 
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Url};
-use serde_json::{Map, Value, json};
 
 use super::error::{Mistakes, Path};
 use super::fields::{Fields, boolean, integer, nearest, text, wrong_type};
@@ -237,54 +236,60 @@ fn check_headers(node: &Node, path: &Path<'_>, mistakes: &mut Mistakes) {
     }
 }
 
-/// Conditions for the JSON Schema of a step: which input goes with which built-in handler.
-pub(super) fn conditions() -> Vec<Value> {
-    let known = BUILTINS.map(|builtin| builtin.name);
-    let mut conditions = vec![json!({
-        "if": { "properties": { "handler": { "pattern": "^builtin\\." } } },
-        "then": { "properties": { "handler": { "enum": known } } }
-    })];
-    for builtin in BUILTINS {
-        let Input::Keys(keys) = builtin.input else {
-            continue;
-        };
-        let required: Vec<&str> = keys
-            .iter()
-            .filter(|key| key.required)
-            .map(|key| key.name)
-            .collect();
-        let properties: Map<String, Value> = keys
-            .iter()
-            .map(|key| (key.name.to_owned(), schema_of(key)))
-            .collect();
-        let input = json!({
-            "additionalProperties": false,
-            "required": required,
-            "properties": properties
-        });
-        let mut then = json!({ "properties": { "input": input } });
-        if !required.is_empty() {
-            then["required"] = json!(["input"]);
-        }
-        conditions.push(json!({
-            "if": { "properties": { "handler": { "const": builtin.name } } },
-            "then": then
-        }));
-    }
-    conditions
-}
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
 
-fn schema_of(key: &Key) -> Value {
-    let mut schema = match key.shape {
-        Shape::Anything => json!({}),
-        Shape::Text | Shape::Method => json!({ "type": "string" }),
-        Shape::Bool => json!({ "type": "boolean" }),
-        Shape::Whole(most) => json!({ "type": "integer", "minimum": 0, "maximum": most }),
-        Shape::Url => json!({ "type": "string", "format": "uri", "pattern": "^[Hh][Tt][Tt][Pp]" }),
-        Shape::Headers => {
-            json!({ "type": "object", "additionalProperties": { "type": "string" } })
+    use super::*;
+    use crate::template::Template;
+
+    #[test]
+    fn the_schema_for_editors_says_the_same_of_every_handler_and_key() {
+        let schema = Template::json_schema();
+        let conditions = schema
+            .pointer("/$defs/step/allOf")
+            .and_then(Value::as_array);
+        let (known, conditions) = conditions.unwrap().split_first().unwrap();
+        let names = BUILTINS.map(|builtin| builtin.name);
+        assert_eq!(known["then"]["properties"]["handler"]["enum"], json!(names));
+        let handlers: Vec<(&str, &[Key])> = BUILTINS
+            .iter()
+            .filter_map(|builtin| match builtin.input {
+                Input::Anything => None,
+                Input::Keys(keys) => Some((builtin.name, keys)),
+            })
+            .collect();
+        assert_eq!(conditions.len(), handlers.len());
+        for ((name, keys), condition) in handlers.into_iter().zip(conditions) {
+            assert_eq!(condition["if"]["properties"]["handler"]["const"], name);
+            let required: Vec<&str> = keys
+                .iter()
+                .filter(|key| key.required)
+                .map(|key| key.name)
+                .collect();
+            let then = &condition["then"];
+            let input = &then["properties"]["input"];
+            assert_eq!(input["required"], json!(required), "{name}");
+            assert_eq!(then["required"].is_array(), !required.is_empty(), "{name}");
+            let properties = input["properties"].as_object().unwrap();
+            assert_eq!(properties.len(), keys.len(), "{name}");
+            for key in keys {
+                let property = &properties[key.name];
+                assert_eq!(property["description"], key.about);
+                let (kind, most) = match key.shape {
+                    Shape::Anything => (Value::Null, Value::Null),
+                    Shape::Text | Shape::Method | Shape::Url => (json!("string"), Value::Null),
+                    Shape::Bool => (json!("boolean"), Value::Null),
+                    Shape::Whole(most) => (json!("integer"), json!(most)),
+                    Shape::Headers => (json!("object"), Value::Null),
+                };
+                assert_eq!(
+                    [&property["type"], &property["maximum"]],
+                    [&kind, &most],
+                    "{}",
+                    key.name
+                );
+            }
         }
-    };
-    schema["description"] = key.about.into();
-    schema
+    }
 }
