@@ -135,7 +135,8 @@ impl Template {
     /// It says what an editor can use while a user types. What spans several places (names that
     /// exist, dependencies without a cycle) only the reader can check.
     pub fn json_schema() -> Value {
-        serde_json::from_str(include_str!("template/schema.json")).expect("the embedded file is JSON")
+        serde_json::from_str(include_str!("template/schema.json"))
+            .expect("the embedded file is JSON")
     }
 
     /// The whole template as JSON with every default written out.
