@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tasker_shared::backoff::Backoff;
 use tasker_shared::database::Database;
+use tasker_shared::outage::Outage;
 
 use crate::health::Vitals;
 use crate::wakeups::Wakeups;
@@ -20,4 +21,11 @@ pub(crate) struct Engine {
     pub(crate) vitals: Vitals,
     /// Pauses between attempts while the database fails.
     pub(crate) backoff: Backoff,
+}
+
+impl Engine {
+    /// What the loop of this name notes of its calls that fail; `doing` completes "could not …".
+    pub(crate) fn outage(&self, name: &'static str, doing: &'static str) -> Outage {
+        Outage::new(doing, self.backoff, self.vitals.outage_of(name))
+    }
 }

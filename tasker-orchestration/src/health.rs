@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tasker_shared::outage::OutageWatch;
+use tasker_shared::supervisor::LoopState;
 
 /// The state of an orchestrator at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,7 +38,7 @@ pub struct ComponentHealth {
     /// Its name, as in `tasker_supervised_restarts_total`.
     pub name: &'static str,
     /// Whether it runs.
-    pub state: ComponentState,
+    pub state: LoopState,
     /// How often it ended unexpectedly.
     pub restarts: u64,
     /// For how many milliseconds its database calls have failed; absent while they work.
@@ -47,20 +48,8 @@ pub struct ComponentHealth {
 impl ComponentHealth {
     /// Whether it runs and its calls work.
     pub fn is_healthy(&self) -> bool {
-        self.state == ComponentState::Running && self.failing_for_ms.is_none()
+        self.state == LoopState::Running && self.failing_for_ms.is_none()
     }
-}
-
-/// Whether a loop runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ComponentState {
-    /// It runs.
-    Running,
-    /// It ended unexpectedly and will be started again after a pause.
-    Restarting,
-    /// It was stopped with the orchestrator.
-    Stopped,
 }
 
 /// When the database last answered a loop of one orchestrator.

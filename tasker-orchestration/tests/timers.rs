@@ -200,7 +200,7 @@ async fn a_retry_that_fired_is_enqueued_though_the_loop_that_fired_it_ended_befo
     })
     .await;
 
-    assert!(orchestrator.abort("timers"));
+    assert!(orchestrator.make_panic("timers"));
 
     assert_eq!(receive(&mut worker).await.attempt, 2);
     orchestrator.stop().await;

@@ -1,14 +1,22 @@
-//! Keeps a loop running when a bug makes it panic.
+//! Keeps the loops of a role running when a bug ends one of them.
 //!
 //! The state of a loop outlives its panic, so that no channel closes and nothing received is lost.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::time::{Instant, sleep};
-use tracing::error;
+use serde::Serialize;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tracing::{error, warn};
 
+use crate::backoff::Backoff;
 use crate::config::SupervisorConfig;
 use crate::telemetry::metrics;
 
@@ -17,24 +25,201 @@ pub trait Supervised: Send {
     /// Name in logs and metrics.
     const NAME: &'static str;
 
-    /// Runs until there is nothing more to do. Called again after a panic.
+    /// Runs until it is told to stop, or there is nothing more to do. Called again after a panic.
     fn run(&mut self) -> impl Future<Output = ()> + Send;
 }
 
-/// Runs the loop to its end, through panics.
-pub async fn keep_running(mut supervised: impl Supervised, config: SupervisorConfig) {
-    let mut pause = config.restart_min();
+/// Loops that start and end together; dropping it ends them at once.
+pub struct Supervisor {
+    backoff: Backoff,
+    stopping: CancellationToken,
+    after_restart: Arc<dyn Fn() + Send + Sync>,
+    tasks: TaskTracker,
+    loops: Vec<(Arc<Record>, AbortOnDropHandle<()>)>,
+}
+
+/// How one loop is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoopHealth {
+    /// Its name, as in `tasker_supervised_restarts_total`.
+    pub name: &'static str,
+    /// Whether it runs.
+    pub state: LoopState,
+    /// How often it ended unexpectedly.
+    pub restarts: u64,
+}
+
+/// Whether a loop runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoopState {
+    /// It runs.
+    Running,
+    /// It ended unexpectedly and will be started again after a pause.
+    Restarting,
+    /// It ended as it should.
+    Stopped,
+}
+
+/// What is known about one loop.
+struct Record {
+    name: &'static str,
+    restarts: AtomicU64,
+    is_restarting: AtomicBool,
+    panics: Notify,
+}
+
+impl Supervisor {
+    /// Supervises loops that have no reason to end before `stopping`.
+    pub fn new(config: &SupervisorConfig, stopping: CancellationToken) -> Self {
+        Self {
+            backoff: Backoff::new(config.restart_min(), config.restart_max()),
+            stopping,
+            after_restart: Arc::new(|| {}),
+            tasks: TaskTracker::new(),
+            loops: Vec::new(),
+        }
+    }
+
+    /// The same with what makes up for what a loop had in hand when it ended.
+    #[must_use]
+    pub fn after_restart(mut self, make_up: impl Fn() + Send + Sync + 'static) -> Self {
+        self.after_restart = Arc::new(make_up);
+        self
+    }
+
+    /// Starts a loop, within a tokio runtime.
+    pub fn start<S: Supervised + 'static>(&mut self, supervised: S) {
+        let record = Arc::new(Record::new(S::NAME));
+        let (after_restart, stopping) = (Arc::clone(&self.after_restart), self.stopping.clone());
+        let (backoff, kept) = (self.backoff, Arc::clone(&record));
+        let running = async move {
+            keep(supervised, &kept, backoff, &stopping, &*after_restart).await;
+        };
+        let task = AbortOnDropHandle::new(self.tasks.spawn(running));
+        self.loops.push((record, task));
+    }
+
+    /// How each loop is, in the order in which they were started.
+    pub fn health(&self) -> impl Iterator<Item = LoopHealth> {
+        self.loops.iter().map(|(record, task)| LoopHealth {
+            name: record.name,
+            state: match (task.is_finished(), record.is_restarting.load(Relaxed)) {
+                (true, _) => LoopState::Stopped,
+                (false, true) => LoopState::Restarting,
+                (false, false) => LoopState::Running,
+            },
+            restarts: record.restarts.load(Relaxed),
+        })
+    }
+
+    /// Whether every loop runs.
+    pub fn is_running(&self) -> bool {
+        self.health().all(|it| it.state == LoopState::Running)
+    }
+
+    /// Returns when every loop has ended.
+    pub async fn ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Waits for the end of the loops, which know that they have to stop. One that does not end in
+    /// time is ended.
+    pub async fn end_within(&self, longest: Duration) {
+        if timeout(longest, self.ended()).await.is_ok() {
+            return;
+        }
+        for (record, task) in self.loops.iter().filter(|(_, task)| !task.is_finished()) {
+            warn!(
+                name = record.name,
+                "a loop did not stop within {longest:?} and is ended"
+            );
+            task.abort();
+        }
+    }
+
+    /// Ends every loop at once.
+    pub fn abort(&self) {
+        for (_, task) in &self.loops {
+            task.abort();
+        }
+    }
+
+    /// Makes a loop panic, for tests of its supervision; false where it does not run.
+    #[doc(hidden)]
+    pub fn make_panic(&self, name: &str) -> bool {
+        let runs = |it: &LoopHealth| it.name == name && it.state == LoopState::Running;
+        let Some(position) = self.health().position(|it| runs(&it)) else {
+            return false;
+        };
+        self.loops[position].0.panics.notify_one();
+        true
+    }
+}
+
+impl Record {
+    fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            restarts: AtomicU64::new(0),
+            is_restarting: AtomicBool::new(false),
+            panics: Notify::new(),
+        }
+    }
+
+    async fn run(&self, supervised: &mut impl Supervised) {
+        tokio::select! {
+            biased;
+            () = self.panics.notified() => panic!("a test asked for it"),
+            () = supervised.run() => {}
+        }
+    }
+}
+
+/// Runs a loop, which may end at any time, through panics.
+pub async fn keep_running<S: Supervised>(supervised: S, config: SupervisorConfig) {
+    let backoff = Backoff::new(config.restart_min(), config.restart_max());
+    let may_end = CancellationToken::new();
+    may_end.cancel();
+    keep(supervised, &Record::new(S::NAME), backoff, &may_end, &|| {}).await;
+}
+
+/// Runs a loop until it ends when it may.
+async fn keep(
+    mut supervised: impl Supervised,
+    record: &Record,
+    mut backoff: Backoff,
+    stopping: &CancellationToken,
+    after_restart: &(dyn Fn() + Send + Sync),
+) {
     loop {
         let started = Instant::now();
-        let Err(panic) = AssertUnwindSafe(run(&mut supervised)).catch_unwind().await else {
-            return;
+        let ended = AssertUnwindSafe(record.run(&mut supervised)).catch_unwind();
+        let reason = match ended.await {
+            Ok(()) if stopping.is_cancelled() => return,
+            Ok(()) => "it returned".to_owned(),
+            Err(panic) => format!("it panicked: {}", panic_message(panic.as_ref())),
         };
-        if started.elapsed() > config.restart_max() {
-            pause = config.restart_min();
+        record.is_restarting.store(true, Relaxed);
+        record.restarts.fetch_add(1, Relaxed);
+        metrics().supervised_restart(record.name);
+        if started.elapsed() > backoff.max() {
+            backoff.reset();
         }
-        report(&supervised, &panic_message(panic.as_ref()));
-        sleep(pause).await;
-        pause = (pause * 2).min(config.restart_max());
+        let pause = backoff.pause();
+        error!(
+            name = record.name,
+            reason, "a loop ended unexpectedly; starting it again in {pause:?}"
+        );
+        let had_to_stop = stopping.is_cancelled();
+        tokio::select! {
+            () = sleep(pause) => {}
+            // What it has to do at its end is done at once.
+            () = stopping.cancelled(), if !had_to_stop => {}
+        }
+        after_restart();
+        record.is_restarting.store(false, Relaxed);
     }
 }
 
@@ -47,46 +232,5 @@ pub fn panic_message(panic: &(dyn Any + Send)) -> String {
     text.unwrap_or("a panic without a text").to_owned()
 }
 
-async fn run(supervised: &mut impl Supervised) {
-    supervised.run().await;
-}
-
-fn report<S: Supervised>(_: &S, panic: &str) {
-    error!(name = S::NAME, panic, "a loop panicked; starting it again");
-    metrics().supervised_restart(S::NAME);
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::EventSystemsConfig;
-
-    struct PanicsTwice {
-        runs: u32,
-        ended: tokio::sync::oneshot::Sender<u32>,
-    }
-
-    struct Shell(Option<PanicsTwice>);
-
-    impl Supervised for Shell {
-        const NAME: &'static str = "panics_twice";
-
-        async fn run(&mut self) {
-            let state = self.0.as_mut().expect("run is not called after its end");
-            state.runs += 1;
-            assert!(state.runs > 2, "panics on purpose");
-            let state = self.0.take().expect("it was there");
-            state.ended.send(state.runs).unwrap();
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_loop_that_panics_is_started_again_with_its_state() {
-        let (ended, runs) = tokio::sync::oneshot::channel();
-        let shell = Shell(Some(PanicsTwice { runs: 0, ended }));
-
-        keep_running(shell, EventSystemsConfig::default().supervisor).await;
-
-        assert_eq!(runs.await, Ok(3));
-    }
-}
+mod tests;

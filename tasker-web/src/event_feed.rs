@@ -13,11 +13,11 @@ use tasker_shared::error::Error;
 use tasker_shared::events::{
     EventLog, EventPublisher, EventSubscription, InProcessEvents, LifecycleEvent,
 };
+use tasker_shared::supervisor::{Supervised, Supervisor};
 use tasker_shared::telemetry::metrics;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 /// Time between two looks while nothing more is known to be there.
@@ -39,14 +39,11 @@ const MOST_ROWS: usize = 5000;
 /// The name of the channels' component.
 const COMPONENT: &str = "web";
 
-/// The name of the loop in logs and metrics.
-const LOOP: &str = "event_feed";
-
 /// The handle through which requests subscribe; clones share one loop, which ends with the last.
 #[derive(Clone)]
 pub(crate) struct EventFeed {
     feed: Arc<Feed>,
-    following: Arc<AbortOnDropHandle<()>>,
+    following: Arc<Supervisor>,
 }
 
 struct Feed {
@@ -97,10 +94,17 @@ impl EventFeed {
         });
         // What is read at once must not be more than subscribers may be behind.
         let width = MOST_ROWS.min(channel.event_queue_buffer_size / 2);
-        let following = tokio::spawn(run(database.clone(), width, Arc::clone(&feed)));
+        let supervisor = &config.event_systems.supervisor;
+        let mut following = Supervisor::new(supervisor, feed.stopped.clone());
+        following.start(Following {
+            database: database.clone(),
+            width,
+            feed: Arc::clone(&feed),
+            log: None,
+        });
         Self {
             feed,
-            following: Arc::new(AbortOnDropHandle::new(following)),
+            following: Arc::new(following),
         }
     }
 
@@ -131,7 +135,12 @@ impl EventFeed {
 
     /// Whether the loop runs, as it does until it is stopped.
     pub(crate) fn is_running(&self) -> bool {
-        !self.following.is_finished()
+        self.following.is_running()
+    }
+
+    /// Makes the loop panic; false where it does not run.
+    pub(crate) fn make_panic(&self, name: &str) -> bool {
+        self.following.make_panic(name)
     }
 
     /// Ends all subscriptions, present and future ones.
@@ -185,46 +194,60 @@ impl Feed {
     }
 }
 
-async fn run(database: Database, width: usize, feed: Arc<Feed>) {
-    let run = async {
-        loop {
-            feed.someone_subscribes().await;
-            follow(database.dedicated(), width, &feed).await;
-        }
-    };
-    tokio::select! {
-        () = run => {}
-        () = feed.stopped.cancelled() => {}
+/// Follows what happens while anybody subscribes.
+struct Following {
+    database: Database,
+    width: usize,
+    feed: Arc<Feed>,
+    /// Where it is in the log, while anybody subscribes.
+    log: Option<EventLog>,
+}
+
+impl Supervised for Following {
+    const NAME: &'static str = "event_feed";
+
+    async fn run(&mut self) {
+        let stopped = self.feed.stopped.clone();
+        let follow = async {
+            loop {
+                self.feed.someone_subscribes().await;
+                self.follow().await;
+                self.log = None;
+            }
+        };
+        stopped.run_until_cancelled(follow).await;
     }
 }
 
-/// Follows what happens for as long as anybody subscribes.
-async fn follow(mut connection: DedicatedConnection, width: usize, feed: &Feed) {
-    let mut log: Option<EventLog> = None;
-    let mut failing = false;
-    while feed.goes_on() {
-        let started = Instant::now();
-        match poll(&mut connection, &mut log, width, feed).await {
-            Ok(is_behind) => {
-                if failing {
-                    info!("what happens to tasks can be followed again");
+impl Following {
+    /// Follows what happens for as long as anybody subscribes.
+    async fn follow(&mut self) {
+        let mut connection = self.database.dedicated();
+        let mut failing = false;
+        while self.feed.goes_on() {
+            let started = Instant::now();
+            match poll(&mut connection, &mut self.log, self.width, &self.feed).await {
+                Ok(is_behind) => {
+                    if failing {
+                        info!("what happens to tasks can be followed again");
+                    }
+                    failing = false;
+                    let least = if is_behind {
+                        Duration::ZERO
+                    } else {
+                        LOOK_INTERVAL
+                    };
+                    sleep(least.max(started.elapsed() * REST)).await;
                 }
-                failing = false;
-                let least = if is_behind {
-                    Duration::ZERO
-                } else {
-                    LOOK_INTERVAL
-                };
-                sleep(least.max(started.elapsed() * REST)).await;
-            }
-            Err(error) => {
-                if failing {
-                    debug!(%error, "still could not follow what happens to tasks");
-                } else {
-                    warn!(%error, "could not follow what happens to tasks");
+                Err(error) => {
+                    if failing {
+                        debug!(%error, "still could not follow what happens to tasks");
+                    } else {
+                        warn!(%error, "could not follow what happens to tasks");
+                    }
+                    failing = true;
+                    sleep(RETRY_INTERVAL).await;
                 }
-                failing = true;
-                sleep(RETRY_INTERVAL).await;
             }
         }
     }
@@ -245,7 +268,7 @@ async fn poll(
         feed.follows.send_replace(true);
         return Ok(false);
     };
-    metrics().woke(LOOP, "interval");
+    metrics().woke(Following::NAME, "interval");
     let news = connection
         .call("recent_events", async |connection| {
             log.next(connection).await

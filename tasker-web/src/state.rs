@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use pgmq_notify::ListenerSettings;
 use tasker_shared::config::{TaskerConfig, WebConfig};
 use tasker_shared::database::Database;
 use tokio_util::sync::CancellationToken;
@@ -65,19 +64,7 @@ impl WebState {
         components: ComponentsCheck,
         shutdown: &CancellationToken,
     ) -> Self {
-        let listener = &config.event_systems.listener;
-        let settings = ListenerSettings {
-            heartbeat_interval: listener.heartbeat_interval(),
-            reconnect_min: listener.reconnect_min(),
-            reconnect_max: listener.reconnect_max(),
-        };
-        let listens = config.orchestration.deployment.mode.listens();
-        let waiter = TaskWaiter::start(
-            &database,
-            listens.then_some(settings),
-            max_waiters(&config.web),
-            shutdown,
-        );
+        let waiter = TaskWaiter::start(&database, config, shutdown);
         let submitter = Submitter::start(&database, config);
         let events = EventFeed::start(&database, config, shutdown);
         let own = (waiter.clone(), submitter.clone(), events.clone());
@@ -90,6 +77,14 @@ impl WebState {
             waiter,
             events,
         }
+    }
+
+    /// Makes one loop panic, for tests of its supervision; false where it does not run.
+    #[doc(hidden)]
+    pub fn make_panic(&self, name: &str) -> bool {
+        self.waiter.make_panic(name)
+            || self.submitter.make_panic(name)
+            || self.events.make_panic(name)
     }
 }
 
@@ -140,10 +135,4 @@ fn with_own(
         });
         all
     })
-}
-
-/// Most requests that wait for tasks at the same time: three quarters of all requests, so that
-/// those who only wait never keep out those who want something done.
-fn max_waiters(config: &WebConfig) -> usize {
-    (config.max_concurrent_requests * 3 / 4).max(1)
 }

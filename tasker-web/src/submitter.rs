@@ -15,11 +15,10 @@ use tasker_shared::channel::{self, ChannelSpec, NotSent, Sender, Weighed};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
 use tasker_shared::error::Error;
-use tasker_shared::supervisor::keep_running;
+use tasker_shared::supervisor::Supervisor;
 use tasker_shared::tasks::{NewTask, Submitted, submit_tasks_silently};
 use tasker_shared::telemetry::metrics;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, warn};
@@ -43,9 +42,9 @@ struct Parts {
     database: Database,
     submissions: Sender<Submission>,
     /// Ends when it is told to stop and nothing is left, or with the last handle.
-    gathering: JoinHandle<()>,
+    gathering: Supervisor,
     stop: CancellationToken,
-    /// The loop, and what goes apart.
+    /// What goes apart.
     work: TaskTracker,
     /// Gone when the submitter was closed.
     announcer: Mutex<Option<Announcer>>,
@@ -73,8 +72,9 @@ impl Submitter {
             work.clone(),
             stop.clone(),
         );
-        let supervisor = config.event_systems.supervisor.clone();
-        let gathering = work.spawn(keep_running(batches, supervisor));
+        let supervisor = &config.event_systems.supervisor;
+        let mut gathering = Supervisor::new(supervisor, stop.clone());
+        gathering.start(batches);
         Self(Arc::new(Parts {
             database: database.clone(),
             submissions,
@@ -133,7 +133,12 @@ impl Submitter {
     pub(crate) fn is_running(&self) -> bool {
         let announcer = self.0.announcer();
         let is_announcing = announcer.as_ref().is_some_and(|it| !it.is_stopped());
-        is_announcing && !self.0.gathering.is_finished()
+        is_announcing && self.0.gathering.is_running()
+    }
+
+    /// Makes the loop panic; false where it does not run.
+    pub(crate) fn make_panic(&self, name: &str) -> bool {
+        self.0.gathering.make_panic(name)
     }
 
     /// How many tasks wait for the next transaction.
@@ -144,6 +149,7 @@ impl Submitter {
     /// Returns when all that was taken on is submitted, answered and announced.
     pub(crate) async fn close(&self) {
         self.0.stop.cancel();
+        self.0.gathering.ended().await;
         self.0.work.close();
         self.0.work.wait().await;
         let announcer = self.0.announcer().take();

@@ -151,7 +151,12 @@ async fn a_notification_alone_wakes_those_who_wait() {
         reconnect_min: Duration::from_millis(100),
         reconnect_max: Duration::from_secs(5),
     };
-    let listening = tokio::spawn(listen(database.clone(), settings, Arc::clone(&interests)));
+    let mut listening = Listening {
+        database: database.clone(),
+        settings,
+        interests: Arc::clone(&interests),
+    };
+    let listening = tokio::spawn(async move { listening.run().await });
     // The first ring says that the connection listens.
     assert!(timeout(PATIENCE, interest.notified()).await.unwrap());
 

@@ -10,9 +10,8 @@ use tasker_shared::config::{
     EventSystemsConfig, MpscChannelsConfig, SupervisorConfig, WorkerConfig,
 };
 use tasker_shared::database::Database;
-use tasker_shared::supervisor::{Supervised, keep_running};
+use tasker_shared::supervisor::Supervisor;
 use tokio::sync::{Mutex, Semaphore};
-use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -90,29 +89,31 @@ impl Start<'_> {
         let reporters = self.reporters(&reporting, &parts);
         let permits = Arc::new(Semaphore::new(config.concurrency));
         let left = CancellationToken::new();
-        let registration = self.registration(&handlers, &permits, &left);
+        let mut registration = self.supervisor();
+        registration.start(WorkerRegistration::new(
+            self.database,
+            config,
+            &handlers,
+            Arc::clone(&permits),
+            (self.shutdown.clone(), left.clone()),
+        ));
         let running = self.running(handlers, reports, completions, permits);
         let subscriptions =
             event_listener::subscriptions(self.database.channels(), &config.namespaces);
-        let processor = self.processor(
+        let mut receiving = self.supervisor();
+        receiving.start(self.processor(
             self.receiving(&name, names),
             received,
             completed,
             Launcher::new(running),
             &subscriptions,
-        );
+        ));
+        receiving.start(WorkerEventSystem {
+            events: happened,
+            commands,
+        });
+        self.start_sources(&mut receiving, events, subscriptions);
         self.start_heartbeat(&name, &stop_heartbeat);
-        let mut loops = vec![
-            processor.abort_handle(),
-            self.spawn(WorkerEventSystem {
-                events: happened,
-                commands,
-            })
-            .abort_handle(),
-        ];
-        loops.push(registration.abort_handle());
-        loops.extend(reporters.iter().map(JoinHandle::abort_handle));
-        loops.extend(self.sources(events, subscriptions));
         RunningWorker {
             name,
             drain_timeout: config.drain_timeout(),
@@ -124,12 +125,11 @@ impl Start<'_> {
             shutdown: self.shutdown,
             stop_heartbeat,
             give_up,
-            processor: Some(processor),
+            receiving,
             reporters,
             announcer: Some(announcer),
             left,
-            registration: Some(registration),
-            loops,
+            registration,
         }
     }
 
@@ -169,7 +169,7 @@ impl Start<'_> {
         }
     }
 
-    /// Starts the loop that receives steps.
+    /// The loop that receives steps.
     fn processor(
         &self,
         settings: Receiving,
@@ -177,13 +177,13 @@ impl Start<'_> {
         completions: Receiver<Occupancy>,
         launcher: Launcher,
         subscriptions: &Subscriptions,
-    ) -> JoinHandle<()> {
+    ) -> CommandProcessor {
         let connection = self
             .database
             .dedicated()
             .within(settings.lease / RECEIPTS_PER_LEASE)
             .waiting_for_locks(LOCK_TIMEOUT);
-        self.spawn(CommandProcessor::new(
+        CommandProcessor::new(
             settings,
             ReceivingParts {
                 connection,
@@ -195,23 +195,7 @@ impl Start<'_> {
                 shutdown: self.shutdown.clone(),
                 outage: self.vitals.outage(command_processor::DOING),
             },
-        ))
-    }
-
-    /// Starts the loop that keeps the worker registered until it has left.
-    fn registration(
-        &self,
-        handlers: &Handlers,
-        permits: &Arc<Semaphore>,
-        left: &CancellationToken,
-    ) -> JoinHandle<()> {
-        self.spawn(WorkerRegistration::new(
-            self.database,
-            self.config,
-            handlers,
-            Arc::clone(permits),
-            (self.shutdown.clone(), left.clone()),
-        ))
+        )
     }
 
     fn start_heartbeat(&self, name: &str, stop: &CancellationToken) {
@@ -242,31 +226,35 @@ impl Start<'_> {
     }
 
     /// Starts the loops that record outcomes, which share what they receive from.
-    fn reporters(&self, reporting: &Reporting, parts: &ReportingParts) -> Vec<JoinHandle<()>> {
-        let start = |_| {
+    fn reporters(&self, reporting: &Reporting, parts: &ReportingParts) -> Supervisor {
+        let mut reporters = self.supervisor();
+        for _ in 0..self.config.reporters {
             let (settings, parts) = (reporting.clone(), parts.clone());
-            self.spawn(Reporter::new(settings, self.database, parts))
-        };
-        (0..self.config.reporters).map(start).collect()
+            reporters.start(Reporter::new(settings, self.database, parts));
+        }
+        reporters
+    }
+
+    fn supervisor(&self) -> Supervisor {
+        Supervisor::new(&self.supervisor, self.shutdown.clone())
     }
 
     /// Starts what makes events, as the deployment mode says.
-    fn sources(
+    fn start_sources(
         &self,
+        receiving: &mut Supervisor,
         events: Sender<WorkerEvent>,
         subscriptions: Subscriptions,
-    ) -> Vec<AbortHandle> {
+    ) {
         let mode = self.config.deployment.mode;
-        let mut loops = Vec::new();
         if mode.polls() {
-            let poller = Poller {
+            receiving.start(Poller {
                 interval: self.config.poll_interval(),
                 looks_for_namespaces: !mode.listens(),
                 polls: 0,
                 events: events.clone(),
                 shutdown: self.shutdown.clone(),
-            };
-            loops.push(self.spawn(poller).abort_handle());
+            });
         }
         if mode.listens() {
             let listeners = &self.channels.worker.event_listeners;
@@ -275,7 +263,7 @@ impl Start<'_> {
                 listeners.pgmq_event_buffer_bytes,
             );
             let settings = &self.event_systems.listener;
-            let listener = WorkerListener {
+            receiving.start(WorkerListener {
                 database: self.database.clone(),
                 subscriptions,
                 settings: ListenerSettings {
@@ -285,20 +273,13 @@ impl Start<'_> {
                 },
                 notifications,
                 shutdown: self.shutdown.clone(),
-            };
-            let classifier = WorkerEventClassifier {
+            });
+            receiving.start(WorkerEventClassifier {
                 channels: self.database.channels().clone(),
                 notifications: heard,
                 events,
-            };
-            loops.push(self.spawn(listener).abort_handle());
-            loops.push(self.spawn(classifier).abort_handle());
+            });
         }
-        loops
-    }
-
-    fn spawn(&self, supervised: impl Supervised + 'static) -> JoinHandle<()> {
-        tokio::spawn(keep_running(supervised, self.supervisor.clone()))
     }
 }
 
