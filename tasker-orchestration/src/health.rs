@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use tasker_shared::outage::OutageWatch;
-use tasker_shared::supervisor::LoopState;
+use tasker_shared::supervisor::ComponentHealth;
 
 /// The state of an orchestrator at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrchestratorHealth {
     /// How ready tasks are found.
     pub mode: &'static str,
@@ -29,26 +28,6 @@ impl OrchestratorHealth {
         self.components.iter().all(ComponentHealth::is_healthy)
             && self.listener_connected != Some(false)
             && self.last_database_answer_ms.is_some()
-    }
-}
-
-/// The state of one loop.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ComponentHealth {
-    /// Its name, as in `tasker_supervised_restarts_total`.
-    pub name: &'static str,
-    /// Whether it runs.
-    pub state: LoopState,
-    /// How often it ended unexpectedly.
-    pub restarts: u64,
-    /// For how many milliseconds its database calls have failed; absent while they work.
-    pub failing_for_ms: Option<u64>,
-}
-
-impl ComponentHealth {
-    /// Whether it runs and its calls work.
-    pub fn is_healthy(&self) -> bool {
-        self.state == LoopState::Running && self.failing_for_ms.is_none()
     }
 }
 

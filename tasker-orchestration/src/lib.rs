@@ -23,6 +23,6 @@ mod unified_event_coordinator;
 mod wakeups;
 mod without_worker;
 
-pub use health::{ComponentHealth, OrchestratorHealth};
+pub use health::OrchestratorHealth;
 pub use orchestrator::{Orchestrator, RunningOrchestrator};
-pub use tasker_shared::supervisor::LoopState as ComponentState;
+pub use tasker_shared::supervisor::{ComponentHealth, ComponentState};

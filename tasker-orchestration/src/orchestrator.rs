@@ -8,7 +8,7 @@ use tasker_shared::channel::Sender;
 use tasker_shared::config::{DeploymentMode, TaskerConfig};
 use tasker_shared::database::Database;
 use tasker_shared::outage::{FIRST_PAUSE, LONGEST_PAUSE};
-use tasker_shared::supervisor::LoopHealth;
+use tasker_shared::supervisor::ComponentHealth;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -19,7 +19,7 @@ use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
 use crate::event_systems::orchestration_event_system::OrchestrationEventSystem;
 use crate::event_systems::task_readiness_event_system::TaskReadinessEventSystem;
-use crate::health::{ComponentHealth, OrchestratorHealth, Vitals, milliseconds};
+use crate::health::{OrchestratorHealth, Vitals, milliseconds};
 use crate::registration::OrchestratorRegistration;
 use crate::task_claim_step_enqueuer::{Claiming, TaskClaimStepEnqueuer};
 use crate::task_readiness::classifier::{Classifying, ReadinessEventClassifier, Routes};
@@ -114,11 +114,9 @@ impl RunningOrchestrator {
     }
 
     fn component_health(&self) -> Vec<ComponentHealth> {
-        let with_outage = |it: LoopHealth| ComponentHealth {
-            name: it.name,
-            state: it.state,
-            restarts: it.restarts,
+        let with_outage = |it: ComponentHealth| ComponentHealth {
             failing_for_ms: self.vitals.outage_of(it.name).lasts().map(milliseconds),
+            ..it
         };
         self.coordinator.health().map(with_outage).collect()
     }

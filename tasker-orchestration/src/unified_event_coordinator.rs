@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use tasker_shared::config::SupervisorConfig;
-use tasker_shared::supervisor::{LoopHealth, Supervised, Supervisor};
+use tasker_shared::supervisor::{ComponentHealth, Supervised, Supervisor};
 use tokio_util::sync::CancellationToken;
 
 use crate::wakeups::Wakeups;
@@ -66,7 +66,7 @@ impl UnifiedEventCoordinator {
     }
 
     /// The state of every loop.
-    pub(crate) fn health(&self) -> impl Iterator<Item = LoopHealth> {
+    pub(crate) fn health(&self) -> impl Iterator<Item = ComponentHealth> {
         self.stages.iter().flat_map(|stage| stage.loops.health())
     }
 
@@ -90,7 +90,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
     use tasker_shared::config::EventSystemsConfig;
-    use tasker_shared::supervisor::LoopState;
+    use tasker_shared::supervisor::ComponentState;
     use tokio::sync::watch;
     use tokio::time::sleep;
 
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(stopped.load(SeqCst), 3);
         let all_ended = coordinator
             .health()
-            .all(|it| it.state == LoopState::Stopped && it.restarts == 0);
+            .all(|it| it.state == ComponentState::Stopped && it.restarts == 0);
         assert!(all_ended, "{:?}", coordinator.health().collect::<Vec<_>>());
     }
 

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures::FutureExt;
-use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -40,19 +39,28 @@ pub struct Supervisor {
 
 /// How one loop is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoopHealth {
+pub struct ComponentHealth {
     /// Its name, as in `tasker_supervised_restarts_total`.
     pub name: &'static str,
     /// Whether it runs.
-    pub state: LoopState,
+    pub state: ComponentState,
     /// How often it ended unexpectedly.
     pub restarts: u64,
+    /// For how many milliseconds its database calls have failed; absent while they work, and where
+    /// that is not known.
+    pub failing_for_ms: Option<u64>,
+}
+
+impl ComponentHealth {
+    /// Whether it runs and its calls work.
+    pub fn is_healthy(&self) -> bool {
+        self.state == ComponentState::Running && self.failing_for_ms.is_none()
+    }
 }
 
 /// Whether a loop runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LoopState {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ComponentState {
     /// It runs.
     Running,
     /// It ended unexpectedly and will be started again after a pause.
@@ -62,6 +70,7 @@ pub enum LoopState {
 }
 
 /// What is known about one loop.
+#[derive(Default)]
 struct Record {
     name: &'static str,
     restarts: AtomicU64,
@@ -90,32 +99,32 @@ impl Supervisor {
 
     /// Starts a loop, within a tokio runtime.
     pub fn start<S: Supervised + 'static>(&mut self, supervised: S) {
-        let record = Arc::new(Record::new(S::NAME));
-        let (after_restart, stopping) = (Arc::clone(&self.after_restart), self.stopping.clone());
-        let (backoff, kept) = (self.backoff, Arc::clone(&record));
-        let running = async move {
-            keep(supervised, &kept, backoff, &stopping, &*after_restart).await;
+        let record = Arc::new(Record {
+            name: S::NAME,
+            ..Record::default()
+        });
+        let keeper = Keeper {
+            record: Arc::clone(&record),
+            backoff: self.backoff,
+            stopping: self.stopping.clone(),
+            after_restart: Arc::clone(&self.after_restart),
         };
-        let task = AbortOnDropHandle::new(self.tasks.spawn(running));
-        self.loops.push((record, task));
+        let task = self.tasks.spawn(keeper.keep(supervised));
+        self.loops.push((record, AbortOnDropHandle::new(task)));
     }
 
     /// How each loop is, in the order in which they were started.
-    pub fn health(&self) -> impl Iterator<Item = LoopHealth> {
-        self.loops.iter().map(|(record, task)| LoopHealth {
+    pub fn health(&self) -> impl Iterator<Item = ComponentHealth> {
+        self.loops.iter().map(|(record, task)| ComponentHealth {
             name: record.name,
             state: match (task.is_finished(), record.is_restarting.load(Relaxed)) {
-                (true, _) => LoopState::Stopped,
-                (false, true) => LoopState::Restarting,
-                (false, false) => LoopState::Running,
+                (true, _) => ComponentState::Stopped,
+                (false, true) => ComponentState::Restarting,
+                (false, false) => ComponentState::Running,
             },
             restarts: record.restarts.load(Relaxed),
+            failing_for_ms: None,
         })
-    }
-
-    /// Whether every loop runs.
-    pub fn is_running(&self) -> bool {
-        self.health().all(|it| it.state == LoopState::Running)
     }
 
     /// Returns when every loop has ended.
@@ -149,77 +158,64 @@ impl Supervisor {
     /// Makes a loop panic, for tests of its supervision; false where it does not run.
     #[doc(hidden)]
     pub fn make_panic(&self, name: &str) -> bool {
-        let runs = |it: &LoopHealth| it.name == name && it.state == LoopState::Running;
-        let Some(position) = self.health().position(|it| runs(&it)) else {
-            return false;
-        };
-        self.loops[position].0.panics.notify_one();
-        true
+        let mut loops = self.health().zip(&self.loops);
+        let found = loops.find(|(health, _)| health.name == name && health.is_healthy());
+        found
+            .inspect(|(_, (record, _))| record.panics.notify_one())
+            .is_some()
+    }
+}
+
+/// Keeps one loop running.
+struct Keeper {
+    record: Arc<Record>,
+    backoff: Backoff,
+    stopping: CancellationToken,
+    after_restart: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Keeper {
+    /// Runs the loop until it ends when it may.
+    async fn keep(mut self, mut supervised: impl Supervised) {
+        let record = &self.record;
+        loop {
+            let started = Instant::now();
+            let ended = AssertUnwindSafe(record.run(&mut supervised)).catch_unwind();
+            let reason = match ended.await {
+                Ok(()) if self.stopping.is_cancelled() => return,
+                Ok(()) => "it returned".to_owned(),
+                Err(panic) => format!("it panicked: {}", panic_message(panic.as_ref())),
+            };
+            record.is_restarting.store(true, Relaxed);
+            record.restarts.fetch_add(1, Relaxed);
+            metrics().supervised_restart(record.name);
+            if started.elapsed() > self.backoff.max() {
+                self.backoff.reset();
+            }
+            let pause = self.backoff.pause();
+            error!(
+                name = record.name,
+                reason, "a loop ended unexpectedly; starting it again in {pause:?}"
+            );
+            let had_to_stop = self.stopping.is_cancelled();
+            tokio::select! {
+                () = sleep(pause) => {}
+                // What it has to do at its end is done at once.
+                () = self.stopping.cancelled(), if !had_to_stop => {}
+            }
+            (self.after_restart)();
+            record.is_restarting.store(false, Relaxed);
+        }
     }
 }
 
 impl Record {
-    fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            restarts: AtomicU64::new(0),
-            is_restarting: AtomicBool::new(false),
-            panics: Notify::new(),
-        }
-    }
-
     async fn run(&self, supervised: &mut impl Supervised) {
         tokio::select! {
             biased;
             () = self.panics.notified() => panic!("a test asked for it"),
             () = supervised.run() => {}
         }
-    }
-}
-
-/// Runs a loop, which may end at any time, through panics.
-pub async fn keep_running<S: Supervised>(supervised: S, config: SupervisorConfig) {
-    let backoff = Backoff::new(config.restart_min(), config.restart_max());
-    let may_end = CancellationToken::new();
-    may_end.cancel();
-    keep(supervised, &Record::new(S::NAME), backoff, &may_end, &|| {}).await;
-}
-
-/// Runs a loop until it ends when it may.
-async fn keep(
-    mut supervised: impl Supervised,
-    record: &Record,
-    mut backoff: Backoff,
-    stopping: &CancellationToken,
-    after_restart: &(dyn Fn() + Send + Sync),
-) {
-    loop {
-        let started = Instant::now();
-        let ended = AssertUnwindSafe(record.run(&mut supervised)).catch_unwind();
-        let reason = match ended.await {
-            Ok(()) if stopping.is_cancelled() => return,
-            Ok(()) => "it returned".to_owned(),
-            Err(panic) => format!("it panicked: {}", panic_message(panic.as_ref())),
-        };
-        record.is_restarting.store(true, Relaxed);
-        record.restarts.fetch_add(1, Relaxed);
-        metrics().supervised_restart(record.name);
-        if started.elapsed() > backoff.max() {
-            backoff.reset();
-        }
-        let pause = backoff.pause();
-        error!(
-            name = record.name,
-            reason, "a loop ended unexpectedly; starting it again in {pause:?}"
-        );
-        let had_to_stop = stopping.is_cancelled();
-        tokio::select! {
-            () = sleep(pause) => {}
-            // What it has to do at its end is done at once.
-            () = stopping.cancelled(), if !had_to_stop => {}
-        }
-        after_restart();
-        record.is_restarting.store(false, Relaxed);
     }
 }
 

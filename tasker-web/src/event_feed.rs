@@ -39,11 +39,10 @@ const MOST_ROWS: usize = 5000;
 /// The name of the channels' component.
 const COMPONENT: &str = "web";
 
-/// The handle through which requests subscribe; clones share one loop, which ends with the last.
+/// The handle through which requests subscribe; clones share one loop.
 #[derive(Clone)]
 pub(crate) struct EventFeed {
     feed: Arc<Feed>,
-    following: Arc<Supervisor>,
 }
 
 struct Feed {
@@ -78,6 +77,7 @@ pub(crate) struct Subscriber {
 impl EventFeed {
     /// Starts the loop; it ends when `shutdown` fires, and every subscription with it.
     pub(crate) fn start(
+        loops: &mut Supervisor,
         database: &Database,
         config: &TaskerConfig,
         shutdown: &CancellationToken,
@@ -94,18 +94,13 @@ impl EventFeed {
         });
         // What is read at once must not be more than subscribers may be behind.
         let width = MOST_ROWS.min(channel.event_queue_buffer_size / 2);
-        let supervisor = &config.event_systems.supervisor;
-        let mut following = Supervisor::new(supervisor, feed.stopped.clone());
-        following.start(Following {
+        loops.start(Following {
             database: database.clone(),
             width,
             feed: Arc::clone(&feed),
             log: None,
         });
-        Self {
-            feed,
-            following: Arc::new(following),
-        }
+        Self { feed }
     }
 
     /// A subscriber of what happens from here on.
@@ -131,16 +126,6 @@ impl EventFeed {
     /// Subscribers there are.
     pub(crate) fn subscribers(&self) -> usize {
         self.feed.publisher.subscribers()
-    }
-
-    /// Whether the loop runs, as it does until it is stopped.
-    pub(crate) fn is_running(&self) -> bool {
-        self.following.is_running()
-    }
-
-    /// Makes the loop panic; false where it does not run.
-    pub(crate) fn make_panic(&self, name: &str) -> bool {
-        self.following.make_panic(name)
     }
 
     /// Ends all subscriptions, present and future ones.

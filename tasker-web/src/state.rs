@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use tasker_shared::config::{TaskerConfig, WebConfig};
 use tasker_shared::database::Database;
+use tasker_shared::supervisor::Supervisor;
 use tokio_util::sync::CancellationToken;
 
 use crate::event_feed::EventFeed;
@@ -24,6 +25,8 @@ pub struct WebState {
     pub(crate) waiter: TaskWaiter,
     /// What happens to tasks and steps, for clients that subscribe.
     pub(crate) events: EventFeed,
+    /// The loops behind these; they end with the last clone at the latest.
+    loops: Arc<Supervisor>,
     /// What probes of the process look at.
     pub(crate) probes: Probes,
 }
@@ -64,11 +67,18 @@ impl WebState {
         components: ComponentsCheck,
         shutdown: &CancellationToken,
     ) -> Self {
-        let waiter = TaskWaiter::start(&database, config, shutdown);
-        let submitter = Submitter::start(&database, config);
-        let events = EventFeed::start(&database, config, shutdown);
-        let own = (waiter.clone(), submitter.clone(), events.clone());
-        let components = with_own(components, own);
+        let mut loops = Supervisor::new(&config.event_systems.supervisor, shutdown.clone());
+        let waiter = TaskWaiter::start(&mut loops, &database, config, shutdown);
+        let submitter = Submitter::start(&mut loops, &database, config);
+        let events = EventFeed::start(&mut loops, &database, config, shutdown);
+        let own = Own {
+            loops: Arc::new(loops),
+            waiter: waiter.clone(),
+            submitter: submitter.clone(),
+            events: events.clone(),
+        };
+        let loops = Arc::clone(&own.loops);
+        let components = own.added_to(components);
         Self {
             probes: Probes::new(database.clone(), config, components),
             database,
@@ -76,15 +86,14 @@ impl WebState {
             submitter,
             waiter,
             events,
+            loops,
         }
     }
 
     /// Makes one loop panic, for tests of its supervision; false where it does not run.
     #[doc(hidden)]
     pub fn make_panic(&self, name: &str) -> bool {
-        self.waiter.make_panic(name)
-            || self.submitter.make_panic(name)
-            || self.events.make_panic(name)
+        self.loops.make_panic(name)
     }
 }
 
@@ -105,34 +114,51 @@ impl FromRef<WebState> for Probes {
     }
 }
 
-/// Adds the API's own loops to the components of the process.
-fn with_own(
-    components: ComponentsCheck,
-    (waiter, submitter, events): (TaskWaiter, Submitter, EventFeed),
-) -> ComponentsCheck {
-    Arc::new(move || {
-        let mut all = components();
-        all.push(ComponentHealth {
-            name: "task_waiter".to_owned(),
-            healthy: waiter.is_running(),
-            detail: Some(format!("{} requests wait for a task", waiter.asleep())),
-        });
-        all.push(ComponentHealth {
-            name: "submitter".to_owned(),
-            healthy: submitter.is_running(),
-            detail: Some(format!(
-                "{} tasks wait to be submitted",
-                submitter.waiting()
-            )),
-        });
-        all.push(ComponentHealth {
-            name: "event_feed".to_owned(),
-            healthy: events.is_running(),
-            detail: Some(format!(
-                "{} clients subscribe to events",
-                events.subscribers()
-            )),
-        });
-        all
-    })
+/// The API's own loops, and those who know what they have to do.
+struct Own {
+    loops: Arc<Supervisor>,
+    waiter: TaskWaiter,
+    submitter: Submitter,
+    events: EventFeed,
+}
+
+impl Own {
+    /// Adds the loops to the components of the process.
+    fn added_to(self, components: ComponentsCheck) -> ComponentsCheck {
+        Arc::new(move || {
+            let (submitter, asleep) = (&self.submitter, self.waiter.asleep());
+            let (waiting, clients) = (submitter.waiting(), self.events.subscribers());
+            let mut all = components();
+            for (name, healthy, detail) in [
+                (
+                    "task_waiter",
+                    self.run("task_waiter"),
+                    format!("{asleep} requests wait for a task"),
+                ),
+                (
+                    "submitter",
+                    self.run("web_submitter") && submitter.announces(),
+                    format!("{waiting} tasks wait to be submitted"),
+                ),
+                (
+                    "event_feed",
+                    self.run("event_feed"),
+                    format!("{clients} clients subscribe to events"),
+                ),
+            ] {
+                all.push(ComponentHealth {
+                    name: name.to_owned(),
+                    healthy,
+                    detail: Some(detail),
+                });
+            }
+            all
+        })
+    }
+
+    /// Whether the loops whose names begin like this run, as they do until they are stopped.
+    fn run(&self, name: &str) -> bool {
+        let mut loops = self.loops.health();
+        loops.all(|it| it.is_healthy() || !it.name.starts_with(name))
+    }
 }

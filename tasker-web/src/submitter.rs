@@ -41,10 +41,9 @@ pub(crate) struct Submitter(Arc<Parts>);
 struct Parts {
     database: Database,
     submissions: Sender<Submission>,
-    /// Ends when it is told to stop and nothing is left, or with the last handle.
-    gathering: Supervisor,
+    /// Ends the loop, when nothing is left.
     stop: CancellationToken,
-    /// What goes apart.
+    /// The loop, and what goes apart.
     work: TaskTracker,
     /// Gone when the submitter was closed.
     announcer: Mutex<Option<Announcer>>,
@@ -52,7 +51,11 @@ struct Parts {
 
 impl Submitter {
     /// Starts the loop and the announcer. To be called in a runtime.
-    pub(crate) fn start(database: &Database, config: &TaskerConfig) -> Self {
+    pub(crate) fn start(
+        loops: &mut Supervisor,
+        database: &Database,
+        config: &TaskerConfig,
+    ) -> Self {
         let channels = &config.mpsc_channels;
         let announcer = Announcer::start(database, COMPONENT, channels, CancellationToken::new());
         let buffer = &channels.web.submissions;
@@ -65,20 +68,16 @@ impl Submitter {
             buffer.submission_buffer_bytes,
         );
         let (stop, work) = (CancellationToken::new(), TaskTracker::new());
-        let batches = Batches::new(
+        loops.start(Batches::new(
             database.clone(),
             received,
             announcer.clone(),
             work.clone(),
             stop.clone(),
-        );
-        let supervisor = &config.event_systems.supervisor;
-        let mut gathering = Supervisor::new(supervisor, stop.clone());
-        gathering.start(batches);
+        ));
         Self(Arc::new(Parts {
             database: database.clone(),
             submissions,
-            gathering,
             stop,
             work,
             announcer: Mutex::new(Some(announcer)),
@@ -129,16 +128,10 @@ impl Submitter {
         Ok(answer.await.map_err(lost)??)
     }
 
-    /// Whether the loops run, as they do until the submitter is closed.
-    pub(crate) fn is_running(&self) -> bool {
+    /// Whether what is submitted is announced, as it is until the submitter is closed.
+    pub(crate) fn announces(&self) -> bool {
         let announcer = self.0.announcer();
-        let is_announcing = announcer.as_ref().is_some_and(|it| !it.is_stopped());
-        is_announcing && self.0.gathering.is_running()
-    }
-
-    /// Makes the loop panic; false where it does not run.
-    pub(crate) fn make_panic(&self, name: &str) -> bool {
-        self.0.gathering.make_panic(name)
+        announcer.as_ref().is_some_and(|it| !it.is_stopped())
     }
 
     /// How many tasks wait for the next transaction.
@@ -149,7 +142,6 @@ impl Submitter {
     /// Returns when all that was taken on is submitted, answered and announced.
     pub(crate) async fn close(&self) {
         self.0.stop.cancel();
-        self.0.gathering.ended().await;
         self.0.work.close();
         self.0.work.wait().await;
         let announcer = self.0.announcer().take();

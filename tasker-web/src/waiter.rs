@@ -32,11 +32,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const LOOP: &str = "task_waiter";
 
 /// The handle through which requests wait; clones share one connection and one loop.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct TaskWaiter {
     interests: Arc<Interests>,
-    /// They end with the last handle.
-    loops: Arc<Supervisor>,
 }
 
 /// Who waits for what.
@@ -88,18 +86,17 @@ impl TaskWaiter {
     ///
     /// Where the deployment mode is to poll only, the tasks are only looked at.
     pub(crate) fn start(
+        loops: &mut Supervisor,
         database: &Database,
         config: &TaskerConfig,
         shutdown: &CancellationToken,
     ) -> Self {
-        let stopped = shutdown.child_token();
-        let mut loops = Supervisor::new(&config.event_systems.supervisor, stopped.clone());
         let interests = Arc::new(Interests {
             waiting: Mutex::default(),
             max_waiters: max_waiters(&config.web),
             asleep: AtomicUsize::new(0),
             someone: Notify::new(),
-            stopped,
+            stopped: shutdown.child_token(),
         });
         loops.start(Looking {
             database: database.clone(),
@@ -117,20 +114,7 @@ impl TaskWaiter {
                 interests: Arc::clone(&interests),
             });
         }
-        Self {
-            interests,
-            loops: Arc::new(loops),
-        }
-    }
-
-    /// Whether the loops run, as they do until they are stopped.
-    pub(crate) fn is_running(&self) -> bool {
-        self.loops.is_running()
-    }
-
-    /// Makes a loop panic; false where it does not run.
-    pub(crate) fn make_panic(&self, name: &str) -> bool {
-        self.loops.make_panic(name)
+        Self { interests }
     }
 
     /// How many requests sleep until their task ends.

@@ -13,7 +13,7 @@ use tasker_shared::error::Error;
 use tasker_shared::ids::StepId;
 use tasker_shared::outage::Outage;
 use tasker_shared::steps::{LeaseLost, extend_leases};
-use tasker_shared::supervisor::{Supervised, keep_running};
+use tasker_shared::supervisor::{Supervised, Supervisor};
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -54,14 +54,20 @@ pub(crate) struct Heartbeat {
 ///
 /// # Panics
 /// When the operating system has no thread or no file descriptor left.
-pub(crate) fn start(heartbeat: Heartbeat, config: SupervisorConfig) {
+pub(crate) fn start(heartbeat: Heartbeat, config: &SupervisorConfig) {
+    let mut supervisor = Supervisor::new(config, heartbeat.shutdown.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("the operating system gives a runtime for heartbeats");
     thread::Builder::new()
         .name("heartbeat".to_owned())
-        .spawn(move || runtime.block_on(keep_running(heartbeat, config)))
+        .spawn(move || {
+            runtime.block_on(async {
+                supervisor.start(heartbeat);
+                supervisor.ended().await;
+            });
+        })
         .expect("the operating system gives a thread for heartbeats");
 }
 

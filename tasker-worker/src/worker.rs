@@ -88,7 +88,6 @@ impl Worker {
             config,
             event_systems,
             channels,
-            supervisor: event_systems.supervisor.clone(),
             leases: Arc::default(),
             published: WorkerEvents::start(&name, channels),
             vitals: Vitals::default(),

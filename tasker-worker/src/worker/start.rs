@@ -6,9 +6,7 @@ use std::time::Duration;
 use pgmq_notify::{ListenerSettings, Subscriptions};
 use tasker_shared::announcer::Announcer;
 use tasker_shared::channel::{self, ChannelSpec, Receiver, Sender};
-use tasker_shared::config::{
-    EventSystemsConfig, MpscChannelsConfig, SupervisorConfig, WorkerConfig,
-};
+use tasker_shared::config::{EventSystemsConfig, MpscChannelsConfig, WorkerConfig};
 use tasker_shared::database::Database;
 use tasker_shared::supervisor::Supervisor;
 use tokio::sync::{Mutex, Semaphore};
@@ -43,7 +41,6 @@ pub(super) struct Start<'a> {
     pub(super) config: &'a WorkerConfig,
     pub(super) event_systems: &'a EventSystemsConfig,
     pub(super) channels: &'a MpscChannelsConfig,
-    pub(super) supervisor: SupervisorConfig,
     pub(super) leases: Arc<Leases>,
     pub(super) published: WorkerEvents,
     pub(super) vitals: Vitals,
@@ -212,7 +209,7 @@ impl Start<'_> {
                 ),
             ),
         );
-        heartbeat::start(heartbeat, self.supervisor.clone());
+        heartbeat::start(heartbeat, &self.event_systems.supervisor);
     }
 
     fn reporting(&self, name: &str, handlers: &[String]) -> Reporting {
@@ -236,7 +233,7 @@ impl Start<'_> {
     }
 
     fn supervisor(&self) -> Supervisor {
-        Supervisor::new(&self.supervisor, self.shutdown.clone())
+        Supervisor::new(&self.event_systems.supervisor, self.shutdown.clone())
     }
 
     /// Starts what makes events, as the deployment mode says.
