@@ -83,7 +83,7 @@ impl CommandProcessor {
             commands,
             engine: engine.clone(),
             enqueuer,
-            outage: engine.outage(Self::NAME, "claim ready steps"),
+            outage: engine.outages.outage(Self::NAME, "claim ready steps"),
             left_out: Backoff::new(LEFT_OUT_MIN, LEFT_OUT_MAX),
             stop,
         }
@@ -93,7 +93,6 @@ impl CommandProcessor {
         match self.enqueuer.claim().await {
             Ok(claimed) => {
                 self.outage.over();
-                self.engine.vitals.database_answered();
                 self.enqueuer.discard_dead_rows().await;
                 if claimed != Claimed::NotAll {
                     self.left_out.reset();

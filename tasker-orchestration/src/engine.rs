@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use tasker_shared::backoff::Backoff;
 use tasker_shared::database::Database;
-use tasker_shared::outage::Outage;
+use tasker_shared::outage::Outages;
 
-use crate::health::Vitals;
 use crate::wakeups::Wakeups;
 
 /// A call of a loop takes milliseconds. After this long the process at its other end may be frozen,
@@ -18,14 +16,5 @@ pub(crate) const FROZEN_AFTER: Duration = Duration::from_secs(5);
 pub(crate) struct Engine {
     pub(crate) database: Database,
     pub(crate) wakeups: Wakeups,
-    pub(crate) vitals: Vitals,
-    /// Pauses between attempts while the database fails.
-    pub(crate) backoff: Backoff,
-}
-
-impl Engine {
-    /// What the loop of this name notes of its calls that fail; `doing` completes "could not …".
-    pub(crate) fn outage(&self, name: &'static str, doing: &'static str) -> Outage {
-        Outage::new(doing, self.backoff, self.vitals.outage_of(name))
-    }
+    pub(crate) outages: Outages,
 }

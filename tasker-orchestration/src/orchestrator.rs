@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use pgmq_notify::Subscriptions;
-use tasker_shared::backoff::Backoff;
 use tasker_shared::channel::Sender;
 use tasker_shared::config::{DeploymentMode, TaskerConfig};
 use tasker_shared::database::Database;
-use tasker_shared::outage::{FIRST_PAUSE, LONGEST_PAUSE};
+use tasker_shared::outage::Outages;
 use tasker_shared::supervisor::ComponentHealth;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +18,7 @@ use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
 use crate::event_systems::orchestration_event_system::OrchestrationEventSystem;
 use crate::event_systems::task_readiness_event_system::TaskReadinessEventSystem;
-use crate::health::{OrchestratorHealth, Vitals, milliseconds};
+use crate::health::{OrchestratorHealth, milliseconds};
 use crate::registration::OrchestratorRegistration;
 use crate::task_claim_step_enqueuer::{Claiming, TaskClaimStepEnqueuer};
 use crate::task_readiness::classifier::{Classifying, ReadinessEventClassifier, Routes};
@@ -40,7 +39,7 @@ pub struct RunningOrchestrator {
     coordinator: Arc<UnifiedEventCoordinator>,
     /// What is listened to, where it is.
     subscriptions: Option<Subscriptions>,
-    vitals: Vitals,
+    outages: Outages,
     ended: JoinHandle<()>,
 }
 
@@ -58,8 +57,7 @@ impl Orchestrator {
         let engine = Engine {
             database: database.clone(),
             wakeups: Wakeups::default(),
-            vitals: Vitals::new(),
-            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            outages: Outages::default(),
         };
         engine.wakeups.wake_all();
         let listening = mode.listens().then(|| {
@@ -93,7 +91,7 @@ impl Orchestrator {
             mode,
             coordinator,
             subscriptions,
-            vitals: engine.vitals,
+            outages: engine.outages,
             ended,
         }
     }
@@ -109,16 +107,19 @@ impl RunningOrchestrator {
                 .subscriptions
                 .as_ref()
                 .map(Subscriptions::are_connected),
-            last_database_answer_ms: self.vitals.last_database_answer_ms(),
+            last_database_answer_ms: self.outages.last_answer().map(milliseconds),
         }
     }
 
     fn component_health(&self) -> Vec<ComponentHealth> {
-        let with_outage = |it: ComponentHealth| ComponentHealth {
-            failing_for_ms: self.vitals.outage_of(it.name).lasts().map(milliseconds),
-            ..it
-        };
-        self.coordinator.health().map(with_outage).collect()
+        let mut components: Vec<_> = self.coordinator.health().collect();
+        for failing in self.outages.failing() {
+            let mut named = components.iter_mut().filter(|it| it.name == failing.name);
+            if let Some(component) = named.next() {
+                component.failing_for_ms = Some(milliseconds(failing.lasts));
+            }
+        }
+        components
     }
 
     /// Returns when the orchestrator has stopped, which it does within seconds of its shutdown.

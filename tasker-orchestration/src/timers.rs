@@ -113,7 +113,7 @@ impl Timers {
         Self {
             settings,
             connection: connection.waiting_for_locks(LOCK_TIMEOUT),
-            outage: engine.outage(Self::NAME, "fire due timers"),
+            outage: engine.outages.outage(Self::NAME, "fire due timers"),
             engine: engine.clone(),
             commands,
             stop,
@@ -164,14 +164,7 @@ impl Supervised for Timers {
             };
             let looked = look.await;
             unanswered = looked.is_err();
-            let pause = match looked {
-                Ok(pause) => {
-                    outage.over();
-                    engine.vitals.database_answered();
-                    pause
-                }
-                Err(error) => outage.failed(&error),
-            };
+            let pause = outage.pause_after(looked);
             not_before = Instant::now() + RESOLUTION;
             next_look = Instant::now() + pause;
             if unanswered && search_at.is_some_and(|at| at < next_look) {
@@ -241,14 +234,13 @@ async fn request_claim(commands: &Sender<OrchestrationCommand>, reason: LookReas
 
 #[cfg(test)]
 mod tests {
-    use tasker_shared::backoff::Backoff;
     use tasker_shared::config::TaskerConfig;
+    use tasker_shared::outage::Outages;
     use tasker_testing::{PATIENCE, TestDatabase};
     use tokio::time::timeout;
 
     use super::*;
     use crate::channels;
-    use crate::health::Vitals;
     use crate::wakeups::Wakeups;
 
     fn settings(mode: DeploymentMode) -> TimerSettings {
@@ -313,8 +305,7 @@ mod tests {
         let engine = Engine {
             database: db.database().await,
             wakeups: Wakeups::default(),
-            vitals: Vitals::new(),
-            backoff: Backoff::new(RESOLUTION, RESOLUTION),
+            outages: Outages::default(),
         };
         let (commands, mut received) = channels::commands(&TaskerConfig::default());
         let settings = settings(DeploymentMode::Hybrid);

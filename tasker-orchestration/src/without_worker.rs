@@ -7,7 +7,6 @@ use tasker_shared::outage::Outage;
 use tasker_shared::processes::steps_without_worker;
 use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -27,7 +26,9 @@ impl WithoutWorker {
     pub(crate) fn new(namespaces: Vec<String>, engine: &Engine, stop: CancellationToken) -> Self {
         Self {
             namespaces,
-            outage: engine.outage(Self::NAME, "look for steps without a worker"),
+            outage: engine
+                .outages
+                .outage(Self::NAME, "look for steps without a worker"),
             engine: engine.clone(),
             stop,
         }
@@ -38,31 +39,22 @@ impl Supervised for WithoutWorker {
     const NAME: &'static str = "without_worker";
 
     async fn run(&mut self) {
-        // Workers that are started together with this process have time to register.
-        let (mut pause, mut reason) = (jittered(INTERVAL), "interval");
-        loop {
-            tokio::select! {
-                () = sleep(pause) => metrics().woke(Self::NAME, reason),
-                () = self.stop.cancelled() => return,
-            }
-            let look = self
-                .engine
+        let Self {
+            namespaces,
+            engine,
+            outage,
+            stop,
+        } = self;
+        let look = || async {
+            let found = engine
                 .database
                 .call("steps_without_worker", async |connection| {
-                    steps_without_worker(connection, &self.namespaces).await
+                    steps_without_worker(connection, namespaces).await
                 });
-            let found = tokio::select! {
-                found = look => found,
-                () = self.stop.cancelled() => return,
-            };
-            (pause, reason) = match found {
-                Ok(steps) => {
-                    self.outage.over();
-                    metrics().steps_without_worker(&steps);
-                    (INTERVAL + jittered(INTERVAL) / 10, "interval")
-                }
-                Err(error) => (self.outage.failed(&error), "retry"),
-            };
-        }
+            metrics().steps_without_worker(&found.await?);
+            Ok(INTERVAL + jittered(INTERVAL) / 10)
+        };
+        // Workers that are started together with this process have time to register.
+        outage.look_after(jittered(INTERVAL), look, stop).await;
     }
 }

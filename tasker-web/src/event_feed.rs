@@ -13,12 +13,13 @@ use tasker_shared::error::Error;
 use tasker_shared::events::{
     EventLog, EventPublisher, EventSubscription, InProcessEvents, LifecycleEvent,
 };
+use tasker_shared::outage::Outage;
 use tasker_shared::supervisor::{Supervised, Supervisor};
 use tasker_shared::telemetry::metrics;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::debug;
 
 /// Time between two looks while nothing more is known to be there.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -26,9 +27,6 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// The loop rests this many times as long as a look took, so that it never takes more than a tenth
 /// of what one connection can ask of the database.
 const REST: u32 = 9;
-
-/// Pause after a look that failed.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long the first subscriber waits for the database.
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -90,7 +88,7 @@ impl EventFeed {
             follows: watch::Sender::new(false),
             turn: Mutex::default(),
             someone: Notify::new(),
-            stopped: shutdown.child_token(),
+            stopped: shutdown.clone(),
         });
         // What is read at once must not be more than subscribers may be behind.
         let width = MOST_ROWS.min(channel.event_queue_buffer_size / 2);
@@ -99,6 +97,7 @@ impl EventFeed {
             width,
             feed: Arc::clone(&feed),
             log: None,
+            outage: Outage::new(Following::NAME, "follow what happens to tasks"),
         });
         Self { feed }
     }
@@ -126,11 +125,6 @@ impl EventFeed {
     /// Subscribers there are.
     pub(crate) fn subscribers(&self) -> usize {
         self.feed.publisher.subscribers()
-    }
-
-    /// Ends all subscriptions, present and future ones.
-    pub(crate) fn stop(&self) {
-        self.feed.stopped.cancel();
     }
 }
 
@@ -186,6 +180,7 @@ struct Following {
     feed: Arc<Feed>,
     /// Where it is in the log, while anybody subscribes.
     log: Option<EventLog>,
+    outage: Outage,
 }
 
 impl Supervised for Following {
@@ -208,32 +203,18 @@ impl Following {
     /// Follows what happens for as long as anybody subscribes.
     async fn follow(&mut self) {
         let mut connection = self.database.dedicated();
-        let mut failing = false;
         while self.feed.goes_on() {
             let started = Instant::now();
-            match poll(&mut connection, &mut self.log, self.width, &self.feed).await {
-                Ok(is_behind) => {
-                    if failing {
-                        info!("what happens to tasks can be followed again");
-                    }
-                    failing = false;
-                    let least = if is_behind {
-                        Duration::ZERO
-                    } else {
-                        LOOK_INTERVAL
-                    };
-                    sleep(least.max(started.elapsed() * REST)).await;
-                }
-                Err(error) => {
-                    if failing {
-                        debug!(%error, "still could not follow what happens to tasks");
-                    } else {
-                        warn!(%error, "could not follow what happens to tasks");
-                    }
-                    failing = true;
-                    sleep(RETRY_INTERVAL).await;
-                }
-            }
+            let polled = poll(&mut connection, &mut self.log, self.width, &self.feed).await;
+            let pause = polled.map(|is_behind| {
+                let least = if is_behind {
+                    Duration::ZERO
+                } else {
+                    LOOK_INTERVAL
+                };
+                least.max(started.elapsed() * REST)
+            });
+            sleep(self.outage.pause_after(pause)).await;
         }
     }
 }

@@ -126,32 +126,32 @@ impl Own {
     /// Adds the loops to the components of the process.
     fn added_to(self, components: ComponentsCheck) -> ComponentsCheck {
         Arc::new(move || {
-            let (submitter, asleep) = (&self.submitter, self.waiter.asleep());
-            let (waiting, clients) = (submitter.waiting(), self.events.subscribers());
+            let own = |name: &str, healthy, detail| ComponentHealth {
+                name: name.to_owned(),
+                healthy,
+                detail: Some(detail),
+            };
+            let (asleep, waiting) = (self.waiter.asleep(), self.submitter.waiting());
+            let clients = self.events.subscribers();
+            let submits = self.run("web_submitter") && self.submitter.announces();
             let mut all = components();
-            for (name, healthy, detail) in [
-                (
+            all.extend([
+                own(
                     "task_waiter",
                     self.run("task_waiter"),
                     format!("{asleep} requests wait for a task"),
                 ),
-                (
+                own(
                     "submitter",
-                    self.run("web_submitter") && submitter.announces(),
+                    submits,
                     format!("{waiting} tasks wait to be submitted"),
                 ),
-                (
+                own(
                     "event_feed",
                     self.run("event_feed"),
                     format!("{clients} clients subscribe to events"),
                 ),
-            ] {
-                all.push(ComponentHealth {
-                    name: name.to_owned(),
-                    healthy,
-                    detail: Some(detail),
-                });
-            }
+            ]);
             all
         })
     }

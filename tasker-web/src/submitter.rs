@@ -57,7 +57,12 @@ impl Submitter {
         config: &TaskerConfig,
     ) -> Self {
         let channels = &config.mpsc_channels;
-        let announcer = Announcer::start(database, COMPONENT, channels, CancellationToken::new());
+        let announcer = Announcer::start(
+            database,
+            COMPONENT,
+            channels,
+            &config.event_systems.supervisor,
+        );
         let buffer = &channels.web.submissions;
         let (submissions, received) = channel::bounded_by_bytes(
             ChannelSpec {
@@ -131,7 +136,7 @@ impl Submitter {
     /// Whether what is submitted is announced, as it is until the submitter is closed.
     pub(crate) fn announces(&self) -> bool {
         let announcer = self.0.announcer();
-        announcer.as_ref().is_some_and(|it| !it.is_stopped())
+        announcer.as_ref().is_some_and(Announcer::is_running)
     }
 
     /// How many tasks wait for the next transaction.

@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener};
+use pgmq_notify::{ListenEvent, Subscriptions};
 use serde::Deserialize;
-use tasker_shared::config::{TaskerConfig, WebConfig};
+use tasker_shared::config::{ListenerConfig, TaskerConfig, WebConfig};
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
+use tasker_shared::outage::Outage;
 use tasker_shared::state::TaskState;
 use tasker_shared::supervisor::{Supervised, Supervisor};
 use tasker_shared::tasks::ended_tasks;
@@ -23,7 +24,7 @@ use tasker_shared::telemetry::metrics;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::debug;
 
 /// Time between two looks at the tasks that are waited for.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -96,21 +97,17 @@ impl TaskWaiter {
             max_waiters: max_waiters(&config.web),
             asleep: AtomicUsize::new(0),
             someone: Notify::new(),
-            stopped: shutdown.child_token(),
+            stopped: shutdown.clone(),
         });
         loops.start(Looking {
             database: database.clone(),
             interests: Arc::clone(&interests),
+            outage: Outage::new(LOOP, "look at the tasks that are waited for"),
         });
         if config.orchestration.deployment.mode.listens() {
-            let listener = &config.event_systems.listener;
             loops.start(Listening {
                 database: database.clone(),
-                settings: ListenerSettings {
-                    heartbeat_interval: listener.heartbeat_interval(),
-                    reconnect_min: listener.reconnect_min(),
-                    reconnect_max: listener.reconnect_max(),
-                },
+                config: config.event_systems.listener.clone(),
                 interests: Arc::clone(&interests),
             });
         }
@@ -120,11 +117,6 @@ impl TaskWaiter {
     /// How many requests sleep until their task ends.
     pub(crate) fn asleep(&self) -> usize {
         self.interests.asleep.load(Ordering::Relaxed)
-    }
-
-    /// Ends all waits, present and future ones.
-    pub(crate) fn stop(&self) {
-        self.interests.stopped.cancel();
     }
 
     /// Registers interest in the task's end; to be called before looking at the task.
@@ -242,7 +234,7 @@ fn max_waiters(config: &WebConfig) -> usize {
 /// Listens for the tasks that end, and wakes the requests that wait for them.
 struct Listening {
     database: Database,
-    settings: ListenerSettings,
+    config: ListenerConfig,
     interests: Arc<Interests>,
 }
 
@@ -255,14 +247,9 @@ impl Supervised for Listening {
             hear(&interests, event);
             ready(())
         };
-        listener::run(
-            || self.database.listen_options(),
-            Subscriptions::new([self.database.channels().task_state.clone()]),
-            self.settings,
-            sink,
-            self.interests.stopped.clone(),
-        )
-        .await;
+        let ends = Subscriptions::new([self.database.channels().task_state.clone()]);
+        let stop = self.interests.stopped.clone();
+        self.database.listen(ends, &self.config, sink, stop).await;
     }
 }
 
@@ -291,21 +278,23 @@ fn hear(interests: &Interests, event: ListenEvent) {
 struct Looking {
     database: Database,
     interests: Arc<Interests>,
+    outage: Outage,
 }
 
 impl Supervised for Looking {
-    const NAME: &'static str = "task_waiter";
+    const NAME: &'static str = LOOP;
 
     async fn run(&mut self) {
-        let Self {
+        let Looking {
             database,
             interests,
+            outage,
         } = self;
-        let run = async {
-            let mut failing = false;
+        let looking = async {
+            let mut pause = LOOK_INTERVAL;
             loop {
                 interests.someone_waits().await;
-                sleep(LOOK_INTERVAL).await;
+                sleep(pause).await;
                 let tasks = interests.tasks();
                 if tasks.is_empty() {
                     continue;
@@ -316,23 +305,13 @@ impl Supervised for Looking {
                         ended_tasks(connection, &tasks).await
                     })
                     .await;
-                match ended {
-                    Ok(ended) => {
-                        interests.notify(&ended);
-                        if failing {
-                            info!("the tasks that are waited for can be looked at again");
-                        }
-                        failing = false;
-                    }
-                    Err(error) if failing => debug!(%error, "still could not look at tasks"),
-                    Err(error) => {
-                        warn!(%error, "could not look at the tasks that are waited for");
-                        failing = true;
-                    }
-                }
+                pause = outage.pause_after(ended.map(|ended| {
+                    interests.notify(&ended);
+                    LOOK_INTERVAL
+                }));
             }
         };
-        interests.stopped.run_until_cancelled(run).await;
+        interests.stopped.run_until_cancelled(looking).await;
     }
 }
 

@@ -11,7 +11,7 @@ use tasker_shared::config::SupervisorConfig;
 use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
 use tasker_shared::ids::StepId;
-use tasker_shared::outage::Outage;
+use tasker_shared::outage::{Outage, Outages};
 use tasker_shared::steps::{LeaseLost, extend_leases};
 use tasker_shared::supervisor::{Supervised, Supervisor};
 use tasker_shared::telemetry::metrics;
@@ -31,13 +31,10 @@ const HEARTBEATS_PER_LEASE: u32 = 3;
 const CALLS_PER_LEASE: u32 = 4;
 
 /// The part of a lease that may pass between two attempts.
-pub(crate) const PAUSES_PER_LEASE: u32 = 12;
+const PAUSES_PER_LEASE: u32 = 12;
 
 /// How many leases one call extends; few enough for a call of milliseconds.
 const BATCH: usize = 1000;
-
-/// What the loop does, to complete "could not ...".
-pub(crate) const DOING: &str = "extend leases";
 
 /// The loop that extends leases.
 pub(crate) struct Heartbeat {
@@ -77,7 +74,8 @@ impl Heartbeat {
         connection: DedicatedConnection,
         leases: Arc<Leases>,
         lease: Duration,
-        (shutdown, outage): (CancellationToken, Outage),
+        outages: &Outages,
+        shutdown: CancellationToken,
     ) -> Self {
         Self {
             worker,
@@ -86,7 +84,9 @@ impl Heartbeat {
             lease,
             shutdown,
             next: Instant::now() + lease / HEARTBEATS_PER_LEASE,
-            outage,
+            outage: outages
+                .outage(Self::NAME, "extend leases")
+                .pausing_at_most(lease / PAUSES_PER_LEASE),
         }
     }
 

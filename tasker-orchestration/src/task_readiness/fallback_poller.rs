@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use tasker_shared::channel::Sender;
 use tasker_shared::config::{DeploymentMode, OrchestrationConfig, TaskerConfig};
-use tasker_shared::error::Error;
 use tasker_shared::outage::Outage;
 use tasker_shared::readiness::{ReadyTask, find_ready_tasks_of};
 use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -47,7 +45,7 @@ impl ReadinessFallbackPoller {
             batch_size: readiness.batch_size,
             namespaces: config.namespaces.clone(),
             engine: engine.clone(),
-            outage: engine.outage(Self::NAME, "poll for ready tasks"),
+            outage: engine.outages.outage(Self::NAME, "poll for ready tasks"),
             processor: Processor {
                 commands,
                 send_timeout: channel.send_timeout(),
@@ -62,21 +60,20 @@ impl Supervised for ReadinessFallbackPoller {
     const NAME: &'static str = "fallback_poller";
 
     async fn run(&mut self) {
-        let (engine, search) = (&self.engine, self.search);
-        // One query suffices however much is ready: one command makes the processor claim all of it.
-        let find = || async {
-            let found = engine
-                .database
-                .call("find_ready_tasks", async |connection| {
-                    let (age, limit) = (search.older_than, self.batch_size);
-                    find_ready_tasks_of(connection, age, limit, &self.namespaces).await
-                })
-                .await?;
-            engine.vitals.database_answered();
+        let (database, search) = (&self.engine.database, self.search);
+        let look = || async {
+            // One query suffices however much is ready: one command makes the processor claim all.
+            let found = database.call("find_ready_tasks", async |connection| {
+                let (age, limit) = (search.older_than, self.batch_size);
+                find_ready_tasks_of(connection, age, limit, &self.namespaces).await
+            });
+            let found = found.await?;
             metrics().fallback_polled(found.len() as u64);
-            Ok::<_, Error>(found)
+            self.processor.process(found).await;
+            Ok(search.pause())
         };
-        poll(search, &mut self.outage, find, &self.processor, &self.stop).await;
+        let outage = &mut self.outage;
+        outage.look_after(search.pause(), look, &self.stop).await;
     }
 }
 
@@ -98,33 +95,6 @@ struct Processor {
     wakeups: Wakeups,
 }
 
-/// Polls, and has what was found processed, until `stop`.
-async fn poll<F>(
-    search: Search,
-    outage: &mut Outage,
-    mut find: impl FnMut() -> F,
-    processor: &Processor,
-    stop: &CancellationToken,
-) where
-    F: Future<Output = Result<Vec<ReadyTask>, Error>>,
-{
-    let (mut pause, mut reason) = (search.pause(), "interval");
-    loop {
-        tokio::select! {
-            () = sleep(pause) => metrics().woke("fallback_poller", reason),
-            () = stop.cancelled() => return,
-        }
-        (pause, reason) = match find().await {
-            Ok(tasks) => {
-                outage.over();
-                processor.process(tasks).await;
-                (search.pause(), "interval")
-            }
-            Err(error) => (outage.failed(&error), "retry"),
-        };
-    }
-}
-
 impl Processor {
     /// Sends a command for each task. Where one finds no place in time, the processor is told to
     /// look instead, which serves the rest as well.
@@ -144,16 +114,13 @@ impl Processor {
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::future::ready;
 
     use tasker_shared::ids::TaskUuid;
-    use tasker_shared::outage::OutageWatch;
     use tokio::time::Instant;
     use uuid::Uuid;
 
     use super::*;
     use crate::channels;
-    use tasker_shared::backoff::Backoff;
 
     /// A task that the database answers.
     fn found(ready_for: Duration) -> ReadyTask {
@@ -187,7 +154,7 @@ mod tests {
         let (commands, mut received) = channels::commands(config);
         let stop = CancellationToken::new();
         let mut longest = Duration::ZERO;
-        let look = || {
+        let mut find = || {
             let mut tasks = Vec::new();
             while let Some(ready_at) = overlooked.front() {
                 let ready_for = Instant::now().saturating_duration_since(*ready_at);
@@ -201,10 +168,8 @@ mod tests {
             if overlooked.is_empty() {
                 stop.cancel();
             }
-            ready(Ok(tasks))
+            tasks
         };
-        let backoff = Backoff::new(Duration::ZERO, Duration::ZERO);
-        let mut outage = Outage::new("look", backoff, OutageWatch::default());
         let drained = async {
             let mut drained = 0;
             while drained < TASKS && received.recv().await.is_some() {
@@ -212,7 +177,18 @@ mod tests {
             }
         };
         let processor = processor(config, commands);
-        tokio::join!(poll(search, &mut outage, look, &processor, &stop), drained);
+        let polled = async {
+            let mut outage = Outage::new("poller", "look");
+            let look = || {
+                let found = find();
+                async {
+                    processor.process(found).await;
+                    Ok(search.pause())
+                }
+            };
+            outage.look_after(search.pause(), look, &stop).await;
+        };
+        tokio::join!(polled, drained);
         longest
     }
 

@@ -1,8 +1,8 @@
 //! The orchestrator's listening connection.
 
-use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener};
+use pgmq_notify::{ListenEvent, Subscriptions};
 use tasker_shared::channel::Sender;
-use tasker_shared::config::TaskerConfig;
+use tasker_shared::config::{ListenerConfig, TaskerConfig};
 use tasker_shared::database::Database;
 use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
@@ -17,7 +17,7 @@ const LISTENER: &str = "orchestrator";
 /// Hears what PostgreSQL announces about readiness, and passes it on as it comes.
 pub(crate) struct TaskReadinessListener {
     database: Database,
-    settings: ListenerSettings,
+    config: ListenerConfig,
     subscriptions: Subscriptions,
     notifications: Sender<Received<ListenEvent>>,
     stop: CancellationToken,
@@ -32,14 +32,9 @@ impl TaskReadinessListener {
         notifications: Sender<Received<ListenEvent>>,
         stop: CancellationToken,
     ) -> Self {
-        let listener = &config.event_systems.listener;
         Self {
             database: database.clone(),
-            settings: ListenerSettings {
-                heartbeat_interval: listener.heartbeat_interval(),
-                reconnect_min: listener.reconnect_min(),
-                reconnect_max: listener.reconnect_max(),
-            },
+            config: config.event_systems.listener.clone(),
             subscriptions,
             notifications,
             stop,
@@ -61,14 +56,11 @@ impl Supervised for TaskReadinessListener {
             // Refused only when the orchestrator stops.
             let _ = notifications.send(Received { what, at }).await;
         };
-        listener::run(
-            || self.database.listen_options(),
-            self.subscriptions.clone(),
-            self.settings,
-            sink,
-            self.stop.clone(),
-        )
-        .await;
+        let (subscriptions, stop) = (self.subscriptions.clone(), self.stop.clone());
+        let listening = self
+            .database
+            .listen(subscriptions, &self.config, sink, stop);
+        listening.await;
     }
 }
 

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgmq_notify::{ListenerSettings, Subscriptions};
+use pgmq_notify::Subscriptions;
 use tasker_shared::announcer::Announcer;
 use tasker_shared::channel::{self, ChannelSpec, Receiver, Sender};
 use tasker_shared::config::{EventSystemsConfig, MpscChannelsConfig, WorkerConfig};
 use tasker_shared::database::Database;
-use tasker_shared::supervisor::Supervisor;
+use tasker_shared::supervisor::{Supervised, Supervisor};
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::RunningWorker;
 use crate::COMPONENT;
-use crate::command_processor::{self, CommandProcessor, Receiving, ReceivingParts, WorkerCommand};
+use crate::command_processor::{CommandProcessor, Receiving, ReceivingParts, WorkerCommand};
 use crate::event_listener::{self, WorkerEventClassifier, WorkerListener};
 use crate::event_system::{Poller, WorkerEvent, WorkerEventSystem};
 use crate::events::WorkerEvents;
@@ -53,12 +53,11 @@ impl Start<'_> {
         let config = self.config;
         let worker = &self.channels.worker;
         let (give_up, stop_heartbeat) = (CancellationToken::new(), CancellationToken::new());
-        // The announcer ends with its last handle, when all that was handed over is sent.
         let announcer = Announcer::start(
             self.database,
             COMPONENT,
             self.channels,
-            CancellationToken::new(),
+            &self.event_systems.supervisor,
         );
         let (reports, outcomes) = channel::bounded_by_bytes(
             spec("results", worker.event_subscribers.result_buffer_size),
@@ -190,7 +189,7 @@ impl Start<'_> {
                 namespaces: Namespaces::new(self.config.namespaces.clone()),
                 subscriptions: subscriptions.clone(),
                 shutdown: self.shutdown.clone(),
-                outage: self.vitals.outage(command_processor::DOING),
+                outage: (self.vitals.outages).outage(CommandProcessor::NAME, "receive steps"),
             },
         )
     }
@@ -201,13 +200,8 @@ impl Start<'_> {
             self.database.dedicated().waiting_for_locks(LOCK_TIMEOUT),
             Arc::clone(&self.leases),
             self.config.lease(),
-            (
-                stop.clone(),
-                self.vitals.outage_of_pauses(
-                    heartbeat::DOING,
-                    self.config.lease() / heartbeat::PAUSES_PER_LEASE,
-                ),
-            ),
+            &self.vitals.outages,
+            stop.clone(),
         );
         heartbeat::start(heartbeat, &self.event_systems.supervisor);
     }
@@ -259,15 +253,10 @@ impl Start<'_> {
                 spec("pgmq_events", listeners.pgmq_event_buffer_size),
                 listeners.pgmq_event_buffer_bytes,
             );
-            let settings = &self.event_systems.listener;
             receiving.start(WorkerListener {
                 database: self.database.clone(),
                 subscriptions,
-                settings: ListenerSettings {
-                    heartbeat_interval: settings.heartbeat_interval(),
-                    reconnect_min: settings.reconnect_min(),
-                    reconnect_max: settings.reconnect_max(),
-                },
+                config: self.event_systems.listener.clone(),
                 notifications,
                 shutdown: self.shutdown.clone(),
             });
