@@ -4,6 +4,7 @@
 //! the extension. The listener turns one direct connection into a stream of events. Nothing here
 //! knows of tasks.
 
+pub mod backoff;
 mod install;
 pub mod listener;
 

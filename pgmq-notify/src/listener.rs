@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
+use crate::backoff::Backoff;
+
 /// How long the connection may take to close at the end; one that is half open never does.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often a connection is seen to keep its session; others may hide once that it does not.
@@ -214,7 +216,7 @@ pub async fn run(
     mut sink: impl AsyncFnMut(ListenEvent),
     shutdown: CancellationToken,
 ) {
-    let mut pause = settings.reconnect_min;
+    let mut backoff = Backoff::new(settings.reconnect_min, settings.reconnect_max);
     let mut outage = false;
     while !shutdown.is_cancelled() {
         let connected = Instant::now();
@@ -232,7 +234,7 @@ pub async fn run(
             }
         };
         if connected.elapsed() > settings.reconnect_max {
-            pause = settings.reconnect_min;
+            backoff.reset();
         }
         // One line reports an outage, however many attempts it takes to end it. What no attempt can
         // mend is reported every time.
@@ -246,10 +248,9 @@ pub async fn run(
             warn!(error = %ended, "the listening connection was lost; connecting until it is back");
         }
         tokio::select! {
-            () = sleep(jittered(pause)) => {}
+            () = sleep(backoff.pause()) => {}
             () = shutdown.cancelled() => return,
         }
-        pause = (pause * 2).min(settings.reconnect_max);
     }
 }
 
@@ -430,9 +431,4 @@ async fn within<T>(
         Ok(result) => Ok(result?),
         Err(_) => Err(Lost::Silent(deadline)),
     }
-}
-
-/// A pause between half and all of `pause`, so that a fleet does not reconnect in step.
-fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tasker_shared::backoff::Backoff;
 use tasker_shared::channel::Receiver;
 use tasker_shared::outage::Outage;
+use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,6 @@ use tracing::trace;
 
 use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
-use crate::inbox::Inbox;
 use crate::task_claim_step_enqueuer::{Claimed, TaskClaimStepEnqueuer};
 
 /// Commands merged before the next claim.
@@ -62,47 +62,84 @@ enum Wake {
     Stopped,
 }
 
-/// Processes commands until `stop`.
-pub(crate) async fn run(
-    commands: Inbox<OrchestrationCommand>,
-    engine: &Engine,
-    mut enqueuer: TaskClaimStepEnqueuer,
+/// The loop that processes commands.
+pub(crate) struct CommandProcessor {
+    commands: Receiver<OrchestrationCommand>,
+    engine: Engine,
+    enqueuer: TaskClaimStepEnqueuer,
+    outage: Outage,
+    left_out: Backoff,
     stop: CancellationToken,
-) {
-    let mut commands = commands.open().await;
-    let mut batch = Vec::new();
-    let mut outage = Outage::new(
-        "claim ready steps",
-        engine.backoff,
-        engine.vitals.outage_of("command_processor"),
-    );
-    let mut left_out = Backoff::new(LEFT_OUT_MIN, LEFT_OUT_MAX);
-    let mut next = NextClaim::OnDemand;
-    loop {
-        let wake = tokio::select! {
-            biased;
-            () = stop.cancelled() => Wake::Stopped,
-            wake = receive(&mut commands, &mut batch) => wake,
-            () = engine.wakeups.ready_tasks() => Wake::Asked,
-            wake = due(next) => wake,
-        };
-        count(wake, &batch);
-        match wake {
-            Wake::Stopped => return,
-            Wake::Commands => {}
-            Wake::Asked => next.ask(),
-            Wake::MoreReady | Wake::Retry => next = NextClaim::Now,
+}
+
+impl CommandProcessor {
+    pub(crate) fn new(
+        commands: Receiver<OrchestrationCommand>,
+        engine: &Engine,
+        enqueuer: TaskClaimStepEnqueuer,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            commands,
+            engine: engine.clone(),
+            enqueuer,
+            outage: engine.outages.outage(Self::NAME, "claim ready steps"),
+            left_out: Backoff::new(LEFT_OUT_MIN, LEFT_OUT_MAX),
+            stop,
         }
-        for command in batch.drain(..) {
-            trace!(?command, "processing");
-            match command {
-                OrchestrationCommand::ProcessTaskReadiness { .. }
-                | OrchestrationCommand::LookForReadyTasks { .. } => next.ask(),
-                OrchestrationCommand::FireTimers => engine.wakeups.wake_timers(),
+    }
+
+    async fn claim(&mut self) -> NextClaim {
+        match self.enqueuer.claim().await {
+            Ok(claimed) => {
+                self.outage.over();
+                self.enqueuer.discard_dead_rows().await;
+                if claimed != Claimed::NotAll {
+                    self.left_out.reset();
+                }
+                match claimed {
+                    Claimed::Full => NextClaim::Now,
+                    Claimed::All => NextClaim::OnDemand,
+                    Claimed::NotAll => NextClaim::By(Instant::now() + self.left_out.pause()),
+                }
             }
+            Err(error) => NextClaim::At(Instant::now() + self.outage.failed(&error)),
         }
-        if next == NextClaim::Now {
-            next = claim(&mut enqueuer, engine, &mut outage, &mut left_out).await;
+    }
+}
+
+impl Supervised for CommandProcessor {
+    const NAME: &'static str = "command_processor";
+
+    async fn run(&mut self) {
+        let mut batch = Vec::new();
+        let mut next = NextClaim::OnDemand;
+        loop {
+            let wake = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => Wake::Stopped,
+                wake = receive(&mut self.commands, &mut batch) => wake,
+                () = self.engine.wakeups.ready_tasks() => Wake::Asked,
+                wake = due(next) => wake,
+            };
+            count(wake, &batch);
+            match wake {
+                Wake::Stopped => return,
+                Wake::Commands => {}
+                Wake::Asked => next.ask(),
+                Wake::MoreReady | Wake::Retry => next = NextClaim::Now,
+            }
+            for command in batch.drain(..) {
+                trace!(?command, "processing");
+                match command {
+                    OrchestrationCommand::ProcessTaskReadiness { .. }
+                    | OrchestrationCommand::LookForReadyTasks { .. } => next.ask(),
+                    OrchestrationCommand::FireTimers => self.engine.wakeups.wake_timers(),
+                }
+            }
+            if next == NextClaim::Now {
+                next = self.claim().await;
+            }
         }
     }
 }
@@ -126,30 +163,6 @@ async fn due(next: NextClaim) -> Wake {
             sleep_until(moment).await;
             Wake::Retry
         }
-    }
-}
-
-async fn claim(
-    enqueuer: &mut TaskClaimStepEnqueuer,
-    engine: &Engine,
-    outage: &mut Outage,
-    left_out: &mut Backoff,
-) -> NextClaim {
-    match enqueuer.claim().await {
-        Ok(claimed) => {
-            outage.over();
-            engine.vitals.database_answered();
-            enqueuer.discard_dead_rows().await;
-            if claimed != Claimed::NotAll {
-                left_out.reset();
-            }
-            match claimed {
-                Claimed::Full => NextClaim::Now,
-                Claimed::All => NextClaim::OnDemand,
-                Claimed::NotAll => NextClaim::By(Instant::now() + left_out.pause()),
-            }
-        }
-        Err(error) => NextClaim::At(Instant::now() + outage.failed(&error)),
     }
 }
 

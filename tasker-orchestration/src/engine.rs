@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use tasker_shared::backoff::Backoff;
 use tasker_shared::database::Database;
+use tasker_shared::outage::Outages;
 
-use crate::health::Vitals;
 use crate::wakeups::Wakeups;
 
 /// A call of a loop takes milliseconds. After this long the process at its other end may be frozen,
@@ -17,7 +16,5 @@ pub(crate) const FROZEN_AFTER: Duration = Duration::from_secs(5);
 pub(crate) struct Engine {
     pub(crate) database: Database,
     pub(crate) wakeups: Wakeups,
-    pub(crate) vitals: Vitals,
-    /// Pauses between attempts while the database fails.
-    pub(crate) backoff: Backoff,
+    pub(crate) outages: Outages,
 }

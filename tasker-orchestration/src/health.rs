@@ -1,15 +1,11 @@
 //! What an orchestrator reports about itself to monitoring.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde::Serialize;
-use tasker_shared::outage::OutageWatch;
+use tasker_shared::supervisor::ComponentHealth;
 
 /// The state of an orchestrator at one moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrchestratorHealth {
     /// How ready tasks are found.
     pub mode: &'static str,
@@ -28,74 +24,6 @@ impl OrchestratorHealth {
         self.components.iter().all(ComponentHealth::is_healthy)
             && self.listener_connected != Some(false)
             && self.last_database_answer_ms.is_some()
-    }
-}
-
-/// The state of one loop.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ComponentHealth {
-    /// Its name, as in `tasker_supervised_restarts_total`.
-    pub name: &'static str,
-    /// Whether it runs.
-    pub state: ComponentState,
-    /// How often it ended unexpectedly.
-    pub restarts: u64,
-    /// For how many milliseconds its database calls have failed; absent while they work.
-    pub failing_for_ms: Option<u64>,
-}
-
-impl ComponentHealth {
-    /// Whether it runs and its calls work.
-    pub fn is_healthy(&self) -> bool {
-        self.state == ComponentState::Running && self.failing_for_ms.is_none()
-    }
-}
-
-/// Whether a loop runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ComponentState {
-    /// It runs.
-    Running,
-    /// It ended unexpectedly and will be started again after a pause.
-    Restarting,
-    /// It was stopped with the orchestrator.
-    Stopped,
-}
-
-/// When the database last answered a loop of one orchestrator.
-#[derive(Debug, Clone)]
-pub(crate) struct Vitals {
-    started: Instant,
-    /// Milliseconds from `started` to the last answer, plus one; 0 before the first.
-    last_answer: Arc<AtomicU64>,
-    /// The failures of each loop that makes calls; they outlive a restart of the loop.
-    outages: Arc<Mutex<BTreeMap<&'static str, OutageWatch>>>,
-}
-
-impl Vitals {
-    pub(crate) fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            last_answer: Arc::default(),
-            outages: Arc::default(),
-        }
-    }
-
-    pub(crate) fn database_answered(&self) {
-        self.last_answer
-            .store(milliseconds(self.started.elapsed()) + 1, Relaxed);
-    }
-
-    /// The failures of the component of this name.
-    pub(crate) fn outage_of(&self, component: &'static str) -> OutageWatch {
-        let mut outages = self.outages.lock().unwrap_or_else(PoisonError::into_inner);
-        outages.entry(component).or_default().clone()
-    }
-
-    pub(crate) fn last_database_answer_ms(&self) -> Option<u64> {
-        let answered = self.last_answer.load(Relaxed).checked_sub(1)?;
-        Some(milliseconds(self.started.elapsed()).saturating_sub(answered))
     }
 }
 

@@ -13,7 +13,6 @@ mod dead_rows;
 mod engine;
 mod event_systems;
 mod health;
-mod inbox;
 mod orchestrator;
 mod registration;
 mod task_claim_step_enqueuer;
@@ -24,5 +23,6 @@ mod unified_event_coordinator;
 mod wakeups;
 mod without_worker;
 
-pub use health::{ComponentHealth, ComponentState, OrchestratorHealth};
+pub use health::OrchestratorHealth;
 pub use orchestrator::{Orchestrator, RunningOrchestrator};
+pub use tasker_shared::supervisor::{ComponentHealth, ComponentState};

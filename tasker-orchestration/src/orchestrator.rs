@@ -2,32 +2,32 @@
 
 use std::sync::Arc;
 
-use tasker_shared::backoff::Backoff;
+use pgmq_notify::Subscriptions;
 use tasker_shared::channel::Sender;
-use tasker_shared::config::{DeploymentMode, OrchestrationConfig, TaskerConfig};
+use tasker_shared::config::{DeploymentMode, TaskerConfig};
 use tasker_shared::database::Database;
-use tasker_shared::outage::{FIRST_PAUSE, LONGEST_PAUSE};
+use tasker_shared::outage::Outages;
+use tasker_shared::supervisor::ComponentHealth;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::channels;
-use crate::command_processor;
+use crate::command_processor::CommandProcessor;
 use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
 use crate::event_systems::orchestration_event_system::OrchestrationEventSystem;
 use crate::event_systems::task_readiness_event_system::TaskReadinessEventSystem;
-use crate::health::{ComponentHealth, OrchestratorHealth, Vitals, milliseconds};
-use crate::inbox::Inbox;
-use crate::registration;
+use crate::health::{OrchestratorHealth, milliseconds};
+use crate::registration::OrchestratorRegistration;
 use crate::task_claim_step_enqueuer::{Claiming, TaskClaimStepEnqueuer};
-use crate::task_readiness::classifier::{self, ReadinessEventClassifier, Routes};
+use crate::task_readiness::classifier::{Classifying, ReadinessEventClassifier, Routes};
 use crate::task_readiness::fallback_poller::ReadinessFallbackPoller;
 use crate::task_readiness::listener::TaskReadinessListener;
-use crate::timers::{self, TimerSettings};
-use crate::unified_event_coordinator::{Component, Stage, UnifiedEventCoordinator};
+use crate::timers::{TimerSettings, Timers};
+use crate::unified_event_coordinator::{Stage, UnifiedEventCoordinator};
 use crate::wakeups::Wakeups;
-use crate::without_worker;
+use crate::without_worker::WithoutWorker;
 
 /// The orchestrator role of a process.
 #[derive(Debug, Clone, Copy)]
@@ -37,8 +37,9 @@ pub struct Orchestrator;
 pub struct RunningOrchestrator {
     mode: DeploymentMode,
     coordinator: Arc<UnifiedEventCoordinator>,
-    listener: Option<TaskReadinessListener>,
-    vitals: Vitals,
+    /// What is listened to, where it is.
+    subscriptions: Option<Subscriptions>,
+    outages: Outages,
     ended: JoinHandle<()>,
 }
 
@@ -53,28 +54,25 @@ impl Orchestrator {
         shutdown: CancellationToken,
     ) -> RunningOrchestrator {
         let mode = config.orchestration.deployment.mode;
-        let classifier =
-            ReadinessEventClassifier::new(database.channels(), &config.orchestration.namespaces);
-        let listener = mode
-            .listens()
-            .then(|| TaskReadinessListener::new(database, config, &classifier));
         let engine = Engine {
             database: database.clone(),
             wakeups: Wakeups::default(),
-            vitals: Vitals::new(),
-            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
+            outages: Outages::default(),
         };
         engine.wakeups.wake_all();
-        let restart = &config.event_systems.supervisor;
-        let coordinator = Arc::new(UnifiedEventCoordinator::start(
-            components(
-                &engine,
-                config,
-                listener.as_ref().map(|it| (it, &classifier)),
-            ),
-            Backoff::new(restart.restart_min(), restart.restart_max()),
-            &engine.wakeups,
-        ));
+        let listening = mode.listens().then(|| {
+            let names = database.channels();
+            let classifier = ReadinessEventClassifier::new(names, &config.orchestration.namespaces);
+            Listening {
+                subscriptions: Subscriptions::new(classifier.channels().map(str::to_owned)),
+                classifier,
+            }
+        });
+        let subscriptions = listening.as_ref().map(|it| it.subscriptions.clone());
+        let restarts = &config.event_systems.supervisor;
+        let mut coordinator = UnifiedEventCoordinator::new(restarts, &engine.wakeups, &shutdown);
+        start(&mut coordinator, &engine, config, listening);
+        let coordinator = Arc::new(coordinator);
         info!(
             instance = config.orchestration.instance_name(),
             mode = mode.as_str(),
@@ -92,8 +90,8 @@ impl Orchestrator {
         RunningOrchestrator {
             mode,
             coordinator,
-            listener,
-            vitals: engine.vitals,
+            subscriptions,
+            outages: engine.outages,
             ended,
         }
     }
@@ -106,18 +104,20 @@ impl RunningOrchestrator {
             mode: self.mode.as_str(),
             components: self.component_health(),
             listener_connected: self
-                .listener
+                .subscriptions
                 .as_ref()
-                .map(TaskReadinessListener::is_connected),
-            last_database_answer_ms: self.vitals.last_database_answer_ms(),
+                .map(Subscriptions::are_connected),
+            last_database_answer_ms: self.outages.last_answer().map(milliseconds),
         }
     }
 
     fn component_health(&self) -> Vec<ComponentHealth> {
-        let mut components = self.coordinator.health();
-        for component in &mut components {
-            let outage = self.vitals.outage_of(component.name);
-            component.failing_for_ms = outage.lasts().map(milliseconds);
+        let mut components: Vec<_> = self.coordinator.health().collect();
+        for failing in self.outages.failing() {
+            let mut named = components.iter_mut().filter(|it| it.name == failing.name);
+            if let Some(component) = named.next() {
+                component.failing_for_ms = Some(milliseconds(failing.lasts));
+            }
         }
         components
     }
@@ -131,137 +131,92 @@ impl RunningOrchestrator {
         }
     }
 
-    /// Ends one loop as a bug would, for tests of its supervision; false where it does not run.
+    /// Makes one loop panic, for tests of its supervision; false where it does not run.
     #[doc(hidden)]
-    pub fn abort_component(&self, name: &str) -> bool {
-        self.coordinator.abort(name)
+    pub fn make_panic(&self, name: &str) -> bool {
+        self.coordinator.make_panic(name)
     }
 }
 
-/// The loops that the deployment mode asks for.
-fn components(
+/// Starts the loops that the deployment mode asks for.
+fn start(
+    coordinator: &mut UnifiedEventCoordinator,
     engine: &Engine,
     config: &TaskerConfig,
-    listener: Option<(&TaskReadinessListener, &ReadinessEventClassifier)>,
-) -> Vec<Component> {
+    listening: Option<Listening>,
+) {
     let orchestration = &config.orchestration;
-    let (commands, inbox) = channels::commands(config);
-    let mut components = watching(engine, orchestration);
-    if let Some(listener) = listener {
-        components.extend(listening(engine, config, listener, &commands));
+    let (commands, received) = channels::commands(config);
+    coordinator.start(Stage::Discovery, |stop| {
+        OrchestratorRegistration::new(&engine.database, orchestration, stop)
+    });
+    coordinator.start(Stage::Discovery, |stop| {
+        WithoutWorker::new(orchestration.namespaces.clone(), engine, stop)
+    });
+    if let Some(listening) = listening {
+        listening.start(coordinator, engine, config, &commands);
     }
     if orchestration.deployment.mode.polls() {
-        let poller = ReadinessFallbackPoller::new(config);
-        let (engine, commands) = (engine.clone(), commands.clone());
-        components.push(component(
-            "fallback_poller",
-            Stage::Discovery,
-            move |stop| {
-                let (engine, commands) = (engine.clone(), commands.clone());
-                let poller = poller.clone();
-                async move { poller.run(&engine, &commands, stop).await }
-            },
-        ));
+        coordinator.start(Stage::Discovery, |stop| {
+            ReadinessFallbackPoller::new(config, engine, commands.clone(), stop)
+        });
     }
-    let settings = TimerSettings::new(orchestration);
-    let timer_engine = engine.clone();
-    components.push(component("timers", Stage::Discovery, move |stop| {
-        let (engine, commands) = (timer_engine.clone(), commands.clone());
-        let settings = settings.clone();
-        async move { timers::run(&settings, &engine, &commands, stop).await }
-    }));
-    let inbox = Inbox::new(inbox);
-    let processor = orchestration.instance_name().to_owned();
+    coordinator.start(Stage::Discovery, |stop| {
+        Timers::new(TimerSettings::new(orchestration), engine, commands, stop)
+    });
     let claims = Claiming {
         batch_size: orchestration.claims.batch_size,
         namespaces: orchestration.namespaces.clone(),
     };
-    let engine = engine.clone();
-    components.push(component(
-        "command_processor",
-        Stage::Commands,
-        move |stop| {
-            let enqueuer = TaskClaimStepEnqueuer::new(&engine.database, &processor, &claims);
-            let (inbox, engine) = (inbox.clone(), engine.clone());
-            async move { command_processor::run(inbox, &engine, enqueuer, stop).await }
-        },
-    ));
-    components
-}
-
-/// The loops that tell people what runs, and what nobody can run.
-fn watching(engine: &Engine, orchestration: &OrchestrationConfig) -> Vec<Component> {
-    let (database, config) = (engine.database.clone(), orchestration.clone());
-    let (engine, namespaces) = (engine.clone(), orchestration.namespaces.clone());
-    vec![
-        component("registration", Stage::Discovery, move |stop| {
-            registration::run(database.clone(), config.clone(), stop)
-        }),
-        component("without_worker", Stage::Discovery, move |stop| {
-            without_worker::run(namespaces.clone(), engine.clone(), stop)
-        }),
-    ]
-}
-
-/// The loops between PostgreSQL's notifications and the command processor.
-fn listening(
-    engine: &Engine,
-    config: &TaskerConfig,
-    (listener, classifier): (&TaskReadinessListener, &ReadinessEventClassifier),
-    commands: &Sender<OrchestrationCommand>,
-) -> [Component; 4] {
-    let (notifications, notification_inbox) = channels::notifications(config);
-    let (orchestration, event_inbox) = channels::orchestration_events(config);
-    let (readiness, readiness_inbox) = channels::readiness_events(config);
-    let routes = Arc::new(Routes {
-        classifier: classifier.clone(),
-        readiness,
-        orchestration,
-        retry: channels::readiness_retry(config),
+    let processor = orchestration.instance_name();
+    let enqueuer = TaskClaimStepEnqueuer::new(&engine.database, processor, claims);
+    coordinator.start(Stage::Commands, |stop| {
+        CommandProcessor::new(received, engine, enqueuer, stop)
     });
-    let readiness_system = TaskReadinessEventSystem {
-        events: Inbox::new(readiness_inbox),
-        commands: commands.clone(),
-    };
-    let orchestration_system = OrchestrationEventSystem {
-        events: Inbox::new(event_inbox),
-        commands: commands.clone(),
-    };
-    let (listener, wakeups) = (listener.clone(), engine.wakeups.clone());
-    let notification_inbox = Inbox::new(notification_inbox);
-    [
-        component("task_readiness_listener", Stage::Discovery, move |stop| {
-            listener.clone().run(notifications.clone(), stop)
-        }),
-        component(
-            "readiness_event_classifier",
-            Stage::Discovery,
-            move |stop| {
-                let (inbox, routes) = (notification_inbox.clone(), Arc::clone(&routes));
-                let wakeups = wakeups.clone();
-                async move { classifier::run(inbox, &routes, &wakeups, stop).await }
-            },
-        ),
-        component("task_readiness_event_system", Stage::Events, move |stop| {
-            readiness_system.clone().run(stop)
-        }),
-        component("orchestration_event_system", Stage::Events, move |stop| {
-            orchestration_system.clone().run(stop)
-        }),
-    ]
 }
 
-fn component<F>(
-    name: &'static str,
-    stage: Stage,
-    start: impl Fn(CancellationToken) -> F + Send + Sync + 'static,
-) -> Component
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    Component {
-        name,
-        stage,
-        start: Box::new(move |stop| Box::pin(start(stop))),
+/// What is listened to, and understood of it.
+struct Listening {
+    classifier: ReadinessEventClassifier,
+    subscriptions: Subscriptions,
+}
+
+impl Listening {
+    /// Starts the loops between PostgreSQL's notifications and the command processor.
+    fn start(
+        self,
+        coordinator: &mut UnifiedEventCoordinator,
+        engine: &Engine,
+        config: &TaskerConfig,
+        commands: &Sender<OrchestrationCommand>,
+    ) {
+        let (notifications, heard) = channels::notifications(config);
+        let (orchestration, orchestration_events) = channels::orchestration_events(config);
+        let (readiness, readiness_events) = channels::readiness_events(config);
+        coordinator.start(Stage::Discovery, |stop| {
+            let database = &engine.database;
+            TaskReadinessListener::new(database, config, self.subscriptions, notifications, stop)
+        });
+        coordinator.start(Stage::Discovery, |stop| Classifying {
+            notifications: heard,
+            routes: Routes {
+                classifier: self.classifier,
+                readiness,
+                orchestration,
+                retry: channels::readiness_retry(config),
+            },
+            wakeups: engine.wakeups.clone(),
+            stop,
+        });
+        coordinator.start(Stage::Events, |stop| TaskReadinessEventSystem {
+            events: readiness_events,
+            commands: commands.clone(),
+            stop,
+        });
+        coordinator.start(Stage::Events, |stop| OrchestrationEventSystem {
+            events: orchestration_events,
+            commands: commands.clone(),
+            stop,
+        });
     }
 }

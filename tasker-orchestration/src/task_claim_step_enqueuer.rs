@@ -53,7 +53,7 @@ pub(crate) enum Claimed {
 
 impl TaskClaimStepEnqueuer {
     /// Claims as `processor`.
-    pub(crate) fn new(database: &Database, processor: &str, claims: &Claiming) -> Self {
+    pub(crate) fn new(database: &Database, processor: &str, claims: Claiming) -> Self {
         Self {
             connection: database
                 .dedicated()
@@ -61,7 +61,7 @@ impl TaskClaimStepEnqueuer {
                 .waiting_for_locks(LOCK_TIMEOUT),
             maintenance: database.dedicated(),
             processor: processor.to_owned(),
-            claims: claims.clone(),
+            claims,
             dead_rows: DeadRows::new(),
             troubles: QueueTroubles::default(),
         }

@@ -18,6 +18,7 @@ use tasker_shared::outage::Outage;
 use tasker_shared::readiness::{
     TimersFired, find_ready_tasks_of, fire_and_announce_due_timers, fire_due_timers,
 };
+use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -91,63 +92,84 @@ impl TimerSettings {
     }
 }
 
-/// Fires timers until `stop`.
-pub(crate) async fn run(
-    settings: &TimerSettings,
-    engine: &Engine,
-    commands: &Sender<OrchestrationCommand>,
+/// The loop that fires timers.
+pub(crate) struct Timers {
+    settings: TimerSettings,
+    engine: Engine,
+    connection: DedicatedConnection,
+    outage: Outage,
+    commands: Sender<OrchestrationCommand>,
     stop: CancellationToken,
-) {
-    let connection = engine.database.dedicated().within(FROZEN_AFTER);
-    let mut connection = connection.waiting_for_locks(LOCK_TIMEOUT);
-    let mut outage = Outage::new(
-        "fire due timers",
-        engine.backoff,
-        engine.vitals.outage_of("timers"),
-    );
-    let mut next_look = Instant::now();
-    let mut not_before = next_look;
-    let mut search_at = settings.next_search();
-    let mut tending = Tending::new();
-    // Whether timers may have fired in a call whose answer never came, here or before a restart.
-    let mut unanswered = true;
-    loop {
-        let reason = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            () = told_to_look(engine, not_before) => "timer_set",
-            () = sleep_until(next_look) => "due",
-            () = due(search_at) => "search",
-        };
-        metrics().woke("timers", reason);
-        let look = async {
-            let fired = fire(settings, &mut connection).await?;
-            if fired.fired > 0 || unanswered {
-                request_claim(commands, LookReason::RetriesFired).await;
+}
+
+impl Timers {
+    pub(crate) fn new(
+        settings: TimerSettings,
+        engine: &Engine,
+        commands: Sender<OrchestrationCommand>,
+        stop: CancellationToken,
+    ) -> Self {
+        let connection = engine.database.dedicated().within(FROZEN_AFTER);
+        Self {
+            settings,
+            connection: connection.waiting_for_locks(LOCK_TIMEOUT),
+            outage: engine.outages.outage(Self::NAME, "fire due timers"),
+            engine: engine.clone(),
+            commands,
+            stop,
+        }
+    }
+}
+
+impl Supervised for Timers {
+    const NAME: &'static str = "timers";
+
+    async fn run(&mut self) {
+        let Self {
+            settings,
+            engine,
+            connection,
+            outage,
+            commands,
+            stop,
+        } = self;
+        let mut next_look = Instant::now();
+        let mut not_before = next_look;
+        let mut search_at = settings.next_search();
+        let mut tending = Tending::new();
+        // Whether timers may have fired in a call whose answer never came, here or before a restart.
+        let mut unanswered = true;
+        loop {
+            let reason = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = told_to_look(engine, not_before) => "timer_set",
+                () = sleep_until(next_look) => "due",
+                () = due(search_at) => "search",
+            };
+            metrics().woke(Self::NAME, reason);
+            let look = async {
+                let fired = fire(settings, connection).await?;
+                if fired.fired > 0 || unanswered {
+                    request_claim(commands, LookReason::RetriesFired).await;
+                }
+                if let (Some(how), Some(at)) = (settings.search, search_at)
+                    && at <= Instant::now()
+                {
+                    search(how, &settings.namespaces, connection, commands).await?;
+                    search_at = settings.next_search();
+                }
+                tending.tend(connection).await?;
+                Ok::<_, Error>(settings.sleep_after(&fired))
+            };
+            let looked = look.await;
+            unanswered = looked.is_err();
+            let pause = outage.pause_after(looked);
+            not_before = Instant::now() + RESOLUTION;
+            next_look = Instant::now() + pause;
+            if unanswered && search_at.is_some_and(|at| at < next_look) {
+                search_at = Some(next_look);
             }
-            if let (Some(how), Some(at)) = (settings.search, search_at)
-                && at <= Instant::now()
-            {
-                search(how, &settings.namespaces, &mut connection, commands).await?;
-                search_at = settings.next_search();
-            }
-            tending.tend(&mut connection).await?;
-            Ok::<_, Error>(settings.sleep_after(&fired))
-        };
-        let looked = look.await;
-        unanswered = looked.is_err();
-        let pause = match looked {
-            Ok(pause) => {
-                outage.over();
-                engine.vitals.database_answered();
-                pause
-            }
-            Err(error) => outage.failed(&error),
-        };
-        not_before = Instant::now() + RESOLUTION;
-        next_look = Instant::now() + pause;
-        if unanswered && search_at.is_some_and(|at| at < next_look) {
-            search_at = Some(next_look);
         }
     }
 }
@@ -212,14 +234,13 @@ async fn request_claim(commands: &Sender<OrchestrationCommand>, reason: LookReas
 
 #[cfg(test)]
 mod tests {
-    use tasker_shared::backoff::Backoff;
     use tasker_shared::config::TaskerConfig;
+    use tasker_shared::outage::Outages;
     use tasker_testing::{PATIENCE, TestDatabase};
     use tokio::time::timeout;
 
     use super::*;
     use crate::channels;
-    use crate::health::Vitals;
     use crate::wakeups::Wakeups;
 
     fn settings(mode: DeploymentMode) -> TimerSettings {
@@ -284,14 +305,14 @@ mod tests {
         let engine = Engine {
             database: db.database().await,
             wakeups: Wakeups::default(),
-            vitals: Vitals::new(),
-            backoff: Backoff::new(RESOLUTION, RESOLUTION),
+            outages: Outages::default(),
         };
         let (commands, mut received) = channels::commands(&TaskerConfig::default());
         let settings = settings(DeploymentMode::Hybrid);
+        let mut timers = Timers::new(settings, &engine, commands, CancellationToken::new());
 
         let command = tokio::select! {
-            () = run(&settings, &engine, &commands, CancellationToken::new()) => None,
+            () = timers.run() => None,
             command = timeout(PATIENCE, received.recv()) => command.expect("a command in time"),
         };
 

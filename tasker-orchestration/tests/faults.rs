@@ -104,7 +104,7 @@ async fn every_loop_that_is_killed_is_started_again_and_the_orchestrator_works_o
         for component in orchestrator.health().components {
             let enqueued = world.queued().await;
             wait_until("there is a loop to kill", PATIENCE, async || {
-                orchestrator.abort(component.name)
+                orchestrator.make_panic(component.name)
             })
             .await;
             world.submit(0).await;
@@ -123,6 +123,52 @@ async fn every_loop_that_is_killed_is_started_again_and_the_orchestrator_works_o
         orchestrator.stop().await;
     }
     world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_loop_that_panicked_goes_on_with_what_it_knew_and_no_pause_outlasts_a_stop() {
+    let world = World::create().await;
+    let orchestrator = world.start(&world.config(Hybrid)).await;
+    wait_until("it is registered", PATIENCE, async || {
+        processes(&world).await == 1
+    })
+    .await;
+    assert!(orchestrator.make_panic("registration"));
+    wait_until("it runs again", PATIENCE, async || {
+        let health = orchestrator.health();
+        let mut components = health.components.iter();
+        components.any(|it| it.name == "registration" && it.restarts == 1) && health.is_healthy()
+    })
+    .await;
+    orchestrator.stop().await;
+    // A new row beside the old one would stay when its process is gone.
+    assert_eq!(processes(&world).await, 0);
+
+    let mut config = world.config(Hybrid);
+    config.event_systems.supervisor.restart_min_ms = 3_600_000;
+    config.event_systems.supervisor.restart_max_ms = 3_600_000;
+    let orchestrator = world.start(&config).await;
+    let is_running = |it: &ComponentState| *it == ComponentState::Running;
+    for component in orchestrator.health().components {
+        assert!(orchestrator.make_panic(component.name));
+    }
+    wait_until("every loop waits", PATIENCE, async || {
+        let components = orchestrator.health().components;
+        !components.iter().any(|it| is_running(&it.state))
+    })
+    .await;
+
+    tokio::time::timeout(PATIENCE, orchestrator.stop())
+        .await
+        .expect("it stops though its loops wait to be started again");
+    assert_eq!(processes(&world).await, 0);
+    world.assert_sound().await;
+}
+
+/// How many processes are registered.
+async fn processes(world: &World) -> i64 {
+    let count = sqlx::query_scalar("select count(*) from tasker.processes");
+    count.fetch_one(&world.pool).await.unwrap()
 }
 
 #[tokio::test]

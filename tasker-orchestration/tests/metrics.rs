@@ -38,7 +38,7 @@ async fn every_metric_of_the_orchestrator_is_fed() {
     config.orchestration.claims.batch_size = 1;
     let orchestrator = world.start(&config).await;
 
-    orchestrator.abort("fallback_poller");
+    orchestrator.make_panic("fallback_poller");
     // One claim a step is slow enough for a poll to come in between, sooner or later.
     wait_until("every metric is above zero", PATIENCE, async || {
         for _ in 0..20 {

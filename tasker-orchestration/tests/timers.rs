@@ -18,7 +18,6 @@ use tasker_shared::steps::{
     receive_steps,
 };
 use tasker_testing::{FaultProxy, FrozenSession, PATIENCE, wait_for, wait_until};
-use tokio_util::sync::CancellationToken;
 use world::World;
 
 const LEASE: Duration = Duration::from_mins(10);
@@ -119,7 +118,7 @@ async fn a_sleeping_timer_is_woken_by_the_announcement_of_an_earlier_one() {
         &world.db.database().await,
         "test",
         &config.mpsc_channels,
-        CancellationToken::new(),
+        &config.event_systems.supervisor,
     );
     let orchestrator = world.start(&config).await;
     world.submit(0).await;
@@ -200,7 +199,7 @@ async fn a_retry_that_fired_is_enqueued_though_the_loop_that_fired_it_ended_befo
     })
     .await;
 
-    assert!(orchestrator.abort("timers"));
+    assert!(orchestrator.make_panic("timers"));
 
     assert_eq!(receive(&mut worker).await.attempt, 2);
     orchestrator.stop().await;
@@ -236,11 +235,12 @@ async fn a_retry_is_enqueued_although_the_session_that_fires_timers_is_frozen() 
     world.submit(0).await;
     let mut worker = world.db.connect().await;
     let first = receive(&mut worker).await;
+    let config = world.config(EventDrivenOnly);
     let announcer = Announcer::start(
         &world.db.database().await,
         "test",
-        &world.config(EventDrivenOnly).mpsc_channels,
-        CancellationToken::new(),
+        &config.mpsc_channels,
+        &config.event_systems.supervisor,
     );
     let frozen = wait_for("the loop has fallen asleep", PATIENCE, async || {
         FrozenSession::idle_after(&world.pool, "fire_due_timers").await

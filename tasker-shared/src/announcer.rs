@@ -7,22 +7,23 @@
 //! announcement that is lost with its process costs a polling interval, never a task.
 
 use std::collections::{HashMap, HashSet};
-use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use sqlx::{PgConnection, Row};
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::channel::{self, ChannelSpec, Receiver, Sender};
-use crate::config::MpscChannelsConfig;
+use crate::config::{MpscChannelsConfig, SupervisorConfig};
 use crate::database::{Database, DedicatedConnection};
 use crate::error::Error;
 use crate::ids::{StepId, TaskUuid};
+use crate::outage::Outage;
+use crate::supervisor::{Supervised, Supervisor};
 use crate::tasks::Submitted;
 use crate::telemetry::metrics;
 
@@ -70,13 +71,6 @@ const ANNOUNCEMENTS_PER_CALL: usize = 1000;
 /// How many tasks of a sort are kept while the database is away. They are hints: a listener that
 /// missed so many looks at everything.
 const MOST_KEPT: usize = 10_000;
-
-/// Pause before an announcement is sent for the third time; it doubles with every failure. The
-/// second time comes at once, because a connection that broke in idle times is noticed at its use.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-
-/// Longest such pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// A call takes milliseconds. After this long the process at its other end may be frozen, and the
 /// call is repeated on another connection.
@@ -184,32 +178,40 @@ impl Announcements {
     }
 }
 
-/// The handle through which a process announces; clones share one connection.
+/// The handle through which a process announces; clones share one loop, which ends with the last of
+/// them.
 #[derive(Clone)]
 pub struct Announcer {
     sender: Sender<Announcements>,
-    task: Arc<JoinHandle<()>>,
+    sending: Arc<Supervisor>,
 }
 
 impl Announcer {
-    /// Starts the loop that sends; it ends, after sending what it has, when `shutdown` fires and
-    /// the last handle is gone or when every handle is gone.
+    /// Starts the loop that sends; after [`Self::close`] of the last handle it ends with what it has.
     pub fn start(
         database: &Database,
         component: &'static str,
         channels: &MpscChannelsConfig,
-        shutdown: CancellationToken,
+        supervisor: &SupervisorConfig,
     ) -> Self {
         let (sender, receiver) = channel::bounded(ChannelSpec {
             name: "announcements",
             component,
             capacity: channels.shared.announcer.announcement_buffer_size,
         });
-        let connection = database.dedicated().within(FROZEN_AFTER);
-        let task = tokio::spawn(run(connection, receiver, shutdown));
+        let may_end = CancellationToken::new();
+        may_end.cancel();
+        let mut sending = Supervisor::new(supervisor, may_end);
+        sending.start(Sending {
+            connection: database.dedicated().within(FROZEN_AFTER),
+            receiver,
+            unsent: Announcements::default(),
+            failures: 0,
+            outage: Outage::new(Sending::NAME, "announce"),
+        });
         Self {
             sender,
-            task: Arc::new(task),
+            sending: Arc::new(sending),
         }
     }
 
@@ -235,100 +237,80 @@ impl Announcer {
 
     /// Gives this handle up; where it was the last one, waits until all it was given is sent.
     pub async fn close(self) {
-        let Self { sender, task } = self;
+        let Self { sender, sending } = self;
         drop(sender);
-        if let Some(task) = Arc::into_inner(task) {
-            // A loop that panicked has nothing left to send.
-            let _ = task.await;
+        if let Some(sending) = Arc::into_inner(sending) {
+            sending.ended().await;
         }
     }
 
-    /// Whether the loop has ended.
-    pub fn is_stopped(&self) -> bool {
-        self.task.is_finished()
+    /// Whether the loop runs.
+    pub fn is_running(&self) -> bool {
+        self.sending.health().all(|it| it.is_healthy())
     }
 }
 
-async fn run(
-    mut connection: DedicatedConnection,
-    mut receiver: Receiver<Announcements>,
-    shutdown: CancellationToken,
-) {
-    let mut unsent = Announcements::default();
-    let mut failures = 0;
-    while gather(&mut receiver, &mut unsent, failures, &shutdown).await {
-        let sent = connection
-            .call("announce", async |connection| {
-                notify(connection, &unsent).await
-            })
-            .await;
-        match sent {
-            // One that is about the data would not pass a second time; polling finds the tasks.
-            Err(error) if !error.is_about_data() && error.refusal().is_none() => {
-                failures += 1;
-                unsent.truncate();
-                // The first failure is that of a connection which broke some time ago.
-                if failures == 2 {
-                    warn!(%error, "could not announce; trying again until it works");
-                } else {
-                    debug!(%error, failures, "could not announce");
-                }
-                continue;
-            }
-            Err(error) => warn!(%error, "could not announce"),
-            Ok(()) if failures > 1 => info!(failures, "could announce again"),
-            Ok(()) => {}
-        }
-        unsent = Announcements::default();
-        failures = 0;
-    }
-}
-
-/// Waits for announcements, or until it is time to send the unsent again; false when the loop ends.
-async fn gather(
-    receiver: &mut Receiver<Announcements>,
-    unsent: &mut Announcements,
+/// The loop that sends.
+struct Sending {
+    connection: DedicatedConnection,
+    receiver: Receiver<Announcements>,
+    unsent: Announcements,
+    /// Calls in a row that failed to send it.
     failures: u32,
-    shutdown: &CancellationToken,
-) -> bool {
-    let mut batch = Vec::new();
-    if failures > 0 {
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return false,
-            () = sleep(pause_after(failures)) => {}
+    outage: Outage,
+}
+
+impl Supervised for Sending {
+    const NAME: &'static str = "announcer";
+
+    async fn run(&mut self) {
+        while self.gather().await {
+            let unsent = &self.unsent;
+            let call = async |connection: &mut PgConnection| notify(connection, unsent).await;
+            match self.connection.call("announce", call).await {
+                // One that is about the data would not pass a second time; polling finds the tasks.
+                Err(error) if !error.is_about_data() && error.refusal().is_none() => {
+                    self.failures += 1;
+                    self.unsent.truncate();
+                    // The first failure is that of a connection which broke some time ago: it is
+                    // noticed at its use, and the second attempt comes at once.
+                    if self.failures > 1 {
+                        sleep(self.outage.failed(&error)).await;
+                    }
+                    continue;
+                }
+                Err(error) => warn!(%error, "could not announce"),
+                Ok(()) => self.outage.over(),
+            }
+            self.unsent = Announcements::default();
+            self.failures = 0;
         }
-        let is_closed = tokio::select! {
-            biased;
-            count = receiver.recv_many(&mut batch, ANNOUNCEMENTS_PER_CALL) => count == 0,
-            () = ready(()) => false,
+    }
+}
+
+impl Sending {
+    /// Waits for announcements, unless there are unsent ones; false when the loop ends.
+    async fn gather(&mut self) -> bool {
+        let mut batch = Vec::new();
+        let receive = self.receiver.recv_many(&mut batch, ANNOUNCEMENTS_PER_CALL);
+        let received = if self.unsent.is_empty() {
+            Some(receive.await)
+        } else {
+            receive.now_or_never()
         };
-        if is_closed && failures >= LAST_FAILURES {
+        if received == Some(0) && self.unsent.is_empty() {
+            return false;
+        }
+        if received == Some(0) && self.failures >= LAST_FAILURES {
             warn!("the last announcements were not sent; polling finds what they told of");
             return false;
         }
-    } else {
-        let gathered = tokio::select! {
-            biased;
-            count = receiver.recv_many(&mut batch, ANNOUNCEMENTS_PER_CALL) => count,
-            () = shutdown.cancelled() => 0,
-        };
-        if gathered == 0 {
-            return false;
+        for announcements in batch {
+            self.unsent.merge(announcements);
         }
-    }
-    for announcements in batch {
-        unsent.merge(announcements);
-    }
-    unsent.queues.sort_unstable();
-    unsent.queues.dedup();
-    true
-}
-
-fn pause_after(failures: u32) -> Duration {
-    match failures {
-        0 | 1 => Duration::ZERO,
-        more => (FIRST_PAUSE * 2_u32.saturating_pow(more - 2)).min(LONGEST_PAUSE),
+        self.unsent.queues.sort_unstable();
+        self.unsent.queues.dedup();
+        true
     }
 }
 
@@ -361,15 +343,6 @@ pub async fn notify(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_broken_connection_costs_no_time_and_an_outage_no_more_than_the_longest_pause() {
-        let pauses = (1..60).map(pause_after).collect::<Vec<_>>();
-        assert_eq!(pauses[0], Duration::ZERO);
-        assert_eq!(pauses[1], FIRST_PAUSE);
-        assert!(pauses.is_sorted(), "{pauses:?}");
-        assert_eq!(pauses[58], LONGEST_PAUSE);
-    }
 
     #[test]
     fn every_channel_of_the_longest_namespace_has_a_name_that_postgresql_takes() {

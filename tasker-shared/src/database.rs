@@ -11,13 +11,15 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
 
 use crate::announcer::NotifyChannels;
-use crate::config::{DatabaseConfig, Pooler};
+use crate::config::{DatabaseConfig, ListenerConfig, Pooler};
 use crate::error::Error;
 use crate::telemetry::metrics;
 
@@ -115,8 +117,31 @@ impl Database {
 
     /// The options of a direct connection that can LISTEN. To be asked for again for each connection,
     /// because a password file may have changed.
-    pub fn listen_options(&self) -> PgConnectOptions {
+    pub(crate) fn listen_options(&self) -> PgConnectOptions {
         self.listen_address.options(self.call_timeout)
+    }
+
+    /// Listens until `stop`, and hands every event to `sink`, in order.
+    pub async fn listen(
+        &self,
+        subscriptions: Subscriptions,
+        config: &ListenerConfig,
+        sink: impl AsyncFnMut(ListenEvent),
+        stop: CancellationToken,
+    ) {
+        let settings = ListenerSettings {
+            heartbeat_interval: config.heartbeat_interval(),
+            reconnect_min: config.reconnect_min(),
+            reconnect_max: config.reconnect_max(),
+        };
+        listener::run(
+            || self.listen_options(),
+            subscriptions,
+            settings,
+            sink,
+            stop,
+        )
+        .await;
     }
 
     /// The channels on which Tasker announces in this database.

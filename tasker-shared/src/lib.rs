@@ -1,7 +1,6 @@
 //! The domain of Tasker: configuration, channels, templates, states and the queries of the engine.
 
 pub mod announcer;
-pub mod backoff;
 pub mod channel;
 #[cfg(feature = "testing")]
 pub mod clock;
@@ -28,3 +27,5 @@ pub mod tasks;
 pub mod telemetry;
 pub mod template;
 pub mod templates;
+
+pub use pgmq_notify::backoff;

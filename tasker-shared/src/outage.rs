@@ -8,17 +8,19 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::backoff::Backoff;
 use crate::error::Error;
+use crate::telemetry::metrics;
 
 /// First pause after a call that failed: short, because most failures are one broken connection.
-pub const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Longest such pause: what a loop may idle when PostgreSQL is itself again.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Causes of one outage that are logged, each once.
 const CAUSES_TOLD: usize = 8;
@@ -26,33 +28,75 @@ const CAUSES_TOLD: usize = 8;
 /// The failures in a row of one loop's calls.
 #[derive(Debug)]
 pub struct Outage {
-    doing: &'static str,
     backoff: Backoff,
     failures: u32,
     told: Vec<String>,
-    watch: OutageWatch,
+    calls: Arc<Calls>,
 }
 
-/// Shows whether a loop's calls fail; clones see the same.
+/// What the loops of one role know of their calls; clones see the same.
 #[derive(Debug, Clone, Default)]
-pub struct OutageWatch(Arc<Mutex<Option<Instant>>>);
+pub struct Outages(Arc<Mutex<Vec<Arc<Calls>>>>);
+
+/// Calls of a loop that fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failing {
+    /// The name of the loop.
+    pub name: &'static str,
+    /// What it could not do, to complete "could not …".
+    pub doing: &'static str,
+    /// Since its first failure in a row.
+    pub lasts: Duration,
+}
+
+/// How the calls of one loop go.
+#[derive(Debug)]
+struct Calls {
+    name: &'static str,
+    doing: &'static str,
+    now: Mutex<Now>,
+}
+
+#[derive(Debug, Default)]
+struct Now {
+    fail_since: Option<Instant>,
+    answered_at: Option<Instant>,
+}
 
 impl Outage {
-    /// `doing` completes "could not …"; those with a clone of `watch` see what happens.
-    pub fn new(doing: &'static str, backoff: Backoff, watch: OutageWatch) -> Self {
+    /// The failures of the loop of this name; `doing` completes "could not …".
+    pub fn new(name: &'static str, doing: &'static str) -> Self {
+        let now = Mutex::default();
         Self {
-            doing,
-            backoff,
+            backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
             failures: 0,
             told: Vec::new(),
-            watch,
+            calls: Arc::new(Calls { name, doing, now }),
         }
+    }
+
+    /// The same with pauses that grow from `min` to `max`.
+    #[must_use]
+    pub fn pausing(mut self, min: Duration, max: Duration) -> Self {
+        self.backoff = Backoff::new(min, max);
+        self
+    }
+
+    /// The same with pauses that are never longer than this.
+    #[must_use]
+    pub fn pausing_at_most(self, max: Duration) -> Self {
+        self.pausing(FIRST_PAUSE, max.min(LONGEST_PAUSE))
+    }
+
+    /// Failures in a row.
+    pub const fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// Notes a failure and returns how long to wait before the next attempt.
     pub fn failed(&mut self, error: &Error) -> Duration {
-        let doing = self.doing;
-        self.watch.lock().get_or_insert_with(Instant::now);
+        let doing = self.calls.doing;
+        self.calls.now().fail_since.get_or_insert_with(Instant::now);
         let cause = error.to_string();
         if !self.told.contains(&cause) && self.told.len() < CAUSES_TOLD {
             warn!(
@@ -69,72 +113,93 @@ impl Outage {
 
     /// Notes a success.
     pub fn over(&mut self) {
-        if self.failures > 0 {
-            let lasted = self.watch.lasts().unwrap_or_default();
-            info!(
-                failures = self.failures,
-                ?lasted,
-                "could {} again",
-                self.doing
-            );
+        let mut now = self.calls.now();
+        now.answered_at = Some(Instant::now());
+        let since = now.fail_since.take();
+        drop(now);
+        if let Some(since) = since {
+            let (failures, lasted) = (self.failures, since.elapsed());
+            info!(failures, ?lasted, "could {} again", self.calls.doing);
             self.failures = 0;
             self.told.clear();
             self.backoff.reset();
         }
-        *self.watch.lock() = None;
+    }
+
+    /// Notes what an attempt came to and returns how long to wait before the next: as long as a
+    /// success says.
+    pub fn pause_after(&mut self, attempt: Result<Duration, Error>) -> Duration {
+        match attempt {
+            Ok(pause) => {
+                self.over();
+                pause
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// Looks after this pause, and again and again after the pauses that the looks ask for, until
+    /// `stop`; counts why it woke.
+    pub async fn look_after<F: Future<Output = Result<Duration, Error>>>(
+        &mut self,
+        mut pause: Duration,
+        mut look: impl FnMut() -> F,
+        stop: &CancellationToken,
+    ) {
+        let looking = async {
+            loop {
+                let reason = if self.failures == 0 {
+                    "interval"
+                } else {
+                    "retry"
+                };
+                sleep(pause).await;
+                metrics().woke(self.calls.name, reason);
+                pause = self.pause_after(look().await);
+            }
+        };
+        stop.run_until_cancelled(looking).await;
     }
 }
 
-impl OutageWatch {
-    /// For how long calls have failed; `None` while they work.
-    pub fn lasts(&self) -> Option<Duration> {
-        self.lock().map(|began| began.elapsed())
+impl Outages {
+    /// What one more loop notes of its calls that fail; `doing` completes "could not …".
+    pub fn outage(&self, name: &'static str, doing: &'static str) -> Outage {
+        let outage = Outage::new(name, doing);
+        self.all().push(Arc::clone(&outage.calls));
+        outage
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+    /// The loops whose calls fail at the moment.
+    pub fn failing(&self) -> Vec<Failing> {
+        let failing = |calls: &Arc<Calls>| {
+            let since = calls.now().fail_since?;
+            Some(Failing {
+                name: calls.name,
+                doing: calls.doing,
+                lasts: since.elapsed(),
+            })
+        };
+        self.all().iter().filter_map(failing).collect()
+    }
+
+    /// How long ago the database last did what a loop asked; `None` where it has not yet.
+    pub fn last_answer(&self) -> Option<Duration> {
+        let all = self.all();
+        let last = all.iter().filter_map(|calls| calls.now().answered_at).max();
+        last.map(|at| at.elapsed())
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Arc<Calls>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn looking(watch: &OutageWatch) -> Outage {
-        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        Outage::new("look", backoff, watch.clone())
-    }
-
-    fn gone(message: &str) -> Error {
-        Error::Unavailable {
-            message: message.to_owned(),
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_outage_lasts_from_its_first_failure_to_the_next_success() {
-        let watch = OutageWatch::default();
-        let mut outage = looking(&watch);
-        assert_eq!(watch.lasts(), None);
-
-        assert!(outage.failed(&gone("away")) <= FIRST_PAUSE);
-        tokio::time::advance(Duration::from_secs(3)).await;
-        assert!(outage.failed(&gone("password")) >= FIRST_PAUSE);
-        assert_eq!(watch.lasts(), Some(Duration::from_secs(3)));
-
-        outage.over();
-        assert_eq!(watch.lasts(), None);
-        assert!(outage.failed(&gone("away")) <= FIRST_PAUSE);
-    }
-
-    #[test]
-    fn each_cause_is_told_once_and_no_more_than_so_many() {
-        let mut outage = looking(&OutageWatch::default());
-        for cause in 0..100 {
-            for _ in 0..2 {
-                outage.failed(&gone(&cause.to_string()));
-            }
-        }
-        assert_eq!(outage.told.len(), CAUSES_TOLD);
+impl Calls {
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::backoff::Backoff;
 use crate::config::{DeploymentMode, TaskerConfig};
 use crate::database::Database;
 use crate::error::Error;
@@ -151,7 +152,7 @@ pub async fn database(
     stop: &CancellationToken,
 ) -> Result<Option<Database>, StartError> {
     let started = Instant::now();
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let answer = tokio::select! {
             biased;
@@ -163,8 +164,8 @@ pub async fn database(
             Err(StartError::Database(error)) if error.is_transient() => error,
             Err(error) => return Err(error),
         };
-        let waited = started.elapsed();
-        if waited.saturating_add(pause) >= longest {
+        let pause = backoff.pause();
+        if started.elapsed().saturating_add(pause) >= longest {
             return Err(StartError::GaveUp {
                 waited: longest,
                 error,
@@ -172,7 +173,7 @@ pub async fn database(
         }
         warn!(%error, "waiting for the database");
         tokio::select! {
-            () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            () = sleep(pause) => {}
             () = stop.cancelled() => return Ok(None),
         }
     }

@@ -10,10 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use uuid::Uuid;
 
-use crate::backoff::Backoff;
 use crate::database::{Database, DedicatedConnection};
 use crate::error::Error;
-use crate::outage::{Outage, OutageWatch};
+use crate::outage::Outage;
 use crate::processes::{self, Places, Process};
 use crate::telemetry::metrics;
 
@@ -59,11 +58,8 @@ impl Registration {
             connection: database.dedicated(),
             started: Instant::now(),
             registered: false,
-            outage: Outage::new(
-                "tell that the process runs",
-                Backoff::new(FIRST_PAUSE, INTERVAL),
-                OutageWatch::default(),
-            ),
+            outage: Outage::new("registration", "tell that the process runs")
+                .pausing(FIRST_PAUSE, INTERVAL),
         }
     }
 
@@ -88,7 +84,9 @@ impl Registration {
                 () = left.cancelled() => break,
                 written = self.write() => written,
             };
-            next = Instant::now() + self.pause_after(written);
+            self.registered |= written.is_ok();
+            let next_write = written.map(|()| INTERVAL + JITTER.mul_f64(fastrand::f64()));
+            next = Instant::now() + self.outage.pause_after(next_write);
         }
         self.leave().await;
     }
@@ -108,18 +106,6 @@ impl Registration {
                 call: "register",
                 deadline: WRITE_TIMEOUT,
             }),
-        }
-    }
-
-    /// How long to wait after a write that had this result.
-    fn pause_after(&mut self, written: Result<(), Error>) -> Duration {
-        match written {
-            Ok(()) => {
-                self.registered = true;
-                self.outage.over();
-                INTERVAL + JITTER.mul_f64(fastrand::f64())
-            }
-            Err(error) => self.outage.failed(&error),
         }
     }
 

@@ -13,12 +13,13 @@ use tasker_shared::error::Error;
 use tasker_shared::events::{
     EventLog, EventPublisher, EventSubscription, InProcessEvents, LifecycleEvent,
 };
+use tasker_shared::outage::Outage;
+use tasker_shared::supervisor::{Supervised, Supervisor};
 use tasker_shared::telemetry::metrics;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
-use tracing::{debug, info, warn};
+use tracing::debug;
 
 /// Time between two looks while nothing more is known to be there.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -26,9 +27,6 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// The loop rests this many times as long as a look took, so that it never takes more than a tenth
 /// of what one connection can ask of the database.
 const REST: u32 = 9;
-
-/// Pause after a look that failed.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long the first subscriber waits for the database.
 const ATTACH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,14 +37,10 @@ const MOST_ROWS: usize = 5000;
 /// The name of the channels' component.
 const COMPONENT: &str = "web";
 
-/// The name of the loop in logs and metrics.
-const LOOP: &str = "event_feed";
-
-/// The handle through which requests subscribe; clones share one loop, which ends with the last.
+/// The handle through which requests subscribe; clones share one loop.
 #[derive(Clone)]
 pub(crate) struct EventFeed {
     feed: Arc<Feed>,
-    following: Arc<AbortOnDropHandle<()>>,
 }
 
 struct Feed {
@@ -81,6 +75,7 @@ pub(crate) struct Subscriber {
 impl EventFeed {
     /// Starts the loop; it ends when `shutdown` fires, and every subscription with it.
     pub(crate) fn start(
+        loops: &mut Supervisor,
         database: &Database,
         config: &TaskerConfig,
         shutdown: &CancellationToken,
@@ -93,15 +88,18 @@ impl EventFeed {
             follows: watch::Sender::new(false),
             turn: Mutex::default(),
             someone: Notify::new(),
-            stopped: shutdown.child_token(),
+            stopped: shutdown.clone(),
         });
         // What is read at once must not be more than subscribers may be behind.
         let width = MOST_ROWS.min(channel.event_queue_buffer_size / 2);
-        let following = tokio::spawn(run(database.clone(), width, Arc::clone(&feed)));
-        Self {
-            feed,
-            following: Arc::new(AbortOnDropHandle::new(following)),
-        }
+        loops.start(Following {
+            database: database.clone(),
+            width,
+            feed: Arc::clone(&feed),
+            log: None,
+            outage: Outage::new(Following::NAME, "follow what happens to tasks"),
+        });
+        Self { feed }
     }
 
     /// A subscriber of what happens from here on.
@@ -127,16 +125,6 @@ impl EventFeed {
     /// Subscribers there are.
     pub(crate) fn subscribers(&self) -> usize {
         self.feed.publisher.subscribers()
-    }
-
-    /// Whether the loop runs, as it does until it is stopped.
-    pub(crate) fn is_running(&self) -> bool {
-        !self.following.is_finished()
-    }
-
-    /// Ends all subscriptions, present and future ones.
-    pub(crate) fn stop(&self) {
-        self.feed.stopped.cancel();
     }
 }
 
@@ -185,47 +173,48 @@ impl Feed {
     }
 }
 
-async fn run(database: Database, width: usize, feed: Arc<Feed>) {
-    let run = async {
-        loop {
-            feed.someone_subscribes().await;
-            follow(database.dedicated(), width, &feed).await;
-        }
-    };
-    tokio::select! {
-        () = run => {}
-        () = feed.stopped.cancelled() => {}
+/// Follows what happens while anybody subscribes.
+struct Following {
+    database: Database,
+    width: usize,
+    feed: Arc<Feed>,
+    /// Where it is in the log, while anybody subscribes.
+    log: Option<EventLog>,
+    outage: Outage,
+}
+
+impl Supervised for Following {
+    const NAME: &'static str = "event_feed";
+
+    async fn run(&mut self) {
+        let stopped = self.feed.stopped.clone();
+        let follow = async {
+            loop {
+                self.feed.someone_subscribes().await;
+                self.follow().await;
+                self.log = None;
+            }
+        };
+        stopped.run_until_cancelled(follow).await;
     }
 }
 
-/// Follows what happens for as long as anybody subscribes.
-async fn follow(mut connection: DedicatedConnection, width: usize, feed: &Feed) {
-    let mut log: Option<EventLog> = None;
-    let mut failing = false;
-    while feed.goes_on() {
-        let started = Instant::now();
-        match poll(&mut connection, &mut log, width, feed).await {
-            Ok(is_behind) => {
-                if failing {
-                    info!("what happens to tasks can be followed again");
-                }
-                failing = false;
+impl Following {
+    /// Follows what happens for as long as anybody subscribes.
+    async fn follow(&mut self) {
+        let mut connection = self.database.dedicated();
+        while self.feed.goes_on() {
+            let started = Instant::now();
+            let polled = poll(&mut connection, &mut self.log, self.width, &self.feed).await;
+            let pause = polled.map(|is_behind| {
                 let least = if is_behind {
                     Duration::ZERO
                 } else {
                     LOOK_INTERVAL
                 };
-                sleep(least.max(started.elapsed() * REST)).await;
-            }
-            Err(error) => {
-                if failing {
-                    debug!(%error, "still could not follow what happens to tasks");
-                } else {
-                    warn!(%error, "could not follow what happens to tasks");
-                }
-                failing = true;
-                sleep(RETRY_INTERVAL).await;
-            }
+                least.max(started.elapsed() * REST)
+            });
+            sleep(self.outage.pause_after(pause)).await;
         }
     }
 }
@@ -245,7 +234,7 @@ async fn poll(
         feed.follows.send_replace(true);
         return Ok(false);
     };
-    metrics().woke(LOOP, "interval");
+    metrics().woke(Following::NAME, "interval");
     let news = connection
         .call("recent_events", async |connection| {
             log.next(connection).await

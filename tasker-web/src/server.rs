@@ -22,7 +22,8 @@ const STREAMS_GRACE: Duration = Duration::from_secs(1);
 /// How long the submissions that were taken on may take when the last request has ended.
 const SUBMISSIONS_GRACE: Duration = Duration::from_secs(5);
 
-/// Serves the API until `shutdown`, then for as long as requests in progress take.
+/// Serves the API until `shutdown`, which the state was started with, then for as long as requests in
+/// progress take.
 ///
 /// Requests that wait for a task are answered at once with the task as it is, and streams of events
 /// end; a client that does not read them holds up nothing. What has not ended within `web.request_timeout_ms` is cut off. Submissions that were taken on
@@ -37,15 +38,8 @@ pub async fn serve(
 ) -> io::Result<()> {
     info!(address = %listener.local_addr()?, "the API listens");
     let grace = state.config.request_timeout();
-    let (waiter, submitter) = (state.waiter.clone(), state.submitter.clone());
-    let events = state.events.clone();
-    let stop = shutdown.clone();
-    let drain = async move {
-        stop.cancelled().await;
-        waiter.stop();
-        events.stop();
-    };
-    let served = run(listener, router(state), drain, grace).await;
+    let submitter = state.submitter.clone();
+    let served = run(listener, router(state), shutdown, grace).await;
     if timeout(SUBMISSIONS_GRACE, submitter.close()).await.is_err() {
         warn!("the database did not take in time what was to be submitted or announced");
     }
@@ -62,30 +56,22 @@ pub async fn serve_probes(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     info!(address = %listener.local_addr()?, "the probes listen");
-    let drain = shutdown.cancelled_owned();
-    run(listener, probes_router(probes), drain, PROBES_GRACE).await
+    run(listener, probes_router(probes), shutdown, PROBES_GRACE).await
 }
 
-/// Serves until `drain` has ended, and then no longer than `grace`.
+/// Serves until `shutdown`, and then no longer than `grace`.
 async fn run(
     listener: TcpListener,
     router: Router,
-    drain: impl Future<Output = ()> + Send + 'static,
+    shutdown: CancellationToken,
     grace: Duration,
 ) -> io::Result<()> {
     let streams_end = CancellationToken::new();
     let connections = Connections::of(listener, streams_end.clone());
     let service = router.into_make_service_with_connect_info::<Carries>();
-    let draining = CancellationToken::new();
-    let drain = {
-        let draining = draining.clone();
-        async move {
-            drain.await;
-            draining.cancel();
-        }
-    };
+    let drain = shutdown.clone().cancelled_owned();
     let cut_off = async {
-        draining.cancelled().await;
+        shutdown.cancelled().await;
         let streams_grace = STREAMS_GRACE.min(grace);
         sleep(streams_grace).await;
         streams_end.cancel();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use pgmq_notify::ListenerSettings;
 use tasker_shared::config::{TaskerConfig, WebConfig};
 use tasker_shared::database::Database;
+use tasker_shared::supervisor::Supervisor;
 use tokio_util::sync::CancellationToken;
 
 use crate::event_feed::EventFeed;
@@ -25,6 +25,8 @@ pub struct WebState {
     pub(crate) waiter: TaskWaiter,
     /// What happens to tasks and steps, for clients that subscribe.
     pub(crate) events: EventFeed,
+    /// The loops behind these; they end with the last clone at the latest.
+    loops: Arc<Supervisor>,
     /// What probes of the process look at.
     pub(crate) probes: Probes,
 }
@@ -65,23 +67,18 @@ impl WebState {
         components: ComponentsCheck,
         shutdown: &CancellationToken,
     ) -> Self {
-        let listener = &config.event_systems.listener;
-        let settings = ListenerSettings {
-            heartbeat_interval: listener.heartbeat_interval(),
-            reconnect_min: listener.reconnect_min(),
-            reconnect_max: listener.reconnect_max(),
+        let mut loops = Supervisor::new(&config.event_systems.supervisor, shutdown.clone());
+        let waiter = TaskWaiter::start(&mut loops, &database, config, shutdown);
+        let submitter = Submitter::start(&mut loops, &database, config);
+        let events = EventFeed::start(&mut loops, &database, config, shutdown);
+        let own = Own {
+            loops: Arc::new(loops),
+            waiter: waiter.clone(),
+            submitter: submitter.clone(),
+            events: events.clone(),
         };
-        let listens = config.orchestration.deployment.mode.listens();
-        let waiter = TaskWaiter::start(
-            &database,
-            listens.then_some(settings),
-            max_waiters(&config.web),
-            shutdown,
-        );
-        let submitter = Submitter::start(&database, config);
-        let events = EventFeed::start(&database, config, shutdown);
-        let own = (waiter.clone(), submitter.clone(), events.clone());
-        let components = with_own(components, own);
+        let loops = Arc::clone(&own.loops);
+        let components = own.added_to(components);
         Self {
             probes: Probes::new(database.clone(), config, components),
             database,
@@ -89,7 +86,14 @@ impl WebState {
             submitter,
             waiter,
             events,
+            loops,
         }
+    }
+
+    /// Makes one loop panic, for tests of its supervision; false where it does not run.
+    #[doc(hidden)]
+    pub fn make_panic(&self, name: &str) -> bool {
+        self.loops.make_panic(name)
     }
 }
 
@@ -110,40 +114,51 @@ impl FromRef<WebState> for Probes {
     }
 }
 
-/// Adds the API's own loops to the components of the process.
-fn with_own(
-    components: ComponentsCheck,
-    (waiter, submitter, events): (TaskWaiter, Submitter, EventFeed),
-) -> ComponentsCheck {
-    Arc::new(move || {
-        let mut all = components();
-        all.push(ComponentHealth {
-            name: "task_waiter".to_owned(),
-            healthy: waiter.is_running(),
-            detail: Some(format!("{} requests wait for a task", waiter.asleep())),
-        });
-        all.push(ComponentHealth {
-            name: "submitter".to_owned(),
-            healthy: submitter.is_running(),
-            detail: Some(format!(
-                "{} tasks wait to be submitted",
-                submitter.waiting()
-            )),
-        });
-        all.push(ComponentHealth {
-            name: "event_feed".to_owned(),
-            healthy: events.is_running(),
-            detail: Some(format!(
-                "{} clients subscribe to events",
-                events.subscribers()
-            )),
-        });
-        all
-    })
+/// The API's own loops, and those who know what they have to do.
+struct Own {
+    loops: Arc<Supervisor>,
+    waiter: TaskWaiter,
+    submitter: Submitter,
+    events: EventFeed,
 }
 
-/// Most requests that wait for tasks at the same time: three quarters of all requests, so that
-/// those who only wait never keep out those who want something done.
-fn max_waiters(config: &WebConfig) -> usize {
-    (config.max_concurrent_requests * 3 / 4).max(1)
+impl Own {
+    /// Adds the loops to the components of the process.
+    fn added_to(self, components: ComponentsCheck) -> ComponentsCheck {
+        Arc::new(move || {
+            let own = |name: &str, healthy, detail| ComponentHealth {
+                name: name.to_owned(),
+                healthy,
+                detail: Some(detail),
+            };
+            let (asleep, waiting) = (self.waiter.asleep(), self.submitter.waiting());
+            let clients = self.events.subscribers();
+            let submits = self.run("web_submitter") && self.submitter.announces();
+            let mut all = components();
+            all.extend([
+                own(
+                    "task_waiter",
+                    self.run("task_waiter"),
+                    format!("{asleep} requests wait for a task"),
+                ),
+                own(
+                    "submitter",
+                    submits,
+                    format!("{waiting} tasks wait to be submitted"),
+                ),
+                own(
+                    "event_feed",
+                    self.run("event_feed"),
+                    format!("{clients} clients subscribe to events"),
+                ),
+            ]);
+            all
+        })
+    }
+
+    /// Whether the loops whose names begin like this run, as they do until they are stopped.
+    fn run(&self, name: &str) -> bool {
+        let mut loops = self.loops.health();
+        loops.all(|it| it.is_healthy() || !it.name.starts_with(name))
+    }
 }

@@ -15,11 +15,10 @@ use tasker_shared::channel::{self, ChannelSpec, NotSent, Sender, Weighed};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
 use tasker_shared::error::Error;
-use tasker_shared::supervisor::keep_running;
+use tasker_shared::supervisor::Supervisor;
 use tasker_shared::tasks::{NewTask, Submitted, submit_tasks_silently};
 use tasker_shared::telemetry::metrics;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, warn};
@@ -42,8 +41,7 @@ pub(crate) struct Submitter(Arc<Parts>);
 struct Parts {
     database: Database,
     submissions: Sender<Submission>,
-    /// Ends when it is told to stop and nothing is left, or with the last handle.
-    gathering: JoinHandle<()>,
+    /// Ends the loop, when nothing is left.
     stop: CancellationToken,
     /// The loop, and what goes apart.
     work: TaskTracker,
@@ -53,9 +51,18 @@ struct Parts {
 
 impl Submitter {
     /// Starts the loop and the announcer. To be called in a runtime.
-    pub(crate) fn start(database: &Database, config: &TaskerConfig) -> Self {
+    pub(crate) fn start(
+        loops: &mut Supervisor,
+        database: &Database,
+        config: &TaskerConfig,
+    ) -> Self {
         let channels = &config.mpsc_channels;
-        let announcer = Announcer::start(database, COMPONENT, channels, CancellationToken::new());
+        let announcer = Announcer::start(
+            database,
+            COMPONENT,
+            channels,
+            &config.event_systems.supervisor,
+        );
         let buffer = &channels.web.submissions;
         let (submissions, received) = channel::bounded_by_bytes(
             ChannelSpec {
@@ -66,19 +73,16 @@ impl Submitter {
             buffer.submission_buffer_bytes,
         );
         let (stop, work) = (CancellationToken::new(), TaskTracker::new());
-        let batches = Batches::new(
+        loops.start(Batches::new(
             database.clone(),
             received,
             announcer.clone(),
             work.clone(),
             stop.clone(),
-        );
-        let supervisor = config.event_systems.supervisor.clone();
-        let gathering = work.spawn(keep_running(batches, supervisor));
+        ));
         Self(Arc::new(Parts {
             database: database.clone(),
             submissions,
-            gathering,
             stop,
             work,
             announcer: Mutex::new(Some(announcer)),
@@ -129,11 +133,10 @@ impl Submitter {
         Ok(answer.await.map_err(lost)??)
     }
 
-    /// Whether the loops run, as they do until the submitter is closed.
-    pub(crate) fn is_running(&self) -> bool {
+    /// Whether what is submitted is announced, as it is until the submitter is closed.
+    pub(crate) fn announces(&self) -> bool {
         let announcer = self.0.announcer();
-        let is_announcing = announcer.as_ref().is_some_and(|it| !it.is_stopped());
-        is_announcing && !self.0.gathering.is_finished()
+        announcer.as_ref().is_some_and(Announcer::is_running)
     }
 
     /// How many tasks wait for the next transaction.

@@ -11,18 +11,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener};
+use pgmq_notify::{ListenEvent, Subscriptions};
 use serde::Deserialize;
+use tasker_shared::config::{ListenerConfig, TaskerConfig, WebConfig};
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
+use tasker_shared::outage::Outage;
 use tasker_shared::state::TaskState;
+use tasker_shared::supervisor::{Supervised, Supervisor};
 use tasker_shared::tasks::ended_tasks;
 use tasker_shared::telemetry::metrics;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
-use tracing::{debug, info, warn};
+use tracing::debug;
 
 /// Time between two looks at the tasks that are waited for.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -34,14 +36,6 @@ const LOOP: &str = "task_waiter";
 #[derive(Debug, Clone)]
 pub(crate) struct TaskWaiter {
     interests: Arc<Interests>,
-    loops: Arc<Loops>,
-}
-
-/// The loops end with the last handle.
-#[derive(Debug)]
-struct Loops {
-    look: AbortOnDropHandle<()>,
-    listen: Option<AbortOnDropHandle<()>>,
 }
 
 /// Who waits for what.
@@ -91,47 +85,38 @@ struct TasksMoved {
 impl TaskWaiter {
     /// Starts the loops; they end when `shutdown` fires, and every wait with them.
     ///
-    /// `listener` says how the listening connection is kept; without one the tasks are only
-    /// looked at. At most `max_waiters` requests wait at the same time.
+    /// Where the deployment mode is to poll only, the tasks are only looked at.
     pub(crate) fn start(
+        loops: &mut Supervisor,
         database: &Database,
-        listener: Option<ListenerSettings>,
-        max_waiters: usize,
+        config: &TaskerConfig,
         shutdown: &CancellationToken,
     ) -> Self {
         let interests = Arc::new(Interests {
             waiting: Mutex::default(),
-            max_waiters,
+            max_waiters: max_waiters(&config.web),
             asleep: AtomicUsize::new(0),
             someone: Notify::new(),
-            stopped: shutdown.child_token(),
+            stopped: shutdown.clone(),
         });
-        let look = tokio::spawn(look(database.clone(), Arc::clone(&interests)));
-        let listen = listener.map(|settings| {
-            let task = tokio::spawn(listen(database.clone(), settings, Arc::clone(&interests)));
-            AbortOnDropHandle::new(task)
+        loops.start(Looking {
+            database: database.clone(),
+            interests: Arc::clone(&interests),
+            outage: Outage::new(LOOP, "look at the tasks that are waited for"),
         });
-        let look = AbortOnDropHandle::new(look);
-        Self {
-            interests,
-            loops: Arc::new(Loops { look, listen }),
+        if config.orchestration.deployment.mode.listens() {
+            loops.start(Listening {
+                database: database.clone(),
+                config: config.event_systems.listener.clone(),
+                interests: Arc::clone(&interests),
+            });
         }
-    }
-
-    /// Whether the loops run, as they do until they are stopped.
-    pub(crate) fn is_running(&self) -> bool {
-        let listens = |task: &AbortOnDropHandle<()>| !task.is_finished();
-        !self.loops.look.is_finished() && self.loops.listen.as_ref().is_none_or(listens)
+        Self { interests }
     }
 
     /// How many requests sleep until their task ends.
     pub(crate) fn asleep(&self) -> usize {
         self.interests.asleep.load(Ordering::Relaxed)
-    }
-
-    /// Ends all waits, present and future ones.
-    pub(crate) fn stop(&self) {
-        self.interests.stopped.cancel();
     }
 
     /// Registers interest in the task's end; to be called before looking at the task.
@@ -240,22 +225,32 @@ impl Interests {
     }
 }
 
+/// Most requests that wait for tasks at the same time: three quarters of all requests, so that
+/// those who only wait never keep out those who want something done.
+fn max_waiters(config: &WebConfig) -> usize {
+    (config.max_concurrent_requests * 3 / 4).max(1)
+}
+
 /// Listens for the tasks that end, and wakes the requests that wait for them.
-async fn listen(database: Database, settings: ListenerSettings, interests: Arc<Interests>) {
-    let stopped = interests.stopped.clone();
-    let sink = move |event| {
-        hear(&interests, event);
-        ready(())
-    };
-    let subscriptions = Subscriptions::new([database.channels().task_state.clone()]);
-    listener::run(
-        || database.listen_options(),
-        subscriptions,
-        settings,
-        sink,
-        stopped,
-    )
-    .await;
+struct Listening {
+    database: Database,
+    config: ListenerConfig,
+    interests: Arc<Interests>,
+}
+
+impl Supervised for Listening {
+    const NAME: &'static str = "task_waiter_listener";
+
+    async fn run(&mut self) {
+        let interests = Arc::clone(&self.interests);
+        let sink = move |event| {
+            hear(&interests, event);
+            ready(())
+        };
+        let ends = Subscriptions::new([self.database.channels().task_state.clone()]);
+        let stop = self.interests.stopped.clone();
+        self.database.listen(ends, &self.config, sink, stop).await;
+    }
 }
 
 fn hear(interests: &Interests, event: ListenEvent) {
@@ -280,41 +275,43 @@ fn hear(interests: &Interests, event: ListenEvent) {
 }
 
 /// Looks once a second at the tasks that are waited for, while there are any.
-async fn look(database: Database, interests: Arc<Interests>) {
-    let run = async {
-        let mut failing = false;
-        loop {
-            interests.someone_waits().await;
-            sleep(LOOK_INTERVAL).await;
-            let tasks = interests.tasks();
-            if tasks.is_empty() {
-                continue;
-            }
-            metrics().woke(LOOP, "interval");
-            let ended = database
-                .call("ended_tasks", async |connection| {
-                    ended_tasks(connection, &tasks).await
-                })
-                .await;
-            match ended {
-                Ok(ended) => {
+struct Looking {
+    database: Database,
+    interests: Arc<Interests>,
+    outage: Outage,
+}
+
+impl Supervised for Looking {
+    const NAME: &'static str = LOOP;
+
+    async fn run(&mut self) {
+        let Looking {
+            database,
+            interests,
+            outage,
+        } = self;
+        let looking = async {
+            let mut pause = LOOK_INTERVAL;
+            loop {
+                interests.someone_waits().await;
+                sleep(pause).await;
+                let tasks = interests.tasks();
+                if tasks.is_empty() {
+                    continue;
+                }
+                metrics().woke(LOOP, "interval");
+                let ended = database
+                    .call("ended_tasks", async |connection| {
+                        ended_tasks(connection, &tasks).await
+                    })
+                    .await;
+                pause = outage.pause_after(ended.map(|ended| {
                     interests.notify(&ended);
-                    if failing {
-                        info!("the tasks that are waited for can be looked at again");
-                    }
-                    failing = false;
-                }
-                Err(error) if failing => debug!(%error, "still could not look at tasks"),
-                Err(error) => {
-                    warn!(%error, "could not look at the tasks that are waited for");
-                    failing = true;
-                }
+                    LOOK_INTERVAL
+                }));
             }
-        }
-    };
-    tokio::select! {
-        () = run => {}
-        () = interests.stopped.cancelled() => {}
+        };
+        interests.stopped.run_until_cancelled(looking).await;
     }
 }
 

@@ -25,9 +25,6 @@ use tracing::debug;
 use crate::launcher::{Launcher, Occupancy};
 use crate::namespaces::{Namespaces, queue_name};
 
-/// What the loop does, to complete "could not ...".
-pub(crate) const DOING: &str = "receive steps";
-
 /// Pauses before another look for what had to be left out: another transaction holds it, or a queue
 /// is in trouble. A message that was handed on to a held step comes back after 100 ms, which is the
 /// half of the first that is not left to chance.

@@ -1,9 +1,10 @@
 //! Listens for what concerns a worker, and says what it means.
 
-use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener, queue_of_channel};
+use pgmq_notify::{ListenEvent, Subscriptions, queue_of_channel};
 use serde::Deserialize;
 use tasker_shared::announcer::NotifyChannels;
 use tasker_shared::channel::{Receiver, Sender};
+use tasker_shared::config::ListenerConfig;
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::supervisor::Supervised;
@@ -38,7 +39,7 @@ pub(crate) fn subscriptions(channels: &NotifyChannels, namespaces: &[String]) ->
 pub(crate) struct WorkerListener {
     pub(crate) database: Database,
     pub(crate) subscriptions: Subscriptions,
-    pub(crate) settings: ListenerSettings,
+    pub(crate) config: ListenerConfig,
     pub(crate) notifications: Sender<ListenEvent>,
     pub(crate) shutdown: CancellationToken,
 }
@@ -56,14 +57,11 @@ impl Supervised for WorkerListener {
             // Refused only when the worker stops.
             let _ = notifications.send(event).await;
         };
-        listener::run(
-            || self.database.listen_options(),
-            self.subscriptions.clone(),
-            self.settings,
-            hand_over,
-            self.shutdown.clone(),
-        )
-        .await;
+        let (subscriptions, stop) = (self.subscriptions.clone(), self.shutdown.clone());
+        let listening = self
+            .database
+            .listen(subscriptions, &self.config, hand_over, stop);
+        listening.await;
     }
 }
 

@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tasker_shared::backoff::Backoff;
-use tasker_shared::outage::{FIRST_PAUSE, LONGEST_PAUSE, Outage, OutageWatch};
+use tasker_shared::outage::{Failing, Outages};
 use tasker_shared::telemetry::metrics;
 use tokio::time::Instant;
 
@@ -23,15 +22,6 @@ pub struct WorkerHealth {
     pub outcomes_waiting_for: Option<Duration>,
 }
 
-/// Calls of a loop that fail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failing {
-    /// What it could not do, to complete "could not …".
-    pub doing: &'static str,
-    /// Since its first failure in a row.
-    pub lasts: Duration,
-}
-
 impl WorkerHealth {
     /// Whether the worker can receive, keep and report steps, as far as it knows.
     pub fn is_healthy(&self) -> bool {
@@ -42,7 +32,7 @@ impl WorkerHealth {
     /// What is wrong, in words; `None` where nothing is.
     pub fn problem(&self) -> Option<String> {
         let mut problems = Vec::new();
-        for Failing { doing, lasts } in &self.failing {
+        for Failing { doing, lasts, .. } in &self.failing {
             problems.push(format!("could not {doing} for {} s", lasts.as_secs()));
         }
         if let Some(waited) = self.outcomes_waiting_for {
@@ -59,7 +49,7 @@ impl WorkerHealth {
 /// What the loops of one worker note about themselves.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Vitals {
-    outages: Arc<Mutex<Vec<(&'static str, OutageWatch)>>>,
+    pub(crate) outages: Outages,
     waiting: Arc<Mutex<Waiting>>,
 }
 
@@ -74,19 +64,6 @@ struct Waiting {
 pub(crate) struct WaitingOutcome(Arc<Mutex<Waiting>>);
 
 impl Vitals {
-    /// What one more loop notes of its calls that fail; `doing` completes "could not …".
-    pub(crate) fn outage(&self, doing: &'static str) -> Outage {
-        self.outage_of_pauses(doing, LONGEST_PAUSE)
-    }
-
-    /// The same for a loop that may not pause for longer than this.
-    pub(crate) fn outage_of_pauses(&self, doing: &'static str, longest: Duration) -> Outage {
-        let watch = OutageWatch::default();
-        lock(&self.outages).push((doing, watch.clone()));
-        let backoff = Backoff::new(FIRST_PAUSE, longest.min(LONGEST_PAUSE));
-        Outage::new(doing, backoff, watch)
-    }
-
     /// Notes that an outcome has to wait.
     pub(crate) fn wait(&self) -> WaitingOutcome {
         let mut waiting = lock(&self.waiting);
@@ -97,16 +74,9 @@ impl Vitals {
     }
 
     pub(crate) fn health(&self) -> WorkerHealth {
-        let outages = lock(&self.outages);
-        let failing = outages.iter().filter_map(|(doing, watch)| {
-            let (doing, lasts) = (*doing, watch.lasts()?);
-            Some(Failing { doing, lasts })
-        });
-        let failing = failing.collect();
-        drop(outages);
         let waiting = lock(&self.waiting);
         WorkerHealth {
-            failing,
+            failing: self.outages.failing(),
             outcomes_waiting: waiting.outcomes,
             outcomes_waiting_for: waiting.since.map(|since| since.elapsed()),
         }
@@ -158,7 +128,7 @@ mod tests {
     #[test]
     fn a_worker_is_unhealthy_while_calls_of_a_loop_fail() {
         let vitals = Vitals::default();
-        let mut outage = vitals.outage("look");
+        let mut outage = vitals.outages.outage("loop", "look");
         let error = tasker_shared::error::Error::Corrupt("gone".to_owned());
 
         outage.failed(&error);

@@ -11,9 +11,9 @@ use tasker_shared::config::SupervisorConfig;
 use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
 use tasker_shared::ids::StepId;
-use tasker_shared::outage::Outage;
+use tasker_shared::outage::{Outage, Outages};
 use tasker_shared::steps::{LeaseLost, extend_leases};
-use tasker_shared::supervisor::{Supervised, keep_running};
+use tasker_shared::supervisor::{Supervised, Supervisor};
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -31,13 +31,10 @@ const HEARTBEATS_PER_LEASE: u32 = 3;
 const CALLS_PER_LEASE: u32 = 4;
 
 /// The part of a lease that may pass between two attempts.
-pub(crate) const PAUSES_PER_LEASE: u32 = 12;
+const PAUSES_PER_LEASE: u32 = 12;
 
 /// How many leases one call extends; few enough for a call of milliseconds.
 const BATCH: usize = 1000;
-
-/// What the loop does, to complete "could not ...".
-pub(crate) const DOING: &str = "extend leases";
 
 /// The loop that extends leases.
 pub(crate) struct Heartbeat {
@@ -54,14 +51,20 @@ pub(crate) struct Heartbeat {
 ///
 /// # Panics
 /// When the operating system has no thread or no file descriptor left.
-pub(crate) fn start(heartbeat: Heartbeat, config: SupervisorConfig) {
+pub(crate) fn start(heartbeat: Heartbeat, config: &SupervisorConfig) {
+    let mut supervisor = Supervisor::new(config, heartbeat.shutdown.clone());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("the operating system gives a runtime for heartbeats");
     thread::Builder::new()
         .name("heartbeat".to_owned())
-        .spawn(move || runtime.block_on(keep_running(heartbeat, config)))
+        .spawn(move || {
+            runtime.block_on(async {
+                supervisor.start(heartbeat);
+                supervisor.ended().await;
+            });
+        })
         .expect("the operating system gives a thread for heartbeats");
 }
 
@@ -71,7 +74,8 @@ impl Heartbeat {
         connection: DedicatedConnection,
         leases: Arc<Leases>,
         lease: Duration,
-        (shutdown, outage): (CancellationToken, Outage),
+        outages: &Outages,
+        shutdown: CancellationToken,
     ) -> Self {
         Self {
             worker,
@@ -80,7 +84,9 @@ impl Heartbeat {
             lease,
             shutdown,
             next: Instant::now() + lease / HEARTBEATS_PER_LEASE,
-            outage,
+            outage: outages
+                .outage(Self::NAME, "extend leases")
+                .pausing_at_most(lease / PAUSES_PER_LEASE),
         }
     }
 

@@ -84,10 +84,11 @@ mod worker;
 
 pub use handler::{FromJson, Handler, HandlerFuture, IntoHandler};
 pub use handlers::Handlers;
-pub use health::{Failing, WorkerHealth};
+pub use health::WorkerHealth;
 pub use outcome::{HandlerError, IntoHandlerError, IntoOutcome, Outcome, StepResult};
 pub use run::RunError;
 pub use step::Step;
+pub use tasker_shared::outage::Failing;
 pub use worker::{Drained, RunningWorker, Worker};
 
 /// The part of the product that this crate is, in the names of channels.

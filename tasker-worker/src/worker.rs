@@ -1,16 +1,14 @@
 //! A worker from its start to its end.
 
-use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
 use tasker_shared::announcer::Announcer;
 use tasker_shared::config::{EventSystemsConfig, MpscChannelsConfig, WorkerConfig};
 use tasker_shared::database::Database;
 use tasker_shared::events::EventSubscription;
+use tasker_shared::supervisor::Supervisor;
 use tasker_shared::telemetry::metrics;
-use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -49,13 +47,13 @@ pub struct RunningWorker {
     stop_heartbeat: CancellationToken,
     /// Stops waiting for the database.
     give_up: CancellationToken,
-    processor: Option<JoinHandle<()>>,
-    reporters: Vec<JoinHandle<()>>,
+    /// The command processor, and what wakes it.
+    receiving: Supervisor,
+    reporters: Supervisor,
     announcer: Option<Announcer>,
     /// The worker is gone.
     left: CancellationToken,
-    registration: Option<JoinHandle<()>>,
-    loops: Vec<AbortHandle>,
+    registration: Supervisor,
 }
 
 /// How a worker came to its end.
@@ -90,7 +88,6 @@ impl Worker {
             config,
             event_systems,
             channels,
-            supervisor: event_systems.supervisor.clone(),
             leases: Arc::default(),
             published: WorkerEvents::start(&name, channels),
             vitals: Vitals::default(),
@@ -139,9 +136,7 @@ impl RunningWorker {
         self.shutdown.cancel();
         self.tasks.close();
         // A receipt that is under way ends first: what it brings goes back at once.
-        if let Some(processor) = &mut self.processor {
-            let _ = timeout_at(deadline, processor).await;
-        }
+        let _ = timeout_at(deadline, self.receiving.ended()).await;
         let mut interrupted = 0;
         if timeout_at(deadline, self.tasks.wait()).await.is_err() {
             interrupted = self.leases.stop_all();
@@ -154,10 +149,8 @@ impl RunningWorker {
         self.stop_heartbeat.cancel();
         let is_complete = self.flush().await;
         self.left.cancel();
-        if let Some(registration) = self.registration.take() {
-            // It takes two seconds at most, and the row is forgotten where it cannot be removed.
-            let _ = timeout(FLUSH_TIMEOUT, registration).await;
-        }
+        // It takes two seconds at most, and the row is forgotten where it cannot be removed.
+        let _ = timeout(FLUSH_TIMEOUT, self.registration.ended()).await;
         info!(
             worker = self.name,
             interrupted, is_complete, "the worker stopped"
@@ -173,16 +166,25 @@ impl RunningWorker {
         drop(self);
     }
 
+    /// Makes one loop panic, for tests of its supervision; false where it does not run.
+    #[doc(hidden)]
+    pub fn make_panic(&self, name: &str) -> bool {
+        let mut loops = self.loops().into_iter();
+        loops.any(|loops| loops.make_panic(name))
+    }
+
+    fn loops(&self) -> [&Supervisor; 3] {
+        [&self.receiving, &self.reporters, &self.registration]
+    }
+
     /// Lets the reporters and the announcer end what they have; whether they could.
     async fn flush(&mut self) -> bool {
-        if let Some(processor) = self.processor.take() {
-            processor.abort();
-        }
-        let mut reporters = join_all(take(&mut self.reporters));
-        let mut is_complete = timeout(FLUSH_TIMEOUT, &mut reporters).await.is_ok();
+        self.receiving.abort();
+        let recorded = timeout(FLUSH_TIMEOUT, self.reporters.ended());
+        let mut is_complete = recorded.await.is_ok();
         if !is_complete {
             self.give_up.cancel();
-            let _ = timeout(FLUSH_TIMEOUT, reporters).await;
+            let _ = timeout(FLUSH_TIMEOUT, self.reporters.ended()).await;
         }
         if let Some(announcer) = self.announcer.take() {
             is_complete &= timeout(FLUSH_TIMEOUT, announcer.close()).await.is_ok();
@@ -196,8 +198,8 @@ impl Drop for RunningWorker {
         self.shutdown.cancel();
         self.stop_heartbeat.cancel();
         self.give_up.cancel();
-        for running in &self.loops {
-            running.abort();
+        for loops in self.loops() {
+            loops.abort();
         }
         self.leases.stop_all();
         metrics().concurrency_changed(-signed(self.concurrency));

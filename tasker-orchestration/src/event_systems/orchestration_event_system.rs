@@ -1,30 +1,25 @@
 //! Turns the events that concern the orchestrator as a whole into commands.
 
-use tasker_shared::channel::Sender;
+use tasker_shared::channel::{Receiver, Sender};
+use tasker_shared::supervisor::Supervised;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::{LookReason, OrchestrationCommand};
-use crate::inbox::Inbox;
 use crate::task_readiness::events::OrchestrationEvent;
 
 /// The system of the orchestrator's own events.
-#[derive(Clone)]
 pub(crate) struct OrchestrationEventSystem {
-    pub(crate) events: Inbox<OrchestrationEvent>,
+    pub(crate) events: Receiver<OrchestrationEvent>,
     pub(crate) commands: Sender<OrchestrationCommand>,
+    pub(crate) stop: CancellationToken,
 }
 
-impl OrchestrationEventSystem {
-    /// Turns events into commands until `stop`; waits while the command processor is saturated.
-    pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut events = self.events.open().await;
-        loop {
-            let event = tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                event = events.recv() => event,
-            };
-            let Some(event) = event else { return };
+impl Supervised for OrchestrationEventSystem {
+    const NAME: &'static str = "orchestration_event_system";
+
+    /// Turns events into commands; waits while the command processor is saturated.
+    async fn run(&mut self) {
+        while let Some(Some(event)) = self.stop.run_until_cancelled(self.events.recv()).await {
             for command in commands_for(event) {
                 if self.commands.send(command).await.is_err() {
                     return;

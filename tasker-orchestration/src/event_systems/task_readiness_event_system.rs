@@ -1,26 +1,27 @@
 //! Turns readiness events into commands.
 
 use tasker_shared::channel::{Receiver, Sender};
+use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, trace};
 
 use crate::commands::OrchestrationCommand;
-use crate::inbox::Inbox;
 use crate::task_readiness::events::{Received, TaskReadinessEvent};
 
 /// The system of readiness events.
-#[derive(Clone)]
 pub(crate) struct TaskReadinessEventSystem {
-    pub(crate) events: Inbox<Received<TaskReadinessEvent>>,
+    pub(crate) events: Receiver<Received<TaskReadinessEvent>>,
     pub(crate) commands: Sender<OrchestrationCommand>,
+    pub(crate) stop: CancellationToken,
 }
 
-impl TaskReadinessEventSystem {
-    /// Turns events into commands until `stop`; waits while the command processor is saturated.
-    pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut events = self.events.open().await;
-        while let Some(event) = next(&mut events, &stop).await {
+impl Supervised for TaskReadinessEventSystem {
+    const NAME: &'static str = "task_readiness_event_system";
+
+    /// Turns events into commands; waits while the command processor is saturated.
+    async fn run(&mut self) {
+        while let Some(Some(event)) = self.stop.run_until_cancelled(self.events.recv()).await {
             let Some(command) = command_for(event.what) else {
                 continue;
             };
@@ -30,14 +31,6 @@ impl TaskReadinessEventSystem {
             metrics().readiness_command_sent();
             metrics().readiness_latency(event.at.elapsed());
         }
-    }
-}
-
-async fn next<T>(events: &mut Receiver<T>, stop: &CancellationToken) -> Option<T> {
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => None,
-        event = events.recv() => event,
     }
 }
 

@@ -11,12 +11,12 @@ use futures::future::BoxFuture;
 use pgmq_notify::ListenEvent;
 use serde::de::DeserializeOwned;
 use tasker_shared::announcer::NotifyChannels;
-use tasker_shared::channel::{NotSent, SendRetry, Sender};
+use tasker_shared::channel::{NotSent, Receiver, SendRetry, Sender};
+use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::inbox::Inbox;
 use crate::task_readiness::events::{OrchestrationEvent, Received, TaskReadinessEvent};
 use crate::wakeups::Wakeups;
 
@@ -154,41 +154,52 @@ pub(crate) struct Routes {
     pub(crate) retry: SendRetry,
 }
 
-/// Classifies and routes until `stop`.
-pub(crate) async fn run(
-    notifications: Inbox<Received<ListenEvent>>,
-    routes: &Routes,
-    wakeups: &Wakeups,
-    stop: CancellationToken,
-) {
-    let mut notifications = notifications.open().await;
-    let mut batch = Vec::new();
-    // Readiness events on their way to a channel that may be full. Nothing else waits for them.
-    let mut on_their_way: Option<BoxFuture<'_, ()>> = None;
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            () = arrived(&mut on_their_way) => continue,
-            count = notifications.recv_many(&mut batch, NOTIFICATIONS_PER_LOOK) => {
-                if count == 0 {
-                    return;
+/// Classifies what comes, and routes it.
+pub(crate) struct Classifying {
+    pub(crate) notifications: Receiver<Received<ListenEvent>>,
+    pub(crate) routes: Routes,
+    pub(crate) wakeups: Wakeups,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Supervised for Classifying {
+    const NAME: &'static str = "readiness_event_classifier";
+
+    async fn run(&mut self) {
+        let Self {
+            notifications,
+            routes,
+            wakeups,
+            stop,
+        } = self;
+        let mut batch = Vec::new();
+        // Readiness events on their way to a channel that may be full. Nothing else waits for them.
+        let mut on_their_way: Option<BoxFuture<'_, ()>> = None;
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = arrived(&mut on_their_way) => continue,
+                count = notifications.recv_many(&mut batch, NOTIFICATIONS_PER_LOOK) => {
+                    if count == 0 {
+                        return;
+                    }
                 }
             }
-        }
-        let (orchestration, readiness) = sort(&mut batch, &routes.classifier);
-        for event in orchestration {
-            match routes.orchestration.try_send(event) {
-                Ok(()) => {}
-                Err(NotSent::Closed(_)) => return,
-                Err(_full) => wakeups.wake_all(),
+            let (orchestration, readiness) = sort(&mut batch, &routes.classifier);
+            for event in orchestration {
+                match routes.orchestration.try_send(event) {
+                    Ok(()) => {}
+                    Err(NotSent::Closed(_)) => return,
+                    Err(_full) => wakeups.wake_all(),
+                }
             }
-        }
-        match &on_their_way {
-            // A look at all that is ready serves these as well.
-            Some(_) if !readiness.is_empty() => wakeups.wake_claims(),
-            Some(_) => {}
-            None => on_their_way = Some(Box::pin(hand_over(readiness, routes, wakeups))),
+            match &on_their_way {
+                // A look at all that is ready serves these as well.
+                Some(_) if !readiness.is_empty() => wakeups.wake_claims(),
+                Some(_) => {}
+                None => on_their_way = Some(Box::pin(hand_over(readiness, routes, wakeups))),
+            }
         }
     }
 }

@@ -5,13 +5,12 @@
 
 use std::time::Duration;
 
-use tasker_shared::channel::{NotSent, Sender};
-use tasker_shared::config::{DeploymentMode, TaskerConfig};
-use tasker_shared::error::Error;
+use tasker_shared::channel::Sender;
+use tasker_shared::config::{DeploymentMode, OrchestrationConfig, TaskerConfig};
 use tasker_shared::outage::Outage;
 use tasker_shared::readiness::{ReadyTask, find_ready_tasks_of};
+use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -20,142 +19,108 @@ use crate::engine::Engine;
 use crate::task_readiness::search::Search;
 use crate::wakeups::Wakeups;
 
-/// How the poller looks.
-#[derive(Debug, Clone)]
+/// The loop that polls, and how.
 pub(crate) struct ReadinessFallbackPoller {
     search: Search,
     batch_size: i32,
     namespaces: Vec<String>,
-    send_timeout: Duration,
+    engine: Engine,
+    outage: Outage,
+    processor: Processor,
+    stop: CancellationToken,
 }
 
 impl ReadinessFallbackPoller {
-    pub(crate) fn new(config: &TaskerConfig) -> Self {
+    pub(crate) fn new(
+        config: &TaskerConfig,
+        engine: &Engine,
+        commands: Sender<OrchestrationCommand>,
+        stop: CancellationToken,
+    ) -> Self {
         let channel = &config.mpsc_channels.task_readiness.event_channel;
         let config = &config.orchestration;
         let readiness = &config.task_readiness;
-        let age_threshold = match config.deployment.mode {
-            DeploymentMode::PollingOnly => Duration::ZERO,
-            DeploymentMode::Hybrid | DeploymentMode::EventDrivenOnly => readiness.age_threshold(),
-        };
         Self {
-            search: Search::within(readiness.fallback_polling_interval(), age_threshold),
+            search: search(config),
             batch_size: readiness.batch_size,
             namespaces: config.namespaces.clone(),
-            send_timeout: channel.send_timeout(),
+            engine: engine.clone(),
+            outage: engine.outages.outage(Self::NAME, "poll for ready tasks"),
+            processor: Processor {
+                commands,
+                send_timeout: channel.send_timeout(),
+                wakeups: engine.wakeups.clone(),
+            },
+            stop,
         }
     }
+}
 
-    /// Polls until `stop`.
-    pub(crate) async fn run(
-        self,
-        engine: &Engine,
-        commands: &Sender<OrchestrationCommand>,
-        stop: CancellationToken,
-    ) {
-        let outage = Outage::new(
-            "poll for ready tasks",
-            engine.backoff,
-            engine.vitals.outage_of("fallback_poller"),
-        );
-        let find = || self.find_ready_tasks(engine);
-        let processor = Processor {
-            commands,
-            send_timeout: self.send_timeout,
-            wakeups: &engine.wakeups,
-        };
-        poll(self.search, outage, find, processor, stop).await;
-    }
+impl Supervised for ReadinessFallbackPoller {
+    const NAME: &'static str = "fallback_poller";
 
-    /// One query suffices however much is ready: one command makes the processor claim all of it.
-    async fn find_ready_tasks(&self, engine: &Engine) -> Result<Vec<ReadyTask>, Error> {
-        let found = engine
-            .database
-            .call("find_ready_tasks", async |connection| {
-                let (age, limit) = (self.search.older_than, self.batch_size);
+    async fn run(&mut self) {
+        let (database, search) = (&self.engine.database, self.search);
+        let look = || async {
+            // One query suffices however much is ready: one command makes the processor claim all.
+            let found = database.call("find_ready_tasks", async |connection| {
+                let (age, limit) = (search.older_than, self.batch_size);
                 find_ready_tasks_of(connection, age, limit, &self.namespaces).await
-            })
-            .await?;
-        engine.vitals.database_answered();
-        metrics().fallback_polled(found.len() as u64);
-        Ok(found)
+            });
+            let found = found.await?;
+            metrics().fallback_polled(found.len() as u64);
+            self.processor.process(found).await;
+            Ok(search.pause())
+        };
+        let outage = &mut self.outage;
+        outage.look_after(search.pause(), look, &self.stop).await;
     }
+}
+
+/// How to look where this is configured.
+fn search(config: &OrchestrationConfig) -> Search {
+    let readiness = &config.task_readiness;
+    let age_threshold = match config.deployment.mode {
+        DeploymentMode::PollingOnly => Duration::ZERO,
+        DeploymentMode::Hybrid | DeploymentMode::EventDrivenOnly => readiness.age_threshold(),
+    };
+    Search::within(readiness.fallback_polling_interval(), age_threshold)
 }
 
 /// Where what was found goes.
-struct Processor<'a> {
-    commands: &'a Sender<OrchestrationCommand>,
+struct Processor {
+    commands: Sender<OrchestrationCommand>,
     /// How long a command waits for a place.
     send_timeout: Duration,
-    wakeups: &'a Wakeups,
+    wakeups: Wakeups,
 }
 
-/// Polls, and has what was found processed, until `stop`.
-async fn poll<F>(
-    search: Search,
-    mut outage: Outage,
-    mut find: impl FnMut() -> F,
-    processor: Processor<'_>,
-    stop: CancellationToken,
-) where
-    F: Future<Output = Result<Vec<ReadyTask>, Error>>,
-{
-    let (mut pause, mut reason) = (search.pause(), "interval");
-    loop {
-        tokio::select! {
-            () = sleep(pause) => metrics().woke("fallback_poller", reason),
-            () = stop.cancelled() => return,
-        }
-        (pause, reason) = match find().await {
-            Ok(tasks) => {
-                outage.over();
-                if processor.process(tasks).await.is_err() {
-                    return;
-                }
-                (search.pause(), "interval")
-            }
-            Err(error) => (outage.failed(&error), "retry"),
-        };
-    }
-}
-
-/// The command processor is gone.
-struct Gone;
-
-impl Processor<'_> {
+impl Processor {
     /// Sends a command for each task. Where one finds no place in time, the processor is told to
     /// look instead, which serves the rest as well.
-    async fn process(&self, tasks: Vec<ReadyTask>) -> Result<(), Gone> {
+    async fn process(&self, tasks: Vec<ReadyTask>) {
         for task in tasks {
             let ready_for_ms = task.ready_for_ms;
             debug!(task_uuid = %task.task_uuid, ready_for_ms, "found by polling");
             let command = OrchestrationCommand::for_polled(task);
             match self.commands.send_timeout(command, self.send_timeout).await {
                 Ok(()) => metrics().readiness_command_sent(),
-                Err(NotSent::Closed(_)) => return Err(Gone),
-                Err(_no_place) => {
-                    self.wakeups.wake_claims();
-                    return Ok(());
-                }
+                Err(_no_place) => return self.wakeups.wake_claims(),
             }
         }
-        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::future::ready;
 
     use tasker_shared::ids::TaskUuid;
-    use tasker_shared::outage::OutageWatch;
     use tokio::time::Instant;
     use uuid::Uuid;
 
     use super::*;
     use crate::channels;
-    use tasker_shared::backoff::Backoff;
 
     /// A task that the database answers.
     fn found(ready_for: Duration) -> ReadyTask {
@@ -168,12 +133,20 @@ mod tests {
         }
     }
 
+    fn processor(config: &TaskerConfig, commands: Sender<OrchestrationCommand>) -> Processor {
+        let channel = &config.mpsc_channels.task_readiness.event_channel;
+        Processor {
+            commands,
+            send_timeout: channel.send_timeout(),
+            wakeups: Wakeups::default(),
+        }
+    }
+
     /// The longest time that one of many tasks, none of them announced, was ready until a look with
     /// this configuration found it.
     async fn longest_wait(config: &TaskerConfig) -> Duration {
         const TASKS: u32 = 2000;
-        let poller = ReadinessFallbackPoller::new(config);
-        let search = poller.search;
+        let search = search(&config.orchestration);
         // One every second and a bit, so that they become ready at any time between two looks.
         let began = Instant::now();
         let becoming_ready = (0..TASKS).map(|n| began + n * Duration::from_millis(1_009));
@@ -181,7 +154,7 @@ mod tests {
         let (commands, mut received) = channels::commands(config);
         let stop = CancellationToken::new();
         let mut longest = Duration::ZERO;
-        let look = || {
+        let mut find = || {
             let mut tasks = Vec::new();
             while let Some(ready_at) = overlooked.front() {
                 let ready_for = Instant::now().saturating_duration_since(*ready_at);
@@ -195,23 +168,27 @@ mod tests {
             if overlooked.is_empty() {
                 stop.cancel();
             }
-            ready(Ok(tasks))
+            tasks
         };
-        let backoff = Backoff::new(Duration::ZERO, Duration::ZERO);
-        let outage = Outage::new("look", backoff, OutageWatch::default());
         let drained = async {
             let mut drained = 0;
             while drained < TASKS && received.recv().await.is_some() {
                 drained += 1;
             }
         };
-        let wakeups = Wakeups::default();
-        let processor = Processor {
-            commands: &commands,
-            send_timeout: poller.send_timeout,
-            wakeups: &wakeups,
+        let processor = processor(config, commands);
+        let polled = async {
+            let mut outage = Outage::new("poller", "look");
+            let look = || {
+                let found = find();
+                async {
+                    processor.process(found).await;
+                    Ok(search.pause())
+                }
+            };
+            outage.look_after(search.pause(), look, &stop).await;
         };
-        tokio::join!(poll(search, outage, look, processor, stop.clone()), drained);
+        tokio::join!(polled, drained);
         longest
     }
 
@@ -238,19 +215,14 @@ mod tests {
         let channel = &mut config.mpsc_channels.task_readiness.event_channel;
         channel.send_timeout_ms = 700;
         let (commands, _nobody_reads) = channels::commands(&config);
-        let wakeups = Wakeups::default();
-        let processor = Processor {
-            commands: &commands,
-            send_timeout: ReadinessFallbackPoller::new(&config).send_timeout,
-            wakeups: &wakeups,
-        };
+        let processor = processor(&config, commands);
         let began = Instant::now();
 
         let tasks = vec![found(Duration::ZERO); 3];
-        assert!(processor.process(tasks).await.is_ok());
+        processor.process(tasks).await;
 
         assert_eq!(began.elapsed(), Duration::from_millis(700));
-        wakeups.ready_tasks().await;
+        processor.wakeups.ready_tasks().await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,76 +1,66 @@
 //! The orchestrator's listening connection.
 
-use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener};
+use pgmq_notify::{ListenEvent, Subscriptions};
 use tasker_shared::channel::Sender;
-use tasker_shared::config::TaskerConfig;
+use tasker_shared::config::{ListenerConfig, TaskerConfig};
 use tasker_shared::database::Database;
+use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::task_readiness::classifier::ReadinessEventClassifier;
 use crate::task_readiness::events::Received;
 
 /// The name of this listener in metrics.
 const LISTENER: &str = "orchestrator";
 
 /// Hears what PostgreSQL announces about readiness, and passes it on as it comes.
-#[derive(Debug, Clone)]
 pub(crate) struct TaskReadinessListener {
     database: Database,
-    settings: ListenerSettings,
+    config: ListenerConfig,
     subscriptions: Subscriptions,
+    notifications: Sender<Received<ListenEvent>>,
+    stop: CancellationToken,
 }
 
 impl TaskReadinessListener {
-    /// Listens for what the classifier knows.
+    /// Listens to the channels that are subscribed to.
     pub(crate) fn new(
         database: &Database,
         config: &TaskerConfig,
-        classifier: &ReadinessEventClassifier,
-    ) -> Self {
-        let listener = &config.event_systems.listener;
-        Self {
-            database: database.clone(),
-            settings: ListenerSettings {
-                heartbeat_interval: listener.heartbeat_interval(),
-                reconnect_min: listener.reconnect_min(),
-                reconnect_max: listener.reconnect_max(),
-            },
-            subscriptions: Subscriptions::new(classifier.channels().map(str::to_owned)),
-        }
-    }
-
-    /// Whether a connection listens at the moment.
-    pub(crate) fn is_connected(&self) -> bool {
-        self.subscriptions.are_connected()
-    }
-
-    /// Listens until `stop`. A full channel holds back PostgreSQL's queue; nothing is dropped.
-    pub(crate) async fn run(
-        self,
+        subscriptions: Subscriptions,
         notifications: Sender<Received<ListenEvent>>,
         stop: CancellationToken,
-    ) {
-        let stopped = stop.child_token();
-        let closed = stopped.clone();
+    ) -> Self {
+        Self {
+            database: database.clone(),
+            config: config.event_systems.listener.clone(),
+            subscriptions,
+            notifications,
+            stop,
+        }
+    }
+}
+
+impl Supervised for TaskReadinessListener {
+    const NAME: &'static str = "task_readiness_listener";
+
+    /// A full channel holds back PostgreSQL's queue; nothing is dropped.
+    async fn run(&mut self) {
+        let notifications = self.notifications.clone();
         let sink = async move |what: ListenEvent| {
             if what == ListenEvent::Connected {
                 metrics().listener_connected(LISTENER);
             }
             let at = Instant::now();
-            if notifications.send(Received { what, at }).await.is_err() {
-                closed.cancel();
-            }
+            // Refused only when the orchestrator stops.
+            let _ = notifications.send(Received { what, at }).await;
         };
-        listener::run(
-            || self.database.listen_options(),
-            self.subscriptions,
-            self.settings,
-            sink,
-            stopped,
-        )
-        .await;
+        let (subscriptions, stop) = (self.subscriptions.clone(), self.stop.clone());
+        let listening = self
+            .database
+            .listen(subscriptions, &self.config, sink, stop);
+        listening.await;
     }
 }
 

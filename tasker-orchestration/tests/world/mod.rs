@@ -170,8 +170,8 @@ impl Running {
         self.orchestrator.health()
     }
 
-    pub(crate) fn abort(&self, component: &str) -> bool {
-        self.orchestrator.abort_component(component)
+    pub(crate) fn make_panic(&self, component: &str) -> bool {
+        self.orchestrator.make_panic(component)
     }
 
     pub(crate) async fn stop(self) {

@@ -10,7 +10,6 @@ use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
 use tasker_testing::{FaultProxy, FrozenSession, PATIENCE, end_sessions, wait_for};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use crate::support::{SINGLE, World};
 use crate::{READY, listen};
@@ -26,8 +25,9 @@ async fn world() -> (World, [TaskUuid; 2], PgListener) {
 
 /// Starts an announcer that has a session: it has announced this task.
 async fn start(database: &Database, task: TaskUuid, listener: &mut PgListener) -> Announcer {
-    let channels = TaskerConfig::default().mpsc_channels;
-    let announcer = Announcer::start(database, "test", &channels, CancellationToken::new());
+    let config = TaskerConfig::default();
+    let (channels, supervisor) = (&config.mpsc_channels, &config.event_systems.supervisor);
+    let announcer = Announcer::start(database, "test", channels, supervisor);
     announcer.announce(ready(task)).await;
     assert_eq!(next_ready(listener).await, Some(task));
     announcer

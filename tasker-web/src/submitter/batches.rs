@@ -17,6 +17,7 @@ use tasker_shared::tasks::{NewTask, Submitted, submit_tasks, submit_tasks_silent
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{announcements, count_created, submit_apart};
 
@@ -59,6 +60,8 @@ pub(super) struct Batches {
     /// A permit for each that may do so at the same time, on a connection of the pool.
     turns: Arc<Semaphore>,
     stop: CancellationToken,
+    /// The loop is work of its own.
+    _work: TaskTrackerToken,
 }
 
 /// Tasks that are submitted by one call.
@@ -90,6 +93,7 @@ impl Batches {
             database,
             submissions,
             announcer,
+            _work: work.token(),
             work,
             apart: Arc::new(Semaphore::new(MOST_APART)),
             turns: Arc::new(Semaphore::new(turns)),

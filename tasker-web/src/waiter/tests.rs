@@ -146,12 +146,12 @@ async fn a_notification_alone_wakes_those_who_wait() {
     let interests = interests(10);
     let task = a_task();
     let mut interest = register(&interests, task);
-    let settings = ListenerSettings {
-        heartbeat_interval: Duration::from_secs(5),
-        reconnect_min: Duration::from_millis(100),
-        reconnect_max: Duration::from_secs(5),
+    let mut listening = Listening {
+        database: database.clone(),
+        config: TaskerConfig::default().event_systems.listener,
+        interests: Arc::clone(&interests),
     };
-    let listening = tokio::spawn(listen(database.clone(), settings, Arc::clone(&interests)));
+    let listening = tokio::spawn(async move { listening.run().await });
     // The first ring says that the connection listens.
     assert!(timeout(PATIENCE, interest.notified()).await.unwrap());
 

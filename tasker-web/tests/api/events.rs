@@ -14,13 +14,13 @@ use crate::document::assert_fits;
 use crate::support::{Api, TEMPLATE};
 
 /// A client that reads a stream of events.
-struct Events {
+pub(crate) struct Events {
     response: reqwest::Response,
     unread: String,
 }
 
 impl Events {
-    async fn of(api: &Api, query: &str) -> Self {
+    pub(crate) async fn of(api: &Api, query: &str) -> Self {
         let response = api.client.get(api.url(&format!("/v1/events{query}")));
         let response = response.send().await.unwrap();
         assert_eq!(response.status(), 200);
@@ -53,7 +53,7 @@ impl Events {
     }
 
     /// The next events, each with its step or state.
-    async fn told(&mut self, count: usize) -> Vec<String> {
+    pub(crate) async fn told(&mut self, count: usize) -> Vec<String> {
         let mut told = Vec::new();
         for _ in 0..count {
             let (name, data) = self.next().await.expect("the stream has ended");

@@ -14,6 +14,7 @@ mod large_tasks;
 mod listing;
 mod operators;
 mod outage;
+mod panics;
 mod pressure;
 mod requests;
 mod submission;

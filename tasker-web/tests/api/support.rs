@@ -39,6 +39,7 @@ pub(crate) struct Api {
     pub(crate) database: Database,
     pub(crate) client: Client,
     base: String,
+    state: WebState,
     shutdown: CancellationToken,
     server: Mutex<Option<AbortOnDropHandle<std::io::Result<()>>>>,
     /// Dropped after the server.
@@ -83,11 +84,12 @@ impl Api {
         let state = WebState::start(database.clone(), &config, components, &shutdown);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let server = tokio::spawn(tasker_web::serve(listener, state, shutdown.clone()));
+        let server = tokio::spawn(tasker_web::serve(listener, state.clone(), shutdown.clone()));
         Self {
             database,
             client: client(),
             base,
+            state,
             shutdown,
             server: Mutex::new(Some(AbortOnDropHandle::new(server))),
             test_database: None,
@@ -112,6 +114,11 @@ impl Api {
         let server = self.server.lock().unwrap().take();
         let server = server.expect("the server stops once");
         timeout(PATIENCE, server).await.unwrap().unwrap().unwrap();
+    }
+
+    /// Makes a loop of the server panic; false where it does not run.
+    pub(crate) fn make_panic(&self, name: &str) -> bool {
+        self.state.make_panic(name)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

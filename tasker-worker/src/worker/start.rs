@@ -3,22 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgmq_notify::{ListenerSettings, Subscriptions};
+use pgmq_notify::Subscriptions;
 use tasker_shared::announcer::Announcer;
 use tasker_shared::channel::{self, ChannelSpec, Receiver, Sender};
-use tasker_shared::config::{
-    EventSystemsConfig, MpscChannelsConfig, SupervisorConfig, WorkerConfig,
-};
+use tasker_shared::config::{EventSystemsConfig, MpscChannelsConfig, WorkerConfig};
 use tasker_shared::database::Database;
-use tasker_shared::supervisor::{Supervised, keep_running};
+use tasker_shared::supervisor::{Supervised, Supervisor};
 use tokio::sync::{Mutex, Semaphore};
-use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::RunningWorker;
 use crate::COMPONENT;
-use crate::command_processor::{self, CommandProcessor, Receiving, ReceivingParts, WorkerCommand};
+use crate::command_processor::{CommandProcessor, Receiving, ReceivingParts, WorkerCommand};
 use crate::event_listener::{self, WorkerEventClassifier, WorkerListener};
 use crate::event_system::{Poller, WorkerEvent, WorkerEventSystem};
 use crate::events::WorkerEvents;
@@ -44,7 +41,6 @@ pub(super) struct Start<'a> {
     pub(super) config: &'a WorkerConfig,
     pub(super) event_systems: &'a EventSystemsConfig,
     pub(super) channels: &'a MpscChannelsConfig,
-    pub(super) supervisor: SupervisorConfig,
     pub(super) leases: Arc<Leases>,
     pub(super) published: WorkerEvents,
     pub(super) vitals: Vitals,
@@ -57,12 +53,11 @@ impl Start<'_> {
         let config = self.config;
         let worker = &self.channels.worker;
         let (give_up, stop_heartbeat) = (CancellationToken::new(), CancellationToken::new());
-        // The announcer ends with its last handle, when all that was handed over is sent.
         let announcer = Announcer::start(
             self.database,
             COMPONENT,
             self.channels,
-            CancellationToken::new(),
+            &self.event_systems.supervisor,
         );
         let (reports, outcomes) = channel::bounded_by_bytes(
             spec("results", worker.event_subscribers.result_buffer_size),
@@ -90,29 +85,31 @@ impl Start<'_> {
         let reporters = self.reporters(&reporting, &parts);
         let permits = Arc::new(Semaphore::new(config.concurrency));
         let left = CancellationToken::new();
-        let registration = self.registration(&handlers, &permits, &left);
+        let mut registration = self.supervisor();
+        registration.start(WorkerRegistration::new(
+            self.database,
+            config,
+            &handlers,
+            Arc::clone(&permits),
+            (self.shutdown.clone(), left.clone()),
+        ));
         let running = self.running(handlers, reports, completions, permits);
         let subscriptions =
             event_listener::subscriptions(self.database.channels(), &config.namespaces);
-        let processor = self.processor(
+        let mut receiving = self.supervisor();
+        receiving.start(self.processor(
             self.receiving(&name, names),
             received,
             completed,
             Launcher::new(running),
             &subscriptions,
-        );
+        ));
+        receiving.start(WorkerEventSystem {
+            events: happened,
+            commands,
+        });
+        self.start_sources(&mut receiving, events, subscriptions);
         self.start_heartbeat(&name, &stop_heartbeat);
-        let mut loops = vec![
-            processor.abort_handle(),
-            self.spawn(WorkerEventSystem {
-                events: happened,
-                commands,
-            })
-            .abort_handle(),
-        ];
-        loops.push(registration.abort_handle());
-        loops.extend(reporters.iter().map(JoinHandle::abort_handle));
-        loops.extend(self.sources(events, subscriptions));
         RunningWorker {
             name,
             drain_timeout: config.drain_timeout(),
@@ -124,12 +121,11 @@ impl Start<'_> {
             shutdown: self.shutdown,
             stop_heartbeat,
             give_up,
-            processor: Some(processor),
+            receiving,
             reporters,
             announcer: Some(announcer),
             left,
-            registration: Some(registration),
-            loops,
+            registration,
         }
     }
 
@@ -169,7 +165,7 @@ impl Start<'_> {
         }
     }
 
-    /// Starts the loop that receives steps.
+    /// The loop that receives steps.
     fn processor(
         &self,
         settings: Receiving,
@@ -177,13 +173,13 @@ impl Start<'_> {
         completions: Receiver<Occupancy>,
         launcher: Launcher,
         subscriptions: &Subscriptions,
-    ) -> JoinHandle<()> {
+    ) -> CommandProcessor {
         let connection = self
             .database
             .dedicated()
             .within(settings.lease / RECEIPTS_PER_LEASE)
             .waiting_for_locks(LOCK_TIMEOUT);
-        self.spawn(CommandProcessor::new(
+        CommandProcessor::new(
             settings,
             ReceivingParts {
                 connection,
@@ -193,25 +189,9 @@ impl Start<'_> {
                 namespaces: Namespaces::new(self.config.namespaces.clone()),
                 subscriptions: subscriptions.clone(),
                 shutdown: self.shutdown.clone(),
-                outage: self.vitals.outage(command_processor::DOING),
+                outage: (self.vitals.outages).outage(CommandProcessor::NAME, "receive steps"),
             },
-        ))
-    }
-
-    /// Starts the loop that keeps the worker registered until it has left.
-    fn registration(
-        &self,
-        handlers: &Handlers,
-        permits: &Arc<Semaphore>,
-        left: &CancellationToken,
-    ) -> JoinHandle<()> {
-        self.spawn(WorkerRegistration::new(
-            self.database,
-            self.config,
-            handlers,
-            Arc::clone(permits),
-            (self.shutdown.clone(), left.clone()),
-        ))
+        )
     }
 
     fn start_heartbeat(&self, name: &str, stop: &CancellationToken) {
@@ -220,15 +200,10 @@ impl Start<'_> {
             self.database.dedicated().waiting_for_locks(LOCK_TIMEOUT),
             Arc::clone(&self.leases),
             self.config.lease(),
-            (
-                stop.clone(),
-                self.vitals.outage_of_pauses(
-                    heartbeat::DOING,
-                    self.config.lease() / heartbeat::PAUSES_PER_LEASE,
-                ),
-            ),
+            &self.vitals.outages,
+            stop.clone(),
         );
-        heartbeat::start(heartbeat, self.supervisor.clone());
+        heartbeat::start(heartbeat, &self.event_systems.supervisor);
     }
 
     fn reporting(&self, name: &str, handlers: &[String]) -> Reporting {
@@ -242,31 +217,35 @@ impl Start<'_> {
     }
 
     /// Starts the loops that record outcomes, which share what they receive from.
-    fn reporters(&self, reporting: &Reporting, parts: &ReportingParts) -> Vec<JoinHandle<()>> {
-        let start = |_| {
+    fn reporters(&self, reporting: &Reporting, parts: &ReportingParts) -> Supervisor {
+        let mut reporters = self.supervisor();
+        for _ in 0..self.config.reporters {
             let (settings, parts) = (reporting.clone(), parts.clone());
-            self.spawn(Reporter::new(settings, self.database, parts))
-        };
-        (0..self.config.reporters).map(start).collect()
+            reporters.start(Reporter::new(settings, self.database, parts));
+        }
+        reporters
+    }
+
+    fn supervisor(&self) -> Supervisor {
+        Supervisor::new(&self.event_systems.supervisor, self.shutdown.clone())
     }
 
     /// Starts what makes events, as the deployment mode says.
-    fn sources(
+    fn start_sources(
         &self,
+        receiving: &mut Supervisor,
         events: Sender<WorkerEvent>,
         subscriptions: Subscriptions,
-    ) -> Vec<AbortHandle> {
+    ) {
         let mode = self.config.deployment.mode;
-        let mut loops = Vec::new();
         if mode.polls() {
-            let poller = Poller {
+            receiving.start(Poller {
                 interval: self.config.poll_interval(),
                 looks_for_namespaces: !mode.listens(),
                 polls: 0,
                 events: events.clone(),
                 shutdown: self.shutdown.clone(),
-            };
-            loops.push(self.spawn(poller).abort_handle());
+            });
         }
         if mode.listens() {
             let listeners = &self.channels.worker.event_listeners;
@@ -274,31 +253,19 @@ impl Start<'_> {
                 spec("pgmq_events", listeners.pgmq_event_buffer_size),
                 listeners.pgmq_event_buffer_bytes,
             );
-            let settings = &self.event_systems.listener;
-            let listener = WorkerListener {
+            receiving.start(WorkerListener {
                 database: self.database.clone(),
                 subscriptions,
-                settings: ListenerSettings {
-                    heartbeat_interval: settings.heartbeat_interval(),
-                    reconnect_min: settings.reconnect_min(),
-                    reconnect_max: settings.reconnect_max(),
-                },
+                config: self.event_systems.listener.clone(),
                 notifications,
                 shutdown: self.shutdown.clone(),
-            };
-            let classifier = WorkerEventClassifier {
+            });
+            receiving.start(WorkerEventClassifier {
                 channels: self.database.channels().clone(),
                 notifications: heard,
                 events,
-            };
-            loops.push(self.spawn(listener).abort_handle());
-            loops.push(self.spawn(classifier).abort_handle());
+            });
         }
-        loops
-    }
-
-    fn spawn(&self, supervised: impl Supervised + 'static) -> JoinHandle<()> {
-        tokio::spawn(keep_running(supervised, self.supervisor.clone()))
     }
 }
 

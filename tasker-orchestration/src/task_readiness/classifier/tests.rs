@@ -191,6 +191,19 @@ fn a_field_of_a_later_version_does_not_make_a_payload_malformed() {
     assert_eq!(event.triggered_by, TriggeredBy::TaskStart);
 }
 
+fn classifying(
+    notifications: Receiver<Received<ListenEvent>>,
+    routes: Routes,
+    wakeups: &Wakeups,
+) -> Classifying {
+    Classifying {
+        notifications,
+        routes,
+        wakeups: wakeups.clone(),
+        stop: CancellationToken::new(),
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_channel_that_stays_full_turns_events_into_a_look() {
     let spec = |name| ChannelSpec {
@@ -231,12 +244,8 @@ async fn a_channel_that_stays_full_turns_events_into_a_look() {
             .unwrap();
     }
     notifications.send(received(TIMER_SET, "{}")).await.unwrap();
-    let classifier = run(
-        Inbox::new(inbox),
-        &routes,
-        &wakeups,
-        CancellationToken::new(),
-    );
+    let mut classifying = classifying(inbox, routes, &wakeups);
+    let classifier = classifying.run();
     let looks = async {
         assert_eq!(others.recv().await, Some(OrchestrationEvent::TimerSet));
         wakeups.ready_tasks().await;
@@ -271,9 +280,9 @@ async fn time_until_a_look(config: &TaskerConfig) -> Duration {
         let at = began;
         notifications.send(Received { what, at }).await.unwrap();
     }
-    let stop = CancellationToken::new();
+    let mut classifying = classifying(inbox, routes, &wakeups);
     tokio::select! {
-        () = run(Inbox::new(inbox), &routes, &wakeups, stop) => panic!("the classifier ended"),
+        () = classifying.run() => panic!("the classifier ended"),
         () = wakeups.ready_tasks() => began.elapsed(),
     }
 }
@@ -325,7 +334,7 @@ async fn readiness_events_that_wait_for_a_place_hold_no_others_up() {
         },
         at: tokio::time::Instant::now(),
     };
-    let stop = CancellationToken::new();
+    let mut classifying = classifying(inbox, routes, &wakeups);
     let began = tokio::time::Instant::now();
     let story = async {
         // The second finds no place; the channel of the others is full after the first of them.
@@ -345,7 +354,7 @@ async fn readiness_events_that_wait_for_a_place_hold_no_others_up() {
     };
 
     tokio::select! {
-        () = run(Inbox::new(inbox), &routes, &wakeups, stop) => panic!("the classifier ended"),
+        () = classifying.run() => panic!("the classifier ended"),
         () = story => {}
     }
 }

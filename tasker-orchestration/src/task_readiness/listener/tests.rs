@@ -8,9 +8,10 @@ use tasker_shared::channel::{self, ChannelSpec, Receiver};
 use tasker_testing::{PATIENCE, TestDatabase, wait_until};
 
 use super::{
-    CancellationToken, ListenEvent, ReadinessEventClassifier, Received, TaskReadinessListener,
+    CancellationToken, ListenEvent, Received, Subscriptions, Supervised, TaskReadinessListener,
     TaskerConfig,
 };
+use crate::task_readiness::classifier::ReadinessEventClassifier;
 
 /// Notifications that are committed together, as submissions of many tasks do.
 const TOGETHER: i32 = 500;
@@ -58,7 +59,6 @@ async fn stall_and_release(burst: Burst) -> Memory {
     config.event_systems.listener.heartbeat_interval_ms = 100;
     let database = db.database().await;
     let classifier = ReadinessEventClassifier::new(database.channels(), &[]);
-    let listener = TaskReadinessListener::new(&database, &config, &classifier);
     let spec = ChannelSpec {
         name: "notifications",
         component: "listener_tests",
@@ -67,7 +67,10 @@ async fn stall_and_release(burst: Burst) -> Memory {
     let (sender, mut receiver) = channel::bounded_by_bytes(spec, burst.bytes);
     let monitor = sender.monitor();
     let stop = CancellationToken::new();
-    let listening = tokio::spawn(listener.run(sender, stop.clone()));
+    let channels = Subscriptions::new(classifier.channels().map(str::to_owned));
+    let mut listener =
+        TaskReadinessListener::new(&database, &config, channels, sender, stop.clone());
+    let listening = tokio::spawn(async move { listener.run().await });
     let connected = receiver.recv().await.unwrap();
     assert_eq!(connected.what, ListenEvent::Connected);
 
