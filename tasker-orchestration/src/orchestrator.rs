@@ -72,7 +72,7 @@ impl Orchestrator {
                 config,
                 listener.as_ref().map(|it| (it, &classifier)),
             ),
-            Backoff::new(restart.restart_min(), restart.restart_max()),
+            Backoff::new(restart.restart_min, restart.restart_max),
             &engine.wakeups,
         ));
         info!(

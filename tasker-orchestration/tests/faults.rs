@@ -42,7 +42,7 @@ async fn a_listener_whose_connection_dies_silently_is_replaced() {
     let proxy = FaultProxy::to(world.db.url()).await;
     let mut config = world.config(EventDrivenOnly);
     config.database.listen_url = proxy.url().into();
-    config.event_systems.listener.heartbeat_interval_ms = 50;
+    config.event_systems.listener.heartbeat_interval = Duration::from_millis(50);
     let orchestrator = world.start(&config).await;
 
     proxy.blackhole();

@@ -11,13 +11,14 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use pgmq_notify::ListenerSettings;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use tokio::time::timeout_at;
 
 use crate::announcer::NotifyChannels;
-use crate::config::{DatabaseConfig, Pooler};
+use crate::config::{DatabaseConfig, ListenerConfig, Pooler};
 use crate::error::Error;
 use crate::telemetry::metrics;
 
@@ -73,7 +74,7 @@ impl Database {
         )?;
         let pool = PgPoolOptions::new()
             .max_connections(config.max_connections)
-            .acquire_timeout(config.acquire_timeout())
+            .acquire_timeout(config.acquire_timeout)
             // A question before each call would double the round trips of a busy process.
             .test_before_acquire(false)
             .before_acquire(|connection, usage| {
@@ -89,7 +90,7 @@ impl Database {
                     Ok(())
                 })
             })
-            .connect_lazy_with(address.options(config.call_timeout()));
+            .connect_lazy_with(address.options(config.call_timeout));
         let database = Self {
             pool,
             address,
@@ -97,11 +98,11 @@ impl Database {
             listens_directly,
             channels: NotifyChannels::with_prefix(&config.channel_prefix),
             unlogged_queues: config.unlogged_queues,
-            call_timeout: config.call_timeout(),
+            call_timeout: config.call_timeout,
         };
         database
             .address
-            .open(config.acquire_timeout())
+            .open(config.acquire_timeout)
             .await?
             .close()
             .await?;
@@ -268,4 +269,14 @@ impl Database {
 fn is_about_credentials(error: &sqlx::Error) -> bool {
     let database = error.as_database_error();
     database.is_some_and(|error| error.code().is_some_and(|code| code.starts_with("28")))
+}
+
+impl From<&ListenerConfig> for ListenerSettings {
+    fn from(config: &ListenerConfig) -> Self {
+        Self {
+            heartbeat_interval: config.heartbeat_interval,
+            reconnect_min: config.reconnect_min,
+            reconnect_max: config.reconnect_max,
+        }
+    }
 }

@@ -23,18 +23,18 @@ pub trait Supervised: Send {
 
 /// Runs the loop to its end, through panics.
 pub async fn keep_running(mut supervised: impl Supervised, config: SupervisorConfig) {
-    let mut pause = config.restart_min();
+    let mut pause = config.restart_min;
     loop {
         let started = Instant::now();
         let Err(panic) = AssertUnwindSafe(run(&mut supervised)).catch_unwind().await else {
             return;
         };
-        if started.elapsed() > config.restart_max() {
-            pause = config.restart_min();
+        if started.elapsed() > config.restart_max {
+            pause = config.restart_min;
         }
         report(&supervised, &panic_message(panic.as_ref()));
         sleep(pause).await;
-        pause = (pause * 2).min(config.restart_max());
+        pause = (pause * 2).min(config.restart_max);
     }
 }
 

@@ -36,7 +36,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     info!(address = %listener.local_addr()?, "the API listens");
-    let grace = state.config.request_timeout();
+    let grace = state.config.request_timeout;
     let (waiter, submitter) = (state.waiter.clone(), state.submitter.clone());
     let events = state.events.clone();
     let stop = shutdown.clone();

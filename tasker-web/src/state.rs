@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use pgmq_notify::ListenerSettings;
 use tasker_shared::config::{TaskerConfig, WebConfig};
 use tasker_shared::database::Database;
 use tokio_util::sync::CancellationToken;
@@ -66,15 +65,10 @@ impl WebState {
         shutdown: &CancellationToken,
     ) -> Self {
         let listener = &config.event_systems.listener;
-        let settings = ListenerSettings {
-            heartbeat_interval: listener.heartbeat_interval(),
-            reconnect_min: listener.reconnect_min(),
-            reconnect_max: listener.reconnect_max(),
-        };
         let listens = config.orchestration.deployment.mode.listens();
         let waiter = TaskWaiter::start(
             &database,
-            listens.then_some(settings),
+            listens.then(|| listener.into()),
             max_waiters(&config.web),
             shutdown,
         );

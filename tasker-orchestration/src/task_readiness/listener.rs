@@ -29,14 +29,9 @@ impl TaskReadinessListener {
         config: &TaskerConfig,
         classifier: &ReadinessEventClassifier,
     ) -> Self {
-        let listener = &config.event_systems.listener;
         Self {
             database: database.clone(),
-            settings: ListenerSettings {
-                heartbeat_interval: listener.heartbeat_interval(),
-                reconnect_min: listener.reconnect_min(),
-                reconnect_max: listener.reconnect_max(),
-            },
+            settings: (&config.event_systems.listener).into(),
             subscriptions: Subscriptions::new(classifier.channels().map(str::to_owned)),
         }
     }

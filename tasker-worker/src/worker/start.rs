@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgmq_notify::{ListenerSettings, Subscriptions};
+use pgmq_notify::Subscriptions;
 use tasker_shared::announcer::Announcer;
 use tasker_shared::channel::{self, ChannelSpec, Receiver, Sender};
 use tasker_shared::config::{
@@ -115,7 +115,7 @@ impl Start<'_> {
         loops.extend(self.sources(events, subscriptions));
         RunningWorker {
             name,
-            drain_timeout: config.drain_timeout(),
+            drain_timeout: config.drain_timeout,
             concurrency: config.concurrency,
             leases: self.leases,
             events: self.published,
@@ -152,7 +152,7 @@ impl Start<'_> {
             tasks: self.tasks.clone(),
             shutdown: self.shutdown.clone(),
             max_result_bytes: self.config.max_result_bytes,
-            lease: self.config.lease(),
+            lease: self.config.lease,
             continuation_limit: self.config.continuation_limit,
         }
     }
@@ -165,7 +165,7 @@ impl Start<'_> {
             handlers,
             batch_size: self.config.receive_batch_size,
             batch_bytes: self.config.receive_batch_bytes,
-            lease: self.config.lease(),
+            lease: self.config.lease,
         }
     }
 
@@ -219,12 +219,12 @@ impl Start<'_> {
             name.to_owned(),
             self.database.dedicated().waiting_for_locks(LOCK_TIMEOUT),
             Arc::clone(&self.leases),
-            self.config.lease(),
+            self.config.lease,
             (
                 stop.clone(),
                 self.vitals.outage_of_pauses(
                     heartbeat::DOING,
-                    self.config.lease() / heartbeat::PAUSES_PER_LEASE,
+                    self.config.lease / heartbeat::PAUSES_PER_LEASE,
                 ),
             ),
         );
@@ -237,7 +237,7 @@ impl Start<'_> {
             batch_size: self.config.report_batch_size,
             backlog_bytes: self.channels.worker.event_subscribers.result_buffer_bytes,
             continues_with: handlers.to_vec(),
-            lease: self.config.lease(),
+            lease: self.config.lease,
         }
     }
 
@@ -260,7 +260,7 @@ impl Start<'_> {
         let mut loops = Vec::new();
         if mode.polls() {
             let poller = Poller {
-                interval: self.config.poll_interval(),
+                interval: self.config.poll_interval,
                 looks_for_namespaces: !mode.listens(),
                 polls: 0,
                 events: events.clone(),
@@ -274,15 +274,10 @@ impl Start<'_> {
                 spec("pgmq_events", listeners.pgmq_event_buffer_size),
                 listeners.pgmq_event_buffer_bytes,
             );
-            let settings = &self.event_systems.listener;
             let listener = WorkerListener {
                 database: self.database.clone(),
                 subscriptions,
-                settings: ListenerSettings {
-                    heartbeat_interval: settings.heartbeat_interval(),
-                    reconnect_min: settings.reconnect_min(),
-                    reconnect_max: settings.reconnect_max(),
-                },
+                settings: (&self.event_systems.listener).into(),
                 notifications,
                 shutdown: self.shutdown.clone(),
             };
