@@ -22,7 +22,7 @@ use crate::worker::{RunningWorker, Worker};
 
 /// How long a run may take, in real time, before it counts as stuck.
 const LONGEST_RUN: Duration = Duration::from_mins(1);
-/// How long a handler that hangs may hold up the end of a world, in seconds.
+/// How long a handler that hangs may hold up the end of a world.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the worker may go without looking for steps that nobody announced to it.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
