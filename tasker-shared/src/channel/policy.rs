@@ -3,11 +3,6 @@
 //! What must not be lost is declared here and by the type of the channel's sender, never by
 //! configuration: an operator decides about memory and waiting, not about facts.
 
-use serde::Deserializer;
-
-use crate::config::DropPolicy;
-use crate::config::check::{checked, expect};
-
 /// The sections whose channels lose nothing, and what passes through them.
 const LOSSLESS: [(&str, &str); 11] = [
     ("orchestration.command_processor", "commands"),
@@ -25,20 +20,6 @@ const LOSSLESS: [(&str, &str); 11] = [
     ("shared.announcer", "announcements"),
     ("shared.ffi", "events for other languages"),
 ];
-
-/// Reads the policy of all channels, which every lossless one has to honour.
-pub(crate) fn of_every_channel<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<DropPolicy, D::Error> {
-    checked(deserializer, |policy| {
-        expect(
-            *policy == DropPolicy::Block,
-            "channels of commands, database notifications and outcomes are lossless, so their \
-             senders wait (\"block\"); published events may be dropped, as \
-             mpsc_channels.shared.event_publisher.drop_policy says",
-        )
-    })
-}
 
 /// Why there is no such key, where a reader may expect one.
 pub(crate) fn why_not_declared(key: &str) -> Option<String> {

@@ -5,11 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::config::telemetry;
-use crate::steps::milliseconds;
 use crate::template::is_namespace;
 
 /// Reads a value and refuses it for the reason that `check` gives. Passwords in it are masked.
-pub(crate) fn checked<'de, D, T>(
+pub(super) fn checked<'de, D, T>(
     deserializer: D,
     check: impl FnOnce(&T) -> Result<(), String>,
 ) -> Result<T, D::Error>
@@ -26,7 +25,7 @@ where
 }
 
 /// `Err` with the expectation where a value does not meet it.
-pub(crate) fn expect(is_met: bool, expected: &str) -> Result<(), String> {
+pub(super) fn expect(is_met: bool, expected: &str) -> Result<(), String> {
     if is_met {
         return Ok(());
     }
@@ -59,7 +58,7 @@ pub(super) fn buffer_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result
 }
 
 /// A duration that is written as a whole number of units, each of `UNIT_MS` milliseconds.
-pub(super) struct Whole<const UNIT_MS: i64, const MIN: i64, const MAX: i64>;
+pub(super) struct Whole<const UNIT_MS: u64, const MIN: i64, const MAX: i64>;
 
 /// A duration that is written in whole milliseconds.
 pub(super) type Millis<const MIN: i64, const MAX: i64> = Whole<1, MIN, MAX>;
@@ -70,19 +69,20 @@ pub(super) type WholeSeconds<const MIN: i64, const MAX: i64> = Whole<1000, MIN, 
 /// A duration that is written in seconds and fractions; its bounds are in milliseconds.
 pub(super) struct Seconds<const MIN_MS: u64, const MAX_MS: u64>;
 
-impl<const UNIT_MS: i64, const MIN: i64, const MAX: i64> Whole<UNIT_MS, MIN, MAX> {
+impl<const UNIT_MS: u64, const MIN: i64, const MAX: i64> Whole<UNIT_MS, MIN, MAX> {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Duration, D::Error> {
         let units: u64 = within::<_, _, MIN, MAX>(deserializer)?;
-        Ok(Duration::from_millis(units * UNIT_MS.unsigned_abs()))
+        Ok(Duration::from_millis(units * UNIT_MS))
     }
 
     pub(super) fn serialize<S: Serializer>(
         duration: &Duration,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_i64(milliseconds(*duration) / UNIT_MS)
+        let units = duration.as_millis() / u128::from(UNIT_MS);
+        serializer.serialize_u64(u64::try_from(units).unwrap_or(u64::MAX))
     }
 }
 

@@ -4,7 +4,7 @@
 //! configuration folder, environment variables. Every key has its default and its documentation in
 //! `config/tasker/base`, nowhere else. A key that no struct declares is an error that names the place.
 
-pub(crate) mod check;
+mod check;
 mod database;
 mod deployment;
 mod error;

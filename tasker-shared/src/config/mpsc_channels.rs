@@ -3,11 +3,9 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::channel::policy;
-
-use super::check::{self, Millis, WholeSeconds};
+use super::check::{self, Millis, WholeSeconds, checked, expect};
 
 /// Capacities of the channels between the tasks of a process.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -213,7 +211,7 @@ pub struct OverflowPolicyConfig {
     #[serde(deserialize_with = "check::fraction")]
     pub log_warning_threshold: f64,
     /// What a full channel does unless its section says otherwise.
-    #[serde(deserialize_with = "policy::of_every_channel")]
+    #[serde(deserialize_with = "lossless")]
     pub drop_policy: DropPolicy,
     /// What is measured.
     pub metrics: OverflowMetricsConfig,
@@ -243,6 +241,18 @@ pub enum DropPolicy {
     DropOldest,
     /// It is dropped.
     DropNewest,
+}
+
+/// The policy of all channels, which every lossless one has to honour.
+fn lossless<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DropPolicy, D::Error> {
+    checked(deserializer, |policy| {
+        expect(
+            *policy == DropPolicy::Block,
+            "channels of commands, database notifications and outcomes are lossless, so their \
+             senders wait (\"block\"); published events may be dropped, as \
+             mpsc_channels.shared.event_publisher.drop_policy says",
+        )
+    })
 }
 
 #[cfg(test)]

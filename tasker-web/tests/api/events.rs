@@ -258,8 +258,7 @@ async fn until_subscribed(api: &Api, clients: usize) {
 
 #[tokio::test]
 async fn a_server_that_stops_ends_the_streams_at_once() {
-    let api =
-        Api::configured(|config| config.web.request_timeout = Duration::from_hours(1)).await;
+    let api = Api::configured(|config| config.web.request_timeout = Duration::from_hours(1)).await;
     let mut events = Events::of(&api, "").await;
     api.stop();
     assert_eq!(events.next().await, None);
