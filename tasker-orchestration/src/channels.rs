@@ -46,8 +46,8 @@ pub(crate) fn readiness_retry(config: &TaskerConfig) -> SendRetry {
     let channel = &config.mpsc_channels.task_readiness.event_channel;
     SendRetry {
         max_retries: retry.max_retries,
-        backoff: retry.backoff(),
-        attempt_timeout: channel.send_timeout(),
+        backoff: retry.backoff,
+        attempt_timeout: channel.send_timeout,
     }
 }
 

@@ -52,17 +52,17 @@ pub(crate) struct TimerSettings {
 
 impl TimerSettings {
     pub(crate) fn new(config: &OrchestrationConfig) -> Self {
-        let max_sleep = config.timers.max_sleep();
+        let max_sleep = config.timers.max_sleep;
         let readiness = &config.task_readiness;
         let (max_sleep, search) = match config.deployment.mode {
             DeploymentMode::EventDrivenOnly => {
-                let search = Search::within(max_sleep, readiness.age_threshold());
+                let search = Search::within(max_sleep, readiness.age_threshold);
                 (max_sleep, Some(search))
             }
             DeploymentMode::Hybrid => (max_sleep, None),
             // No notification announces an earlier timer, so the polling interval bounds the delay.
             DeploymentMode::PollingOnly => {
-                (max_sleep.min(readiness.fallback_polling_interval()), None)
+                (max_sleep.min(readiness.fallback_polling_interval), None)
             }
         };
         Self {
@@ -246,8 +246,8 @@ mod tests {
     fn settings(mode: DeploymentMode) -> TimerSettings {
         let mut config = TaskerConfig::default().orchestration;
         config.deployment.mode = mode;
-        config.timers.max_sleep_seconds = 30.0;
-        config.task_readiness.fallback_polling_interval_seconds = 2.0;
+        config.timers.max_sleep = Duration::from_secs(30);
+        config.task_readiness.fallback_polling_interval = Duration::from_secs(2);
         TimerSettings::new(&config)
     }
 

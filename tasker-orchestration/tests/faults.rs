@@ -42,7 +42,7 @@ async fn a_listener_whose_connection_dies_silently_is_replaced() {
     let proxy = FaultProxy::to(world.db.url()).await;
     let mut config = world.config(EventDrivenOnly);
     config.database.listen_url = proxy.url().into();
-    config.event_systems.listener.heartbeat_interval_ms = 50;
+    config.event_systems.listener.heartbeat_interval = Duration::from_millis(50);
     let orchestrator = world.start(&config).await;
 
     proxy.blackhole();
@@ -145,8 +145,8 @@ async fn a_loop_that_panicked_goes_on_with_what_it_knew_and_no_pause_outlasts_a_
     assert_eq!(processes(&world).await, 0);
 
     let mut config = world.config(Hybrid);
-    config.event_systems.supervisor.restart_min_ms = 3_600_000;
-    config.event_systems.supervisor.restart_max_ms = 3_600_000;
+    config.event_systems.supervisor.restart_min = Duration::from_millis(3_600_000);
+    config.event_systems.supervisor.restart_max = Duration::from_millis(3_600_000);
     let orchestrator = world.start(&config).await;
     let is_running = |it: &ComponentState| *it == ComponentState::Running;
     for component in orchestrator.health().components {

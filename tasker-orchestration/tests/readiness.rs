@@ -4,6 +4,8 @@
 
 mod world;
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use tasker_shared::config::DeploymentMode::{EventDrivenOnly, Hybrid, PollingOnly};
 use tasker_shared::telemetry::render_prometheus;
@@ -64,7 +66,7 @@ async fn a_task_whose_notification_was_lost_is_enqueued_by_polling() {
 async fn polling_alone_takes_tasks_of_any_age_and_does_not_listen() {
     let world = World::create().await;
     let mut config = world.polling_config(PollingOnly);
-    config.orchestration.task_readiness.age_threshold_seconds = 3000.0;
+    config.orchestration.task_readiness.age_threshold = Duration::from_mins(50);
     let orchestrator = world.start(&config).await;
 
     world.submit(0).await;
@@ -79,8 +81,8 @@ async fn polling_alone_takes_tasks_of_any_age_and_does_not_listen() {
 async fn a_lost_notification_is_made_good_where_nothing_polls() {
     let world = World::create().await;
     let mut config = world.config(EventDrivenOnly);
-    config.orchestration.timers.max_sleep_seconds = 0.05;
-    config.orchestration.task_readiness.age_threshold_seconds = 0.05;
+    config.orchestration.timers.max_sleep = Duration::from_millis(50);
+    config.orchestration.task_readiness.age_threshold = Duration::from_millis(50);
     let orchestrator = world.start(&config).await;
 
     world.submit_unannounced().await;

@@ -84,7 +84,7 @@ async fn a_retry_is_enqueued_when_due_though_nothing_announces_it() {
     for mode in [Hybrid, PollingOnly] {
         let world = World::create().await;
         let mut config = world.polling_config(mode);
-        config.orchestration.timers.max_sleep_seconds = 0.05;
+        config.orchestration.timers.max_sleep = Duration::from_millis(50);
 
         let step = retried(&world, &config).await;
 
@@ -147,8 +147,8 @@ async fn a_retry_that_fired_is_enqueued_though_the_answer_got_lost() {
     let mut config = world.config(EventDrivenOnly);
     config.database.listen_url = world.db.url().into();
     config.database.url = proxy.url().into();
-    config.database.statement_timeout_ms = 400;
-    config.database.call_timeout_ms = 500;
+    config.database.statement_timeout = Duration::from_millis(400);
+    config.database.call_timeout = Duration::from_millis(500);
     let orchestrator = world.start(&config).await;
     let holds = async |condition| -> bool {
         let query = sqlx::query_scalar(condition);

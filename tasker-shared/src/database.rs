@@ -75,7 +75,7 @@ impl Database {
         )?;
         let pool = PgPoolOptions::new()
             .max_connections(config.max_connections)
-            .acquire_timeout(config.acquire_timeout())
+            .acquire_timeout(config.acquire_timeout)
             // A question before each call would double the round trips of a busy process.
             .test_before_acquire(false)
             .before_acquire(|connection, usage| {
@@ -91,7 +91,7 @@ impl Database {
                     Ok(())
                 })
             })
-            .connect_lazy_with(address.options(config.call_timeout()));
+            .connect_lazy_with(address.options(config.call_timeout));
         let database = Self {
             pool,
             address,
@@ -99,11 +99,11 @@ impl Database {
             listens_directly,
             channels: NotifyChannels::with_prefix(&config.channel_prefix),
             unlogged_queues: config.unlogged_queues,
-            call_timeout: config.call_timeout(),
+            call_timeout: config.call_timeout,
         };
         database
             .address
-            .open(config.acquire_timeout())
+            .open(config.acquire_timeout)
             .await?
             .close()
             .await?;
@@ -130,9 +130,9 @@ impl Database {
         stop: CancellationToken,
     ) {
         let settings = ListenerSettings {
-            heartbeat_interval: config.heartbeat_interval(),
-            reconnect_min: config.reconnect_min(),
-            reconnect_max: config.reconnect_max(),
+            heartbeat_interval: config.heartbeat_interval,
+            reconnect_min: config.reconnect_min,
+            reconnect_max: config.reconnect_max,
         };
         listener::run(
             || self.listen_options(),
@@ -293,4 +293,14 @@ impl Database {
 fn is_about_credentials(error: &sqlx::Error) -> bool {
     let database = error.as_database_error();
     database.is_some_and(|error| error.code().is_some_and(|code| code.starts_with("28")))
+}
+
+impl From<&ListenerConfig> for ListenerSettings {
+    fn from(config: &ListenerConfig) -> Self {
+        Self {
+            heartbeat_interval: config.heartbeat_interval,
+            reconnect_min: config.reconnect_min,
+            reconnect_max: config.reconnect_max,
+        }
+    }
 }

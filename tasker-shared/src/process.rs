@@ -205,7 +205,7 @@ async fn check_listening(database: &Database, config: &TaskerConfig) -> Result<(
         });
     }
     let options = database.listen_options();
-    match can_listen(options, config.database.acquire_timeout()).await {
+    match can_listen(options, config.database.acquire_timeout).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(StartError::Listen),
         Err(error) => {

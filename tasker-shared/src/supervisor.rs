@@ -82,7 +82,7 @@ impl Supervisor {
     /// Supervises loops that have no reason to end before `stopping`.
     pub fn new(config: &SupervisorConfig, stopping: CancellationToken) -> Self {
         Self {
-            backoff: Backoff::new(config.restart_min(), config.restart_max()),
+            backoff: Backoff::new(config.restart_min, config.restart_max),
             stopping,
             after_restart: Arc::new(|| {}),
             tasks: TaskTracker::new(),

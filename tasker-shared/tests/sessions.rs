@@ -162,7 +162,7 @@ async fn freeze(db: &TestDatabase, statement: &str) -> FrozenSession {
 async fn a_frozen_session_costs_a_call_and_the_next_one_has_another() {
     let db = TestDatabase::create().await;
     let database = Database::connect(&DatabaseConfig {
-        call_timeout_ms: 1000,
+        call_timeout: Duration::from_secs(1),
         ..config(db.url())
     })
     .await

@@ -254,7 +254,7 @@ pub(crate) fn config(url: &str) -> DatabaseConfig {
     let config = TaskerConfig::default().database;
     DatabaseConfig {
         url: url.into(),
-        acquire_timeout_ms: 30_000,
+        acquire_timeout: Duration::from_secs(30),
         ..config
     }
 }

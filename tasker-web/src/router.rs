@@ -30,10 +30,10 @@ pub(crate) fn router(state: WebState) -> Router {
         requests: Arc::new(Semaphore::new(config.max_concurrent_requests)),
         body_bytes: Arc::new(Semaphore::new(config.max_request_bytes_in_flight)),
         max_body_bytes: config.max_request_bytes,
-        body_timeout: config.request_timeout(),
+        body_timeout: config.request_timeout,
     };
-    let request_timeout = config.request_timeout();
-    let wait_timeout = request_timeout + config.max_wait();
+    let request_timeout = config.request_timeout;
+    let wait_timeout = request_timeout + config.max_wait;
     let requests = api_routes().layer(from_fn_with_state(request_timeout, deadline));
     let waits = wait_routes().layer(from_fn_with_state(wait_timeout, deadline));
     let bounded = requests

@@ -37,7 +37,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     info!(address = %listener.local_addr()?, "the API listens");
-    let grace = state.config.request_timeout();
+    let grace = state.config.request_timeout;
     let submitter = state.submitter.clone();
     let served = run(listener, router(state), shutdown, grace).await;
     if timeout(SUBMISSIONS_GRACE, submitter.close()).await.is_err() {

@@ -182,7 +182,7 @@ pub(crate) async fn get_task(
     let task_uuid = parse_task_uuid(&task_uuid)?;
     let wait = params.wait_ms.as_deref().map(parse_wait).transpose()?;
     let task = match wait.filter(|wait| !wait.is_zero()) {
-        Some(wait) => wait_for_end(&state, task_uuid, wait.min(state.config.max_wait())).await?,
+        Some(wait) => wait_for_end(&state, task_uuid, wait.min(state.config.max_wait)).await?,
         None => load_task(&state, task_uuid).await?,
     };
     Ok(Json(task))

@@ -7,6 +7,8 @@
 
 mod world;
 
+use std::time::Duration;
+
 use serde_json::json;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_testing::{PATIENCE, wait_until};
@@ -62,7 +64,7 @@ async fn running_handlers_end_and_what_is_not_started_stays_in_the_queue() {
 #[tokio::test]
 async fn a_handler_that_does_not_end_is_interrupted_and_tried_again_at_once() {
     let mut world = world_with_running_steps(0).await;
-    world.config.worker.drain_timeout_seconds = 0.0;
+    world.config.worker.drain_timeout = Duration::ZERO;
     let task = world.submit("one", json!({})).await;
     let gate = Gate::new();
     let worker = world.start(gate.handlers());

@@ -7,6 +7,8 @@
 
 mod world;
 
+use std::time::Duration;
+
 use tasker_testing::{PATIENCE, wait_until};
 use tasker_worker::Handlers;
 use world::World;
@@ -21,7 +23,7 @@ const LISTENS_NO_LONGER: &str = "select count(*) from pg_stat_activity \
 async fn a_worker_listens_no_longer_for_a_namespace_that_is_gone() {
     let mut world = World::create().await;
     // So that nothing else is the last statement.
-    world.config.event_systems.listener.heartbeat_interval_ms = 3_600_000;
+    world.config.event_systems.listener.heartbeat_interval = Duration::from_hours(1);
     let worker = world.start(Handlers::new());
     sqlx::query("insert into tasker.namespaces (namespace) values ('gone')")
         .execute(&world.pool)

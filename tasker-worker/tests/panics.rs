@@ -7,6 +7,8 @@
 
 mod world;
 
+use std::time::Duration;
+
 use serde_json::json;
 use tasker_shared::config::DeploymentMode;
 use tasker_shared::state::TaskState;
@@ -40,7 +42,7 @@ fn restarts(name: &str) -> u64 {
 async fn a_worker_works_on_and_ends_through_panics_of_its_loops_each_of_which_is_counted() {
     let mut world = World::create().await.with_mode(DeploymentMode::Hybrid);
     world.config.worker.reporters = 1;
-    world.config.event_systems.supervisor.restart_min_ms = 1;
+    world.config.event_systems.supervisor.restart_min = Duration::from_millis(1);
     world.template("one", GATE).await;
     let gate = Gate::new();
     let worker = world.start(gate.handlers());
@@ -63,8 +65,8 @@ async fn a_worker_works_on_and_ends_through_panics_of_its_loops_each_of_which_is
     world.assert_sound().await;
 
     // The pauses are an hour from here on, far more than a worker waits for its loops.
-    world.config.event_systems.supervisor.restart_min_ms = HOUR_MS;
-    world.config.event_systems.supervisor.restart_max_ms = HOUR_MS;
+    world.config.event_systems.supervisor.restart_min = Duration::from_millis(HOUR_MS);
+    world.config.event_systems.supervisor.restart_max = Duration::from_millis(HOUR_MS);
     let (tasks, gate, worker) = world.start_gated_tasks(1).await;
     let before = LOOPS.map(restarts);
     assert!(LOOPS.iter().all(|name| worker.make_panic(name)));

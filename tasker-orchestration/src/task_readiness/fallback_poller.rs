@@ -48,7 +48,7 @@ impl ReadinessFallbackPoller {
             outage: engine.outages.outage(Self::NAME, "poll for ready tasks"),
             processor: Processor {
                 commands,
-                send_timeout: channel.send_timeout(),
+                send_timeout: channel.send_timeout,
                 wakeups: engine.wakeups.clone(),
             },
             stop,
@@ -82,9 +82,9 @@ fn search(config: &OrchestrationConfig) -> Search {
     let readiness = &config.task_readiness;
     let age_threshold = match config.deployment.mode {
         DeploymentMode::PollingOnly => Duration::ZERO,
-        DeploymentMode::Hybrid | DeploymentMode::EventDrivenOnly => readiness.age_threshold(),
+        DeploymentMode::Hybrid | DeploymentMode::EventDrivenOnly => readiness.age_threshold,
     };
-    Search::within(readiness.fallback_polling_interval(), age_threshold)
+    Search::within(readiness.fallback_polling_interval, age_threshold)
 }
 
 /// Where what was found goes.
@@ -137,7 +137,7 @@ mod tests {
         let channel = &config.mpsc_channels.task_readiness.event_channel;
         Processor {
             commands,
-            send_timeout: channel.send_timeout(),
+            send_timeout: channel.send_timeout,
             wakeups: Wakeups::default(),
         }
     }
@@ -213,7 +213,7 @@ mod tests {
         let orchestration = &mut config.mpsc_channels.orchestration;
         orchestration.command_processor.command_buffer_size = 1;
         let channel = &mut config.mpsc_channels.task_readiness.event_channel;
-        channel.send_timeout_ms = 700;
+        channel.send_timeout = Duration::from_millis(700);
         let (commands, _nobody_reads) = channels::commands(&config);
         let processor = processor(&config, commands);
         let began = Instant::now();
@@ -229,8 +229,8 @@ mod tests {
     async fn an_age_above_half_of_the_interval_is_kept_to() {
         let mut config = TaskerConfig::default();
         let readiness = &mut config.orchestration.task_readiness;
-        readiness.fallback_polling_interval_seconds = 4.0;
-        readiness.age_threshold_seconds = 10.0;
+        readiness.fallback_polling_interval = Duration::from_secs(4);
+        readiness.age_threshold = Duration::from_secs(10);
         let longest = longest_wait(&config).await;
         assert!(longest <= Duration::from_secs(12), "{longest:?}");
         assert!(longest >= Duration::from_secs(10), "{longest:?}");

@@ -8,6 +8,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+use std::time::Duration;
+
 use sqlx::PgPool;
 use tasker_orchestration::{Orchestrator, OrchestratorHealth, RunningOrchestrator};
 use tasker_shared::config::{DatabaseConfig, DeploymentMode, TaskerConfig};
@@ -19,7 +21,7 @@ use tasker_testing::{PATIENCE, TestDatabase, wait_until};
 use tokio_util::sync::CancellationToken;
 
 /// Far longer than a test takes: what waits for this long does not happen in it.
-pub(crate) const NEVER_SECONDS: f64 = 3000.0;
+pub(crate) const NEVER: Duration = Duration::from_mins(50);
 
 const TEMPLATE: &str = "
 namespace: shop
@@ -55,18 +57,18 @@ impl World {
         let mut config = TaskerConfig::default();
         config.database = DatabaseConfig {
             url: self.db.url().into(),
-            acquire_timeout_ms: 30_000,
+            acquire_timeout: Duration::from_secs(30),
             ..config.database
         };
         config.orchestration.deployment.mode = mode;
-        config.orchestration.timers.max_sleep_seconds = NEVER_SECONDS;
+        config.orchestration.timers.max_sleep = NEVER;
         config
             .orchestration
             .task_readiness
-            .fallback_polling_interval_seconds = NEVER_SECONDS;
-        config.event_systems.supervisor.restart_min_ms = 1;
-        config.event_systems.listener.reconnect_min_ms = 1;
-        config.event_systems.listener.reconnect_max_ms = 50;
+            .fallback_polling_interval = NEVER;
+        config.event_systems.supervisor.restart_min = Duration::from_millis(1);
+        config.event_systems.listener.reconnect_min = Duration::from_millis(1);
+        config.event_systems.listener.reconnect_max = Duration::from_millis(50);
         config
     }
 
@@ -74,8 +76,8 @@ impl World {
     pub(crate) fn polling_config(&self, mode: DeploymentMode) -> TaskerConfig {
         let mut config = self.config(mode);
         let readiness = &mut config.orchestration.task_readiness;
-        readiness.fallback_polling_interval_seconds = 0.05;
-        readiness.age_threshold_seconds = 0.0;
+        readiness.fallback_polling_interval = Duration::from_millis(50);
+        readiness.age_threshold = Duration::ZERO;
         config
     }
 

@@ -3,8 +3,6 @@
 //! What must not be lost is declared here and by the type of the channel's sender, never by
 //! configuration: an operator decides about memory and waiting, not about facts.
 
-use crate::config::{DropPolicy, OverflowPolicyConfig};
-
 /// The sections whose channels lose nothing, and what passes through them.
 const LOSSLESS: [(&str, &str); 11] = [
     ("orchestration.command_processor", "commands"),
@@ -22,23 +20,6 @@ const LOSSLESS: [(&str, &str); 11] = [
     ("shared.announcer", "announcements"),
     ("shared.ffi", "events for other languages"),
 ];
-
-/// What is refused about the policy of all channels, which every lossless one has to honour: its
-/// key, and why.
-pub(crate) fn refusal(policy: &OverflowPolicyConfig) -> Option<(&'static str, String)> {
-    let name = match policy.drop_policy {
-        DropPolicy::Block => return None,
-        DropPolicy::DropOldest => "drop_oldest",
-        DropPolicy::DropNewest => "drop_newest",
-    };
-    let key = "mpsc_channels.overflow_policy.drop_policy";
-    let reason = format!(
-        "\"{name}\" is refused: channels of commands, database notifications and outcomes are \
-         lossless, so their senders wait (\"block\"); published events may be dropped, as \
-         mpsc_channels.shared.event_publisher.drop_policy says"
-    );
-    Some((key, reason))
-}
 
 /// Why there is no such key, where a reader may expect one.
 pub(crate) fn why_not_declared(key: &str) -> Option<String> {

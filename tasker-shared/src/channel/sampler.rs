@@ -8,7 +8,7 @@ use crate::config::OverflowMetricsConfig;
 /// Samples the peak usage of every channel each `saturation_check_interval_seconds`, until it is
 /// aborted.
 pub async fn run(config: OverflowMetricsConfig) {
-    let mut ticks = interval(config.saturation_check_interval());
+    let mut ticks = interval(config.saturation_check_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

@@ -29,7 +29,7 @@ impl Settings {
     fn of(policy: &OverflowPolicyConfig) -> Self {
         Self {
             warning_threshold: policy.log_warning_threshold,
-            check_interval: policy.metrics.saturation_check_interval(),
+            check_interval: policy.metrics.saturation_check_interval,
             has_metrics: policy.metrics.enabled,
         }
     }

@@ -2,40 +2,39 @@
 
 use std::{fmt, time::Duration};
 
-use garde::Validate;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::check::{self, Millis, checked, expect};
 
 /// How processes reach PostgreSQL, which holds all state.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseConfig {
     /// Where the database is; may hold a user and a password.
-    #[garde(custom(is_postgres_url))]
+    #[serde(deserialize_with = "postgres_url")]
     pub url: DatabaseUrl,
     /// Another address for LISTEN, past a pooler; empty: the same.
-    #[garde(custom(is_empty_or_postgres_url))]
+    #[serde(deserialize_with = "postgres_url_or_nothing")]
     pub listen_url: DatabaseUrl,
     /// What stands between `url` and PostgreSQL.
-    #[garde(skip)]
     pub pooler: Pooler,
     /// How the names of notification channels begin.
-    #[garde(custom(is_channel_prefix))]
+    #[serde(deserialize_with = "channel_prefix")]
     pub channel_prefix: String,
     /// Whether queues are unlogged and refilled after a crash.
-    #[garde(skip)]
     pub unlogged_queues: bool,
     /// Most connections in the pool of a process.
-    #[garde(range(min = 1, max = 10_000))]
+    #[serde(deserialize_with = "check::within::<_, _, 1, 10_000>")]
     pub max_connections: u32,
     /// Longest wait for a connection of the pool.
-    #[garde(range(min = 1, max = 3_600_000))]
-    pub acquire_timeout_ms: u64,
+    #[serde(rename = "acquire_timeout_ms", with = "Millis::<1, 3_600_000>")]
+    pub acquire_timeout: Duration,
     /// PostgreSQL cancels statements that take longer.
-    #[garde(range(min = 1, max = 86_400_000))]
-    pub statement_timeout_ms: u64,
+    #[serde(rename = "statement_timeout_ms", with = "Millis::<1, 86_400_000>")]
+    pub statement_timeout: Duration,
     /// Longest database call seen from the process.
-    #[garde(range(min = 1, max = 86_400_000))]
-    pub call_timeout_ms: u64,
+    #[serde(rename = "call_timeout_ms", with = "Millis::<1, 86_400_000>")]
+    pub call_timeout: Duration,
 }
 
 impl DatabaseConfig {
@@ -46,21 +45,6 @@ impl DatabaseConfig {
         } else {
             &self.listen_url
         }
-    }
-
-    /// Longest wait for a connection of the pool.
-    pub fn acquire_timeout(&self) -> Duration {
-        Duration::from_millis(self.acquire_timeout_ms)
-    }
-
-    /// PostgreSQL cancels statements that take longer.
-    pub fn statement_timeout(&self) -> Duration {
-        Duration::from_millis(self.statement_timeout_ms)
-    }
-
-    /// Longest database call seen from the process.
-    pub fn call_timeout(&self) -> Duration {
-        Duration::from_millis(self.call_timeout_ms)
     }
 }
 
@@ -148,44 +132,39 @@ fn mask_password(url: &str) -> String {
     masked + &parameters.collect::<Vec<_>>().join("&")
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "garde passes the context by reference"
-)]
-fn is_postgres_url(url: &DatabaseUrl, (): &()) -> garde::Result {
-    let url = url.as_str();
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Ok(());
-    }
-    Err(garde::Error::new(
+fn postgres_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DatabaseUrl, D::Error> {
+    checked(deserializer, is_postgres_url)
+}
+
+fn postgres_url_or_nothing<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<DatabaseUrl, D::Error> {
+    checked(deserializer, |url: &DatabaseUrl| {
+        if url.as_str().is_empty() {
+            return Ok(());
+        }
+        is_postgres_url(url)
+    })
+}
+
+fn is_postgres_url(url: &DatabaseUrl) -> Result<(), String> {
+    let is_one = ["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| url.as_str().starts_with(scheme));
+    expect(
+        is_one,
         "is not a database address: expected postgres://user@host:port/database",
-    ))
+    )
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "garde passes the context by reference"
-)]
-fn is_empty_or_postgres_url(url: &DatabaseUrl, context: &()) -> garde::Result {
-    if url.as_str().is_empty() {
-        Ok(())
-    } else {
-        is_postgres_url(url, context)
-    }
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "garde passes the context by reference"
-)]
-fn is_channel_prefix(prefix: &str, (): &()) -> garde::Result {
+fn channel_prefix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if !prefix.is_empty() && prefix.len() <= 20 && prefix.chars().all(fits) {
-        return Ok(());
-    }
-    Err(garde::Error::new(
-        "expected 1 to 20 lower-case letters, digits or underscores",
-    ))
+    checked(deserializer, |prefix: &String| {
+        expect(
+            (1..=20).contains(&prefix.len()) && prefix.chars().all(fits),
+            "expected 1 to 20 lower-case letters, digits or underscores",
+        )
+    })
 }
 
 #[cfg(test)]

@@ -2,21 +2,19 @@
 
 use std::{fmt, str::FromStr};
 
-use garde::Validate;
 use serde::{Deserialize, Serialize};
 
 /// The section `deployment` of the orchestrator or the worker.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeploymentConfig {
     /// Whether the process listens for notifications, polls, or does both.
-    #[garde(skip)]
     pub mode: DeploymentMode,
 }
 
 /// Whether a process listens for notifications, polls, or does both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "String")]
 pub enum DeploymentMode {
     /// Notifications alone.
     EventDrivenOnly,
@@ -66,12 +64,6 @@ impl FromStr for DeploymentMode {
             .into_iter()
             .find(|mode| mode.as_str() == text)
             .ok_or_else(|| UnknownDeploymentMode(text.to_owned()))
-    }
-}
-
-impl From<DeploymentMode> for String {
-    fn from(mode: DeploymentMode) -> Self {
-        mode.as_str().to_owned()
     }
 }
 

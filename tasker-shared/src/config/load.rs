@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use garde::Validate;
 use serde::Serialize;
 use toml::Value;
 
@@ -14,13 +13,28 @@ use super::{
     TaskerConfig,
     error::{ConfigError, ConfigProblem},
     layers,
-    merge::{Merged, leaf_keys},
+    merge::{Merged, leaf_keys, lookup},
     source::Source,
     variables,
 };
 
 const DEFAULT_ENVIRONMENT: &str = "development";
 const DEFAULT_FOLDER: &str = "config/tasker";
+
+/// Keys whose value must not be below that of another.
+const NOT_BELOW: [(&str, &str); 5] = [
+    ("database.call_timeout_ms", "database.statement_timeout_ms"),
+    (
+        "event_systems.listener.reconnect_max_ms",
+        "event_systems.listener.reconnect_min_ms",
+    ),
+    (
+        "event_systems.supervisor.restart_max_ms",
+        "event_systems.supervisor.restart_min_ms",
+    ),
+    ("web.max_page_size", "web.default_page_size"),
+    ("web.max_request_bytes_in_flight", "web.max_request_bytes"),
+];
 
 /// What a configuration is loaded from.
 #[derive(Debug, Clone, Default)]
@@ -78,7 +92,7 @@ impl ConfigInputs {
             match value.into_string() {
                 Ok(value) => drop(variables.insert(name, value)),
                 Err(_) if variables::concerns(&name) => {
-                    let place = Source::Variable { name };
+                    let place = Source::variable(&name);
                     problems.push(ConfigProblem::new(place, "is not UTF-8"));
                 }
                 Err(_) => {}
@@ -151,9 +165,12 @@ pub fn load(inputs: ConfigInputs) -> Result<LoadedConfig, ConfigError> {
     }
     variables::overlay(&mut merged, &variables);
 
+    // Looked for in what was written: reading puts base values in the place of what it refuses.
+    let contradictions = contradictions(&merged);
     let config = deserialize(&mut merged, &base);
-    if let Some(config) = &config {
-        check_values(&mut merged, config);
+    merged.problems.extend(contradictions);
+    if let Some(reason) = config.as_ref().and_then(TaskerConfig::why_unable_to_listen) {
+        merged.refuse("database.listen_url", reason);
     }
     match config {
         Some(config) if merged.problems.is_empty() => {
@@ -174,9 +191,7 @@ pub fn load(inputs: ConfigInputs) -> Result<LoadedConfig, ConfigError> {
 
 /// A misspelt environment must not silently mean the base values.
 fn check_environment(environment: &str, folder: Option<&Path>) -> Option<ConfigProblem> {
-    let place = Source::Variable {
-        name: "TASKER_ENV".to_owned(),
-    };
+    let place = Source::variable("TASKER_ENV");
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if environment.is_empty() || !environment.chars().all(allowed) {
         let message = format!("{environment:?} is not a name of letters, digits, _ and -");
@@ -218,12 +233,12 @@ fn deserialize(merged: &mut Merged, base: &Merged) -> Option<TaskerConfig> {
             Ok(config) => return Some(config),
             Err(error) => error,
         };
-        let key = error.path().to_string();
+        let path = error.path().to_string();
+        // A list is one value: what is wrong with an item of it is the list's problem.
+        let key = path.split('[').next().unwrap_or(&path);
         let message = in_plain_words(error.inner().message());
-        merged
-            .problems
-            .push(ConfigProblem::at_key(merged.place(&key), &key, message));
-        merged.restore(&key, base);
+        merged.refuse(key, message);
+        merged.restore(key, base);
     }
     None
 }
@@ -231,55 +246,27 @@ fn deserialize(merged: &mut Merged, base: &Merged) -> Option<TaskerConfig> {
 /// Says ranges instead of Rust's names of types.
 fn in_plain_words(message: &str) -> String {
     let message = message.trim();
-    for (rust, range) in [
-        (
-            "expected u32",
-            format!("expected a whole number from 0 to {}", u32::MAX),
-        ),
-        (
-            "expected i32",
-            format!("expected a whole number up to {}", i32::MAX),
-        ),
-        (
-            "expected u64",
-            "expected a whole number that is not negative".to_owned(),
-        ),
-        (
-            "expected usize",
-            "expected a whole number that is not negative".to_owned(),
-        ),
-    ] {
-        if let Some(start) = message.strip_suffix(rust) {
-            return format!("{start}{range}");
-        }
-    }
-    message.to_owned()
+    let Some((start, rust)) = message.rsplit_once("expected ") else {
+        return message.to_owned();
+    };
+    let range = match rust {
+        "u32" => format!("from 0 to {}", u32::MAX),
+        "i32" => format!("up to {}", i32::MAX),
+        "u64" | "usize" => "that is not negative".to_owned(),
+        _ => return message.to_owned(),
+    };
+    format!("{start}expected a whole number {range}")
 }
 
-/// Ranges, and values that contradict each other.
-fn check_values(merged: &mut Merged, config: &TaskerConfig) {
-    let mut found: Vec<(String, String)> = Vec::new();
-    if let Err(report) = config.validate() {
-        found.extend(report.iter().map(|(path, error)| {
-            let key = path.to_string();
-            let value = merged
-                .printable(&key)
-                .map(|value| value.to_string())
-                .unwrap_or_default();
-            let message = format!("{value} is refused: {}", error.message());
-            (key, message)
-        }));
-    }
-    found.extend(
-        config
-            .contradictions()
-            .map(|(key, text)| (key.to_owned(), text)),
-    );
-    for (key, message) in found {
-        merged
-            .problems
-            .push(ConfigProblem::at_key(merged.place(&key), &key, message));
-    }
+/// Values that are each allowed but do not go together.
+fn contradictions(merged: &Merged) -> Vec<ConfigProblem> {
+    let number = |key| lookup(&merged.values, key).and_then(Value::as_integer);
+    let contradiction = |(key, other)| {
+        let (value, least) = (number(key)?, number(other)?);
+        let message = format!("{value} is refused: lower than {other}, which is {least}");
+        (value < least).then(|| ConfigProblem::at_key(merged.place(key), key, message))
+    };
+    NOT_BELOW.into_iter().filter_map(contradiction).collect()
 }
 
 fn settings(merged: &Merged) -> Vec<Setting> {

@@ -146,9 +146,9 @@ fn short_variables_set_the_keys_they_stand_for() {
     assert_eq!(config.orchestration.instance_name(), "orch-poll-1");
     assert_eq!(config.worker.instance_name(), "orch-poll-1");
     assert_eq!(config.worker.namespaces, ["fulfillment", "payments"]);
-    assert_eq!(config.worker.poll_interval().as_millis(), 2500);
+    assert_eq!(config.worker.poll_interval.as_millis(), 2500);
     let readiness = &config.orchestration.task_readiness;
-    assert_eq!(readiness.fallback_polling_interval().as_millis(), 2500);
+    assert_eq!(readiness.fallback_polling_interval.as_millis(), 2500);
 }
 
 #[test]
@@ -198,7 +198,7 @@ fn a_variable_can_give_numbers_and_lists() {
         ("TASKER__WORKER__NAMESPACES", r#"["a", "b"]"#),
     ])
     .config;
-    assert_eq!(config.worker.lease().as_secs(), 45);
+    assert_eq!(config.worker.lease.as_secs(), 45);
     assert_eq!(config.worker.concurrency, 3);
     assert_eq!(config.worker.namespaces, ["a", "b"]);
     let config = loaded_with(&[("TASKER__WORKER__NAMESPACES", "a,b")]).config;
@@ -258,5 +258,5 @@ fn retries_of_the_readiness_channel_are_where_the_documents_have_them() {
         .config;
     let channel = &config.event_systems.task_readiness.metadata.event_channel;
     assert_eq!(channel.max_retries, 7);
-    assert_eq!(channel.backoff().as_millis(), 9);
+    assert_eq!(channel.backoff.as_millis(), 9);
 }

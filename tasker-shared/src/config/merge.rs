@@ -82,6 +82,12 @@ impl Merged {
         }
     }
 
+    /// Notes a problem of the value at `key`.
+    pub(super) fn refuse(&mut self, key: &str, message: String) {
+        self.problems
+            .push(ConfigProblem::at_key(self.place(key), key, message));
+    }
+
     /// The value at `key`, as it can be printed.
     pub(super) fn printable(&self, key: &str) -> Option<Value> {
         let value = lookup(&self.values, key)?;
@@ -109,12 +115,7 @@ impl Merged {
 
     fn overlay_table(&mut self, prefix: &str, table: &Table, source: &dyn Fn(&str) -> Source) {
         for (name, value) in table {
-            let key = if prefix.is_empty() {
-                name.clone()
-            } else {
-                format!("{prefix}.{name}")
-            };
-            self.overlay_value(&key, value, source);
+            self.overlay_value(&below(prefix, name), value, source);
         }
     }
 
@@ -172,31 +173,28 @@ impl Merged {
     /// The values of a file and the line of each key; problems are noted.
     fn parse(&mut self, file: &LayerFile) -> Option<(Table, BTreeMap<String, usize>)> {
         let line_at = |offset: usize| 1 + file.text[..offset].matches('\n').count();
-        let (spanned, errors) = DeTable::parse_recoverable(&file.text);
+        let (spanned, mut errors) = DeTable::parse_recoverable(&file.text);
+        let table = file.text.parse::<Table>();
+        errors.extend(table.as_ref().err().cloned().filter(|_| errors.is_empty()));
         for error in &errors {
-            let line = error
-                .span()
-                .map_or(1, |span| line_at(span.start.min(file.text.len())));
+            let start = error.span().map_or(0, |span| span.start);
+            let line = line_at(start.min(file.text.len()));
             let message = format!("not valid TOML: {}", error.message().trim());
             self.problems
                 .push(ConfigProblem::new(file.origin.line(line), message));
         }
         let mut lines = BTreeMap::new();
         collect_lines("", spanned.get_ref(), &line_at, &mut lines);
-        match file.text.parse::<Table>() {
-            Ok(table) => Some((table, lines)),
-            Err(error) if errors.is_empty() => {
-                let line = error
-                    .span()
-                    .map_or(1, |span| line_at(span.start.min(file.text.len())));
-                let message = format!("not valid TOML: {}", error.message().trim());
-                self.problems
-                    .push(ConfigProblem::new(file.origin.line(line), message));
-                None
-            }
-            Err(_reported) => None,
-        }
+        Some((table.ok()?, lines))
     }
+}
+
+/// The dotted key of what has this name in the table at `prefix`, which is empty at the top.
+fn below(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() {
+        return name.to_owned();
+    }
+    format!("{prefix}.{name}")
 }
 
 fn collect_lines(
@@ -206,12 +204,7 @@ fn collect_lines(
     lines: &mut BTreeMap<String, usize>,
 ) {
     for (name, value) in table {
-        let name_text: &str = name.get_ref();
-        let key = if prefix.is_empty() {
-            name_text.to_owned()
-        } else {
-            format!("{prefix}.{name_text}")
-        };
+        let key = below(prefix, name.get_ref());
         lines.insert(key.clone(), line_at(Spanned::span(name).start));
         if let DeValue::Table(inner) = value.get_ref() {
             collect_lines(&key, inner, line_at, lines);

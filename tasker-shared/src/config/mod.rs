@@ -21,12 +21,9 @@ mod variables;
 mod web;
 mod worker;
 
-use std::{fmt, sync::LazyLock};
+use std::sync::LazyLock;
 
-use garde::Validate;
 use serde::{Deserialize, Serialize};
-
-use crate::channel::policy;
 
 pub use database::{DatabaseConfig, DatabaseUrl, Pooler};
 pub use deployment::{DeploymentConfig, DeploymentMode, UnknownDeploymentMode};
@@ -38,14 +35,12 @@ pub use event_systems::{
 pub(crate) use instance::host_name;
 pub use load::{ConfigInputs, LoadedConfig, Setting, load};
 pub use mpsc_channels::{
-    DropPolicy, MpscChannelsConfig, OrchestrationChannelsConfig,
-    OrchestrationCommandProcessorConfig, OrchestrationEventListenersConfig,
-    OrchestrationEventSystemsConfig, OverflowMetricsConfig, OverflowPolicyConfig,
-    SharedAnnouncerConfig, SharedChannelsConfig, SharedEventPublisherConfig, SharedFfiConfig,
-    TaskReadinessChannelsConfig, TaskReadinessEventChannelConfig, WebChannelsConfig,
-    WebSubmissionsConfig, WorkerChannelsConfig, WorkerCommandProcessorConfig,
-    WorkerEventListenersConfig, WorkerEventSubscribersConfig, WorkerEventSystemsConfig,
-    WorkerInProcessEventsConfig,
+    CommandProcessorConfig, DropPolicy, EventSystemChannelsConfig, MpscChannelsConfig,
+    OrchestrationChannelsConfig, OrchestrationEventListenersConfig, OverflowMetricsConfig,
+    OverflowPolicyConfig, SharedAnnouncerConfig, SharedChannelsConfig, SharedEventPublisherConfig,
+    SharedFfiConfig, TaskReadinessChannelsConfig, TaskReadinessEventChannelConfig,
+    WebChannelsConfig, WebSubmissionsConfig, WorkerChannelsConfig, WorkerEventListenersConfig,
+    WorkerEventSubscribersConfig, WorkerInProcessEventsConfig,
 };
 pub use orchestration::{ClaimsConfig, OrchestrationConfig, TaskReadinessConfig, TimersConfig};
 pub use source::Source;
@@ -55,130 +50,47 @@ pub use web::WebConfig;
 pub use worker::WorkerConfig;
 
 /// Everything that can be configured. `Default` is what the base files say.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskerConfig {
     /// How processes reach PostgreSQL.
-    #[garde(dive)]
     pub database: DatabaseConfig,
     /// The orchestrator.
-    #[garde(dive)]
     pub orchestration: OrchestrationConfig,
     /// The worker.
-    #[garde(dive)]
     pub worker: WorkerConfig,
     /// The HTTP API.
-    #[garde(dive)]
     pub web: WebConfig,
     /// Listening connections, readiness events, restarts.
-    #[garde(dive)]
     pub event_systems: EventSystemsConfig,
     /// Logs, and where metrics are sent.
-    #[garde(dive)]
     pub telemetry: TelemetryConfig,
     /// Capacities of channels.
-    #[garde(dive)]
     pub mpsc_channels: MpscChannelsConfig,
 }
 
 impl TaskerConfig {
-    /// Values that are each allowed but do not go together: key and explanation.
-    fn contradictions(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let Self {
-            database,
-            web,
-            event_systems,
-            orchestration,
-            worker,
-            mpsc_channels,
-            ..
-        } = self;
-        let (listener, supervisor) = (&event_systems.listener, &event_systems.supervisor);
-        [
-            below(
-                ("database.call_timeout_ms", database.call_timeout_ms),
-                (
-                    "database.statement_timeout_ms",
-                    database.statement_timeout_ms,
-                ),
+    /// What is wrong, if a mode listens but nothing leads past the pooler.
+    fn why_unable_to_listen(&self) -> Option<String> {
+        let Self { database, .. } = self;
+        if database.pooler == Pooler::None || !database.listen_url.as_str().is_empty() {
+            return None;
+        }
+        let (key, deployment) = [
+            (
+                "orchestration.deployment.mode",
+                &self.orchestration.deployment,
             ),
-            below(
-                (
-                    "event_systems.listener.reconnect_max_ms",
-                    listener.reconnect_max_ms,
-                ),
-                (
-                    "event_systems.listener.reconnect_min_ms",
-                    listener.reconnect_min_ms,
-                ),
-            ),
-            below(
-                (
-                    "event_systems.supervisor.restart_max_ms",
-                    supervisor.restart_max_ms,
-                ),
-                (
-                    "event_systems.supervisor.restart_min_ms",
-                    supervisor.restart_min_ms,
-                ),
-            ),
-            below(
-                ("web.max_page_size", web.max_page_size),
-                ("web.default_page_size", web.default_page_size),
-            ),
-            below(
-                (
-                    "web.max_request_bytes_in_flight",
-                    web.max_request_bytes_in_flight,
-                ),
-                ("web.max_request_bytes", web.max_request_bytes),
-            ),
-            unable_to_listen(
-                database,
-                [
-                    ("orchestration.deployment.mode", &orchestration.deployment),
-                    ("worker.deployment.mode", &worker.deployment),
-                ],
-            ),
-            policy::refusal(&mpsc_channels.overflow_policy),
+            ("worker.deployment.mode", &self.worker.deployment),
         ]
         .into_iter()
-        .flatten()
-    }
-}
-
-/// The explanation, if a mode listens but nothing leads past the pooler.
-fn unable_to_listen(
-    database: &DatabaseConfig,
-    deployments: [(&'static str, &DeploymentConfig); 2],
-) -> Option<(&'static str, String)> {
-    if database.pooler == Pooler::None || !database.listen_url.as_str().is_empty() {
-        return None;
-    }
-    let (key, deployment) = deployments
-        .into_iter()
         .find(|(_, deployment)| deployment.mode.listens())?;
-    Some((
-        "database.listen_url",
-        format!(
+        Some(format!(
             "is needed: LISTEN does not work through a pooler in transaction mode \
              (database.pooler), and {key} is {}; set a direct address, or DEPLOYMENT_MODE=PollingOnly",
             deployment.mode
-        ),
-    ))
-}
-
-/// The explanation, if the first value is below the second.
-fn below<T: PartialOrd + fmt::Display>(
-    (key, value): (&'static str, T),
-    (other, at_least): (&'static str, T),
-) -> Option<(&'static str, String)> {
-    (value < at_least).then(|| {
-        (
-            key,
-            format!("{value} is refused: lower than {other}, which is {at_least}"),
-        )
-    })
+        ))
+    }
 }
 
 static BASE: LazyLock<TaskerConfig> = LazyLock::new(|| {
@@ -238,14 +150,12 @@ default_from_base! {
     LogFormat = telemetry.log_format,
     MpscChannelsConfig = mpsc_channels,
     OrchestrationChannelsConfig = mpsc_channels.orchestration,
-    OrchestrationCommandProcessorConfig = mpsc_channels.orchestration.command_processor,
-    OrchestrationEventSystemsConfig = mpsc_channels.orchestration.event_systems,
+    CommandProcessorConfig = mpsc_channels.orchestration.command_processor,
+    EventSystemChannelsConfig = mpsc_channels.orchestration.event_systems,
     OrchestrationEventListenersConfig = mpsc_channels.orchestration.event_listeners,
     TaskReadinessChannelsConfig = mpsc_channels.task_readiness,
     TaskReadinessEventChannelConfig = mpsc_channels.task_readiness.event_channel,
     WorkerChannelsConfig = mpsc_channels.worker,
-    WorkerCommandProcessorConfig = mpsc_channels.worker.command_processor,
-    WorkerEventSystemsConfig = mpsc_channels.worker.event_systems,
     WorkerEventSubscribersConfig = mpsc_channels.worker.event_subscribers,
     WorkerInProcessEventsConfig = mpsc_channels.worker.in_process_events,
     WorkerEventListenersConfig = mpsc_channels.worker.event_listeners,

@@ -289,6 +289,13 @@ fn a_folder_that_is_no_configuration_folder_is_refused() {
 fn what_looks_like_a_number_is_refused_for_what_it_says_and_not_for_its_type() {
     let refused = problems(&[], &[("DATABASE_URL", "12345"), ("NAMESPACE", "true,123")]);
     assert_eq!(
+        problems(&[], &[("TASKER__WORKER__NAMESPACES", "[\"a\", 1, 2]")]),
+        [
+            "environment variable TASKER__WORKER__NAMESPACES: key worker.namespaces: invalid type: \
+             integer `1`, expected a string"
+        ]
+    );
+    assert_eq!(
         refused,
         [
             "environment variable DATABASE_URL: key database.url: \"12345\" is refused: is not a \

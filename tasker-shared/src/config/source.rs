@@ -28,6 +28,15 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// The environment variable of this name.
+    pub(super) fn variable(name: &str) -> Self {
+        Self::Variable {
+            name: name.to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

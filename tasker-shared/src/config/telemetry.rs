@@ -1,23 +1,21 @@
 //! Logs, and where metrics are sent.
 
-use garde::Validate;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use super::check;
 
 /// Logs, and where metrics are sent.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TelemetryConfig {
     /// For people or for log collectors.
-    #[garde(skip)]
     pub log_format: LogFormat,
     /// A level, or levels per target.
-    #[garde(custom(check::log_filter))]
+    #[serde(deserialize_with = "check::log_filter")]
     pub log_filter: String,
     /// The address of an OpenTelemetry collector, or nothing.
-    #[garde(custom(check::otlp_endpoint))]
+    #[serde(deserialize_with = "check::otlp_endpoint")]
     pub otlp_endpoint: String,
 }
 

@@ -112,19 +112,14 @@ fn set_poll_interval(merged: &mut Merged, interval: &str) {
 }
 
 fn set(merged: &mut Merged, name: &str, keys: &[&str], value: &Value) {
-    let source = Source::Variable {
-        name: name.to_owned(),
-    };
     for key in keys {
-        merged.overlay(key, value, &source);
+        merged.overlay(key, value, &Source::variable(name));
     }
 }
 
 fn refuse(merged: &mut Merged, name: &str, message: String) {
-    let source = Source::Variable {
-        name: name.to_owned(),
-    };
-    merged.problems.push(ConfigProblem::new(source, message));
+    let problem = ConfigProblem::new(Source::variable(name), message);
+    merged.problems.push(problem);
 }
 
 /// `value` as the key takes it: TOML, or a bare text. Where a text is expected, what looks like a

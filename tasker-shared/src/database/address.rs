@@ -54,7 +54,7 @@ impl Address {
             url: url.clone(),
             known,
             pooler,
-            statement_timeout: config.statement_timeout(),
+            statement_timeout: config.statement_timeout,
             lock_timeout: None,
         })
     }

@@ -1,5 +1,7 @@
 //! Loops that panic, return and do not listen.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, watch};
 
 use super::*;
@@ -80,7 +82,7 @@ async fn a_loop_that_returns_before_it_should_is_started_again() {
     let stopping = supervisor.stopping.clone();
     supervisor.start(Returns(0, stopping.clone()));
     while only(&supervisor).restarts < 2 {
-        sleep(config().restart_min()).await;
+        sleep(config().restart_min).await;
     }
 
     stopping.cancel();

@@ -59,10 +59,7 @@ pub fn init_metrics(
                 .with_service_name(format!("tasker-{role}"))
                 .build(),
         )
-        .with_reader(otlp::reader(
-            endpoint,
-            channels.saturation_check_interval(),
-        )?);
+        .with_reader(otlp::reader(endpoint, channels.saturation_check_interval)?);
     let pipeline = Pipeline::new(provider);
     PIPELINE.set(pipeline).map_err(|_| MetricsError::Twice)
 }
@@ -81,7 +78,7 @@ pub fn end_metrics() {
 /// Has waits of blocked sends recorded each time channels are looked at, so that a scrape that comes
 /// late has little to catch up with, until it is aborted.
 pub async fn record_waits(channels: OverflowMetricsConfig) {
-    let mut ticks = interval(channels.saturation_check_interval());
+    let mut ticks = interval(channels.saturation_check_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

@@ -40,7 +40,7 @@ async fn an_announcement_outlives_the_connection_it_was_to_be_sent_on() {
     let database = Database::connect(&DatabaseConfig {
         url: proxy.url().into(),
         // A connection that is cut in the middle of a call may be found out by this alone.
-        call_timeout_ms: 2000,
+        call_timeout: Duration::from_secs(2),
         ..DatabaseConfig::default()
     })
     .await

@@ -1,5 +1,7 @@
 //! Events, as clients receive them while tasks are moved by others.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tasker_shared::config::TaskerConfig;
@@ -256,7 +258,7 @@ async fn until_subscribed(api: &Api, clients: usize) {
 
 #[tokio::test]
 async fn a_server_that_stops_ends_the_streams_at_once() {
-    let api = Api::configured(|config| config.web.request_timeout_ms = 3_600_000).await;
+    let api = Api::configured(|config| config.web.request_timeout = Duration::from_hours(1)).await;
     let mut events = Events::of(&api, "").await;
     api.stop();
     assert_eq!(events.next().await, None);
@@ -352,7 +354,8 @@ async fn a_client_that_is_too_slow_is_told_so_and_goes_on() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_does_not_hold_up_a_server_that_stops() {
-    let (api, uuid) = with_little_room(|config| config.web.request_timeout_ms = 3_600_000).await;
+    let (api, uuid) =
+        with_little_room(|config| config.web.request_timeout = Duration::from_hours(1)).await;
     let mut client = narrow_client(&api).await;
     read_until(&mut client, "text/event-stream").await;
     until_lagging(&api, &uuid).await;

@@ -1,5 +1,7 @@
 //! A database that is away and comes back, or is behind a pooler.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use serde_json::json;
 use tasker_testing::{FaultProxy, PgBouncer, TestDatabase};
@@ -11,7 +13,7 @@ async fn while_the_database_is_away_requests_are_asked_to_come_back_and_then_ser
     let database = TestDatabase::create().await;
     let proxy = FaultProxy::to(database.url()).await;
     let hasty = |config: &mut tasker_shared::config::TaskerConfig| {
-        config.database.acquire_timeout_ms = 2000;
+        config.database.acquire_timeout = Duration::from_secs(2);
     };
     let api = Api::on(proxy.url(), hasty, Vec::new()).await;
     api.apply(TEMPLATE).await;

@@ -1,5 +1,7 @@
 //! Loops of the server that panic: they start again with their state, and no client notices.
 
+use std::time::Duration;
+
 use tasker_shared::config::DeploymentMode;
 use tasker_testing::{PATIENCE, wait_until};
 use tokio::time::timeout;
@@ -12,10 +14,10 @@ const RESTART_MS: u64 = 500;
 
 async fn api() -> Api {
     let api = Api::configured(|config| {
-        config.web.max_wait_ms = 3_600_000;
+        config.web.max_wait = Duration::from_millis(3_600_000);
         // Nothing but the loop that looks tells of ends.
         config.orchestration.deployment.mode = DeploymentMode::PollingOnly;
-        config.event_systems.supervisor.restart_min_ms = RESTART_MS;
+        config.event_systems.supervisor.restart_min = Duration::from_millis(RESTART_MS);
     })
     .await;
     api.apply(TEMPLATE).await;
@@ -52,7 +54,8 @@ async fn a_request_that_waits_for_a_task_outlives_a_panic_of_the_loop_that_looks
 
 #[tokio::test]
 async fn the_loop_that_listens_for_ends_listens_again() {
-    let api = Api::configured(|config| config.web.max_wait_ms = 3_600_000).await;
+    let api =
+        Api::configured(|config| config.web.max_wait = Duration::from_millis(3_600_000)).await;
     api.apply(TEMPLATE).await;
     let uuid = api.submit().await;
     panicked(&api, "task_waiter_listener", "task_waiter").await;
@@ -100,8 +103,8 @@ async fn what_was_to_be_submitted_is_submitted_after_a_panic() {
 #[tokio::test]
 async fn a_server_stops_while_every_loop_waits_to_be_started_again() {
     let api = Api::configured(|config| {
-        config.event_systems.supervisor.restart_min_ms = 3_600_000;
-        config.event_systems.supervisor.restart_max_ms = 3_600_000;
+        config.event_systems.supervisor.restart_min = Duration::from_millis(3_600_000);
+        config.event_systems.supervisor.restart_max = Duration::from_millis(3_600_000);
     })
     .await;
     for (name, check) in [

@@ -1,5 +1,7 @@
 //! What holds for every request: paths, methods, ids, bounds, metrics.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use tasker_testing::{PATIENCE, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -90,7 +92,8 @@ async fn begin_request(api: &Api) -> TcpStream {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_given_up() {
-    let api = Api::configured(|config| config.web.request_timeout_ms = 50).await;
+    let api =
+        Api::configured(|config| config.web.request_timeout = Duration::from_millis(50)).await;
     let mut stream = begin_request(&api).await;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -124,7 +127,8 @@ async fn more_requests_than_may_be_in_progress_are_refused_and_probes_are_not() 
 
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_given_up() {
-    let api = Api::configured(|config| config.web.request_timeout_ms = 100).await;
+    let api =
+        Api::configured(|config| config.web.request_timeout = Duration::from_millis(100)).await;
     let mut locked = api.database.pool().begin().await.unwrap();
     sqlx::query("lock table tasker.templates")
         .execute(&mut *locked)

@@ -76,7 +76,7 @@ impl Api {
     ) -> Self {
         let mut config = TaskerConfig::default();
         config.database.url = url.into();
-        config.database.acquire_timeout_ms = 30_000;
+        config.database.acquire_timeout = Duration::from_secs(30);
         change(&mut config);
         let database = Database::connect(&config.database).await.unwrap();
         let shutdown = CancellationToken::new();

@@ -1,5 +1,7 @@
 //! Requests that wait for the end of a task.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use tasker_shared::config::DeploymentMode;
 use tasker_testing::{FaultProxy, PATIENCE, TestDatabase};
@@ -11,7 +13,7 @@ use crate::support::{Api, TEMPLATE};
 const LONG: &str = "3600000";
 
 fn patient(config: &mut tasker_shared::config::TaskerConfig) {
-    config.web.max_wait_ms = 3_600_000;
+    config.web.max_wait = Duration::from_hours(1);
 }
 
 async fn waiting(api: &Api, uuid: &str) -> Value {
@@ -84,7 +86,7 @@ async fn a_wait_whose_time_is_over_shows_the_task_as_it_is() {
 
 #[tokio::test]
 async fn a_wait_is_no_longer_than_the_server_allows() {
-    let api = Api::configured(|config| config.web.max_wait_ms = 20).await;
+    let api = Api::configured(|config| config.web.max_wait = Duration::from_millis(20)).await;
     api.apply(TEMPLATE).await;
     let uuid = api.submit().await;
     assert_eq!(waiting(&api, &uuid).await["state"], "pending");

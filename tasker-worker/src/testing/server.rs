@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use private_postgres::{Durability, PrivatePostgres, Settings};
@@ -16,7 +17,7 @@ const TEMPLATE: &str = "tasker_template";
 /// Tests of a process run side by side, each with some connections of its worker and a pool.
 const MAX_CONNECTIONS: u32 = 400;
 /// How long a connection may take on a busy machine, in milliseconds.
-const ACQUIRE_TIMEOUT_MS: u64 = 30_000;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Makes a migrated database; gives its name and its URL.
 pub(super) async fn create_database() -> Result<(String, String)> {
@@ -41,7 +42,7 @@ pub(super) async fn drop_database(name: &str) -> Result<()> {
 pub(super) fn config(url: &str) -> DatabaseConfig {
     DatabaseConfig {
         url: url.into(),
-        acquire_timeout_ms: ACQUIRE_TIMEOUT_MS,
+        acquire_timeout: ACQUIRE_TIMEOUT,
         ..TaskerConfig::default().database
     }
 }

@@ -22,10 +22,10 @@ use crate::worker::{RunningWorker, Worker};
 
 /// How long a run may take, in real time, before it counts as stuck.
 const LONGEST_RUN: Duration = Duration::from_mins(1);
-/// How long a handler that hangs may hold up the end of a world, in seconds.
-const DRAIN_TIMEOUT_SECONDS: f64 = 5.0;
+/// How long a handler that hangs may hold up the end of a world.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the worker may go without looking for steps that nobody announced to it.
-const POLL_INTERVAL_MS: u64 = 50;
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A database of its own and a worker with the handlers under test, for one test.
 ///
@@ -62,9 +62,9 @@ impl World {
             ..TaskerConfig::default()
         };
         "world".clone_into(&mut config.worker.instance_id);
-        config.worker.poll_interval_ms = POLL_INTERVAL_MS;
+        config.worker.poll_interval = POLL_INTERVAL;
         config.worker.reporters = 1;
-        config.worker.drain_timeout_seconds = DRAIN_TIMEOUT_SECONDS;
+        config.worker.drain_timeout = DRAIN_TIMEOUT;
         let database = Database::connect(&config.database).await?;
         let names = handlers.names().map(str::to_owned).collect();
         let worker = Worker::start(

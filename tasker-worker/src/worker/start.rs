@@ -112,7 +112,7 @@ impl Start<'_> {
         self.start_heartbeat(&name, &stop_heartbeat);
         RunningWorker {
             name,
-            drain_timeout: config.drain_timeout(),
+            drain_timeout: config.drain_timeout,
             concurrency: config.concurrency,
             leases: self.leases,
             events: self.published,
@@ -148,7 +148,7 @@ impl Start<'_> {
             tasks: self.tasks.clone(),
             shutdown: self.shutdown.clone(),
             max_result_bytes: self.config.max_result_bytes,
-            lease: self.config.lease(),
+            lease: self.config.lease,
             continuation_limit: self.config.continuation_limit,
         }
     }
@@ -161,7 +161,7 @@ impl Start<'_> {
             handlers,
             batch_size: self.config.receive_batch_size,
             batch_bytes: self.config.receive_batch_bytes,
-            lease: self.config.lease(),
+            lease: self.config.lease,
         }
     }
 
@@ -199,7 +199,7 @@ impl Start<'_> {
             name.to_owned(),
             self.database.dedicated().waiting_for_locks(LOCK_TIMEOUT),
             Arc::clone(&self.leases),
-            self.config.lease(),
+            self.config.lease,
             &self.vitals.outages,
             stop.clone(),
         );
@@ -212,7 +212,7 @@ impl Start<'_> {
             batch_size: self.config.report_batch_size,
             backlog_bytes: self.channels.worker.event_subscribers.result_buffer_bytes,
             continues_with: handlers.to_vec(),
-            lease: self.config.lease(),
+            lease: self.config.lease,
         }
     }
 
@@ -240,7 +240,7 @@ impl Start<'_> {
         let mode = self.config.deployment.mode;
         if mode.polls() {
             receiving.start(Poller {
-                interval: self.config.poll_interval(),
+                interval: self.config.poll_interval,
                 looks_for_namespaces: !mode.listens(),
                 polls: 0,
                 events: events.clone(),

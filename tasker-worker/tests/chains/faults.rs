@@ -1,6 +1,7 @@
 //! A database that is late, refuses or does not answer when a step is handed on.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::json;
 use tasker_shared::database::Database;
@@ -59,7 +60,7 @@ async fn an_outcome_is_recorded_although_what_follows_is_refused() {
 async fn a_step_whose_handing_on_was_never_answered_runs_without_waiting_for_its_lease() {
     let (world, proxy) = World::behind_proxy().await;
     let mut world = world.with_lease(3600.0).with_continuation(ON);
-    world.config.database.call_timeout_ms = 1000;
+    world.config.database.call_timeout = Duration::from_secs(1);
     world.config.worker.reporters = 1;
     world.database = Database::connect(&world.config.database).await.unwrap();
     world

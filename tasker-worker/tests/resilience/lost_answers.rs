@@ -1,6 +1,7 @@
 //! Sessions that end, with an answer or between two calls.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::json;
 use sqlx::postgres::PgListener;
@@ -16,7 +17,7 @@ async fn what_an_outcome_brought_about_is_announced_although_the_answer_was_lost
     let (world, proxy) = World::behind_proxy().await;
     let mut world = world.with_lease(3600.0);
     world.config.worker.reporters = 1;
-    world.config.database.call_timeout_ms = 1000;
+    world.config.database.call_timeout = Duration::from_secs(1);
     world.database = Database::connect(&world.config.database).await.unwrap();
     world.template("one", GATE).await;
     let gate = Gate::new();

@@ -6,6 +6,7 @@ mod gate;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -48,7 +49,7 @@ impl World {
     pub(crate) async fn at(db: TestDatabase, url: &str) -> Self {
         let mut config = TaskerConfig::default();
         config.database.url = url.into();
-        config.worker.poll_interval_ms = 50;
+        config.worker.poll_interval = Duration::from_millis(50);
         if let Some(limit) = continuation_limit() {
             config.worker.continuation_limit = limit;
         }
@@ -70,7 +71,7 @@ impl World {
 
     /// The world with the lease a worker asks for; PGMQ rounds it up to whole seconds.
     pub(crate) fn with_lease(mut self, seconds: f64) -> Self {
-        self.config.worker.lease_seconds = seconds;
+        self.config.worker.lease = Duration::from_secs_f64(seconds);
         self
     }
 

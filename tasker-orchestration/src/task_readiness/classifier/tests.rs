@@ -293,9 +293,9 @@ async fn a_full_channel_is_waited_for_as_its_keys_say() {
         let mut config = TaskerConfig::default();
         let retry = &mut config.event_systems.task_readiness.metadata.event_channel;
         retry.max_retries = max_retries;
-        retry.backoff = backoff;
+        retry.backoff = Duration::from_millis(backoff);
         let channel = &mut config.mpsc_channels.task_readiness.event_channel;
-        channel.send_timeout_ms = send_timeout_ms;
+        channel.send_timeout = Duration::from_millis(send_timeout_ms);
         time_until_a_look(&config).await.as_millis()
     };
     // Each time another key decides.

@@ -2,7 +2,7 @@
 //! keeps the rest, and nothing is lost. `make load` runs the large ones and prints what they need.
 
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tasker_shared::channel::{self, ChannelSpec, Receiver};
 use tasker_testing::{PATIENCE, TestDatabase, wait_until};
@@ -56,7 +56,7 @@ async fn stall_and_release(burst: Burst) -> Memory {
     let db = TestDatabase::create().await;
     let mut config = TaskerConfig::default();
     // Short, so that heartbeats are due while nobody receives.
-    config.event_systems.listener.heartbeat_interval_ms = 100;
+    config.event_systems.listener.heartbeat_interval = Duration::from_millis(100);
     let database = db.database().await;
     let classifier = ReadinessEventClassifier::new(database.channels(), &[]);
     let spec = ChannelSpec {

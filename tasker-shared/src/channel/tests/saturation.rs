@@ -103,7 +103,7 @@ async fn the_sampler_looks_at_every_channel_each_interval() {
     drain_to(&mut receiver, 0);
     let config = OverflowMetricsConfig {
         enabled: true,
-        saturation_check_interval_seconds: 7,
+        saturation_check_interval: Duration::from_secs(7),
     };
     let sampler = tokio::spawn(sampler::run(config));
     tokio::time::sleep(Duration::from_millis(6_990)).await;

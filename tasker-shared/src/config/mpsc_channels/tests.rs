@@ -27,7 +27,7 @@ fn the_base_sizes_are_those_of_the_decision_record() {
     assert_eq!(orchestration.event_systems.event_channel_buffer_size, 1000);
     assert_eq!(orchestration.event_listeners.pgmq_event_buffer_size, 10_000);
     assert_eq!(task_readiness.event_channel.buffer_size, 1000);
-    let send_timeout = task_readiness.event_channel.send_timeout();
+    let send_timeout = task_readiness.event_channel.send_timeout;
     assert_eq!(send_timeout, Duration::from_secs(1));
     assert_eq!(worker.command_processor.command_buffer_size, 1000);
     assert_eq!(worker.event_systems.event_channel_buffer_size, 1000);
@@ -41,7 +41,7 @@ fn the_base_sizes_are_those_of_the_decision_record() {
     assert!((overflow_policy.log_warning_threshold - 0.8).abs() < f64::EPSILON);
     assert_eq!(overflow_policy.drop_policy, DropPolicy::Block);
     assert!(overflow_policy.metrics.enabled);
-    let interval = overflow_policy.metrics.saturation_check_interval();
+    let interval = overflow_policy.metrics.saturation_check_interval;
     assert_eq!(interval, Duration::from_secs(10));
 }
 

@@ -373,7 +373,7 @@ fn without_a_collector_there_is_nothing_to_set_up() {
     assert_eq!(config.otlp_endpoint(), None);
     let rarely = OverflowMetricsConfig {
         enabled: true,
-        saturation_check_interval_seconds: 3600,
+        saturation_check_interval: Duration::from_hours(1),
     };
     init_metrics(&config, "test", &rarely).unwrap();
 }

@@ -1,6 +1,7 @@
 //! Connections that break under submissions.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
@@ -15,9 +16,9 @@ async fn through_broken_connections_every_answer_holds_and_no_key_makes_two_task
     let database = TestDatabase::create().await;
     let proxy = FaultProxy::to(database.url()).await;
     let hasty = |config: &mut tasker_shared::config::TaskerConfig| {
-        config.database.acquire_timeout_ms = 2000;
+        config.database.acquire_timeout = Duration::from_secs(2);
         // A connection that is cut in the middle of a call may be found out by this alone.
-        config.database.call_timeout_ms = 2000;
+        config.database.call_timeout = Duration::from_secs(2);
     };
     let api = Api::on(proxy.url(), hasty, Vec::new()).await;
     api.apply(TEMPLATE).await;

@@ -1,6 +1,7 @@
 //! Idempotency keys that several have at once.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
@@ -64,7 +65,7 @@ async fn tasks_that_wait_for_a_key_leave_connections_for_everybody_else() {
     let database = TestDatabase::create().await;
     let few = |config: &mut tasker_shared::config::TaskerConfig| {
         config.database.max_connections = 4;
-        config.database.acquire_timeout_ms = 500;
+        config.database.acquire_timeout = Duration::from_millis(500);
     };
     let api = Api::on(database.url(), few, Vec::new()).await;
     api.apply(TEMPLATE).await;
