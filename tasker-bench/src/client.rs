@@ -17,6 +17,9 @@ use crate::usage;
 
 /// Namespace of the workloads.
 pub(crate) const NAMESPACE: &str = "bench";
+
+/// Handler of the workloads that need no time.
+pub(crate) const NOOP: &str = "builtin.noop";
 /// Longest wait for one task within a request, in milliseconds.
 const WAIT_MS: u32 = 60_000;
 /// Time between two looks whether all tasks have ended.

@@ -8,7 +8,6 @@ use tokio::time::sleep;
 use crate::figures::{Place, Run, figure};
 use crate::stage::Stage;
 use crate::usage;
-use crate::workload::linear4;
 
 /// Time for everything to come to rest before.
 const REST: Duration = Duration::from_secs(2);
@@ -21,7 +20,7 @@ pub(crate) async fn measure(
     run: &mut Run,
 ) -> Result<()> {
     // The template makes a namespace, which worker and orchestrator listen to then.
-    linear4(stage).await?;
+    stage.linear4().await?;
     let orchestrator = stage.processes().orchestrator;
     let alone = queries_a_second(stage, orchestrator, span).await?;
     stage.start_worker(true).await?;

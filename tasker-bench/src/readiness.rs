@@ -14,8 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::figures::{Place, Run, figure, quantile, time};
 use crate::idle::queries_a_second;
 use crate::sizes::Sizes;
-use crate::stage::Stage;
-use crate::workload::{WARM_UP, linear4};
+use crate::stage::{Stage, WARM_UP};
 
 /// Tasks of four steps a second that make 500 steps a second.
 const STEADY_TASKS: u32 = 125;
@@ -33,7 +32,7 @@ pub(crate) async fn by_notifications(
 ) -> Result<()> {
     idleness(stage, sizes, place, run).await?;
     stage.start_worker(false).await?;
-    let shape = linear4(stage).await?;
+    let shape = stage.linear4().await?;
     let mut gaps = Vec::new();
     for sample in 0..WARM_UP + sizes.samples {
         let task = stage.client.run_one(shape).await?;
@@ -78,7 +77,7 @@ pub(crate) async fn by_polling(
 ) -> Result<()> {
     idleness(stage, sizes, place, run).await?;
     stage.start_worker(false).await?;
-    let shape = linear4(stage).await?;
+    let shape = stage.linear4().await?;
     let tasks = (0..POLLED_TASKS.min(sizes.samples)).map(|_| stage.client.run_one(shape));
     let tasks = try_join_all(tasks).await?;
     let mut gaps: Vec<f64> = tasks

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tasker_shared::database::Database;
 use tasker_testing::{TaskerBinary, TaskerProcess};
 
-use crate::client::Client;
+use crate::client::{Client, NOOP, Shape};
 use crate::stopwatch;
 use crate::usage::{Processes, Usage};
 
@@ -19,6 +19,9 @@ pub(crate) const DATABASE: &str = "tasker";
 
 /// How many dependents a worker goes on with by itself, as the configuration says by default.
 const CONTINUATION_LIMIT: &str = "16";
+
+/// Tasks before the first that is measured.
+pub(crate) const WARM_UP: u32 = 20;
 
 /// Time for new processes to have done what they do once.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -75,6 +78,11 @@ impl<'a> Stage<'a> {
         self.worker = Some(worker);
         tokio::time::sleep(SETTLE).await;
         Ok(())
+    }
+
+    /// A template of four steps, one after the other, that do nothing.
+    pub(crate) async fn linear4(&self) -> Result<Shape> {
+        self.client.apply_linear("linear4", 4, NOOP).await
     }
 
     /// The processes.

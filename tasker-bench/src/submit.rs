@@ -11,7 +11,6 @@ use crate::client::{NAMESPACE, Shape, all_ended};
 use crate::figures::{Figure, Place, Run, figure};
 use crate::sizes::Sizes;
 use crate::stage::Stage;
-use crate::workload::linear4;
 
 /// Clients at once.
 const SUBMITTERS: u32 = 16;
@@ -24,7 +23,7 @@ pub(crate) async fn measure(
     place: Place,
     run: &mut Run,
 ) -> Result<()> {
-    let shape = linear4(stage).await?;
+    let shape = stage.linear4().await?;
     for (name, clients, batch) in [
         ("rest_single_1_client", 1, 1),
         ("rest_single_16_clients", SUBMITTERS, 1),

@@ -6,16 +6,12 @@ use anyhow::Result;
 use clap::ValueEnum;
 use futures::future::try_join_all;
 
-use crate::client::{Shape, all_ended};
+use crate::client::{NOOP, Shape, all_ended};
 use crate::figures::{MACHINE, Place, Run, quantile, throughput, time};
 use crate::sizes::Sizes;
-use crate::stage::Stage;
+use crate::stage::{Stage, WARM_UP};
 use crate::{claims, idle, readiness, stopwatch, submit};
 
-/// Handler of the workloads that need no time.
-const NOOP: &str = "builtin.noop";
-/// Tasks before the first that is measured.
-pub(crate) const WARM_UP: u32 = 20;
 /// Clients of the sustained load, and how many tasks each submits at once.
 const SUSTAINED: (u32, u32) = (4, 250);
 /// Parts of the span of the sustained load; its first and last are told.
@@ -134,7 +130,7 @@ impl Workload {
                 one_client(stage, shape, samples, place, run).await
             }
             Self::Linear4 => {
-                let shape = linear4(stage).await?;
+                let shape = stage.linear4().await?;
                 one_client(stage, shape, samples, place, run).await
             }
             Self::Diamond => {
@@ -163,10 +159,6 @@ impl Workload {
             Self::Idle => idle::measure(stage, sizes.idle, place, run).await,
         }
     }
-}
-
-pub(crate) async fn linear4(stage: &Stage<'_>) -> Result<Shape> {
-    stage.client.apply_linear("linear4", 4, NOOP).await
 }
 
 /// Task after task, each awaited over REST.
@@ -225,7 +217,7 @@ async fn fan_out(
 
 /// Many tasks in one request, timed until the last has ended.
 async fn burst(stage: &Stage<'_>, tasks: u32, place: Place, run: &mut Run) -> Result<()> {
-    let shape = linear4(stage).await?;
+    let shape = stage.linear4().await?;
     for _ in 0..WARM_UP {
         stage.client.run_one(shape).await?;
     }
@@ -246,7 +238,7 @@ async fn burst(stage: &Stage<'_>, tasks: u32, place: Place, run: &mut Run) -> Re
 
 /// Clients that submit a batch, wait for its end and submit the next.
 async fn sustained(stage: &Stage<'_>, span: Duration, place: Place, run: &mut Run) -> Result<()> {
-    let shape = linear4(stage).await?;
+    let shape = stage.linear4().await?;
     let before = stage.usage().await?;
     let started = Instant::now();
     let (clients, tasks) = SUSTAINED;

@@ -18,7 +18,7 @@ use sqlx::{Connection, PgConnection, PgPool, Postgres};
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
-use crate::announcer::NotifyChannels;
+use crate::announcements::NotifyChannels;
 use crate::config::{DatabaseConfig, ListenerConfig, Pooler};
 use crate::error::Error;
 use crate::telemetry::metrics;

@@ -1,5 +1,6 @@
 //! The domain of Tasker: configuration, channels, templates, states and the queries of the engine.
 
+pub mod announcements;
 pub mod announcer;
 pub mod channel;
 #[cfg(feature = "testing")]

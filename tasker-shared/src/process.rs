@@ -19,7 +19,7 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::schema::{SchemaState, schema_state};
 use crate::telemetry::{LoggingError, MetricsError, init_logging, init_metrics, record_waits};
-use crate::{announcer, channel};
+use crate::{announcements, channel};
 
 /// First pause between two attempts to reach the database; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -196,7 +196,7 @@ async fn open(config: &TaskerConfig, mode: DeploymentMode) -> Result<Database, S
 /// A listening address that does not answer at the moment is left to the listener, which tries again.
 async fn check_listening(database: &Database, config: &TaskerConfig) -> Result<(), StartError> {
     let announced = database
-        .call("task_ready_channel", announcer::task_ready_channel)
+        .call("task_ready_channel", announcements::task_ready_channel)
         .await?;
     if announced != database.channels().task_ready {
         return Err(StartError::Channels {

@@ -11,6 +11,7 @@ use sqlx::types::Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::announcements::Announcements;
 use crate::error::Error;
 use crate::ids::TaskUuid;
 use crate::state::{StepState, TaskState};
@@ -59,6 +60,19 @@ pub struct Submitted {
     pub created: bool,
     /// Whether that first task has another context than this request; false where it was created.
     pub context_differs: bool,
+}
+
+impl Announcements {
+    /// Those of submitted tasks. One whose idempotency key was known is announced again, in case
+    /// its first announcement was lost; it is left out once a step of it was claimed.
+    pub fn of_submitted(submitted: &[Submitted]) -> Self {
+        let created = submitted.iter().filter(|task| task.created);
+        Self {
+            submitted: submitted.iter().map(|task| task.task_uuid.0).collect(),
+            created: created.map(|task| task.task_uuid.0).collect(),
+            ..Self::default()
+        }
+    }
 }
 
 /// Submits tasks, all or none, in the caller's transaction where there is one.

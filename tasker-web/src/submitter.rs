@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tasker_shared::announcer::{Announcements, Announcer};
+use tasker_shared::announcements::Announcements;
+use tasker_shared::announcer::Announcer;
 use tasker_shared::channel::{self, ChannelSpec, NotSent, Sender, Weighed};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;

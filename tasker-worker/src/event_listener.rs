@@ -2,7 +2,7 @@
 
 use pgmq_notify::{ListenEvent, Subscriptions, queue_of_channel};
 use serde::Deserialize;
-use tasker_shared::announcer::NotifyChannels;
+use tasker_shared::announcements::NotifyChannels;
 use tasker_shared::channel::{Receiver, Sender};
 use tasker_shared::config::ListenerConfig;
 use tasker_shared::database::Database;

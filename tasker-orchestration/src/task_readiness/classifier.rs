@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use pgmq_notify::ListenEvent;
 use serde::de::DeserializeOwned;
-use tasker_shared::announcer::NotifyChannels;
+use tasker_shared::announcements::NotifyChannels;
 use tasker_shared::channel::{NotSent, Receiver, SendRetry, Sender};
 use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::config::telemetry;
 use crate::template::is_namespace;
 
 /// Reads a value and refuses it for the reason that `check` gives. Passwords in it are masked.
@@ -118,28 +117,6 @@ pub(super) fn fraction<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64
 pub(super) fn instance_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     checked(deserializer, |name: &String| {
         expect(name.len() <= 200, "length is greater than 200")
-    })
-}
-
-/// A filter that `tracing` understands.
-pub(super) fn log_filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    checked(deserializer, |filter: &String| {
-        let read = telemetry::parse_filter(filter).map(drop);
-        read.map_err(|error| format!("expected a level or levels per target: {error}"))
-    })
-}
-
-/// Nothing, or an address that requests can be sent to.
-pub(super) fn otlp_endpoint<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<String, D::Error> {
-    checked(deserializer, |address: &String| {
-        let is_usable = reqwest::Url::parse(address)
-            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        expect(
-            address.is_empty() || is_usable,
-            "expected the address of a collector, such as http://localhost:4318, or nothing",
-        )
     })
 }
 

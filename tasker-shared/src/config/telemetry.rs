@@ -1,9 +1,9 @@
 //! Logs, and where metrics are sent.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
-use super::check;
+use super::check::{checked, expect};
 
 /// Logs, and where metrics are sent.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -12,10 +12,10 @@ pub struct TelemetryConfig {
     /// For people or for log collectors.
     pub log_format: LogFormat,
     /// A level, or levels per target.
-    #[serde(deserialize_with = "check::log_filter")]
+    #[serde(deserialize_with = "log_filter")]
     pub log_filter: String,
     /// The address of an OpenTelemetry collector, or nothing.
-    #[serde(deserialize_with = "check::otlp_endpoint")]
+    #[serde(deserialize_with = "otlp_endpoint")]
     pub otlp_endpoint: String,
 }
 
@@ -39,4 +39,24 @@ pub enum LogFormat {
 /// The filter that `text` describes.
 pub(crate) fn parse_filter(text: &str) -> Result<EnvFilter, ParseError> {
     EnvFilter::builder().parse(text)
+}
+
+/// A filter that `tracing` understands.
+fn log_filter<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    checked(deserializer, |filter: &String| {
+        let read = parse_filter(filter).map(drop);
+        read.map_err(|error| format!("expected a level or levels per target: {error}"))
+    })
+}
+
+/// Nothing, or an address that requests can be sent to.
+fn otlp_endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    checked(deserializer, |address: &String| {
+        let is_usable = reqwest::Url::parse(address)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        expect(
+            address.is_empty() || is_usable,
+            "expected the address of a collector, such as http://localhost:4318, or nothing",
+        )
+    })
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::receive::{ReceivedRow, ReceivedStep};
 use super::{index_of, milliseconds};
-use crate::announcer::Announcements;
+use crate::announcements::Announcements;
 use crate::error::Error;
 use crate::ids::StepId;
 use crate::queues::may_be_of_a_queue;

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sqlx::postgres::PgListener;
-use tasker_shared::announcer::{Announcements, Announcer};
+use tasker_shared::announcements::Announcements;
+use tasker_shared::announcer::Announcer;
 use tasker_shared::config::{DatabaseConfig, TaskerConfig};
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;

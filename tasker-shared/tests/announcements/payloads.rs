@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sqlx::postgres::PgListener;
-use tasker_shared::announcer::{self, Announcements};
+use tasker_shared::announcements::{self, Announcements};
 use tasker_shared::ids::{StepId, TaskUuid};
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::tasks;
@@ -70,7 +70,7 @@ async fn tasks_submitted_in_silence_are_announced_in_the_words_of_the_trigger() 
         let silent = silent.unwrap();
         assert_eq!(heard(&mut world, &mut listener).await, BTreeMap::new());
         let announcements = Announcements::of_submitted(&silent);
-        announcer::notify(&mut world.connection, &announcements)
+        announcements::notify(&mut world.connection, &announcements)
             .await
             .unwrap();
 
@@ -102,7 +102,7 @@ async fn a_task_that_is_submitted_again_is_announced_again_until_somebody_claims
         let same = [task.clone(), task.clone()];
         let submitted = tasks::submit_tasks_silently(&mut world.connection, &same, None).await;
         let announcements = Announcements::of_submitted(&submitted.unwrap());
-        announcer::notify(&mut world.connection, &announcements)
+        announcements::notify(&mut world.connection, &announcements)
             .await
             .unwrap();
 
@@ -128,7 +128,7 @@ async fn a_completed_step_is_announced_as_what_readied_its_dependents() {
         BTreeMap::new(),
         "the engine's own calls are silent"
     );
-    announcer::notify(&mut world.connection, &reported.announcements)
+    announcements::notify(&mut world.connection, &reported.announcements)
         .await
         .unwrap();
 
@@ -154,7 +154,7 @@ async fn tasks_that_were_readied_together_are_each_announced_with_their_step() {
     let reported = world.report(&reports).await;
     let mut listener = listen(&world).await;
 
-    announcer::notify(&mut world.connection, &reported.announcements)
+    announcements::notify(&mut world.connection, &reported.announcements)
         .await
         .unwrap();
 
@@ -187,7 +187,7 @@ async fn every_state_that_a_task_enters_is_announced_once() {
     let silent = tasks::submit_tasks_silently(&mut world.connection, &silent, None).await;
     let silent = silent.unwrap();
     let announcements = Announcements::of_submitted(&silent);
-    announcer::notify(&mut world.connection, &announcements)
+    announcements::notify(&mut world.connection, &announcements)
         .await
         .unwrap();
     aloud.push(silent[0].task_uuid);
@@ -196,7 +196,7 @@ async fn every_state_that_a_task_enters_is_announced_once() {
     let running = world.receive().await;
     let reports = [complete(&running[0]), support::fail(&running[1])];
     let reported = world.report(&reports).await;
-    announcer::notify(&mut world.connection, &reported.announcements)
+    announcements::notify(&mut world.connection, &reported.announcements)
         .await
         .unwrap();
     let failed = running[1].id.task_uuid;
@@ -306,7 +306,7 @@ async fn what_is_gone_is_not_announced_and_breaks_nothing() {
         ..Announcements::default()
     };
 
-    announcer::notify(&mut world.connection, &announcements)
+    announcements::notify(&mut world.connection, &announcements)
         .await
         .unwrap();
 

@@ -114,7 +114,7 @@ async fn many_ends_are_announced_each_in_payloads_that_postgresql_takes() {
     let reported = world.report(&reports).await;
     let mut listener = listen(&world).await;
 
-    announcer::notify(&mut world.connection, &reported.announcements)
+    announcements::notify(&mut world.connection, &reported.announcements)
         .await
         .unwrap();
 

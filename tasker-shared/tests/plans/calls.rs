@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tasker_shared::announcer::{self, Announcements};
+use tasker_shared::announcements::{self, Announcements};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::{self, Settlement};
 use tasker_shared::readiness;
@@ -35,7 +35,9 @@ impl Meter {
             .await;
         let announcements = Announcements::of_submitted(&submitted);
         self.call("announce", Once, 5 * batch, async |connection| {
-            announcer::notify(connection, &announcements).await.unwrap();
+            announcements::notify(connection, &announcements)
+                .await
+                .unwrap();
         })
         .await;
         self.call("find_ready_tasks", Once, 3 * batch, async |connection| {

@@ -8,7 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tasker_shared::announcer::{Announcements, Announcer};
+use tasker_shared::announcements::Announcements;
+use tasker_shared::announcer::Announcer;
 use tasker_shared::channel::{Receiver, Weighed};
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tasker_shared::announcer::Announcements;
+use tasker_shared::announcements::Announcements;
 use tasker_shared::steps::{ReceivedStep, Reported, StepOutcome, StepReport};
 use tasker_shared::telemetry::metrics;
 use tracing::{debug, warn};
