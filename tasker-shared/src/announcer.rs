@@ -171,7 +171,7 @@ impl Sending {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::announcements::NotifyChannels;
 
     #[test]
     fn every_channel_of_the_longest_namespace_has_a_name_that_postgresql_takes() {

@@ -22,7 +22,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::launcher::{Launcher, Occupancy};
+use crate::chain::Occupancy;
+use crate::launcher::Launcher;
 use crate::namespaces::{Namespaces, queue_name};
 
 /// Pauses before another look for what had to be left out: another transaction holds it, or a queue

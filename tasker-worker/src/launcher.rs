@@ -1,83 +1,19 @@
 //! Starts what was received: each step in a task of its own, whose outcome goes to the reporter.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use tasker_shared::steps::{ReceivedStep, StepOutcome};
 
-use tasker_shared::channel::Sender;
-use tasker_shared::database::Database;
-use tasker_shared::state::StepState;
-use tasker_shared::steps::{ReceivedStep, ReleasedStep, StepOutcome, StepReport, Unfit};
-use tasker_shared::telemetry::metrics;
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tracing::{Instrument, debug, info, info_span, warn};
-
-use crate::events::{Described, WorkerEvents};
+use crate::chain::{Chain, Report, Running, outcome, release, run, unfit};
+use crate::events::WorkerEvents;
 use crate::handler::AnyHandler;
-use crate::handlers::Handlers;
-use crate::leases::{Attempt, Lease, Leases};
+use crate::leases::{Attempt, Leases};
 use crate::outcome::step_error;
-use crate::reporter::Report;
-use crate::step::Step;
-use crate::step_runner;
 
 /// Kind of a failure because the lease ran out while the attempt may still have been alive.
 const LEASE_EXPIRED: &str = "lease_expired";
 
-/// A step follows another on the same message while no more than one part of its lease is over.
-const LEASE_PARTS: u32 = 3;
-
-/// How long a step waits for a place. Where steps that follow others and steps that were received
-/// want the same one, one of them comes too late; its timeout runs since it was handed out, and the
-/// database allows a second more.
-const PLACE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// How the number of steps changed that run or are about to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Occupancy {
-    /// So many steps are about to follow others.
-    Taken(usize),
-    /// So many have ended.
-    Freed(usize),
-}
-
 /// Starts steps.
 pub(crate) struct Launcher {
     running: Running,
-}
-
-/// What every running step needs to come to its end, and to be followed by another.
-#[derive(Clone)]
-pub(crate) struct Running {
-    /// For handlers that ask for the results of other steps.
-    pub(crate) database: Arc<Database>,
-    pub(crate) handlers: Arc<Handlers>,
-    pub(crate) leases: Arc<Leases>,
-    pub(crate) events: WorkerEvents,
-    pub(crate) reports: Sender<Report>,
-    pub(crate) completions: Sender<Occupancy>,
-    /// A permit for each handler that may run; see [`PLACE_TIMEOUT`].
-    pub(crate) permits: Arc<Semaphore>,
-    pub(crate) tasks: TaskTracker,
-    pub(crate) shutdown: CancellationToken,
-    pub(crate) max_result_bytes: usize,
-    pub(crate) lease: Duration,
-    /// How many steps may follow one another without a trip through the queue.
-    pub(crate) continuation_limit: u32,
-}
-
-/// Steps that run one after the other on one message. It goes with the outcome of one to the
-/// reporter, who starts the next where the outcome brings one.
-pub(crate) struct Chain {
-    running: Running,
-    /// When the message was received.
-    since: Instant,
-    /// Steps that followed the one that came from the queue.
-    followed: u32,
-    /// When the latest of its handlers ended.
-    ended: Option<Instant>,
 }
 
 /// What a received step comes to.
@@ -163,156 +99,6 @@ impl Launcher {
     }
 }
 
-impl Chain {
-    fn new(running: Running) -> Self {
-        Self {
-            running,
-            since: Instant::now(),
-            followed: 0,
-            ended: None,
-        }
-    }
-
-    /// Runs the step that follows; where it cannot be started, there is something to report.
-    pub(crate) fn start_next(mut self, step: ReceivedStep) -> Option<Report> {
-        let running = &self.running;
-        let unfit = unfit(&step, &running.events);
-        if unfit.is_some() {
-            return unfit;
-        }
-        let Some(handler) = running.handlers.get(&step.handler).cloned() else {
-            return Some(release(step));
-        };
-        let Some(lease) = running.leases.take([Attempt::from(&step)]).pop() else {
-            return Some(release(step));
-        };
-        metrics().steps_received(1);
-        self.followed += 1;
-        if let Some(ended) = self.ended {
-            metrics().step_continued(ended.elapsed());
-        }
-        let tasks = running.tasks.clone();
-        tasks.spawn(run(handler, step, lease, self));
-        None
-    }
-
-    /// Whether another step may follow at this moment.
-    pub(crate) fn may_continue(&self) -> bool {
-        let running = &self.running;
-        self.followed < running.continuation_limit
-            && self.since.elapsed() < running.lease / LEASE_PARTS
-            && !running.shutdown.is_cancelled()
-    }
-
-    /// The step at the end of the chain ended: hands its outcome over, and the chain with it where
-    /// another step may follow.
-    async fn report(mut self, report: StepReport, described: Option<Box<Described>>) {
-        self.ended = Some(Instant::now());
-        let running = self.running.clone();
-        let may_continue =
-            matches!(report.outcome, StepOutcome::Complete(_)) && self.may_continue();
-        let report = Report::Outcome(report, may_continue.then_some(self), described);
-        // The reporter outlives its senders, unless the worker is aborted.
-        let _ = running.reports.send(report).await;
-    }
-}
-
-/// Runs one step as soon as there is a place for it, and hands its outcome over. Where there is none
-/// in time, or the worker stops meanwhile, the step goes back, and the attempt does not count.
-async fn run(handler: AnyHandler, received: ReceivedStep, lease: Lease, chain: Chain) {
-    let span = info_span!(
-        "step",
-        task_uuid = %received.id.task_uuid,
-        name = received.step_name,
-        attempt = received.attempt,
-    );
-    let running = chain.running.clone();
-    run_permitted(handler, received, lease, chain)
-        .instrument(span)
-        .await;
-    let _ = running.completions.send(Occupancy::Freed(1)).await;
-}
-
-async fn run_permitted(handler: AnyHandler, received: ReceivedStep, lease: Lease, chain: Chain) {
-    let running = chain.running.clone();
-    let attempt = Attempt::from(&received);
-    let permit = tokio::select! {
-        biased;
-        permit = running.permits.acquire(), if !running.shutdown.is_cancelled() => permit.ok(),
-        () = running.shutdown.cancelled() => None,
-        () = sleep(PLACE_TIMEOUT) => None,
-    };
-    let Some(permit) = permit else {
-        running.leases.release([attempt]);
-        let _ = running.reports.send(release(received)).await;
-        return;
-    };
-    let described = running.events.describe(&received, &lease.cancellation);
-    if let Some(described) = &described {
-        let follows = chain.followed > 0;
-        let from = if follows {
-            StepState::Pending
-        } else {
-            StepState::Enqueued
-        };
-        running.events.started(described, from).await;
-    }
-    let started = Instant::now();
-    let namespace = received.namespace.clone();
-    let name = received.handler.clone();
-    metrics().running_steps_changed(1);
-    let step = Step::new(received, &running.database, lease.cancellation);
-    let outcome = step_runner::run(&handler, step, lease.abort, running.max_result_bytes).await;
-    metrics().running_steps_changed(-1);
-    metrics().step_ran(&name, started.elapsed());
-    drop(permit);
-    let Some(outcome) = outcome else {
-        running.leases.release([attempt]);
-        return;
-    };
-    log(&name, &outcome);
-    let report = StepReport {
-        id: attempt.id,
-        receipt: attempt.receipt,
-        msg_id: attempt.msg_id,
-        namespace,
-        outcome,
-    };
-    chain.report(report, described).await;
-}
-
-fn log(handler: &str, outcome: &StepOutcome) {
-    match outcome {
-        StepOutcome::Complete(_) => debug!(handler, "complete"),
-        StepOutcome::Retry { error, .. } => {
-            info!(
-                handler,
-                kind = error.kind,
-                error = error.message,
-                "the attempt failed"
-            );
-        }
-        StepOutcome::Fail(error) => {
-            warn!(
-                handler,
-                kind = error.kind,
-                error = error.message,
-                "the step failed permanently"
-            );
-        }
-    }
-}
-
-/// The failure of a step that cannot be run, where it is one.
-fn unfit(step: &ReceivedStep, events: &WorkerEvents) -> Option<Report> {
-    let (kind, message) = match step.unfit.as_ref()? {
-        Unfit::TooLarge(problem) => ("input_too_large", problem.clone()),
-        Unfit::Unreadable(problem) => ("invalid_input", format!("it cannot be read: {problem}")),
-    };
-    let error = step_error(kind, message, None);
-    Some(outcome(step.clone(), StepOutcome::Fail(error), events))
-}
-
 /// What becomes of a step that was received and will not be started. One that came back after its
 /// lease is not ours to give back: the attempt in other hands is lost.
 fn not_started(step: ReceivedStep, events: &WorkerEvents) -> Report {
@@ -337,27 +123,6 @@ fn expired(step: ReceivedStep, events: &WorkerEvents) -> Report {
         after: None,
     };
     outcome(step, retry, events)
-}
-
-fn outcome(step: ReceivedStep, outcome: StepOutcome, events: &WorkerEvents) -> Report {
-    let described = events.describe(&step, &CancellationToken::new());
-    let report = StepReport {
-        id: step.id,
-        receipt: step.receipt,
-        msg_id: step.msg_id,
-        namespace: step.namespace,
-        outcome,
-    };
-    Report::Outcome(report, None, described)
-}
-
-fn release(step: ReceivedStep) -> Report {
-    Report::Release(ReleasedStep {
-        id: step.id,
-        receipt: step.receipt,
-        msg_id: step.msg_id,
-        namespace: step.namespace,
-    })
 }
 
 #[cfg(test)]

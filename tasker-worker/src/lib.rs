@@ -58,6 +58,7 @@
 //! steps under a lease. Running steps are kept by heartbeats, outcomes are reported in batches.
 
 mod builtin;
+mod chain;
 mod command_processor;
 mod dependencies;
 mod event_listener;

@@ -13,22 +13,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasker_shared::announcer::Announcer;
-use tasker_shared::channel::{Receiver, Sender, Weighed};
+use tasker_shared::channel::{Receiver, Sender};
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
 use tasker_shared::outage::Outage;
-use tasker_shared::steps::{
-    Continuation, Locks, ReleasedStep, Reported, StepReport, complete_and_continue, complete_steps,
-};
+use tasker_shared::steps::{Continuation, Locks, Reported, complete_and_continue, complete_steps};
 use tasker_shared::supervisor::Supervised;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use crate::events::{Described, WorkerEvents};
+use crate::chain::{Chain, Occupancy, Report};
+use crate::events::WorkerEvents;
 use crate::health::Vitals;
-use crate::launcher::{Chain, Occupancy};
 use crate::leases::{Attempt, Leases};
 
 mod backlog;
@@ -54,25 +52,6 @@ const LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 /// How long reports do not wait for locks at all, after a wait that timed out: another transaction
 /// holds a task for long, and whatever is reported together with that task would wait each time.
 const LOCKS_SKIPPED_FOR: Duration = Duration::from_secs(5);
-
-/// What is reported to the database about a received step.
-#[expect(clippy::large_enum_variant, reason = "nearly all are outcomes")]
-pub(crate) enum Report {
-    /// How its attempt ended, the chain in which a dependent may follow, and what subscribers get
-    /// of it.
-    Outcome(StepReport, Option<Chain>, Option<Box<Described>>),
-    /// That it goes back unstarted.
-    Release(ReleasedStep),
-}
-
-impl Weighed for Report {
-    fn weight(&self) -> usize {
-        match self {
-            Self::Outcome(report, _, _) => report.weight(),
-            Self::Release(_) => size_of::<Self>(),
-        }
-    }
-}
 
 /// What the loop is configured to do.
 #[derive(Clone)]

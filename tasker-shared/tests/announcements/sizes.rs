@@ -1,7 +1,7 @@
 //! Announcements of many tasks are payloads that PostgreSQL takes.
 
 use serde_json::{Value, json};
-use tasker_shared::announcer;
+use tasker_shared::announcements;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::steps::StepReport;
 

@@ -7,9 +7,9 @@ use tasker_shared::channel::Weighed;
 use tasker_shared::error::Error;
 use tasker_shared::steps::{StepOutcome, StepReport};
 
+use crate::chain::Chain;
 use crate::events::Described;
 use crate::health::{Vitals, WaitingOutcome};
-use crate::launcher::Chain;
 use crate::outcome::step_error;
 
 /// Calls that may fail for a reason nobody expects before it is looked for in single outcomes: the

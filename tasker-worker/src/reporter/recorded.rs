@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 use super::Reporter;
 use super::backlog::Wait;
 use super::part::Part;
-use crate::launcher::Occupancy;
+use crate::chain::Occupancy;
 use crate::leases::Attempt;
 
 impl Reporter {

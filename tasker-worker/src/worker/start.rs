@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::RunningWorker;
 use crate::COMPONENT;
+use crate::chain::{Occupancy, Report, Running};
 use crate::command_processor::{CommandProcessor, Receiving, ReceivingParts, WorkerCommand};
 use crate::event_listener::{self, WorkerEventClassifier, WorkerListener};
 use crate::event_system::{Poller, WorkerEvent, WorkerEventSystem};
@@ -22,11 +23,11 @@ use crate::events::WorkerEvents;
 use crate::handlers::Handlers;
 use crate::health::Vitals;
 use crate::heartbeat::{self, Heartbeat};
-use crate::launcher::{Launcher, Occupancy, Running};
+use crate::launcher::Launcher;
 use crate::leases::Leases;
 use crate::namespaces::Namespaces;
 use crate::registration::WorkerRegistration;
-use crate::reporter::{Report, Reporter, Reporting, ReportingParts};
+use crate::reporter::{Reporter, Reporting, ReportingParts};
 
 /// How long a receipt and a heartbeat wait for a locked queue, before they go on with the others.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
