@@ -1,4 +1,4 @@
-//! What the tests of Tasker share: databases, servers that can be killed, connections that can be
+//! What the tests of Tasker and its benchmark share: databases, servers that can be killed, connections that can be
 //! cut, processes of the built binary, and the one place that waits.
 //!
 //! ```no_run
