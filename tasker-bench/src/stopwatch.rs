@@ -33,9 +33,7 @@ pub(crate) async fn serve(continuation_limit: u32) -> Result<()> {
     let database = Database::connect(&config.database).await?;
     let worker = Worker::start(
         &database,
-        &config.worker,
-        &config.event_systems,
-        &config.mpsc_channels,
+        &config,
         Handlers::default().register(HANDLER, read),
     );
     remark(STARTED);

@@ -96,13 +96,7 @@ impl Worker {
         let Some(database) = process::database(config, mode, Duration::MAX, &stop).await? else {
             return Ok(());
         };
-        let worker = Self::start(
-            &database,
-            &config.worker,
-            &config.event_systems,
-            &config.mpsc_channels,
-            handlers,
-        );
+        let worker = Self::start(&database, &config, handlers);
         let ran = worker.run_until(stop).await;
         let _ = timeout(CLOSE_TIMEOUT, database.pool().close()).await;
         // A metrics pipeline that cannot end loses the last figures, nothing else.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasker_shared::announcer::Announcer;
-use tasker_shared::config::{EventSystemsConfig, MpscChannelsConfig, WorkerConfig};
+use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
 use tasker_shared::events::EventSubscription;
 use tasker_shared::supervisor::Supervisor;
@@ -74,13 +74,13 @@ impl Worker {
     ///
     /// # Panics
     /// Outside of a tokio runtime, and when the operating system has no thread left.
-    pub fn start(
-        database: &Database,
-        config: &WorkerConfig,
-        event_systems: &EventSystemsConfig,
-        channels: &MpscChannelsConfig,
-        handlers: Handlers,
-    ) -> RunningWorker {
+    pub fn start(database: &Database, config: &TaskerConfig, handlers: Handlers) -> RunningWorker {
+        let TaskerConfig {
+            worker: config,
+            event_systems,
+            mpsc_channels: channels,
+            ..
+        } = config;
         let name = config.instance_name().to_owned();
         let mode = config.deployment.mode;
         let start = Start {

@@ -23,17 +23,11 @@ impl OwnWorker {
         }
         let database = Database::connect(&DatabaseConfig {
             url: world.url().into(),
-            ..config.database
+            ..config.database.clone()
         })
         .await
         .unwrap();
-        let worker = Worker::start(
-            &database,
-            &config.worker,
-            &config.event_systems,
-            &config.mpsc_channels,
-            handlers,
-        );
+        let worker = Worker::start(&database, &config, handlers);
         Self { database, worker }
     }
 

@@ -67,13 +67,7 @@ impl World {
         config.worker.drain_timeout = DRAIN_TIMEOUT;
         let database = Database::connect(&config.database).await?;
         let names = handlers.names().map(str::to_owned).collect();
-        let worker = Worker::start(
-            &database,
-            &config.worker,
-            &config.event_systems,
-            &config.mpsc_channels,
-            handlers,
-        );
+        let worker = Worker::start(&database, &config, handlers);
         Ok(Self {
             name,
             url,

@@ -127,15 +127,9 @@ impl World {
     }
 
     pub(crate) fn start_named(&self, name: &str, handlers: Handlers) -> RunningWorker {
-        let mut worker = self.config.worker.clone();
-        name.clone_into(&mut worker.instance_id);
-        Worker::start(
-            &self.database,
-            &worker,
-            &self.config.event_systems,
-            &self.config.mpsc_channels,
-            handlers,
-        )
+        let mut config = self.config.clone();
+        name.clone_into(&mut config.worker.instance_id);
+        Worker::start(&self.database, &config, handlers)
     }
 
     /// Starts a worker, and returns once it runs the only step of a task, which waits for the gate.
