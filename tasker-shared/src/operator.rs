@@ -7,66 +7,22 @@ use sqlx::PgConnection;
 
 use crate::error::Error;
 use crate::ids::TaskUuid;
-use crate::state::TaskState;
+use crate::state::{StepState, TaskState};
 
-/// Cancels a task: what is not started never starts, running handlers are told at their next
-/// heartbeat or by the announcement.
-///
-/// # Errors
-/// Not-found, or a conflict when the task already ended well or was cancelled.
-pub async fn cancel_task(
-    connection: &mut PgConnection,
-    task_uuid: TaskUuid,
-    actor: &str,
-    reason: Option<&str>,
-) -> Result<(), Error> {
-    sqlx::query("select tasker.cancel_task($1, $2, $3)")
-        .bind(task_uuid)
-        .bind(actor)
-        .bind(reason)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Marks a failed task as dealt with outside of the system.
-///
-/// # Errors
-/// Not-found, or a conflict when the task is not in `error`.
-pub async fn resolve_task(
-    connection: &mut PgConnection,
-    task_uuid: TaskUuid,
-    actor: &str,
-    reason: Option<&str>,
-) -> Result<(), Error> {
-    sqlx::query("select tasker.resolve_task($1, $2, $3)")
-        .bind(task_uuid)
-        .bind(actor)
-        .bind(reason)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Runs a failed step again with a fresh set of attempts, or one that waits for its retry at once.
-///
-/// # Errors
-/// Not-found, or a conflict when the step is in another state.
-pub async fn retry_step(
-    connection: &mut PgConnection,
-    task_uuid: TaskUuid,
-    step_name: &str,
-    actor: &str,
-    reason: Option<&str>,
-) -> Result<(), Error> {
-    sqlx::query("select tasker.retry_step($1, $2, $3, $4)")
-        .bind(task_uuid)
-        .bind(step_name)
-        .bind(actor)
-        .bind(reason)
-        .execute(connection)
-        .await?;
-    Ok(())
+/// What an operator does to a task or one of its steps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Action<'a> {
+    /// Cancels the task: what is not started never starts, running handlers are told at their next
+    /// heartbeat or by the announcement. A conflict when it already ended well or was cancelled.
+    CancelTask,
+    /// Marks a failed task as dealt with outside of the system. A conflict when it is not in `error`.
+    ResolveTask,
+    /// Runs a failed step again with a fresh set of attempts, or one that waits for its retry at
+    /// once. A conflict when it is in another state.
+    RetryStep(&'a str),
+    /// Settles a step that is not running, so that its dependents can go on. A conflict when it runs
+    /// or has ended.
+    SettleStep(&'a str, &'a Settlement),
 }
 
 /// How an operator settles a step without its handler.
@@ -78,32 +34,55 @@ pub enum Settlement {
     Resolve(Value),
 }
 
-/// Settles a step that is not running, so that its dependents can go on.
-///
-/// # Errors
-/// Not-found, or a conflict when the step runs or has ended.
-pub async fn settle_step(
-    connection: &mut PgConnection,
-    task_uuid: TaskUuid,
-    step_name: &str,
-    settlement: &Settlement,
-    actor: &str,
-    reason: Option<&str>,
-) -> Result<(), Error> {
-    let (state, result) = match settlement {
-        Settlement::Skip(result) => ("skipped", result),
-        Settlement::Resolve(result) => ("resolved_manually", result),
-    };
-    sqlx::query("select tasker.settle_step($1, $2, $3::text::tasker.step_state, $4, $5, $6)")
-        .bind(task_uuid)
-        .bind(step_name)
-        .bind(state)
-        .bind(result)
-        .bind(actor)
-        .bind(reason)
-        .execute(connection)
-        .await?;
-    Ok(())
+impl Settlement {
+    /// What dependents see as the step's result.
+    pub const fn result(&self) -> &Value {
+        let (Self::Skip(result) | Self::Resolve(result)) = self;
+        result
+    }
+}
+
+impl Action<'_> {
+    /// The name of the call.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CancelTask => "cancel_task",
+            Self::ResolveTask => "resolve_task",
+            Self::RetryStep(_) => "retry_step",
+            Self::SettleStep(..) => "settle_step",
+        }
+    }
+
+    /// Does what an operator decided, and writes who decided it and why to the history.
+    ///
+    /// # Errors
+    /// Not-found, or a conflict with the state that the task or the step is in.
+    pub async fn carry_out(
+        self,
+        connection: &mut PgConnection,
+        task_uuid: TaskUuid,
+        actor: &str,
+        reason: Option<&str>,
+    ) -> Result<(), Error> {
+        let call = |sql: &'static str| sqlx::query(sql).bind(task_uuid);
+        let call = match self {
+            Self::CancelTask => call("select tasker.cancel_task($1, $2, $3)"),
+            Self::ResolveTask => call("select tasker.resolve_task($1, $2, $3)"),
+            Self::RetryStep(step) => call("select tasker.retry_step($1, $2, $3, $4)").bind(step),
+            Self::SettleStep(step, settlement) => {
+                let settle =
+                    "select tasker.settle_step($1, $2, $3::text::tasker.step_state, $4, $5, $6)";
+                let state = match settlement {
+                    Settlement::Skip(_) => StepState::Skipped,
+                    Settlement::Resolve(_) => StepState::ResolvedManually,
+                };
+                let result = settlement.result();
+                call(settle).bind(step).bind(state.as_str()).bind(result)
+            }
+        };
+        call.bind(actor).bind(reason).execute(connection).await?;
+        Ok(())
+    }
 }
 
 /// What became of a task that was to be ended because nothing of it can move.

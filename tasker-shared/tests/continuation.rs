@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use support::{LEASE, WORKER, World, complete, fail, retry};
-use tasker_shared::operator;
+use tasker_shared::operator::Action;
 use tasker_shared::readiness;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps::{self, Continuation, ReceivedStep, Reported, StepReport};
@@ -157,9 +157,7 @@ async fn a_cancelled_task_hands_nothing_on() {
     world.template("linear", LINEAR).await;
     let task = world.submit("linear").await;
     let a = world.start_one().await;
-    operator::cancel_task(&mut world.connection, task, "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::CancelTask).await;
 
     assert!(
         report(&mut world, &[complete(&a)])

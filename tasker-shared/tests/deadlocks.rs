@@ -7,9 +7,9 @@ mod support;
 
 use serde_json::json;
 use sqlx::{Postgres, Transaction};
-use support::{LEASE, SINGLE, WORKER, World, complete, given_back, new_task};
+use support::{LEASE, SINGLE, WORKER, World, act, complete, given_back, new_task};
 use tasker_shared::error::Error;
-use tasker_shared::operator;
+use tasker_shared::operator::Action;
 use tasker_shared::queues::Guard;
 use tasker_shared::readiness;
 use tasker_shared::state::TaskState;
@@ -28,7 +28,7 @@ async fn a_task_is_cancelled_while_its_first_step_is_claimed() {
 
     let cancel = world
         .start_blocked(async move |mut connection| {
-            operator::cancel_task(&mut connection, task, "me", None).await
+            act(&mut connection, task, Action::CancelTask).await
         })
         .await;
     first.commit().await.unwrap();
@@ -66,9 +66,7 @@ async fn a_claim_passes_over_a_task_that_another_transaction_holds_and_comes_bac
         assert_eq!(claim(&mut world).await, (1, 1));
         assert_eq!(world.receive().await[0].id.task_uuid, other);
         if settles {
-            operator::cancel_task(&mut open, held, "me", None)
-                .await
-                .unwrap();
+            act(&mut open, held, Action::CancelTask).await.unwrap();
         }
         open.commit().await.unwrap();
 
@@ -89,7 +87,7 @@ async fn outcomes_of_which_the_second_is_held(
     world.claim().await;
     let running = world.receive().await;
     let mut open = world.begin().await;
-    operator::cancel_task(&mut open, running[1].id.task_uuid, "me", None)
+    act(&mut open, running[1].id.task_uuid, Action::CancelTask)
         .await
         .unwrap();
     (running.iter().map(complete).collect(), open)
@@ -161,7 +159,7 @@ async fn what_is_given_back_while_its_task_is_held_stays_until_it_can_be() {
     let step = world.start_one().await;
     let back = [given_back(&step)];
     let mut open = world.begin().await;
-    operator::cancel_task(&mut open, step.id.task_uuid, "me", None)
+    act(&mut open, step.id.task_uuid, Action::CancelTask)
         .await
         .unwrap();
 

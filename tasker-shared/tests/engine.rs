@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use support::{DIAMOND, World, complete, fail, report, retry};
-use tasker_shared::operator::{self, Settlement};
+use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::readiness;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps::{self, StepOutcome};
@@ -123,9 +123,7 @@ async fn an_operator_retries_a_failed_step_and_the_task_goes_on() {
     world.report(&[fail(&step)]).await;
     assert_eq!(world.task_state(task).await, TaskState::Error);
 
-    operator::retry_step(&mut world.connection, task, "first", "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::RetryStep("first")).await;
 
     assert_eq!(world.task_state(task).await, TaskState::InProgress);
     world.assert_healthy().await;
@@ -143,16 +141,10 @@ async fn a_resolved_step_hands_its_result_to_its_dependents() {
     world.report(&[fail(&step)]).await;
 
     let settlement = Settlement::Resolve(json!({ "by": "hand" }));
-    operator::settle_step(
-        &mut world.connection,
-        task,
-        "first",
-        &settlement,
-        "me",
-        Some("done"),
-    )
-    .await
-    .unwrap();
+    Action::SettleStep("first", &settlement)
+        .carry_out(&mut world.connection, task, "me", Some("done"))
+        .await
+        .unwrap();
 
     let second = world.start_one().await;
     assert_eq!(second.dependency_results["first"], json!({ "by": "hand" }));
@@ -170,9 +162,9 @@ async fn every_step_of_a_task_can_be_skipped() {
 
     for step in ["d", "a", "b", "c"] {
         let settlement = Settlement::Skip(json!(null));
-        operator::settle_step(&mut world.connection, task, step, &settlement, "me", None)
-            .await
-            .unwrap();
+        world
+            .operate(task, Action::SettleStep(step, &settlement))
+            .await;
         world.assert_healthy().await;
     }
 
@@ -192,7 +184,8 @@ async fn cancelling_stops_what_has_not_started_and_tells_what_runs() {
     world.claim().await;
     let branches = world.receive().await;
 
-    operator::cancel_task(&mut world.connection, task, "me", Some("stop"))
+    Action::CancelTask
+        .carry_out(&mut world.connection, task, "me", Some("stop"))
         .await
         .unwrap();
 

@@ -6,10 +6,10 @@ mod support;
 
 use serde_json::json;
 use sqlx::PgConnection;
-use support::{DIAMOND, SINGLE, World, complete, fail, given_back, retry};
+use support::{DIAMOND, SINGLE, World, act, complete, fail, given_back, retry};
 use tasker_shared::events::{EventLog, LifecycleEvent, Moved};
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::operator::{self, Settlement};
+use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::state::TaskState;
 use tasker_shared::steps::{Continuation, complete_and_continue, release_steps};
 use tasker_shared::tasks::submit_tasks;
@@ -105,9 +105,7 @@ async fn a_task_is_followed_from_its_submission_to_its_end() {
             "error": "handler_failed",
         })
     );
-    operator::retry_step(&mut world.connection, task, "a", "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::RetryStep("a")).await;
     let second = world.start_one().await;
     let continuation = Continuation {
         may_continue: vec![true],
@@ -168,7 +166,8 @@ async fn what_operators_do_is_told_too() {
     );
     let connection = &mut world.connection;
     let why = Some("card renewed");
-    operator::retry_step(connection, task, "a", "me", why)
+    Action::RetryStep("a")
+        .carry_out(connection, task, "me", why)
         .await
         .unwrap();
     let events = reader.events().await;
@@ -179,16 +178,14 @@ async fn what_operators_do_is_told_too() {
     assert_eq!(events[0].reason.as_deref(), why);
     let connection = &mut world.connection;
     let skip = Settlement::Skip(json!(null));
-    operator::settle_step(connection, task, "a", &skip, "me", None)
+    act(connection, task, Action::SettleStep("a", &skip))
         .await
         .unwrap();
     let resolve = Settlement::Resolve(json!(1));
-    operator::settle_step(connection, task, "b", &resolve, "me", None)
+    act(connection, task, Action::SettleStep("b", &resolve))
         .await
         .unwrap();
-    operator::cancel_task(connection, task, "me", None)
-        .await
-        .unwrap();
+    act(connection, task, Action::CancelTask).await.unwrap();
     let mut news = reader.news().await;
     assert_eq!(news.pop().unwrap(), "task_finished cancelled");
     news.sort();
@@ -349,7 +346,5 @@ async fn log_moves(world: &mut World, moves: i64) {
 }
 
 async fn cancel(connection: &mut PgConnection, task: TaskUuid) {
-    operator::cancel_task(connection, task, "me", None)
-        .await
-        .unwrap();
+    act(connection, task, Action::CancelTask).await.unwrap();
 }

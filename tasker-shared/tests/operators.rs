@@ -5,10 +5,10 @@
 mod support;
 
 use serde_json::json;
-use support::{DIAMOND, World, complete, fail};
+use support::{DIAMOND, World, act, complete, fail};
 use tasker_shared::error::{Error, RefusalKind};
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::operator::{self, Settlement};
+use tasker_shared::operator::{Action, Settlement};
 
 const RUNS_BY_ITSELF: &str = "it runs as soon as a worker has a place for it";
 const RUNS: &str = "wait until its attempt has ended, or cancel the task";
@@ -24,12 +24,12 @@ fn hint(refused: Result<(), Error>) -> String {
 }
 
 async fn retry_hint(world: &mut World, task: TaskUuid, step: &str) -> String {
-    hint(operator::retry_step(&mut world.connection, task, step, "me", None).await)
+    hint(act(&mut world.connection, task, Action::RetryStep(step)).await)
 }
 
 async fn skip_hint(world: &mut World, task: TaskUuid, step: &str) -> String {
     let skip = Settlement::Skip(json!(null));
-    hint(operator::settle_step(&mut world.connection, task, step, &skip, "me", None).await)
+    hint(act(&mut world.connection, task, Action::SettleStep(step, &skip)).await)
 }
 
 fn stays(state: &str) -> String {
@@ -58,9 +58,7 @@ async fn who_may_not_retry_a_step_is_told_what_to_do_in_each_of_its_states() {
         .await;
     assert_eq!(retry_hint(&mut world, task, "d").await, WAITS);
 
-    operator::resolve_task(&mut world.connection, task, "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::ResolveTask).await;
     for step in ["b", "c", "d"] {
         let hint = retry_hint(&mut world, task, step).await;
         assert_eq!(hint, stays("resolved_manually"), "of {step}");
@@ -81,9 +79,7 @@ async fn who_may_not_settle_a_step_is_told_what_to_do_in_each_of_its_states() {
     let branches = world.receive().await;
     world.report(&[fail(&branches[0])]).await;
 
-    operator::cancel_task(&mut world.connection, task, "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::CancelTask).await;
     // One failed, one still runs, one was never started.
     for step in ["b", "c", "d"] {
         for hint in [

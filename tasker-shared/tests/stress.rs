@@ -11,10 +11,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::json;
 use sqlx::{Executor, PgConnection};
-use support::{DIAMOND, LEASE, World, error, given_back, new_task, report};
+use support::{DIAMOND, LEASE, World, act, error, given_back, new_task, report};
 use tasker_shared::error::Error;
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::operator::{self, Settlement};
+use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::readiness;
 use tasker_shared::steps::{self, Continuation, ReceivedStep, StepOutcome};
 use tasker_shared::tasks;
@@ -224,10 +224,10 @@ impl Actor {
         let skip = Settlement::Skip(json!(null));
         let connection = &mut self.connection;
         answered(match self.random.u8(..5) {
-            0 => operator::cancel_task(connection, task, "me", None).await,
-            1 => operator::settle_step(connection, task, step, &skip, "me", None).await,
-            2 => operator::resolve_task(connection, task, "me", None).await,
-            _ => operator::retry_step(connection, task, step, "me", None).await,
+            0 => act(connection, task, Action::CancelTask).await,
+            1 => act(connection, task, Action::SettleStep(step, &skip)).await,
+            2 => act(connection, task, Action::ResolveTask).await,
+            _ => act(connection, task, Action::RetryStep(step)).await,
         });
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use support::{DIAMOND, LEASE, SINGLE, WORKER, World, complete};
 use tasker_shared::config::{DatabaseConfig, TaskerConfig};
 use tasker_shared::database::Database;
-use tasker_shared::operator::cancel_task;
+use tasker_shared::operator::Action;
 use tasker_shared::readiness;
 use tasker_shared::schema::migrate;
 use tasker_shared::state::TaskState;
@@ -90,7 +90,8 @@ async fn a_step_that_runs_on_in_a_cancelled_task_keeps_its_lease() {
     let mut world = world().await;
     let task = world.submit("single").await;
     let running = world.start_one().await;
-    cancel_task(&mut world.connection, task, "operator", None)
+    Action::CancelTask
+        .carry_out(&mut world.connection, task, "operator", None)
         .await
         .unwrap();
     crash(&mut world).await;

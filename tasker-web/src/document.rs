@@ -56,10 +56,13 @@ pub(crate) fn complete(mut api: Api) -> Api {
         for operation in operations(item) {
             leave_out_instead_of_null(operation);
             add_problem(operation, "400");
+            if path.contains('{') {
+                add_problem(operation, "404");
+            }
             if operation.request_body.is_some() {
-                add_problem(operation, "408");
-                add_problem(operation, "413");
-                add_problem(operation, "415");
+                for status in ["408", "413", "415", "422"] {
+                    add_problem(operation, status);
+                }
             }
             add_problem(operation, "500");
             add_problem(operation, "503");

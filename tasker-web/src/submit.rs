@@ -139,7 +139,6 @@ impl TaskRequest {
          headers(("location" = String, description = "The path of the task"))),
         (status = 404, response = Problem),
         (status = 409, response = Problem),
-        (status = 422, response = Problem),
     ),
 )]
 pub(crate) async fn submit_task(
@@ -169,7 +168,6 @@ pub(crate) async fn submit_task(
         (status = 200, body = BatchAnswer, description = "Every idempotency key was known."),
         (status = 404, response = Problem),
         (status = 409, response = Problem),
-        (status = 422, response = Problem),
     ),
 )]
 pub(crate) async fn submit_batch(

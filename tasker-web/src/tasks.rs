@@ -171,7 +171,6 @@ fn parse_state(text: &str) -> Result<TaskState, Problem> {
     params(("task_uuid" = Uuid, Path, description = "Identity of the task"), WaitParams),
     responses(
         (status = 200, body = TaskDetail, description = "The task as it is now."),
-        (status = 404, response = Problem),
     ),
 )]
 pub(crate) async fn get_task(
@@ -266,7 +265,6 @@ async fn find(state: &WebState, task_uuid: TaskUuid) -> Result<Option<TaskDetail
     params(("task_uuid" = Uuid, Path, description = "Identity of the task")),
     responses(
         (status = 200, body = History, description = "The moves, the oldest first."),
-        (status = 404, response = Problem),
     ),
 )]
 pub(crate) async fn task_history(

@@ -102,7 +102,6 @@ impl Format {
         (status = 200, body = AppliedTemplate, description = "The version had this body already.",
          headers(("location" = String, description = "The path of the version"))),
         (status = 409, response = Problem),
-        (status = 422, response = Problem),
     ),
 )]
 pub(crate) async fn apply_template(
@@ -200,7 +199,6 @@ pub(crate) async fn list_templates(
     ),
     responses(
         (status = 200, body = TemplateDetail, description = "The version."),
-        (status = 404, response = Problem),
     ),
 )]
 pub(crate) async fn show_template(
@@ -223,7 +221,6 @@ pub(crate) async fn show_template(
     ),
     responses(
         (status = 200, body = TemplateDetail, description = "The version."),
-        (status = 404, response = Problem),
     ),
 )]
 pub(crate) async fn show_template_version(

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
-use tasker_shared::operator::cancel_task;
+use tasker_shared::operator::Action;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_testing::{PATIENCE, wait_until};
 use tasker_worker::{HandlerError, Handlers, Step};
@@ -23,7 +23,8 @@ async fn a_running_handler_is_told_that_its_task_was_cancelled_and_its_result_is
     let (task, _gate, worker) = world.start_gated().await;
 
     let mut connection = world.pool.acquire().await.unwrap();
-    cancel_task(&mut connection, task, "test", Some("changed my mind"))
+    Action::CancelTask
+        .carry_out(&mut connection, task, "test", Some("changed my mind"))
         .await
         .unwrap();
 

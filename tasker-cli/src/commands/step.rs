@@ -3,12 +3,10 @@
 mod show;
 
 use serde_json::{Value, json};
-use tasker_shared::ids::TaskUuid;
-use tasker_shared::operator::{Settlement, retry_step, settle_step};
+use tasker_shared::operator::{Action, Settlement};
 
-use crate::commands::operator::actor;
+use crate::commands::operator::act;
 use crate::commands::reading;
-use crate::commands::task::fetch;
 use crate::commands::task::which::TaskArg;
 use crate::failure::Failure;
 use crate::setup::Setup;
@@ -73,62 +71,40 @@ impl Settle {
 pub(crate) async fn run(command: Command, setup: &Setup) -> Result<(), Failure> {
     match command {
         Command::Show(args) => show::run(args, setup).await,
-        Command::Retry(which) => retry(which, setup).await,
-        Command::Skip(settle) => {
-            let settlement = Settlement::Skip(settle.result()?);
-            apply(settle.which, settlement, setup).await
-        }
-        Command::Resolve(settle) => {
-            let settlement = Settlement::Resolve(settle.result()?);
-            apply(settle.which, settlement, setup).await
-        }
+        Command::Retry(which) => operate(&which, Action::RetryStep(&which.step), setup).await,
+        Command::Skip(args) => settle(&args, Settlement::Skip, setup).await,
+        Command::Resolve(args) => settle(&args, Settlement::Resolve, setup).await,
     }
 }
 
-async fn retry(which: Which, setup: &Setup) -> Result<(), Failure> {
-    let database = setup.database().await?;
-    let task = which.task.find(&database).await?;
-    database
-        .call("retry_step", async |connection| {
-            let reason = which.reason.as_deref();
-            retry_step(connection, task, &which.step, &actor(), reason).await
-        })
-        .await?;
-    report(task, &which.step, &database, setup).await
-}
-
-async fn apply(which: Which, settlement: Settlement, setup: &Setup) -> Result<(), Failure> {
-    let database = setup.database().await?;
-    let task = which.task.find(&database).await?;
-    database
-        .call("settle_step", async |connection| {
-            let reason = which.reason.as_deref();
-            let step = &which.step;
-            settle_step(connection, task, step, &settlement, &actor(), reason).await
-        })
-        .await?;
-    report(task, &which.step, &database, setup).await
-}
-
-async fn report(
-    task_uuid: TaskUuid,
-    step_name: &str,
-    database: &tasker_shared::database::Database,
+async fn settle(
+    args: &Settle,
+    how: impl FnOnce(Value) -> Settlement,
     setup: &Setup,
 ) -> Result<(), Failure> {
-    let task = fetch(database, task_uuid).await?;
-    let step = task.steps.iter().find(|step| step.name == step_name);
-    let state = step.map(|step| step.state);
+    let settlement = how(args.result()?);
+    let action = Action::SettleStep(&args.which.step, &settlement);
+    operate(&args.which, action, setup).await
+}
+
+/// Does it, and says what became of the step and its task.
+async fn operate(which: &Which, action: Action<'_>, setup: &Setup) -> Result<(), Failure> {
+    let database = setup.database().await?;
+    let uuid = which.task.find(&database).await?;
+    let task = act(&database, uuid, action, which.reason.as_deref()).await?;
+    let name = &which.step;
+    let state = task.steps.iter().find(|step| step.name == *name);
+    let state = state.map(|step| step.state);
+    let task_state = task.summary.state;
     let output = setup.output();
     output.document(&json!({
-        "task_uuid": task_uuid,
-        "task_state": task.summary.state,
-        "step": step_name,
+        "task_uuid": uuid,
+        "task_state": task_state,
+        "step": name,
         "step_state": state,
     }))?;
     let state = state.map(|state| state.to_string()).unwrap_or_default();
     output.text(format!(
-        "step {step_name} is {state}, task {task_uuid} is {}",
-        task.summary.state
+        "step {name} is {state}, task {uuid} is {task_state}"
     ))
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::postgres::PgListener;
 use tasker_shared::announcements::{self, Announcements};
 use tasker_shared::ids::{StepId, TaskUuid};
-use tasker_shared::operator::{self, Settlement};
+use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::tasks;
 use uuid::Uuid;
 
@@ -200,10 +200,12 @@ async fn every_state_that_a_task_enters_is_announced_once() {
         .await
         .unwrap();
     let failed = running[1].id.task_uuid;
-    operator::retry_step(&mut world.connection, failed, "only", "op", None)
+    Action::RetryStep("only")
+        .carry_out(&mut world.connection, failed, "op", None)
         .await
         .unwrap();
-    operator::cancel_task(&mut world.connection, failed, "op", None)
+    Action::CancelTask
+        .carry_out(&mut world.connection, failed, "op", None)
         .await
         .unwrap();
 
@@ -241,7 +243,8 @@ async fn an_operators_move_is_announced_with_the_step_that_moved() {
     let mut listener = listen(&world).await;
 
     let skip = Settlement::Skip(Value::Null);
-    operator::settle_step(&mut world.connection, task, "a", &skip, "op", None)
+    Action::SettleStep("a", &skip)
+        .carry_out(&mut world.connection, task, "op", None)
         .await
         .unwrap();
 
@@ -263,7 +266,8 @@ async fn a_cancellation_is_announced_with_its_state() {
     let task = world.submit("single").await;
     let mut listener = listen(&world).await;
 
-    operator::cancel_task(&mut world.connection, task, "op", None)
+    Action::CancelTask
+        .carry_out(&mut world.connection, task, "op", None)
         .await
         .unwrap();
 

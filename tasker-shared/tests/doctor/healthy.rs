@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tasker_shared::operator::{self, Settlement};
+use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::readiness;
 use tasker_shared::steps::{self, ReceivedStep};
 
@@ -77,9 +77,7 @@ async fn a_failed_task_is_healthy_and_so_is_one_with_a_failed_branch() {
 async fn a_cancelled_task_is_healthy_with_and_without_its_running_step() {
     for outcome in [complete, fail, retry] {
         let (mut world, task, step) = with_a_running_step().await;
-        operator::cancel_task(&mut world.connection, task, "me", None)
-            .await
-            .unwrap();
+        world.operate(task, Action::CancelTask).await;
         world.assert_healthy().await;
         let running = [(step.id, step.receipt)];
         steps::extend_leases(&mut world.connection, WORKER, &running, LEASE)
@@ -94,9 +92,7 @@ async fn a_cancelled_task_is_healthy_with_and_without_its_running_step() {
 #[tokio::test]
 async fn a_cancelled_task_whose_step_is_given_back_is_healthy() {
     let (mut world, task, step) = with_a_running_step().await;
-    operator::cancel_task(&mut world.connection, task, "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::CancelTask).await;
     give_back(&mut world, &step).await;
     world.assert_healthy().await;
 }
@@ -104,16 +100,12 @@ async fn a_cancelled_task_whose_step_is_given_back_is_healthy() {
 #[tokio::test]
 async fn a_cancelled_task_that_never_started_or_had_failed_is_healthy() {
     let (mut world, task) = with_a_task(LINEAR).await;
-    operator::cancel_task(&mut world.connection, task, "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::CancelTask).await;
     world.assert_healthy().await;
 
     let (mut world, task, step) = with_a_running_step().await;
     world.report(&[fail(&step)]).await;
-    operator::cancel_task(&mut world.connection, task, "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::CancelTask).await;
     world.assert_healthy().await;
 }
 
@@ -134,9 +126,9 @@ async fn what_operators_settle_is_healthy() {
     ] {
         for step in ["a", "b", "c", "d"] {
             let (mut world, task) = with_a_task(DIAMOND).await;
-            operator::settle_step(&mut world.connection, task, step, &settlement, "me", None)
-                .await
-                .unwrap();
+            world
+                .operate(task, Action::SettleStep(step, &settlement))
+                .await;
             world.assert_healthy().await;
             world.run_all().await;
             world.assert_healthy().await;
@@ -148,15 +140,11 @@ async fn what_operators_settle_is_healthy() {
 async fn a_failed_task_is_healthy_after_it_is_retried_or_resolved() {
     let (mut world, task, step) = with_a_running_step().await;
     world.report(&[fail(&step)]).await;
-    operator::retry_step(&mut world.connection, task, "first", "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::RetryStep("first")).await;
     world.assert_healthy().await;
     let step = world.start_one().await;
     world.report(&[fail(&step)]).await;
-    operator::resolve_task(&mut world.connection, task, "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::ResolveTask).await;
     world.assert_healthy().await;
 }
 

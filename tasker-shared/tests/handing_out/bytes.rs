@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::operator::{self, Settlement};
+use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::state::TaskState;
 use tasker_shared::steps::{Demand, ReceivedStep, Unfit};
 
@@ -296,9 +296,9 @@ async fn the_bytes_of_a_step_are_those_of_its_context_and_of_the_results_it_depe
             Settlement::Resolve(json!({ "by": "hand", "text": text_of(7) })),
         ),
     ] {
-        operator::settle_step(&mut world.connection, task, name, &settlement, "me", None)
-            .await
-            .unwrap();
+        world
+            .operate(task, Action::SettleStep(name, &settlement))
+            .await;
         assert_eq!(miscounted(&mut world).await, 0);
     }
     let handed_on = world

@@ -4,12 +4,12 @@
 use serde_json::json;
 use sqlx::PgConnection;
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::operator::{self, Settlement};
+use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::readiness;
 use tasker_shared::steps::{self, Locks, ReceivedStep};
 use tasker_shared::tasks;
 
-use crate::support::{LEASE, SINGLE, WORKER, World, complete, fail, given_back, new_task};
+use crate::support::{LEASE, SINGLE, WORKER, World, act, complete, fail, given_back, new_task};
 
 /// How a transaction that did this commits.
 async fn commits(world: &mut World, call: impl AsyncFnOnce(&mut PgConnection)) -> String {
@@ -62,7 +62,7 @@ async fn a_cancellation_is_durable() {
     let step = running(&mut world).await;
 
     let cancelled = commits(&mut world, async |connection| {
-        operator::cancel_task(connection, step.id.task_uuid, "me", None)
+        act(connection, step.id.task_uuid, Action::CancelTask)
             .await
             .unwrap();
     });
@@ -75,22 +75,20 @@ async fn what_else_operators_do_is_durable() {
     let mut world = World::new().await;
     let task = failed(&mut world).await;
     let resolved = commits(&mut world, async |connection| {
-        operator::resolve_task(connection, task, "me", None)
-            .await
-            .unwrap();
+        act(connection, task, Action::ResolveTask).await.unwrap();
     });
     assert_eq!(resolved.await, "on");
 
     let task = failed(&mut world).await;
     let retried = commits(&mut world, async |connection| {
-        operator::retry_step(connection, task, "only", "me", None)
+        act(connection, task, Action::RetryStep("only"))
             .await
             .unwrap();
     });
     assert_eq!(retried.await, "on");
     let settled = commits(&mut world, async |connection| {
         let skip = Settlement::Skip(json!(null));
-        operator::settle_step(connection, task, "only", &skip, "me", None)
+        act(connection, task, Action::SettleStep("only", &skip))
             .await
             .unwrap();
     });

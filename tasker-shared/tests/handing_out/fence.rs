@@ -1,7 +1,7 @@
 //! The number of a receipt does not come back, so that no worker touches what others hold.
 
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::operator;
+use tasker_shared::operator::Action;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps;
 
@@ -115,9 +115,7 @@ async fn receipts_are_numbered_upwards_whatever_happens_to_their_step() {
     receipts.push(second.receipt);
 
     world.report_as("w", &[fail(&second)]).await;
-    operator::retry_step(&mut world.connection, task, "second", "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::RetryStep("second")).await;
     world.claim().await;
     second = world.receive_for("w", KNOWN, 1).await.remove(0);
     receipts.push(second.receipt);

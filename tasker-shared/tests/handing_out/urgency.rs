@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::operator;
+use tasker_shared::operator::Action;
 use tasker_shared::steps::ReceivedStep;
 
 use crate::support::{SINGLE, WORKER, World, complete, fail, retry};
@@ -156,9 +156,9 @@ async fn steps_that_an_operator_retries_have_the_priority_of_their_task() {
     let [ordinary, urgent] = two_that_run(&mut world).await;
     world.report(&[fail(&ordinary), fail(&urgent)]).await;
     for step in [&ordinary, &urgent] {
-        operator::retry_step(&mut world.connection, step.id.task_uuid, "only", "me", None)
-            .await
-            .unwrap();
+        world
+            .operate(step.id.task_uuid, Action::RetryStep("only"))
+            .await;
     }
 
     let [urgent, ordinary] = [urgent.id.task_uuid, ordinary.id.task_uuid];

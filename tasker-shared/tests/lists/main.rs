@@ -11,7 +11,7 @@ mod tasks;
 use serde_json::json;
 use support::{SINGLE, World, complete, fail};
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::operator;
+use tasker_shared::operator::Action;
 
 /// One task in each of several states, in two namespaces.
 async fn with_tasks_of_every_sort(world: &mut World) -> [TaskUuid; 5] {
@@ -34,9 +34,7 @@ async fn with_tasks_of_every_sort(world: &mut World) -> [TaskUuid; 5] {
     let cancelled_other = world
         .submit_with("one", |task| task.namespace = "other".into())
         .await;
-    operator::cancel_task(&mut world.connection, cancelled_other, "me", None)
-        .await
-        .unwrap();
+    world.operate(cancelled_other, Action::CancelTask).await;
     let pending_two = world.submit("two").await;
     [
         complete_one,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tasker_shared::ids::{StepId, TaskUuid};
-use tasker_shared::operator::{self, Settlement};
+use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps::StepOutcome;
 use tasker_shared::tasks;
@@ -44,9 +44,7 @@ async fn the_execution_status_follows_a_task_through_all_it_can_go_through() {
         })
     );
 
-    operator::retry_step(&mut world.connection, task, "a", "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::RetryStep("a")).await;
     let first = world.start_one().await;
     world.report(&[complete(&first)]).await;
     world.claim().await;
@@ -63,9 +61,7 @@ async fn the_execution_status_follows_a_task_through_all_it_can_go_through() {
     );
 
     let skip = Settlement::Skip(json!(null));
-    operator::settle_step(&mut world.connection, task, "b", &skip, "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::SettleStep("b", &skip)).await;
     assert_eq!(status(&mut world, task).await, "has_ready_steps");
     world.run_all().await;
     assert_eq!(
@@ -80,9 +76,7 @@ async fn the_execution_status_of_a_cancelled_task_tells_whether_something_still_
     world.template("t", LINEAR).await;
     let task = world.submit("t").await;
     let step = world.start_one().await;
-    operator::cancel_task(&mut world.connection, task, "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::CancelTask).await;
 
     assert_eq!(status(&mut world, task).await, "processing");
     world.report(&[complete(&step)]).await;
@@ -258,13 +252,15 @@ async fn the_reason_of_an_operator_is_shown_on_the_task() {
     let mut world = World::new().await;
     world.template("t", SINGLE).await;
     let cancelled = world.submit("t").await;
-    operator::cancel_task(&mut world.connection, cancelled, "me", Some("stop"))
+    Action::CancelTask
+        .carry_out(&mut world.connection, cancelled, "me", Some("stop"))
         .await
         .unwrap();
     let resolved = world.submit("t").await;
     let step = world.start_one().await;
     world.report(&[fail(&step)]).await;
-    operator::resolve_task(&mut world.connection, resolved, "me", Some("paid by hand"))
+    Action::ResolveTask
+        .carry_out(&mut world.connection, resolved, "me", Some("paid by hand"))
         .await
         .unwrap();
 
@@ -281,7 +277,8 @@ async fn a_history_tells_every_move_in_order_with_who_and_why() {
     let task = world.submit("t").await;
     let step = world.start_one().await;
     world.report(&[fail(&step)]).await;
-    operator::retry_step(&mut world.connection, task, "only", "ann", Some("fixed"))
+    Action::RetryStep("only")
+        .carry_out(&mut world.connection, task, "ann", Some("fixed"))
         .await
         .unwrap();
     world.run_all().await;
@@ -332,9 +329,7 @@ async fn a_step_shows_the_error_of_its_latest_attempt_unless_it_runs_again() {
     let step = world.start_one().await;
     world.report(&[retry(&step)]).await;
     assert!(has_error(&mut world).await, "it waits for its retry");
-    operator::retry_step(&mut world.connection, task, "only", "me", None)
-        .await
-        .unwrap();
+    world.operate(task, Action::RetryStep("only")).await;
     world.claim().await;
     assert!(has_error(&mut world).await, "it waits for a worker");
     let step = world.receive().await.remove(0);

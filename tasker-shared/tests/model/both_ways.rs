@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tasker_shared::error::Error;
 use tasker_shared::ids::{StepId, TaskUuid};
-use tasker_shared::operator::{self, Settlement};
+use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::readiness;
 use tasker_shared::steps::{self, Continuation, ReceivedStep, StepError, StepOutcome};
 use tasker_shared::tasks;
@@ -16,7 +16,7 @@ use tasker_shared::tasks;
 use crate::expected::{Graph, index, step_name};
 use crate::graphs;
 use crate::play::release_one;
-use crate::support::{LEASE, World, error, given_back, new_task, report};
+use crate::support::{LEASE, World, act, error, given_back, new_task, report};
 
 /// The worker, of which there is one.
 const WORKER: &str = "worker-0";
@@ -240,11 +240,15 @@ impl Run<'_> {
             };
             let connection = &mut self.world.connection;
             let done = match hand {
-                Hand::Retry => operator::retry_step(connection, task_uuid, &name, "me", None).await,
-                Hand::Cancel => operator::cancel_task(connection, task_uuid, "me", None).await,
+                Hand::Retry => act(connection, task_uuid, Action::RetryStep(&name)).await,
+                Hand::Cancel => act(connection, task_uuid, Action::CancelTask).await,
                 Hand::Skip | Hand::Resolve => {
-                    operator::settle_step(connection, task_uuid, &name, &settlement, "me", None)
-                        .await
+                    act(
+                        connection,
+                        task_uuid,
+                        Action::SettleStep(&name, &settlement),
+                    )
+                    .await
                 }
             };
             let refusal = done.as_ref().err().map(Error::refusal);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tasker_shared::error::Error;
 use tasker_shared::ids::StepId;
-use tasker_shared::operator::{self, Settlement};
+use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::readiness;
 use tasker_shared::state::StepState;
 use tasker_shared::steps::{self, Continuation, ReceivedStep, ReleasedStep, Reported, StepOutcome};
@@ -14,7 +14,7 @@ use tasker_shared::tasks;
 use crate::call::{Call, Outcome};
 use crate::expected::{Expected, Graph, Moved, index, result_of, step_name};
 use crate::held::{Held, empty_but_for};
-use crate::support::{LEASE, World, error, given_back, new_task, report};
+use crate::support::{LEASE, World, act, error, given_back, new_task, report};
 
 /// Tasks of one case.
 const MOST_TASKS: usize = 4;
@@ -80,20 +80,20 @@ impl<'a> Play<'a> {
                 let id = self.pick_failed(*pick).unwrap_or(self.pick_step(*pick));
                 let (task, step) = (id.task_uuid, step_name(index(id)));
                 let connection = &mut self.world.connection;
-                let done = operator::retry_step(connection, task, &step, "me", None).await;
+                let done = act(connection, task, Action::RetryStep(&step)).await;
                 agree(&done, self.expected.retry(id));
             }
             Call::Settle { step, skip } => self.settle(*step, *skip).await,
             Call::Cancel(pick) => {
                 let task = self.pick_step(*pick).task_uuid;
                 let connection = &mut self.world.connection;
-                let done = operator::cancel_task(connection, task, "me", None).await;
+                let done = act(connection, task, Action::CancelTask).await;
                 agree(&done, self.expected.cancel(task));
             }
             Call::Resolve(pick) => {
                 let task = self.pick_step(*pick).task_uuid;
                 let connection = &mut self.world.connection;
-                let done = operator::resolve_task(connection, task, "me", None).await;
+                let done = act(connection, task, Action::ResolveTask).await;
                 agree(&done, self.expected.resolve(task));
             }
         }
@@ -295,8 +295,12 @@ impl<'a> Play<'a> {
             )
         };
         let connection = &mut self.world.connection;
-        let done =
-            operator::settle_step(connection, id.task_uuid, &name, &settlement, "me", None).await;
+        let done = act(
+            connection,
+            id.task_uuid,
+            Action::SettleStep(&name, &settlement),
+        )
+        .await;
         agree(&done, self.expected.settle(id, state, &result));
     }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 use tasker_shared::announcements::{self, Announcements};
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::operator::{self, Settlement};
+use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::readiness;
 use tasker_shared::steps::{self, Continuation, ReceivedStep, StepReport};
 use tasker_shared::tasks;
 
 use crate::Planned::{EachTime, Once};
-use crate::support::{LEASE, WORKER, complete, fail, given_back, new_task, retry};
+use crate::support::{LEASE, WORKER, act, complete, fail, given_back, new_task, retry};
 use crate::{Meter, WIDE, fill};
 
 /// A connection that called a function more often than this uses its generic plan.
@@ -168,22 +168,20 @@ impl Meter {
         })
         .await;
         self.call("retry_step", EachTime, 300, async |connection| {
-            operator::retry_step(connection, failed, step, "me", None)
+            act(connection, failed, Action::RetryStep(step))
                 .await
                 .unwrap();
         })
         .await;
         self.call("settle_step", EachTime, 300, async |connection| {
             let skip = Settlement::Skip(json!(null));
-            operator::settle_step(connection, failed, step, &skip, "me", None)
+            act(connection, failed, Action::SettleStep(step, &skip))
                 .await
                 .unwrap();
         })
         .await;
         self.call("cancel_task", EachTime, 300, async |connection| {
-            operator::cancel_task(connection, waiting, "me", None)
-                .await
-                .unwrap();
+            act(connection, waiting, Action::CancelTask).await.unwrap();
         })
         .await;
     }

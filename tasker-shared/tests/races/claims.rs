@@ -1,13 +1,13 @@
 //! Two orchestrators at once, and orders that come while a step is claimed.
 
 use serde_json::json;
-use tasker_shared::operator;
+use tasker_shared::operator::Action;
 use tasker_shared::queues::Guard;
 use tasker_shared::readiness;
 use tasker_shared::state::TaskState;
 use tasker_shared::steps;
 
-use crate::support::{SINGLE, WORKER, World, complete};
+use crate::support::{SINGLE, WORKER, World, act, complete};
 use crate::{ready_rows, skip, with_two_branches_running};
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn a_step_that_is_being_skipped_is_not_claimed_and_its_row_is_dropped() {
     let reports = branches.iter().map(complete).collect::<Vec<_>>();
     world.report(&reports).await;
     let mut first = world.begin().await;
-    operator::settle_step(&mut first, task, "d", &skip(), "me", None)
+    act(&mut first, task, Action::SettleStep("d", &skip()))
         .await
         .unwrap();
 
@@ -139,7 +139,7 @@ async fn a_step_skipped_while_it_is_claimed_takes_its_message_along() {
 
     let skipping = world
         .start_blocked(async move |mut connection| {
-            operator::settle_step(&mut connection, task, "only", &skip(), "me", None).await
+            act(&mut connection, task, Action::SettleStep("only", &skip())).await
         })
         .await;
     first.commit().await.unwrap();

@@ -3,12 +3,12 @@
 use serde_json::json;
 use sqlx::PgConnection;
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::operator::{self, Settlement};
+use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps::{self, Continuation, ReceivedStep, Reported, StepReport};
 
 use crate::OTHER;
-use crate::support::{DIAMOND, LEASE, World, complete, retry};
+use crate::support::{DIAMOND, LEASE, World, act, complete, retry};
 
 const LINEAR: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a"]), ("c", &["b"])];
 
@@ -146,7 +146,7 @@ async fn a_task_that_is_cancelled_meanwhile_does_not_go_on() {
     let mut world = World::new().await;
     let (task, first) = with_the_first_step_running(&mut world, LINEAR).await;
     let mut transaction = world.begin().await;
-    operator::cancel_task(&mut transaction, task, "me", None)
+    act(&mut transaction, task, Action::CancelTask)
         .await
         .unwrap();
 
@@ -175,7 +175,7 @@ async fn a_task_that_is_cancelled_after_it_went_on_lets_the_step_end() {
 
     let cancel = world
         .start_blocked(async move |mut connection| {
-            operator::cancel_task(&mut connection, task, "me", None).await
+            act(&mut connection, task, Action::CancelTask).await
         })
         .await;
     transaction.commit().await.unwrap();
@@ -202,7 +202,7 @@ async fn a_dependent_that_is_skipped_meanwhile_is_not_started() {
     let (task, first) = with_the_first_step_running(&mut world, LINEAR).await;
     let mut transaction = world.begin().await;
     let skip = Settlement::Skip(json!(null));
-    operator::settle_step(&mut transaction, task, "b", &skip, "me", None)
+    act(&mut transaction, task, Action::SettleStep("b", &skip))
         .await
         .unwrap();
 

@@ -1,11 +1,11 @@
 //! What operators and timers do while another transaction acts on the same step.
 
-use tasker_shared::operator;
+use tasker_shared::operator::Action;
 use tasker_shared::readiness;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps;
 
-use crate::support::{LEASE, SINGLE, WORKER, World, complete, fail};
+use crate::support::{LEASE, SINGLE, WORKER, World, act, complete, fail};
 use crate::{
     is_conflict, ready_rows, skip, with_a_retry_due, with_one_step_running,
     with_two_branches_running,
@@ -16,9 +16,7 @@ async fn an_outcome_that_comes_while_its_task_is_cancelled_is_kept_and_readies_n
     let mut world = World::new().await;
     let (task, branches) = with_two_branches_running(&mut world).await;
     let mut first = world.begin().await;
-    operator::cancel_task(&mut first, task, "me", None)
-        .await
-        .unwrap();
+    act(&mut first, task, Action::CancelTask).await.unwrap();
 
     let reports = branches.iter().map(complete).collect::<Vec<_>>();
     let outcome = world
@@ -50,7 +48,7 @@ async fn a_task_cancelled_while_an_outcome_is_recorded_keeps_it_and_stops() {
 
     let cancel = world
         .start_blocked(async move |mut connection| {
-            operator::cancel_task(&mut connection, task, "me", None).await
+            act(&mut connection, task, Action::CancelTask).await
         })
         .await;
     first.commit().await.unwrap();
@@ -73,7 +71,7 @@ async fn a_task_that_completes_while_it_is_cancelled_stays_complete() {
 
     let cancel = world
         .start_blocked(async move |mut connection| {
-            operator::cancel_task(&mut connection, task, "me", None).await
+            act(&mut connection, task, Action::CancelTask).await
         })
         .await;
     first.commit().await.unwrap();
@@ -90,13 +88,13 @@ async fn a_step_retried_by_hand_while_its_task_is_cancelled_is_refused() {
     let (task, branches) = with_two_branches_running(&mut world).await;
     world.report(&[fail(&branches[0])]).await;
     let mut first = world.begin().await;
-    operator::cancel_task(&mut first, task, "me", None)
-        .await
-        .unwrap();
+    act(&mut first, task, Action::CancelTask).await.unwrap();
 
     let rerun = world
         .start_blocked(async move |mut connection| {
-            operator::retry_step(&mut connection, task, "b", "you", None).await
+            Action::RetryStep("b")
+                .carry_out(&mut connection, task, "you", None)
+                .await
         })
         .await;
     first.commit().await.unwrap();
@@ -115,13 +113,14 @@ async fn a_task_cancelled_while_a_step_is_retried_by_hand_stops_that_step_too() 
         .report(&[fail(&branches[0]), complete(&branches[1])])
         .await;
     let mut first = world.begin().await;
-    operator::retry_step(&mut first, task, "b", "you", None)
+    Action::RetryStep("b")
+        .carry_out(&mut first, task, "you", None)
         .await
         .unwrap();
 
     let cancel = world
         .start_blocked(async move |mut connection| {
-            operator::cancel_task(&mut connection, task, "me", None).await
+            act(&mut connection, task, Action::CancelTask).await
         })
         .await;
     first.commit().await.unwrap();
@@ -153,7 +152,7 @@ async fn a_step_that_is_received_while_it_is_skipped_runs_on() {
 
     let skipping = world
         .start_blocked(async move |mut connection| {
-            operator::settle_step(&mut connection, task, "only", &skip(), "me", None).await
+            act(&mut connection, task, Action::SettleStep("only", &skip())).await
         })
         .await;
     first.commit().await.unwrap();
@@ -191,7 +190,7 @@ async fn a_retry_that_an_operator_and_the_timer_start_at_once_starts_once() {
 
     let by_hand = world
         .start_blocked(async move |mut connection| {
-            operator::retry_step(&mut connection, task, "only", "me", None).await
+            act(&mut connection, task, Action::RetryStep("only")).await
         })
         .await;
     first.commit().await.unwrap();
@@ -211,7 +210,7 @@ async fn a_timer_that_fires_while_its_task_is_cancelled_starts_nothing() {
 
     let cancel = world
         .start_blocked(async move |mut connection| {
-            operator::cancel_task(&mut connection, task, "me", None).await
+            act(&mut connection, task, Action::CancelTask).await
         })
         .await;
     first.commit().await.unwrap();

@@ -1,11 +1,11 @@
 //! Outcomes, late outcomes and messages that come back, at once.
 
-use tasker_shared::operator;
+use tasker_shared::operator::Action;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps::{self};
 use tasker_testing::{PATIENCE, wait_until};
 
-use crate::support::{LEASE, SINGLE, WORKER, World, complete, retry};
+use crate::support::{LEASE, SINGLE, WORKER, World, act, complete, retry};
 use crate::{OTHER, ready_rows, with_one_step_running, with_two_branches_running};
 
 #[tokio::test]
@@ -242,9 +242,7 @@ async fn hundreds_of_steps_that_somebody_holds_keep_no_other_from_a_receipt() {
 
     // One holds the messages too, the other the steps alone.
     let mut first = world.begin().await;
-    operator::cancel_task(&mut first, wide, "me", None)
-        .await
-        .unwrap();
+    act(&mut first, wide, Action::CancelTask).await.unwrap();
     let demand = steps::Demand::of_any(&namespaces, 10, LEASE);
     let ten = steps::receive_steps(&mut world.connection, WORKER, &demand).await;
     received.extend(ten.unwrap().steps);

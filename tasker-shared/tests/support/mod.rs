@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor, PgConnection, Postgres, Transaction};
 use tasker_shared::doctor::{self, Finding};
+use tasker_shared::error::Error;
 use tasker_shared::ids::TaskUuid;
+use tasker_shared::operator::Action;
 use tasker_shared::readiness::{self, ClaimedTask};
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps::{
@@ -112,6 +114,11 @@ impl World {
             let reports = received.iter().map(complete).collect::<Vec<_>>();
             assert_eq!(self.report(&reports).await.stale, Vec::<usize>::new());
         }
+    }
+
+    /// Does what an operator may do.
+    pub async fn operate(&mut self, task_uuid: TaskUuid, action: Action<'_>) {
+        act(&mut self.connection, task_uuid, action).await.unwrap();
     }
 
     /// Claims and receives the only step that is ready.
@@ -225,6 +232,15 @@ impl World {
         .await;
         handle
     }
+}
+
+/// Does what an operator wants, if they may.
+pub async fn act(
+    connection: &mut PgConnection,
+    task_uuid: TaskUuid,
+    action: Action<'_>,
+) -> Result<(), Error> {
+    action.carry_out(connection, task_uuid, "me", None).await
 }
 
 pub fn new_task(name: &str) -> NewTask {

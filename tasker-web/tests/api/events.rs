@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tasker_shared::config::TaskerConfig;
-use tasker_shared::operator::cancel_task;
+use tasker_shared::operator::Action;
 use tasker_shared::steps::{StepError, StepOutcome};
 use tasker_testing::{Durability, FaultProxy, PATIENCE, TestDatabase, TestServer, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -76,7 +76,10 @@ fn parsed(message: &str) -> Option<(String, Value)> {
 
 async fn cancel(connection: &mut PgConnection, uuid: &str) {
     let task = uuid.parse().unwrap();
-    cancel_task(connection, task, "me", None).await.unwrap();
+    Action::CancelTask
+        .carry_out(connection, task, "me", None)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use futures::FutureExt;
 use serde_json::json;
-use tasker_shared::operator::cancel_task;
+use tasker_shared::operator::Action;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_worker::{HandlerError, Handlers, Step};
 
@@ -71,7 +71,8 @@ async fn a_step_that_follows_is_told_that_its_task_was_cancelled_and_nothing_com
     gate.wait_for_start().await;
 
     let mut connection = world.pool.acquire().await.unwrap();
-    cancel_task(&mut connection, task, "test", None)
+    Action::CancelTask
+        .carry_out(&mut connection, task, "test", None)
         .await
         .unwrap();
 

@@ -11,6 +11,7 @@ pub(crate) mod which;
 
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
+use tasker_shared::operator::Action;
 use tasker_shared::tasks::{TaskDetail, Transition, get_task, task_history};
 
 use crate::failure::Failure;
@@ -47,8 +48,8 @@ pub(crate) async fn run(command: Command, setup: &Setup) -> Result<(), Failure> 
         Command::Submit(args) => submit::run(args, setup).await,
         Command::List(args) => list::run(args, setup).await,
         Command::Show(args) => show::run(args, setup).await,
-        Command::Cancel(args) => settle::cancel(args, setup).await,
-        Command::Resolve(args) => settle::resolve(args, setup).await,
+        Command::Cancel(args) => settle::run(Action::CancelTask, args, setup).await,
+        Command::Resolve(args) => settle::run(Action::ResolveTask, args, setup).await,
     }
 }
 

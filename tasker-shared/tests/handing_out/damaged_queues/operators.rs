@@ -1,7 +1,8 @@
 //! Operators and tasks whose queue is damaged.
 
+use crate::support::act;
 use serde_json::json;
-use tasker_shared::operator;
+use tasker_shared::operator::{self, Action};
 use tasker_shared::state::TaskState;
 
 use super::damage::ALL;
@@ -16,11 +17,11 @@ async fn operators_can_act_on_tasks_whose_queue_is_damaged() {
         let holder = damage.inflict(&mut world).await;
 
         let connection = &mut world.connection;
-        operator::cancel_task(connection, damaged[0], "me", None)
+        act(connection, damaged[0], Action::CancelTask)
             .await
             .unwrap();
         let skip = operator::Settlement::Skip(json!(null));
-        operator::settle_step(connection, damaged[1], "only", &skip, "me", None)
+        act(connection, damaged[1], Action::SettleStep("only", &skip))
             .await
             .unwrap();
 
