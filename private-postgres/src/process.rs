@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// How often a state of the server is looked at; there is nothing to wait on for it.
-pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// Line of `postmaster.pid` that tells the status.
 const STATUS_LINE: usize = 7;
 
@@ -87,7 +87,7 @@ pub(crate) fn ended_within(child: &mut Child, patience: Duration) -> io::Result<
         if Instant::now() >= deadline {
             return Ok(false);
         }
-        thread::sleep(LOOK_AGAIN);
+        thread::sleep(POLL_INTERVAL);
     }
     Ok(true)
 }

@@ -19,7 +19,7 @@ use crate::cluster::{Layout, SUPERUSER, clean_environment};
 use crate::databases;
 use crate::error::{ServerError, StartError};
 use crate::janitor::{Folder, Janitor};
-use crate::process::{LOOK_AGAIN, PidFile, children_of, ended_within, runs_on, signal};
+use crate::process::{POLL_INTERVAL, PidFile, children_of, ended_within, runs_on, signal};
 use crate::settings::Settings;
 
 /// The database that every cluster has.
@@ -233,7 +233,7 @@ impl PrivatePostgres {
                         log: last_lines(&text),
                     });
                 }
-                Ok(_) if text.contains(ORPHANS) => thread::sleep(LOOK_AGAIN * 10),
+                Ok(_) if text.contains(ORPHANS) => thread::sleep(POLL_INTERVAL * 10),
                 Ok(_) => {
                     return Err(StartError::Exited {
                         dir,
@@ -278,7 +278,7 @@ impl PrivatePostgres {
             if child.try_wait()?.is_some() || Instant::now() >= deadline {
                 return Ok(false);
             }
-            thread::sleep(LOOK_AGAIN);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -301,7 +301,7 @@ impl PrivatePostgres {
                     pid: pid.to_string(),
                 });
             }
-            thread::sleep(LOOK_AGAIN);
+            thread::sleep(POLL_INTERVAL);
         }
         Ok(())
     }

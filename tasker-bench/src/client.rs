@@ -23,7 +23,7 @@ pub(crate) const NOOP: &str = "builtin.noop";
 /// Longest wait for one task within a request, in milliseconds.
 const WAIT_MS: u32 = 60_000;
 /// Time between two looks whether all tasks have ended.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// How long all tasks together may take.
 const TASKS_TIMEOUT: Duration = Duration::from_mins(10);
 
@@ -198,7 +198,7 @@ pub(crate) async fn all_ended(database: &Database) -> Result<()> {
         if started.elapsed() > TASKS_TIMEOUT {
             bail!("the tasks did not end within {TASKS_TIMEOUT:?}");
         }
-        sleep(LOOK_AGAIN).await;
+        sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }

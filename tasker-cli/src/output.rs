@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
-use crate::drawing::Look;
+use crate::drawing::Style;
 use crate::failure::{Failure, of_output};
 
 /// Where the answer of a command goes, and in which form.
@@ -38,9 +38,9 @@ impl Output {
         self.terminal && !self.json
     }
 
-    /// The look of drawings here; `ascii` allows no other characters.
-    pub(crate) fn look(self, ascii: bool) -> Look {
-        Look {
+    /// The style of drawings here; `ascii` allows no other characters.
+    pub(crate) fn style(self, ascii: bool) -> Style {
+        Style {
             utf8: !ascii && speaks_utf8(),
             colour: self.terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
             width: if self.terminal {

@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::drawing::{Look, Paint, padded};
+use crate::drawing::{Paint, Style, padded};
 
 /// A cell and its colour.
 pub(crate) type Cell = (String, Paint);
@@ -29,7 +29,7 @@ impl Table {
     }
 
     /// The lines of the table, cut to the columns there are.
-    pub(crate) fn lines(&self, look: Look) -> Vec<String> {
+    pub(crate) fn lines(&self, style: Style) -> Vec<String> {
         let widths: Vec<usize> = (0..self.heading.len())
             .map(|column| {
                 let cells = self.rows.iter().filter_map(|row| row.get(column));
@@ -38,9 +38,9 @@ impl Table {
             })
             .collect();
         let heading = self.heading.iter().map(|title| (title.clone(), Paint::Dim));
-        let heading = line(heading, &widths, look);
+        let heading = line(heading, &widths, style);
         let rows = self.rows.iter();
-        let rows = rows.map(|row| line(row.iter().cloned(), &widths, look));
+        let rows = rows.map(|row| line(row.iter().cloned(), &widths, style));
         std::iter::once(heading).chain(rows).collect()
     }
 }
@@ -50,8 +50,8 @@ pub(crate) fn plain(text: impl Into<String>) -> Cell {
     (text.into(), Paint::Plain)
 }
 
-fn line(cells: impl Iterator<Item = Cell>, widths: &[usize], look: Look) -> String {
-    let mut left = look.width.unwrap_or(usize::MAX);
+fn line(cells: impl Iterator<Item = Cell>, widths: &[usize], style: Style) -> String {
+    let mut left = style.width.unwrap_or(usize::MAX);
     let mut line = String::new();
     let last = widths.len().saturating_sub(1);
     for (column, ((text, paint), width)) in cells.zip(widths).enumerate() {
@@ -63,9 +63,9 @@ fn line(cells: impl Iterator<Item = Cell>, widths: &[usize], look: Look) -> Stri
         } else {
             padded(&text, width + 2)
         };
-        let text = look.cut(&text, left);
+        let text = style.cut(&text, left);
         left = left.saturating_sub(text.width());
-        line.push_str(&look.paint(paint, &text));
+        line.push_str(&style.paint(paint, &text));
     }
     line.truncate(line.trim_end().len());
     line
@@ -80,11 +80,11 @@ mod tests {
         let mut table = Table::new(&["NAME", "N"]);
         table.row([plain("a"), plain("10")]);
         table.row([plain("longer"), plain("2")]);
-        let look = Look {
+        let style = Style {
             utf8: true,
             colour: false,
             width: None,
         };
-        assert_eq!(table.lines(look), ["NAME    N", "a       10", "longer  2"]);
+        assert_eq!(table.lines(style), ["NAME    N", "a       10", "longer  2"]);
     }
 }

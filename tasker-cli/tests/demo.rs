@@ -10,7 +10,7 @@ use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tasker_testing::{PATIENCE, TaskerBinary};
+use tasker_testing::{TaskerBinary, WAIT_TIMEOUT};
 
 use crate::common::tasker;
 
@@ -44,9 +44,9 @@ async fn the_demonstration_is_one_document_for_a_machine() {
 #[tokio::test]
 async fn an_interrupted_demonstration_leaves_no_process() {
     let mut demo = TaskerBinary::locate().spawn(&["demo"], &[]);
-    let line = demo.wait_for_line("run after", PATIENCE).await;
+    let line = demo.wait_for_line("run after", WAIT_TIMEOUT).await;
     demo.signal(Signal::SIGINT);
-    let status = demo.wait(PATIENCE).await;
+    let status = demo.wait(WAIT_TIMEOUT).await;
     assert_eq!(status.code(), Some(1), "{}", demo.output());
     assert!(demo.output().contains("stopped before the end"));
     for pid in processes(&line) {
@@ -58,10 +58,10 @@ async fn an_interrupted_demonstration_leaves_no_process() {
 #[tokio::test]
 async fn a_demonstration_whose_worker_dies_says_so_and_where_the_logs_are() {
     let mut demo = TaskerBinary::locate().spawn(&["demo"], &[]);
-    let line = demo.wait_for_line("run after", PATIENCE).await;
+    let line = demo.wait_for_line("run after", WAIT_TIMEOUT).await;
     let worker = processes(&line)[1].parse().unwrap();
     kill(Pid::from_raw(worker), Signal::SIGKILL).unwrap();
-    assert_eq!(demo.wait(PATIENCE).await.code(), Some(1));
+    assert_eq!(demo.wait(WAIT_TIMEOUT).await.code(), Some(1));
     let output = demo.output();
     assert!(
         output.contains("error: the worker ended by itself (signal: 9"),

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use tasker_testing::{PATIENCE, TaskerBinary, TaskerProcess};
+use tasker_testing::{TaskerBinary, TaskerProcess, WAIT_TIMEOUT};
 use tempfile::TempDir;
 
 use crate::common::{Answer, FAILING, IN_A_CHECKOUT, LINEAR, apply, file, tasker, tasker_on};
@@ -28,7 +28,7 @@ fn open_dir() -> TempDir {
 async fn start(args: &[&str], environment: &[(&str, &str)]) -> (TaskerProcess, String) {
     let args = [&["dev", "--bind", "127.0.0.1:0", "--json"], args].concat();
     let mut dev = TaskerBinary::locate().spawn(&args, environment);
-    let line = dev.wait_for_line("\"database_url\"", PATIENCE).await;
+    let line = dev.wait_for_line("\"database_url\"", WAIT_TIMEOUT).await;
     let answer: Value = serde_json::from_str(&line).unwrap();
     let url = answer["database_url"].as_str().unwrap().to_owned();
     (dev, url)
@@ -36,7 +36,7 @@ async fn start(args: &[&str], environment: &[(&str, &str)]) -> (TaskerProcess, S
 
 async fn stop(mut dev: TaskerProcess, signal: Signal) {
     dev.signal(signal);
-    let status = dev.wait(PATIENCE).await;
+    let status = dev.wait(WAIT_TIMEOUT).await;
     assert!(status.success(), "{status}: {}", dev.output());
 }
 

@@ -13,7 +13,7 @@ mod world;
 
 use std::time::Duration;
 
-use tasker_testing::{CONTINUATION_LIMIT, FaultProxy, PATIENCE, wait_until};
+use tasker_testing::{CONTINUATION_LIMIT, FaultProxy, WAIT_TIMEOUT, wait_until};
 use templates::{LINEAR, MIXED};
 use tokio::time::timeout;
 use world::{Role, World};
@@ -91,7 +91,7 @@ async fn a_fleet_of_two_modes_ends_everything_while_its_listeners_are_cut() {
     proxy.resume();
     world.submit("mixed", TASKS_OF_A_PHASE).await;
     proxy.reset();
-    world.wait_for_the_end_of_much(PATIENCE).await;
+    world.wait_for_the_end_of_much(WAIT_TIMEOUT).await;
 
     world.assert_complete(TASKS).await;
     assert!(poller.metric("fallback_tasks_found", "").await > 0);
@@ -182,7 +182,7 @@ async fn a_normal_hybrid_run_leaves_nothing_for_polls_to_find() {
 
     world.submit("mixed", 300).await;
     world.wait_for_the_end().await;
-    wait_until("polls were made", PATIENCE, async || {
+    wait_until("polls were made", WAIT_TIMEOUT, async || {
         orchestrator.metric("fallback_polls_executed", "").await > 3
     })
     .await;
@@ -263,7 +263,7 @@ async fn an_orchestrator_leaves_namespaces_that_are_not_its_own_to_others() {
 
     let other = world.orchestrator(&[]).await;
     let ending = world.wait_for_the_end();
-    timeout(PATIENCE + Duration::from_secs(1), ending)
+    timeout(WAIT_TIMEOUT + Duration::from_secs(1), ending)
         .await
         .unwrap();
     world.assert_complete(40).await;

@@ -7,7 +7,7 @@
 
 mod common;
 
-use tasker_testing::{PATIENCE, TestDatabase, wait_until};
+use tasker_testing::{TestDatabase, WAIT_TIMEOUT, wait_until};
 
 use crate::common::{LINEAR, apply, submit, tasker_on};
 
@@ -110,7 +110,7 @@ async fn a_session_that_holds_a_task_is_named_as_a_warning() {
             .unwrap();
 
     let named = format!("session {pid} of user");
-    wait_until("the session is named", PATIENCE, async || {
+    wait_until("the session is named", WAIT_TIMEOUT, async || {
         let told = tasker_on(db.url(), &["doctor"]).await.ok();
         told.stdout.contains(&named) && told.stdout.contains(&task)
     })

@@ -8,7 +8,7 @@ mod common;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use tasker_testing::{PATIENCE, TaskerBinary, TaskerProcess, TestDatabase, wait_until};
+use tasker_testing::{TaskerBinary, TaskerProcess, TestDatabase, WAIT_TIMEOUT, wait_until};
 
 use crate::common::{FAILING, LINEAR, apply, submit, tasker_on};
 
@@ -25,8 +25,8 @@ async fn start(url: &str) -> Roles {
     let args = ["orchestrator", "--bind", "127.0.0.1:0", "--json"];
     let mut orchestrator = binary.spawn(&args, &environment);
     let mut worker = binary.spawn(&["worker", "--json"], &environment);
-    let line = orchestrator.wait_for_line("\"api\"", PATIENCE).await;
-    worker.wait_for_line("\"worker\"", PATIENCE).await;
+    let line = orchestrator.wait_for_line("\"api\"", WAIT_TIMEOUT).await;
+    worker.wait_for_line("\"worker\"", WAIT_TIMEOUT).await;
     let answer: Value = serde_json::from_str(&line).unwrap();
     let api = answer["api"].as_str().unwrap().to_owned();
     Roles {
@@ -60,7 +60,7 @@ async fn a_submitted_task_is_run_to_its_end() {
     tasker_on(db.url(), &["doctor"]).await.ok();
 
     for role in [&mut roles.worker, &mut roles.orchestrator] {
-        let status = role.terminate(PATIENCE).await;
+        let status = role.terminate(WAIT_TIMEOUT).await;
         assert!(status.success(), "{status}: {}", role.output());
     }
 }
@@ -117,7 +117,7 @@ async fn a_worker_serves_its_probes_where_it_is_told_to() {
     let db = TestDatabase::create().await;
     let args = ["worker", "--bind", "127.0.0.1:0", "--json"];
     let mut worker = TaskerBinary::locate().spawn(&args, &[("DATABASE_URL", db.url())]);
-    let line = worker.wait_for_line("\"worker\"", PATIENCE).await;
+    let line = worker.wait_for_line("\"worker\"", WAIT_TIMEOUT).await;
     let answer: Value = serde_json::from_str(&line).unwrap();
     let probes = answer["probes"].as_str().unwrap();
     let metrics = get(&format!("{probes}/metrics")).await;
@@ -131,7 +131,7 @@ async fn an_orchestrator_is_ready_when_its_loops_run() {
     let db = TestDatabase::create().await;
     let roles = start(db.url()).await;
     let ready = format!("{}/health/ready", roles.api);
-    wait_until("the orchestrator is ready", PATIENCE, async || {
+    wait_until("the orchestrator is ready", WAIT_TIMEOUT, async || {
         get(&ready).await.0 == 200
     })
     .await;
@@ -144,11 +144,11 @@ async fn a_role_waits_for_its_database_and_stops_when_it_is_told_while_it_waits(
     let environment = [("DATABASE_URL", "postgres://app:secret@127.0.0.1:1/app")];
     let mut worker = TaskerBinary::locate().spawn(&["worker"], &environment);
     let line = worker
-        .wait_for_line("waiting for the database", PATIENCE)
+        .wait_for_line("waiting for the database", WAIT_TIMEOUT)
         .await;
     assert!(!line.contains("secret"), "{line}");
     worker.signal(Signal::SIGINT);
-    assert!(worker.wait(PATIENCE).await.success());
+    assert!(worker.wait(WAIT_TIMEOUT).await.success());
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ steps:
     let mut roles = start(db.url()).await;
     let task = submit(db.url(), "shop/patient", "{}").await;
     let args = ["task", "show", &task, "--json"];
-    wait_until("the step runs", PATIENCE, async || {
+    wait_until("the step runs", WAIT_TIMEOUT, async || {
         let shown = tasker_on(db.url(), &args).await.ok().json();
         shown["steps"][0]["state"] == "in_progress"
     })
@@ -173,11 +173,11 @@ steps:
     roles.worker.signal(Signal::SIGTERM);
     roles
         .worker
-        .wait_for_line("the worker drains", PATIENCE)
+        .wait_for_line("the worker drains", WAIT_TIMEOUT)
         .await;
     assert!(roles.worker.exited().is_none());
     roles.worker.signal(Signal::SIGTERM);
-    assert_eq!(roles.worker.wait(PATIENCE).await.code(), Some(130));
+    assert_eq!(roles.worker.wait(WAIT_TIMEOUT).await.code(), Some(130));
 }
 
 async fn get(url: &str) -> (u16, String) {

@@ -188,7 +188,7 @@ async fn a_wrong_password_is_told_by_commands_and_by_the_logs_of_roles() {
     let args = ["worker", "--bind", "127.0.0.1:0"];
     let mut worker = binary.spawn(&args, &[("DATABASE_URL", wrong.as_str())]);
     let line = worker
-        .wait_for_line("waiting for the database", tasker_testing::PATIENCE)
+        .wait_for_line("waiting for the database", tasker_testing::WAIT_TIMEOUT)
         .await;
     assert!(line.contains("password was refused"), "{line}");
     assert!(!line.contains("secret"), "{line}");

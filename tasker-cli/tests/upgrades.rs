@@ -4,7 +4,7 @@
 mod common;
 
 use serde_json::Value;
-use tasker_testing::{PATIENCE, TaskerBinary, TestDatabase, releases, wait_until};
+use tasker_testing::{TaskerBinary, TestDatabase, WAIT_TIMEOUT, releases, wait_until};
 
 use crate::common::tasker_on;
 
@@ -37,7 +37,7 @@ async fn what_a_release_left_undone_is_done_after_an_upgrade() {
         let pool = db.pool();
         let open = "select count(*) from tasker.steps s join tasker.tasks t using (task_uuid)
           where t.state in ('pending', 'in_progress') or s.state = 'in_progress'";
-        wait_until("the work of the dump ends", PATIENCE, async || {
+        wait_until("the work of the dump ends", WAIT_TIMEOUT, async || {
             for role in &mut roles {
                 assert!(role.exited().is_none(), "{}", role.output());
             }

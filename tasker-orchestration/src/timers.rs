@@ -236,7 +236,7 @@ async fn request_claim(commands: &Sender<OrchestrationCommand>, reason: LookReas
 mod tests {
     use tasker_shared::config::TaskerConfig;
     use tasker_shared::outage::Outages;
-    use tasker_testing::{PATIENCE, TestDatabase};
+    use tasker_testing::{TestDatabase, WAIT_TIMEOUT};
     use tokio::time::timeout;
 
     use super::*;
@@ -313,7 +313,7 @@ mod tests {
 
         let command = tokio::select! {
             () = timers.run() => None,
-            command = timeout(PATIENCE, received.recv()) => command.expect("a command in time"),
+            command = timeout(WAIT_TIMEOUT, received.recv()) => command.expect("a command in time"),
         };
 
         let reason = LookReason::RetriesFired;

@@ -7,7 +7,7 @@
 mod world;
 
 use tasker_shared::config::DeploymentMode::EventDrivenOnly;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use world::World;
 
 /// Enough claims for a look.
@@ -44,7 +44,7 @@ async fn tables_full_of_dead_rows_are_vacuumed() {
 
     claim_much(&world).await;
 
-    wait_until("a vacuum is counted", PATIENCE, async || {
+    wait_until("a vacuum is counted", WAIT_TIMEOUT, async || {
         sqlx::query_scalar(
             "select vacuum_count > 0 from pg_stat_user_tables where relname = 'ready_steps'",
         )

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tasker_orchestration::ComponentState;
 use tasker_shared::config::DeploymentMode::{EventDrivenOnly, Hybrid, PollingOnly};
-use tasker_testing::{FaultProxy, FrozenSession, PATIENCE, wait_for, wait_until};
+use tasker_testing::{FaultProxy, FrozenSession, WAIT_TIMEOUT, wait_for, wait_until};
 use world::World;
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn tasks_submitted_while_nobody_listens_are_enqueued_once_the_listener_is_
     let orchestrator = world.start(&config).await;
 
     proxy.cut();
-    wait_until("the loss is noticed", PATIENCE, async || {
+    wait_until("the loss is noticed", WAIT_TIMEOUT, async || {
         orchestrator.health().listener_connected == Some(false)
     })
     .await;
@@ -46,7 +46,7 @@ async fn a_listener_whose_connection_dies_silently_is_replaced() {
     let orchestrator = world.start(&config).await;
 
     proxy.blackhole();
-    wait_until("the silence is noticed", PATIENCE, async || {
+    wait_until("the silence is noticed", WAIT_TIMEOUT, async || {
         orchestrator.health().listener_connected == Some(false)
     })
     .await;
@@ -77,7 +77,7 @@ async fn tasks_submitted_around_the_death_of_the_listening_session_are_enqueued(
     let mut operator = world.db.connect().await;
     let mut submitted = 0;
     for _ in 0..5 {
-        wait_until("a session listens and is ended", PATIENCE, async || {
+        wait_until("a session listens and is ended", WAIT_TIMEOUT, async || {
             terminate_listeners(&mut operator).await == 1
         })
         .await;
@@ -103,14 +103,14 @@ async fn every_loop_that_is_killed_is_started_again_and_the_orchestrator_works_o
         let orchestrator = world.start(&config).await;
         for component in orchestrator.health().components {
             let enqueued = world.queued().await;
-            wait_until("there is a loop to kill", PATIENCE, async || {
+            wait_until("there is a loop to kill", WAIT_TIMEOUT, async || {
                 orchestrator.make_panic(component.name)
             })
             .await;
             world.submit(0).await;
 
             world.wait_until_queued(enqueued + 1).await;
-            wait_until("the loop runs again", PATIENCE, async || {
+            wait_until("the loop runs again", WAIT_TIMEOUT, async || {
                 let components = orchestrator.health().components;
                 components.iter().any(|health| {
                     health.name == component.name
@@ -129,12 +129,12 @@ async fn every_loop_that_is_killed_is_started_again_and_the_orchestrator_works_o
 async fn a_loop_that_panicked_goes_on_with_what_it_knew_and_no_pause_outlasts_a_stop() {
     let world = World::create().await;
     let orchestrator = world.start(&world.config(Hybrid)).await;
-    wait_until("it is registered", PATIENCE, async || {
+    wait_until("it is registered", WAIT_TIMEOUT, async || {
         processes(&world).await == 1
     })
     .await;
     assert!(orchestrator.make_panic("registration"));
-    wait_until("it runs again", PATIENCE, async || {
+    wait_until("it runs again", WAIT_TIMEOUT, async || {
         let health = orchestrator.health();
         let mut components = health.components.iter();
         components.any(|it| it.name == "registration" && it.restarts == 1) && health.is_healthy()
@@ -152,13 +152,13 @@ async fn a_loop_that_panicked_goes_on_with_what_it_knew_and_no_pause_outlasts_a_
     for component in orchestrator.health().components {
         assert!(orchestrator.make_panic(component.name));
     }
-    wait_until("every loop waits", PATIENCE, async || {
+    wait_until("every loop waits", WAIT_TIMEOUT, async || {
         let components = orchestrator.health().components;
         !components.iter().any(|it| is_running(&it.state))
     })
     .await;
 
-    tokio::time::timeout(PATIENCE, orchestrator.stop())
+    tokio::time::timeout(WAIT_TIMEOUT, orchestrator.stop())
         .await
         .expect("it stops though its loops wait to be started again");
     assert_eq!(processes(&world).await, 0);
@@ -184,7 +184,7 @@ async fn an_outage_of_the_database_ends_by_itself_and_what_became_ready_is_enque
         let orchestrator = world.start(&config).await;
 
         proxy.cut();
-        wait_until("the outage is noticed", PATIENCE, async || {
+        wait_until("the outage is noticed", WAIT_TIMEOUT, async || {
             let health = orchestrator.health();
             match health.listener_connected {
                 Some(connected) => !connected,
@@ -212,7 +212,7 @@ async fn an_orchestrator_stops_in_bounded_time_while_the_database_is_silent() {
 
     proxy.blackhole();
 
-    tokio::time::timeout(PATIENCE, orchestrator.stop())
+    tokio::time::timeout(WAIT_TIMEOUT, orchestrator.stop())
         .await
         .expect("it stops though its calls are not answered");
     world.assert_sound().await;
@@ -222,7 +222,7 @@ async fn an_orchestrator_stops_in_bounded_time_while_the_database_is_silent() {
 const SOON: Duration = Duration::from_secs(30);
 
 async fn freeze(world: &World, statement: &str) -> FrozenSession {
-    wait_for("the session is idle", PATIENCE, async || {
+    wait_for("the session is idle", WAIT_TIMEOUT, async || {
         FrozenSession::idle_after(&world.pool, statement).await
     })
     .await
@@ -266,7 +266,7 @@ async fn an_orchestrator_says_that_its_calls_fail_while_the_server_takes_no_writ
          where datname = current_database() and application_name = 'tasker'"
         .to_owned())
     .await;
-    wait_until("a loop fails", PATIENCE, async || {
+    wait_until("a loop fails", WAIT_TIMEOUT, async || {
         let health = orchestrator.health();
         let mut components = health.components.iter();
         !health.is_healthy() && components.any(|it| it.failing_for_ms.is_some())
@@ -279,7 +279,7 @@ async fn an_orchestrator_says_that_its_calls_fail_while_the_server_takes_no_writ
     .await;
 
     world.wait_until_queued(2).await;
-    wait_until("all is well again", PATIENCE, async || {
+    wait_until("all is well again", WAIT_TIMEOUT, async || {
         orchestrator.health().is_healthy()
     })
     .await;

@@ -4,7 +4,7 @@ mod world;
 
 use tasker_shared::config::DeploymentMode::Hybrid;
 use tasker_shared::telemetry::render_prometheus;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use world::World;
 
 /// Series that a run with a notification, a poll and a claim has to feed.
@@ -40,7 +40,7 @@ async fn every_metric_of_the_orchestrator_is_fed() {
 
     orchestrator.make_panic("fallback_poller");
     // One claim a step is slow enough for a poll to come in between, sooner or later.
-    wait_until("every metric is above zero", PATIENCE, async || {
+    wait_until("every metric is above zero", WAIT_TIMEOUT, async || {
         for _ in 0..20 {
             world.submit_unannounced().await;
         }

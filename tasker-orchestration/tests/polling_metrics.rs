@@ -5,7 +5,7 @@ mod world;
 
 use tasker_shared::config::DeploymentMode::PollingOnly;
 use tasker_shared::telemetry::render_prometheus;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use world::World;
 
 /// The value of a series without labels.
@@ -19,7 +19,7 @@ async fn each_task_that_polling_finds_is_a_command() {
     let world = World::create().await;
     let orchestrator = world.start(&world.polling_config(PollingOnly)).await;
 
-    wait_until("polling has found a task", PATIENCE, async || {
+    wait_until("polling has found a task", WAIT_TIMEOUT, async || {
         world.submit_unannounced().await;
         value(&render_prometheus(), "fallback_tasks_found") > Some(0.0)
     })

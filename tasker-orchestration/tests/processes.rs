@@ -10,7 +10,7 @@ mod world;
 use tasker_shared::config::DeploymentMode::Hybrid;
 use tasker_shared::processes::{ProcessSummary, list_processes};
 use tasker_shared::telemetry::render_prometheus;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use world::World;
 
 async fn listed(world: &World) -> Vec<ProcessSummary> {
@@ -27,7 +27,7 @@ async fn an_orchestrator_tells_of_itself_as_long_as_it_runs() {
     let orchestrator = world.start(&config).await;
     wait_until(
         "the orchestrator has told of itself",
-        PATIENCE,
+        WAIT_TIMEOUT,
         async || !listed(&world).await.is_empty(),
     )
     .await;
@@ -49,7 +49,7 @@ async fn steps_that_nobody_can_run_are_scraped_until_somebody_can() {
         world.submit(0).await;
     }
     let series = r#"tasker_steps_without_worker{handler="shop.first",namespace="shop"} 3"#;
-    wait_until("the metric tells of the steps", PATIENCE, async || {
+    wait_until("the metric tells of the steps", WAIT_TIMEOUT, async || {
         render_prometheus().lines().any(|line| line == series)
     })
     .await;
@@ -58,7 +58,7 @@ async fn steps_that_nobody_can_run_are_scraped_until_somebody_can() {
                     'Hybrid', '{}', '{shop.first}', 1, 0, 0)";
     sqlx::query(register).execute(&world.pool).await.unwrap();
 
-    wait_until("the metric is silent again", PATIENCE, async || {
+    wait_until("the metric is silent again", WAIT_TIMEOUT, async || {
         !render_prometheus().contains("tasker_steps_without_worker{")
     })
     .await;

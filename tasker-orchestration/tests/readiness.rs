@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tasker_shared::config::DeploymentMode::{EventDrivenOnly, Hybrid, PollingOnly};
 use tasker_shared::telemetry::render_prometheus;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use world::World;
 
 #[tokio::test]
@@ -230,7 +230,7 @@ async fn a_stopped_orchestrator_leaves_ready_steps_to_others() {
 
     let second = world.start(&world.config(Hybrid)).await;
 
-    wait_until("the next one enqueues it", PATIENCE, async || {
+    wait_until("the next one enqueues it", WAIT_TIMEOUT, async || {
         world.queued().await == 1
     })
     .await;

@@ -17,14 +17,14 @@ use tasker_shared::steps::{
     Demand, Locks, ReceivedStep, Reported, StepError, StepOutcome, StepReport, complete_steps,
     receive_steps,
 };
-use tasker_testing::{FaultProxy, FrozenSession, PATIENCE, wait_for, wait_until};
+use tasker_testing::{FaultProxy, FrozenSession, WAIT_TIMEOUT, wait_for, wait_until};
 use world::World;
 
 const LEASE: Duration = Duration::from_mins(10);
 
 /// Receives one step from the queue as a worker would, as soon as there is one.
 async fn receive(connection: &mut PgConnection) -> ReceivedStep {
-    wait_for("a step is received", PATIENCE, async || {
+    wait_for("a step is received", WAIT_TIMEOUT, async || {
         let steps = receive_steps(
             connection,
             "worker",
@@ -154,7 +154,7 @@ async fn a_retry_that_fired_is_enqueued_though_the_answer_got_lost() {
         let query = sqlx::query_scalar(condition);
         query.fetch_one(&world.pool).await.unwrap()
     };
-    wait_until("the loop has fallen asleep", PATIENCE, async || {
+    wait_until("the loop has fallen asleep", WAIT_TIMEOUT, async || {
         holds(
             "select count(*) = 1 from pg_stat_activity
              where datname = current_database() and query like '%fire_due_timers%'
@@ -166,7 +166,7 @@ async fn a_retry_that_fired_is_enqueued_though_the_answer_got_lost() {
 
     proxy.swallow_answers();
     // A loop that was awake after all has no connection now, and has to go on later.
-    wait_until("the timer has fired, or cannot", PATIENCE, async || {
+    wait_until("the timer has fired, or cannot", WAIT_TIMEOUT, async || {
         holds(
             "select not exists (
                select from tasker.timers where due_at > clock_timestamp() - interval '2 s'
@@ -190,7 +190,7 @@ async fn a_retry_that_fired_is_enqueued_though_the_loop_that_fired_it_ended_befo
     let mut worker = world.db.connect().await;
     let first = receive(&mut worker).await;
     fail(&mut worker, &first, Duration::ZERO).await;
-    wait_until("the retry fires", PATIENCE, async || {
+    wait_until("the retry fires", WAIT_TIMEOUT, async || {
         // As the loop does, whose next words would be to the command processor.
         fire_due_timers(&mut worker, 10).await.unwrap();
         let none_waits = "select not exists (select from tasker.timers)";
@@ -242,7 +242,7 @@ async fn a_retry_is_enqueued_although_the_session_that_fires_timers_is_frozen() 
         &config.mpsc_channels,
         &config.event_systems.supervisor,
     );
-    let frozen = wait_for("the loop has fallen asleep", PATIENCE, async || {
+    let frozen = wait_for("the loop has fallen asleep", WAIT_TIMEOUT, async || {
         FrozenSession::idle_after(&world.pool, "fire_due_timers").await
     })
     .await;

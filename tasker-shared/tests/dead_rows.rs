@@ -10,7 +10,7 @@ use tasker_shared::config::{DatabaseConfig, Pooler};
 use tasker_shared::database::Database;
 use tasker_shared::doctor;
 use tasker_shared::readiness::{DeadRowsDiscarded, discard_dead_rows, vacuum};
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 
 const READY: &str = "tasker.ready_steps";
 const TIMERS: &str = "tasker.timers";
@@ -212,7 +212,7 @@ async fn tables_are_vacuumed_behind_a_pooler_too() {
             .unwrap();
     }
 
-    wait_until("the vacuums are counted", PATIENCE, async || {
+    wait_until("the vacuums are counted", WAIT_TIMEOUT, async || {
         let vacuums: i64 = world
             .value(
                 "select min(vacuum_count) from pg_stat_user_tables

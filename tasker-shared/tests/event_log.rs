@@ -13,7 +13,7 @@ use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::state::TaskState;
 use tasker_shared::steps::{Continuation, complete_and_continue, release_steps};
 use tasker_shared::tasks::submit_tasks;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 
 const WIDTH: usize = 1000;
 
@@ -227,7 +227,7 @@ async fn what_is_committed_late_is_told_late_and_what_is_rolled_back_never() {
     early.commit().await.unwrap();
     assert_eq!(reader.cancelled().await, [tasks[0]]);
     // As long as a transaction of any database runs that could have drawn them.
-    wait_until("no number is waited for", PATIENCE, async || {
+    wait_until("no number is waited for", WAIT_TIMEOUT, async || {
         assert!(reader.cancelled().await.is_empty());
         format!("{:?}", reader.log).matches("missing: {}").count() == 2
     })

@@ -9,7 +9,8 @@ use tasker_shared::config::{DatabaseConfig, TaskerConfig};
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
 use tasker_testing::{
-    Durability, FaultProxy, FrozenSession, PATIENCE, TestDatabase, TestServer, wait_for, wait_until,
+    Durability, FaultProxy, FrozenSession, TestDatabase, TestServer, WAIT_TIMEOUT, wait_for,
+    wait_until,
 };
 
 /// A database reached by this URL, with one connection in its pool.
@@ -152,7 +153,7 @@ async fn a_session_is_kept_after_an_error_about_what_was_asked_and_given_up_afte
 
 async fn freeze(db: &TestDatabase, statement: &str) -> FrozenSession {
     let pool = db.pool();
-    wait_for("the session is idle", PATIENCE, async || {
+    wait_for("the session is idle", WAIT_TIMEOUT, async || {
         FrozenSession::idle_after(&pool, statement).await
     })
     .await
@@ -217,7 +218,7 @@ async fn a_session_whose_commit_waits_for_a_standby_is_not_ended() {
     };
     await_standby(server.url(), "nobody").await;
 
-    let error = wait_for("a commit waits for the standby", PATIENCE, async || {
+    let error = wait_for("a commit waits for the standby", WAIT_TIMEOUT, async || {
         dedicated.call("write", write).await.err()
     })
     .await;
@@ -228,7 +229,7 @@ async fn a_session_whose_commit_waits_for_a_standby_is_not_ended() {
     }
 
     await_standby(server.url(), "").await;
-    wait_until("the commit is done", PATIENCE, async || {
+    wait_until("the commit is done", WAIT_TIMEOUT, async || {
         other.call("waits", waits).await.unwrap() == 0
     })
     .await;

@@ -13,7 +13,7 @@ use support::{DIAMOND, SINGLE, WORKER, World, complete, fail, given_back, retry}
 use tasker_shared::readiness;
 use tasker_shared::steps::{self};
 use tasker_shared::tasks;
-use tasker_testing::PATIENCE;
+use tasker_testing::WAIT_TIMEOUT;
 use tokio::time::timeout;
 
 const TASK_READY: &str = "tasker_task_ready";
@@ -54,7 +54,10 @@ async fn heard(world: &mut World, listener: &mut PgListener) -> Vec<String> {
     world.run(format!("select pg_notify('{END}', '')")).await;
     let mut channels = Vec::new();
     loop {
-        let notification = timeout(PATIENCE, listener.recv()).await.unwrap().unwrap();
+        let notification = timeout(WAIT_TIMEOUT, listener.recv())
+            .await
+            .unwrap()
+            .unwrap();
         if notification.channel() == END {
             return channels;
         }

@@ -13,7 +13,7 @@ use tasker_shared::queues::Guard;
 use tasker_shared::readiness::{
     self, ClaimedTask, claim_ready_tasks_of, find_ready_tasks_of, fire_and_announce_due_timers,
 };
-use tasker_testing::PATIENCE;
+use tasker_testing::WAIT_TIMEOUT;
 use tokio::time::timeout;
 
 /// A world with the namespaces `a`, `b` and `c`, each with a template `order` of one step.
@@ -156,7 +156,10 @@ async fn retries_fired_for_others_are_announced_to_them() {
         .unwrap();
 
     assert_eq!(fired.fired, 1);
-    let told = timeout(PATIENCE, listener.recv()).await.unwrap().unwrap();
+    let told = timeout(WAIT_TIMEOUT, listener.recv())
+        .await
+        .unwrap()
+        .unwrap();
     assert!(told.payload().contains("step_transition"), "{told:?}");
     assert_eq!(claim(&mut world, 10, &["a"]).await.len(), 1);
     world.assert_healthy().await;

@@ -15,7 +15,7 @@ use private_postgres::{DeathSignal, spawn_bound};
 use tempfile::TempDir;
 
 use crate::continuation::CONTINUATION_LIMIT;
-use crate::wait::{PATIENCE, wait_for};
+use crate::wait::{WAIT_TIMEOUT, wait_for};
 
 /// Variables of Tasker's own that a test run sets for all that it starts.
 const SET_FOR_ALL: [&str; 2] = ["TASKER_PG_BIN", CONTINUATION_LIMIT];
@@ -33,7 +33,7 @@ const LOG_LINES: usize = 200;
 const OUTPUT: &str = "output.log";
 const ERRORS: &str = "errors.log";
 /// A deadline that only a command that hangs misses.
-const LONGEST_COMMAND: Duration = PATIENCE.saturating_mul(5);
+const LONGEST_COMMAND: Duration = WAIT_TIMEOUT.saturating_mul(5);
 
 /// Where the binary is.
 #[derive(Clone, Debug)]
@@ -269,7 +269,7 @@ mod tests {
     #[tokio::test]
     async fn a_line_is_found_when_it_is_complete() {
         let mut process = shell().spawn(&["-c", "echo listening on 7; exec sleep 600"], &[]);
-        let line = process.wait_for_line("listening", PATIENCE).await;
+        let line = process.wait_for_line("listening", WAIT_TIMEOUT).await;
         assert_eq!(line, "listening on 7");
         process.kill9();
         assert!(!process.exited().unwrap().success());
@@ -279,15 +279,15 @@ mod tests {
     #[should_panic(expected = "it ended with exit status: 3")]
     async fn a_process_that_ends_without_the_line_is_not_waited_for() {
         let mut process = shell().spawn(&["-c", "exit 3"], &[]);
-        process.wait_for_line("listening", PATIENCE).await;
+        process.wait_for_line("listening", WAIT_TIMEOUT).await;
     }
 
     #[tokio::test]
     async fn a_process_may_end_in_its_own_way_when_asked_to() {
         let script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done";
         let mut process = shell().spawn(&["-c", script], &[]);
-        process.wait_for_line("ready", PATIENCE).await;
-        assert_eq!(process.terminate(PATIENCE).await.code(), Some(7));
+        process.wait_for_line("ready", WAIT_TIMEOUT).await;
+        assert_eq!(process.terminate(WAIT_TIMEOUT).await.code(), Some(7));
     }
 
     #[tokio::test]

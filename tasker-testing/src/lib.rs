@@ -3,13 +3,13 @@
 //!
 //! ```no_run
 //! # async fn example() {
-//! use tasker_testing::{FaultProxy, PATIENCE, TestDatabase, wait_until};
+//! use tasker_testing::{FaultProxy, WAIT_TIMEOUT, TestDatabase, wait_until};
 //!
 //! let db = TestDatabase::create().await; // migrated, of its own, about 50 ms
 //! let proxy = FaultProxy::to(db.url()).await; // proxy.url() leads to the same database
 //! proxy.cut();
 //! proxy.resume();
-//! wait_until("a task is there", PATIENCE, async || {
+//! wait_until("a task is there", WAIT_TIMEOUT, async || {
 //!     let count = sqlx::query_scalar("select count(*) from tasker.tasks");
 //!     count.fetch_one(&db.pool()).await.is_ok_and(|tasks: i64| tasks > 0)
 //! })
@@ -39,4 +39,4 @@ pub use proxy::FaultProxy;
 pub use releases::{Release, releases, releases_folder};
 pub use server::TestServer;
 pub use sessions::{FrozenSession, end_sessions};
-pub use wait::{PATIENCE, wait_for, wait_until};
+pub use wait::{WAIT_TIMEOUT, wait_for, wait_until};

@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 
-use crate::wait::{PATIENCE, wait_until};
+use crate::wait::{WAIT_TIMEOUT, wait_until};
 
 /// Where packages put the program.
 const PLACES: [&str; 3] = [
@@ -82,7 +82,7 @@ impl PgBouncer {
                 .expect("a folder of ours can be opened to others");
         }
         let child = spawn_bound(command, DeathSignal::Kill).expect("pgbouncer runs");
-        wait_until("pgbouncer accepts connections", PATIENCE, async || {
+        wait_until("pgbouncer accepts connections", WAIT_TIMEOUT, async || {
             TcpStream::connect(("127.0.0.1", port)).await.is_ok()
         })
         .await;

@@ -5,7 +5,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sqlx::PgPool;
 
-use crate::wait::{PATIENCE, wait_until};
+use crate::wait::{WAIT_TIMEOUT, wait_until};
 
 /// The server process of one session, stopped until this is dropped.
 ///
@@ -48,7 +48,7 @@ impl Drop for FrozenSession {
 /// # Panics
 /// When they do not go.
 pub async fn end_sessions(pool: &PgPool, statement: &str) {
-    wait_until("the sessions are gone", PATIENCE, async || {
+    wait_until("the sessions are gone", WAIT_TIMEOUT, async || {
         let ended: i64 = sqlx::query_scalar(
             "select count(pg_terminate_backend(pid)) from pg_stat_activity
              where datname = current_database() and query like '%' || $1 || '%'

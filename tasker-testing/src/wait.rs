@@ -6,9 +6,9 @@
 use std::time::{Duration, Instant};
 
 /// A deadline that only a hang misses, however busy the machine is.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const WAIT_TIMEOUT: Duration = Duration::from_mins(1);
 
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Returns as soon as the condition holds; panics with `what` if it does not in time.
 pub async fn wait_until(what: &str, deadline: Duration, mut condition: impl AsyncFnMut() -> bool) {
@@ -30,6 +30,6 @@ pub async fn wait_for<T>(
             Instant::now() < end,
             "after {deadline:?} still waiting: {what}"
         );
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
-use tasker_testing::{Durability, FaultProxy, PATIENCE, TestDatabase, TestServer, wait_until};
+use tasker_testing::{Durability, FaultProxy, TestDatabase, TestServer, WAIT_TIMEOUT, wait_until};
 use tokio::time::timeout;
 
 /// Long enough for an answer on a busy machine, short enough to wait for one that never comes.
@@ -43,7 +43,7 @@ async fn a_dropped_test_database_goes_away_even_with_a_session_in_it() {
     let name = doomed.name().to_owned();
     drop(doomed);
     let pool = watcher.pool();
-    wait_until("the database is dropped", PATIENCE, async || {
+    wait_until("the database is dropped", WAIT_TIMEOUT, async || {
         let exists =
             sqlx::query_scalar("select exists (select from pg_database where datname = $1)");
         !exists.bind(&name).fetch_one(&pool).await.unwrap_or(true)
@@ -123,7 +123,7 @@ async fn a_statement_whose_answer_is_swallowed_has_its_effect() {
     proxy.swallow_answers();
     let insert = sqlx::raw_sql("insert into fact values (1)").execute(&mut open);
     timeout(NO_ANSWER, insert).await.unwrap_err();
-    wait_until("the fact is there", PATIENCE, async || {
+    wait_until("the fact is there", WAIT_TIMEOUT, async || {
         let count = sqlx::query_scalar("select count(*) from fact")
             .fetch_one(&mut direct)
             .await;

@@ -9,7 +9,7 @@ mod world;
 
 use serde_json::json;
 use tasker_shared::channel::registry;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tasker_worker::Handlers;
 use world::World;
 
@@ -63,7 +63,7 @@ async fn a_small_channel_slows_a_worker_down_and_loses_nothing() {
 
     let worker = world.start(Handlers::new());
 
-    wait_until("all are complete", PATIENCE, async || {
+    wait_until("all are complete", WAIT_TIMEOUT, async || {
         world.orchestrate().await;
         let complete = "select count(*) from tasker.tasks where state = 'complete'";
         world.count(complete).await == 100

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::json;
 use tasker_shared::clock;
 use tasker_shared::state::TaskState;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use world::{Gate, World};
 
 /// The timeout of the step is half an hour.
@@ -47,11 +47,15 @@ async fn a_worker_goes_on_with_what_it_runs_when_the_clock_jumps_beyond_its_leas
         let (tasks, gate, worker) = world.start_gated_tasks(STEPS).await;
 
         jump(&world, by).await;
-        wait_until("the worker has their leases again", PATIENCE, async || {
-            let leased = "select count(*) from pgmq.q_worker_shop_queue
+        wait_until(
+            "the worker has their leases again",
+            WAIT_TIMEOUT,
+            async || {
+                let leased = "select count(*) from pgmq.q_worker_shop_queue
                  where vt > clock_timestamp() and read_ct > 1";
-            world.count(leased).await == i64::try_from(STEPS).unwrap()
-        })
+                world.count(leased).await == i64::try_from(STEPS).unwrap()
+            },
+        )
         .await;
         for _ in 0..STEPS {
             gate.open();

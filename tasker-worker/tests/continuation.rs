@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::FutureExt;
 use serde_json::{Value, json};
 use tasker_shared::state::{StepState, TaskState};
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tasker_worker::{HandlerError, Handlers, Step};
 use world::{Gate, World};
 
@@ -113,7 +113,7 @@ async fn steps_that_follow_one_another_take_no_more_places_than_there_are() {
     };
     let worker = world.start(Handlers::new().register("watched", watched));
 
-    wait_until("all tasks are complete", PATIENCE, async || {
+    wait_until("all tasks are complete", WAIT_TIMEOUT, async || {
         world.orchestrate().await;
         let complete = "select count(*) from tasker.tasks where state = 'complete'";
         world.count(complete).await == TASKS

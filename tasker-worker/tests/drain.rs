@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tasker_shared::state::{StepState, TaskState};
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tasker_worker::Handlers;
 use world::{Gate, World, error_of};
 
@@ -28,7 +28,7 @@ async fn world_with_running_steps(steps: i64) -> World {
 
 /// Waits until so many handlers run; that their steps are in progress says less.
 async fn wait_for_running(world: &World, gate: &Gate, steps: i64) {
-    wait_until("steps are in progress", PATIENCE, async || {
+    wait_until("steps are in progress", WAIT_TIMEOUT, async || {
         world.orchestrate().await;
         let running = "select count(*) from tasker.steps where state = 'in_progress'";
         world.count(running).await == steps
@@ -138,7 +138,7 @@ async fn the_announcements_of_the_last_outcomes_are_sent_before_the_worker_ends(
     gate.open();
     drained.await.unwrap();
 
-    let told = tokio::time::timeout(PATIENCE, listener.recv()).await;
+    let told = tokio::time::timeout(WAIT_TIMEOUT, listener.recv()).await;
     let told = told.expect("an announcement comes").unwrap();
     assert!(told.payload().contains("complete"), "{}", told.payload());
 }

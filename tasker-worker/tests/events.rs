@@ -12,14 +12,14 @@ use tasker_shared::channel::NotReceived;
 use tasker_shared::config::DropPolicy;
 use tasker_shared::events::{EventSubscription, LifecycleEvent};
 use tasker_shared::state::TaskState;
-use tasker_testing::PATIENCE;
+use tasker_testing::WAIT_TIMEOUT;
 use tasker_worker::Handlers;
 use tokio::time::timeout;
 use world::World;
 
 /// The next event.
 async fn next(events: &mut EventSubscription) -> Value {
-    let event = timeout(PATIENCE, events.next()).await;
+    let event = timeout(WAIT_TIMEOUT, events.next()).await;
     let event = event.expect("nothing was told").unwrap();
     serde_json::to_value::<&LifecycleEvent>(&event).unwrap()
 }
@@ -138,7 +138,7 @@ async fn a_slow_subscriber_is_told_what_it_missed_while_the_worker_runs_on() {
 
         let (mut received, mut missed) = (0, 0);
         loop {
-            match timeout(PATIENCE, slow.next()).await.unwrap() {
+            match timeout(WAIT_TIMEOUT, slow.next()).await.unwrap() {
                 Ok(_) => received += 1,
                 Err(NotReceived::Lagged(count)) => missed += count,
                 Err(NotReceived::Closed) => break,

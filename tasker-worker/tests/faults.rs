@@ -10,7 +10,7 @@ mod world;
 use serde_json::{Value, json};
 use tasker_shared::config::DeploymentMode;
 use tasker_shared::state::TaskState;
-use tasker_testing::{PATIENCE, TestDatabase, wait_until};
+use tasker_testing::{TestDatabase, WAIT_TIMEOUT, wait_until};
 use tasker_worker::Handlers;
 use world::{GATE, Gate, NAMESPACE, World, error_of};
 
@@ -19,7 +19,7 @@ const TERMINATE_ALL: &str = "select count(pg_terminate_backend(pid)) from pg_sta
      where datname = current_database() and pid <> pg_backend_pid()";
 
 async fn wait_for_running(world: &World) {
-    wait_until("the handler runs", PATIENCE, async || {
+    wait_until("the handler runs", WAIT_TIMEOUT, async || {
         world.orchestrate().await;
         let running = "select count(*) from tasker.steps where state = 'in_progress'";
         world.count(running).await == 1
@@ -37,7 +37,7 @@ async fn an_outcome_is_recorded_although_its_connection_was_ended() {
     // The connection of the reporter is open: it has recorded something before.
     let before = world.submit("one", json!({})).await;
     gate.open();
-    wait_until("one is complete", PATIENCE, async || {
+    wait_until("one is complete", WAIT_TIMEOUT, async || {
         world.orchestrate().await;
         let complete = "select count(*) from tasker.tasks where state = 'complete'";
         world.count(complete).await == 1
@@ -96,11 +96,15 @@ async fn an_outcome_whose_acknowledgement_got_lost_is_reported_again_and_counts_
     let worker = world.start(gate.handlers());
     let warm_up = world.submit("one", json!({})).await;
     gate.open();
-    wait_until("the reporter has its connection", PATIENCE, async || {
-        world.orchestrate().await;
-        let complete = "select count(*) from tasker.tasks where state = 'complete'";
-        world.count(complete).await == 1
-    })
+    wait_until(
+        "the reporter has its connection",
+        WAIT_TIMEOUT,
+        async || {
+            world.orchestrate().await;
+            let complete = "select count(*) from tasker.tasks where state = 'complete'";
+            world.count(complete).await == 1
+        },
+    )
     .await;
     wait_for_running(&world).await;
 
@@ -180,7 +184,7 @@ async fn finds_what_came_later(mode: DeploymentMode) {
         for _ in 0..3 {
             let task = world.submit_to(namespace, "one", json!({})).await;
             world.claim().await;
-            wait_until("the task is complete", PATIENCE, async || {
+            wait_until("the task is complete", WAIT_TIMEOUT, async || {
                 world.task(task).await.summary.state == TaskState::Complete
             })
             .await;

@@ -10,7 +10,7 @@ mod world;
 use std::fmt::Write;
 
 use serde_json::json;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tasker_worker::{HandlerError, Handlers, Step};
 use world::World;
 
@@ -63,7 +63,7 @@ fn handlers() -> Handlers {
 }
 
 async fn run_until(world: &World, query: &'static str, expected: i64) {
-    wait_until(query, PATIENCE, async || {
+    wait_until(query, WAIT_TIMEOUT, async || {
         world.orchestrate().await;
         world.count(query).await == expected
     })

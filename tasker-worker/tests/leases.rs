@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 use tasker_shared::operator::Action;
 use tasker_shared::state::{StepState, TaskState};
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tasker_worker::{HandlerError, Handlers, Step};
 use world::{GATE, Gate, World, counted};
 
@@ -169,7 +169,7 @@ async fn a_worker_that_finds_its_own_lost_lease_goes_on_with_the_same_attempt() 
     let (task, gate, worker) = world.start_gated().await;
 
     world.expire_leases().await;
-    wait_until("the message was received again", PATIENCE, async || {
+    wait_until("the message was received again", WAIT_TIMEOUT, async || {
         let reads = "select read_ct::bigint from pgmq.q_worker_shop_queue";
         world.count(reads).await == 2
     })
@@ -204,7 +204,7 @@ async fn two_workers_never_run_the_same_attempt() {
     .await
     .unwrap();
 
-    wait_until("all tasks are complete", PATIENCE, async || {
+    wait_until("all tasks are complete", WAIT_TIMEOUT, async || {
         world.orchestrate().await;
         let left = "select count(*) from tasker.tasks where state <> 'complete'";
         world.count(left).await == 0

@@ -9,7 +9,7 @@ mod world;
 
 use std::time::Duration;
 
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tasker_worker::Handlers;
 use world::World;
 
@@ -29,7 +29,7 @@ async fn a_worker_listens_no_longer_for_a_namespace_that_is_gone() {
         .execute(&world.pool)
         .await
         .unwrap();
-    wait_until("the worker listens for it", PATIENCE, async || {
+    wait_until("the worker listens for it", WAIT_TIMEOUT, async || {
         world.count(LISTENS).await == 1
     })
     .await;
@@ -39,7 +39,7 @@ async fn a_worker_listens_no_longer_for_a_namespace_that_is_gone() {
         .await
         .unwrap();
 
-    wait_until("the worker listens no longer", PATIENCE, async || {
+    wait_until("the worker listens no longer", WAIT_TIMEOUT, async || {
         world.count(LISTENS_NO_LONGER).await == 1
     })
     .await;

@@ -10,7 +10,7 @@ mod world;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tasker_shared::state::{StepState, TaskState};
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tasker_worker::{Handler, HandlerError, Handlers, Outcome, Step};
 use world::{World, error_of};
 
@@ -309,7 +309,7 @@ async fn a_context_that_no_program_can_hold_fails_its_task_and_no_other() {
     let worker = world.start(Handlers::new());
 
     world.run_to(good, TaskState::Complete).await;
-    wait_until("the others failed", PATIENCE, async || {
+    wait_until("the others failed", WAIT_TIMEOUT, async || {
         let failed = "select count(*) from tasker.steps where error ->> 'kind' = 'invalid_input'";
         world.count(failed).await == 2
     })

@@ -13,7 +13,7 @@ use serde_json::json;
 use tasker_shared::config::DeploymentMode;
 use tasker_shared::state::TaskState;
 use tasker_shared::telemetry::render_prometheus;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tokio::time::timeout;
 use world::{GATE, Gate, World};
 
@@ -49,14 +49,14 @@ async fn a_worker_works_on_and_ends_through_panics_of_its_loops_each_of_which_is
     for name in LOOPS {
         let before = restarts(name);
         let task = world.submit("one", json!({})).await;
-        wait_until("there is a loop to panic", PATIENCE, async || {
+        wait_until("there is a loop to panic", WAIT_TIMEOUT, async || {
             worker.make_panic(name)
         })
         .await;
         gate.open();
 
         world.run_to(task, TaskState::Complete).await;
-        wait_until("the panic is counted", PATIENCE, async || {
+        wait_until("the panic is counted", WAIT_TIMEOUT, async || {
             restarts(name) == before + 1
         })
         .await;
@@ -70,13 +70,13 @@ async fn a_worker_works_on_and_ends_through_panics_of_its_loops_each_of_which_is
     let (tasks, gate, worker) = world.start_gated_tasks(1).await;
     let before = LOOPS.map(restarts);
     assert!(LOOPS.iter().all(|name| worker.make_panic(name)));
-    wait_until("all loops wait", PATIENCE, async || {
+    wait_until("all loops wait", WAIT_TIMEOUT, async || {
         LOOPS.map(restarts) == before.map(|it| it + 1)
     })
     .await;
     gate.open();
 
-    let drained = timeout(PATIENCE, worker.drain()).await.unwrap();
+    let drained = timeout(WAIT_TIMEOUT, worker.drain()).await.unwrap();
 
     assert!(drained.is_complete, "the outcome was not recorded");
     world.run_to(tasks[0], TaskState::Complete).await;

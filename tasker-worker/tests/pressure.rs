@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use tasker_shared::config::DeploymentMode;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tasker_worker::{HandlerError, Handlers, Step};
 use world::{Gate, World};
 
@@ -30,7 +30,7 @@ async fn submit(world: &World, tasks: usize) {
 
 async fn wait_for_count(world: &World, query: &'static str, expected: i64) {
     let what = format!("{expected} are found by {query}");
-    wait_until(&what, PATIENCE, async || {
+    wait_until(&what, WAIT_TIMEOUT, async || {
         world.count(query).await == expected
     })
     .await;
@@ -73,7 +73,7 @@ async fn a_receipt_that_brings_all_it_may_is_followed_by_another() {
 /// Waits until a worker has looked for steps this many times, whatever made it look.
 async fn wait_for_looks(world: &World, looks: usize) {
     let mut seen = HashSet::new();
-    wait_until("the worker has looked again", PATIENCE, async || {
+    wait_until("the worker has looked again", WAIT_TIMEOUT, async || {
         let began: Vec<DateTime<Utc>> = sqlx::query_scalar(
             "select query_start from pg_stat_activity where datname = current_database() \
              and pid <> pg_backend_pid() and query like '%tasker.receive_steps%'",

@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::state::{StepState, TaskState};
-use tasker_testing::{FaultProxy, PATIENCE, TaskerBinary, TaskerProcess, TestDatabase};
+use tasker_testing::{FaultProxy, TaskerBinary, TaskerProcess, TestDatabase, WAIT_TIMEOUT};
 use world::World;
 
 /// Longest time that a worker without a database may take to stop: to drain, to try the last
@@ -56,7 +56,7 @@ async fn either_signal_lets_a_running_handler_end_and_records_its_outcome() {
         let (mut program, task) = run_step_of(5_000, &world, &url).await;
 
         program.signal(signal);
-        let status = program.wait(PATIENCE).await;
+        let status = program.wait(WAIT_TIMEOUT).await;
 
         assert_eq!(status.code(), Some(0), "{}", program.output());
         let detail = world.task(task).await;
@@ -70,7 +70,7 @@ async fn either_signal_lets_a_running_handler_end_and_records_its_outcome() {
         let mut heir = start(&url);
         let detail = world.run_to(task, TaskState::Complete).await;
         assert_eq!(detail.steps[1].result, Some(json!({ "shelf": "shelf 7" })));
-        assert_eq!(heir.terminate(PATIENCE).await.code(), Some(0));
+        assert_eq!(heir.terminate(WAIT_TIMEOUT).await.code(), Some(0));
         world.assert_sound().await;
     }
 }
@@ -82,10 +82,10 @@ async fn a_second_signal_stops_at_once() {
     let (mut program, _) = run_step_of(600_000, &world, &url).await;
 
     program.signal(Signal::SIGTERM);
-    program.wait_for_line("stops at once", PATIENCE).await;
+    program.wait_for_line("stops at once", WAIT_TIMEOUT).await;
     program.signal(Signal::SIGTERM);
 
-    assert_eq!(program.wait(PATIENCE).await.code(), Some(130));
+    assert_eq!(program.wait(WAIT_TIMEOUT).await.code(), Some(130));
 }
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn stops_without_its_database(fault: fn(&FaultProxy)) {
     fault(&proxy);
     let asked = Instant::now();
     program.signal(Signal::SIGTERM);
-    let status = program.wait(PATIENCE).await;
+    let status = program.wait(WAIT_TIMEOUT).await;
 
     let (took, output) = (asked.elapsed(), program.output());
     assert!(took < STOPS_WITHIN, "{took:?}: {output}");
@@ -119,7 +119,7 @@ async fn stops_without_its_database(fault: fn(&FaultProxy)) {
     let mut heir = start(&url);
     let detail = world.run_to(task, TaskState::Complete).await;
     assert_eq!(detail.steps[0].attempts, 2);
-    assert_eq!(heir.terminate(PATIENCE).await.code(), Some(0));
+    assert_eq!(heir.terminate(WAIT_TIMEOUT).await.code(), Some(0));
     world.assert_sound().await;
 }
 
@@ -130,16 +130,16 @@ async fn a_database_that_is_away_at_first_is_waited_for() {
     proxy.cut();
     let mut program = start(proxy.url());
     let waiting = "waiting for the database";
-    program.wait_for_line(waiting, PATIENCE).await;
+    program.wait_for_line(waiting, WAIT_TIMEOUT).await;
 
     proxy.resume();
-    program.wait_for_line("the worker runs", PATIENCE).await;
-    assert_eq!(program.terminate(PATIENCE).await.code(), Some(0));
+    program.wait_for_line("the worker runs", WAIT_TIMEOUT).await;
+    assert_eq!(program.terminate(WAIT_TIMEOUT).await.code(), Some(0));
 
     proxy.cut();
     let mut program = start(proxy.url());
-    program.wait_for_line(waiting, PATIENCE).await;
-    assert_eq!(program.terminate(PATIENCE).await.code(), Some(0));
+    program.wait_for_line(waiting, WAIT_TIMEOUT).await;
+    assert_eq!(program.terminate(WAIT_TIMEOUT).await.code(), Some(0));
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn what_no_waiting_can_mend_ends_the_program_with_what_to_do() {
     ] {
         let mut program = start(url);
 
-        assert_eq!(program.wait(PATIENCE).await.code(), Some(1));
+        assert_eq!(program.wait(WAIT_TIMEOUT).await.code(), Some(1));
 
         let output = program.output();
         for text in texts {

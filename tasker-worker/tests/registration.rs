@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::json;
 use tasker_shared::processes::{ProcessSummary, list_processes};
 use tasker_shared::state::TaskState;
-use tasker_testing::{PATIENCE, wait_for};
+use tasker_testing::{WAIT_TIMEOUT, wait_for};
 use tasker_worker::Handlers;
 use tokio::time::timeout;
 use world::{Gate, World};
@@ -32,7 +32,7 @@ async fn row(
     what: &str,
     is_right: impl Fn(&ProcessSummary) -> bool,
 ) -> ProcessSummary {
-    wait_for(what, PATIENCE, async || {
+    wait_for(what, WAIT_TIMEOUT, async || {
         let mut rows = listed(world).await;
         let row = rows.pop().filter(&is_right);
         row.filter(|_| rows.is_empty())

@@ -58,7 +58,7 @@ pub(crate) fn run(command: &Command, setup: &Setup) -> Result<(), Failure> {
                     plain(setting.source.to_string()),
                 ]);
             }
-            output.text(table.lines(output.look(false)).join("\n"))
+            output.text(table.lines(output.style(false)).join("\n"))
         }
     }
 }

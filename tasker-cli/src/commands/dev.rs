@@ -23,7 +23,7 @@ use crate::roles::{engine, start, stop, worker};
 use crate::setup::Setup;
 
 /// Time between two looks whether PostgreSQL still runs.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 const EXAMPLES: &str = "\
 Needs nothing but PostgreSQL's programs on this machine: the server it starts listens on a unix
@@ -230,7 +230,7 @@ fn unexpected(role: &str, ended: Result<Result<(), Failure>, tokio::task::JoinEr
 
 /// Returns when PostgreSQL has ended by itself.
 async fn postgres_ended(server: &mut PrivateServer) -> Failure {
-    let mut ticks = interval(LOOK_AGAIN);
+    let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

@@ -42,12 +42,12 @@ pub(crate) struct Args {
 /// Examines the database; fails when something is found.
 pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let database = setup.database().await?;
-    let look = async || {
+    let examine = async || {
         database
             .call_without_deadline("doctor", async |connection| examine(connection).await)
             .await
     };
-    let mut findings = look().await?;
+    let mut findings = examine().await?;
     if args.repair {
         let queues = database
             .call_without_deadline("repair_queues", async |connection| {
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
         }
         output.text(format!("{} put right", count(repaired, "task")))?;
         if repaired > 0 || !queues.is_empty() {
-            findings = look().await?;
+            findings = examine().await?;
         }
     }
     let warnings = database
@@ -103,24 +103,24 @@ fn report(findings: &[Finding], warnings: &[Warning], output: Output) -> Result<
         "findings": findings,
         "warnings": warnings,
     }))?;
-    let look = output.look(false);
+    let style = output.style(false);
     for check in CHECKS {
         let (verdict, paint) = match findings.iter().filter(|f| f.check == check).count() {
             0 => ("holds".to_owned(), Paint::Green),
             found => (count(found, "finding"), Paint::Red),
         };
-        output.text(format!("{check}: {}", look.paint(paint, &verdict)))?;
+        output.text(format!("{check}: {}", style.paint(paint, &verdict)))?;
     }
     for check in WARNINGS {
         let (verdict, paint) = match warnings.iter().filter(|w| w.check == check).count() {
             0 => ("holds".to_owned(), Paint::Green),
             found => (count(found, "warning"), Paint::Yellow),
         };
-        output.text(format!("{check}: {}", look.paint(paint, &verdict)))?;
+        output.text(format!("{check}: {}", style.paint(paint, &verdict)))?;
     }
     for warning in warnings {
         let detail = one_line(&warning.detail);
-        output.text(look.paint(Paint::Yellow, &format!("warning: {detail}")))?;
+        output.text(style.paint(Paint::Yellow, &format!("warning: {detail}")))?;
     }
     if findings.is_empty() {
         return output.text("the database is healthy");
@@ -135,6 +135,6 @@ fn report(findings: &[Finding], warnings: &[Warning], output: Output) -> Result<
             plain(one_line(&finding.detail)),
         ]);
     }
-    output.text(format!("\n{}", table.lines(look).join("\n")))?;
+    output.text(format!("\n{}", table.lines(style).join("\n")))?;
     Err(Failure::Reported)
 }

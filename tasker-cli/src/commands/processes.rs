@@ -6,7 +6,7 @@ use serde_json::json;
 use tasker_shared::processes::{ProcessSummary, list_processes};
 use unicode_width::UnicodeWidthStr;
 
-use crate::drawing::{Look, Paint};
+use crate::drawing::{Paint, Style};
 use crate::failure::Failure;
 use crate::format::one_line;
 use crate::setup::Setup;
@@ -44,22 +44,22 @@ pub(crate) async fn run(_: &Args, setup: &Setup) -> Result<(), Failure> {
     if processes.is_empty() {
         return output.text("no processes: `tasker orchestrator` and `tasker worker` start some");
     }
-    let look = output.look(false);
-    output.text(table(&processes, look).lines(look).join("\n"))
+    let style = output.style(false);
+    output.text(table(&processes, style).lines(style).join("\n"))
 }
 
-fn table(processes: &[ProcessSummary], look: Look) -> Table {
+fn table(processes: &[ProcessSummary], style: Style) -> Table {
     let mut table = Table::new(&["ROLE", "NAME", "BUSY", "NAMESPACES", "SEEN"]);
     for process in processes {
         let seen = Duration::from_secs_f64(process.last_seen_seconds_ago.max(0.0)).as_secs();
         table.row([
             plain(process.role.clone()),
             (
-                end_of(&one_line(&process.identity), NAME_WIDTH, look),
+                end_of(&one_line(&process.identity), NAME_WIDTH, style),
                 Paint::Bold,
             ),
             busy(process),
-            plain(look.cut(&namespaces(process), NAMESPACES_WIDTH)),
+            plain(style.cut(&namespaces(process), NAMESPACES_WIDTH)),
             if process.silent {
                 (format!("silent {seen} s"), Paint::Red)
             } else {
@@ -88,11 +88,11 @@ fn namespaces(process: &ProcessSummary) -> String {
 }
 
 /// As much of the end of a text as there is room for.
-fn end_of(text: &str, columns: usize, look: Look) -> String {
+fn end_of(text: &str, columns: usize, style: Style) -> String {
     if text.width() <= columns {
         return text.to_owned();
     }
-    let ellipsis = look.ellipsis();
+    let ellipsis = style.ellipsis();
     let mut characters = text.chars();
     while characters.as_str().width() + ellipsis.width() > columns {
         characters.next();
@@ -106,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    const LOOK: Look = Look {
+    const STYLE: Style = Style {
         utf8: true,
         colour: false,
         width: None,
@@ -137,7 +137,7 @@ mod tests {
         let name = "a-very-long-name-of-a-host.example.com-1234567-abcdef";
         let mut worker = process("worker", name);
         worker.namespaces = vec!["fulfillment".to_owned(), "payments".to_owned()];
-        let lines = table(&[process("orchestrator", name), worker], LOOK).lines(LOOK);
+        let lines = table(&[process("orchestrator", name), worker], STYLE).lines(STYLE);
 
         for line in &lines {
             assert!(line.width() <= 80, "{}: {line}", line.width());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tasker_shared::queues::{QueueSummary, list_queues};
 
-use crate::drawing::{Look, Paint};
+use crate::drawing::{Paint, Style};
 use crate::failure::Failure;
 use crate::format::{count, duration, one_line};
 use crate::setup::Setup;
@@ -36,9 +36,9 @@ pub(crate) async fn run(command: Command, setup: &Setup) -> Result<(), Failure> 
     if queues.is_empty() {
         return output.text("no queues: the first template of a namespace creates its queue");
     }
-    let look = output.look(false);
-    let mut lines = table(&queues).lines(look);
-    lines.extend(queues.iter().flat_map(|queue| remarks(queue, look)));
+    let style = output.style(false);
+    let mut lines = table(&queues).lines(style);
+    lines.extend(queues.iter().flat_map(|queue| remarks(queue, style)));
     output.text(lines.join("\n"))
 }
 
@@ -72,11 +72,11 @@ fn table(queues: &[QueueSummary]) -> Table {
 }
 
 /// What is wrong with a queue, and what nobody can run in it.
-fn remarks(queue: &QueueSummary, look: Look) -> Vec<String> {
+fn remarks(queue: &QueueSummary, style: Style) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(problem) = &queue.problem {
         let problem = format!("{}: {}", queue.namespace, one_line(problem));
-        lines.push(look.paint(Paint::Red, &problem));
+        lines.push(style.paint(Paint::Red, &problem));
     }
     let missing = &queue.without_worker;
     for handler in missing.iter().take(MOST_HANDLERS) {
@@ -86,7 +86,7 @@ fn remarks(queue: &QueueSummary, look: Look) -> Vec<String> {
             one_line(&handler.handler),
             waiting(handler.steps)
         );
-        lines.push(look.paint(Paint::Yellow, &line));
+        lines.push(style.paint(Paint::Yellow, &line));
     }
     if missing.len() > MOST_HANDLERS {
         let more = count(missing.len() - MOST_HANDLERS, "more handler");

@@ -233,7 +233,7 @@ async fn list(namespace: Option<&str>, setup: &Setup) -> Result<(), Failure> {
             )),
         ]);
     }
-    output.text(table.lines(output.look(false)).join("\n"))
+    output.text(table.lines(output.style(false)).join("\n"))
 }
 
 async fn show(name: &TemplateName, setup: &Setup) -> Result<(), Failure> {

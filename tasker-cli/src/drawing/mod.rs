@@ -2,8 +2,8 @@
 
 mod fold;
 mod lanes;
-mod look;
 mod rows;
+mod style;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +16,7 @@ use tasker_shared::tasks::{StepDetail, TaskDetail};
 
 use crate::drawing::fold::{fold, unfolded};
 use crate::drawing::lanes::gutter;
-pub(crate) use crate::drawing::look::{Look, Paint, padded, step_paint, task_paint};
+pub(crate) use crate::drawing::style::{Paint, Style, padded, step_paint, task_paint};
 use crate::format::{between, duration, one_line};
 
 /// Lanes that are drawn where the columns are not known; a wider graph becomes a list.
@@ -42,7 +42,7 @@ pub(crate) enum Extent {
 pub(crate) fn graph(
     task: &TaskDetail,
     now: DateTime<Utc>,
-    look: Look,
+    style: Style,
     extent: Extent,
 ) -> Vec<String> {
     let steps = &task.steps;
@@ -56,27 +56,27 @@ pub(crate) fn graph(
         }
     };
     let gutter = gutter(&folded.dag);
-    let most_lanes = look
+    let most_lanes = style
         .width
         .map_or(MOST_LANES, |width| width / LANES_PART / LANE_WIDTH);
     if gutter.lanes > most_lanes {
-        return rows::list(&folded, steps, now, look);
+        return rows::list(&folded, steps, now, style);
     }
-    rows::beside(&gutter, &folded, steps, now, look)
+    rows::beside(&gutter, &folded, steps, now, style)
 }
 
 /// The graph of a task as symbols, layer after layer, and the columns that takes.
-pub(crate) fn in_one_line(task: &TaskDetail, look: Look) -> (String, usize) {
+pub(crate) fn in_one_line(task: &TaskDetail, style: Style) -> (String, usize) {
     let layers = dag_of(&task.steps).map(|dag| dag.layers());
     let (mut line, mut width) = (String::new(), 0);
     for (at, layer) in layers.unwrap_or_default().into_iter().enumerate() {
         if at > 0 {
-            line.push_str(&look.paint(Paint::Dim, &look.lines("─")));
+            line.push_str(&style.paint(Paint::Dim, &style.lines("─")));
             width += 1;
         }
         for step in layer {
             let state = task.steps[step].state;
-            line.push_str(&look.paint(step_paint(state), look.symbol(state)));
+            line.push_str(&style.paint(step_paint(state), style.symbol(state)));
             width += 1;
         }
     }
@@ -84,9 +84,9 @@ pub(crate) fn in_one_line(task: &TaskDetail, look: Look) -> (String, usize) {
 }
 
 /// What stands above a graph: which task it is, and how it stands.
-pub(crate) fn title(task: &TaskDetail, now: DateTime<Utc>, look: Look) -> String {
+pub(crate) fn title(task: &TaskDetail, now: DateTime<Utc>, style: Style) -> String {
     let summary = &task.summary;
-    let state = look.paint(task_paint(summary.state), summary.state.as_str());
+    let state = style.paint(task_paint(summary.state), summary.state.as_str());
     let end = summary.finished_at.unwrap_or(now);
     let word = if summary.state.is_terminal() {
         "after"
@@ -95,12 +95,12 @@ pub(crate) fn title(task: &TaskDetail, now: DateTime<Utc>, look: Look) -> String
     };
     format!(
         "{}{dot}{}/{}@{}{dot}{state} {word} {}",
-        look.paint(Paint::Bold, &summary.task_uuid.to_string()),
+        style.paint(Paint::Bold, &summary.task_uuid.to_string()),
         summary.namespace,
         summary.name,
         summary.version,
         duration(between(summary.created_at, end)),
-        dot = look.dot(),
+        dot = style.dot(),
     )
 }
 

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::drawing::fold::{Folded, Node};
 use crate::drawing::lanes::{Gutter, Line};
-use crate::drawing::look::{Look, Paint, step_paint};
+use crate::drawing::style::{Paint, Style, step_paint};
 use crate::drawing::{LANE_WIDTH, complaint, counts, time_of};
 use crate::format::{between, duration, one_line};
 
@@ -32,30 +32,30 @@ pub(super) fn beside(
     folded: &Folded,
     steps: &[StepDetail],
     now: DateTime<Utc>,
-    look: Look,
+    style: Style,
 ) -> Vec<String> {
     let columns: Vec<Columns> = folded
         .nodes
         .iter()
-        .map(|node| columns_of(node, steps, now, look))
+        .map(|node| columns_of(node, steps, now, style))
         .collect();
     let widths = Widths::of(&columns);
     let lane_columns = gutter.lanes * LANE_WIDTH;
     let draw = |line: &Line| {
         let Some(node) = line.node else {
-            return look.paint(Paint::Dim, &look.lines(&line.before));
+            return style.paint(Paint::Dim, &style.lines(&line.before));
         };
         let state = state_of(&folded.nodes[node], steps);
         let used = line.before.width() + 1 + line.after.width();
         let lanes = format!(
             "{}{}{}{}",
-            look.paint(Paint::Dim, &look.lines(&line.before)),
-            look.paint(step_paint(state), look.symbol(state)),
-            look.paint(Paint::Dim, &look.lines(&line.after)),
+            style.paint(Paint::Dim, &style.lines(&line.before)),
+            style.paint(step_paint(state), style.symbol(state)),
+            style.paint(Paint::Dim, &style.lines(&line.after)),
             " ".repeat(lane_columns.saturating_sub(used)),
         );
-        let room = look.width.map(|width| width.saturating_sub(lane_columns));
-        lanes + &widths.draw(&columns[node], state, look, room)
+        let room = style.width.map(|width| width.saturating_sub(lane_columns));
+        lanes + &widths.draw(&columns[node], state, style, room)
     };
     gutter.lines.iter().map(draw).collect()
 }
@@ -65,17 +65,17 @@ pub(super) fn list(
     folded: &Folded,
     steps: &[StepDetail],
     now: DateTime<Utc>,
-    look: Look,
+    style: Style,
 ) -> Vec<String> {
     let mut columns = Vec::new();
     let mut order = Vec::new();
     for node in folded.dag.layers().into_iter().flatten() {
-        let mut line = columns_of(&folded.nodes[node], steps, now, look);
+        let mut line = columns_of(&folded.nodes[node], steps, now, style);
         let parents = folded.dag.parents(node);
         if line.note.is_empty() && !parents.is_empty() {
             let names = parents.iter().take(MOST_PARENTS);
             let names: Vec<String> = names
-                .map(|&parent| name_of(&folded.nodes[parent], steps, look))
+                .map(|&parent| name_of(&folded.nodes[parent], steps, style))
                 .collect();
             let more = match parents.len().saturating_sub(MOST_PARENTS) {
                 0 => String::new(),
@@ -87,17 +87,17 @@ pub(super) fn list(
         order.push(node);
     }
     let widths = Widths::of(&columns);
-    let room = look.width.map(|width| width.saturating_sub(LANE_WIDTH));
+    let room = style.width.map(|width| width.saturating_sub(LANE_WIDTH));
     let draw = |(node, line): (&usize, &Columns)| {
         let state = state_of(&folded.nodes[*node], steps);
-        let symbol = look.paint(step_paint(state), look.symbol(state));
-        format!("{symbol} {}", widths.draw(line, state, look, room))
+        let symbol = style.paint(step_paint(state), style.symbol(state));
+        format!("{symbol} {}", widths.draw(line, state, style, room))
     };
     order.iter().zip(&columns).map(draw).collect()
 }
 
-fn columns_of(node: &Node, steps: &[StepDetail], now: DateTime<Utc>, look: Look) -> Columns {
-    let name = name_of(node, steps, look);
+fn columns_of(node: &Node, steps: &[StepDetail], now: DateTime<Utc>, style: Style) -> Columns {
+    let name = name_of(node, steps, style);
     let [step] = node.members.as_slice() else {
         let counts = counts(steps, &node.members);
         let texts: Vec<String> = counts
@@ -128,11 +128,11 @@ fn columns_of(node: &Node, steps: &[StepDetail], now: DateTime<Utc>, look: Look)
         state: step.state.to_string(),
         attempts,
         time: time_of(step, now).map(duration).unwrap_or_default(),
-        note: note_of(step, now, look),
+        note: note_of(step, now, style),
     }
 }
 
-fn note_of(step: &StepDetail, now: DateTime<Utc>, look: Look) -> String {
+fn note_of(step: &StepDetail, now: DateTime<Utc>, style: Style) -> String {
     let due = match (step.state, step.retry_at) {
         (StepState::WaitingForRetry, Some(at)) if at > now => {
             Some(format!("retry in {}", duration(between(now, at))))
@@ -146,7 +146,7 @@ fn note_of(step: &StepDetail, now: DateTime<Utc>, look: Look) -> String {
     };
     let notes = [waits(step), due, complaint].into_iter().flatten();
     let notes: Vec<String> = notes.collect();
-    notes.join(look.dot())
+    notes.join(style.dot())
 }
 
 /// What a step waits for that the engine cannot bring about.
@@ -158,16 +158,16 @@ fn waits(step: &StepDetail) -> Option<String> {
     })
 }
 
-fn name_of(node: &Node, steps: &[StepDetail], look: Look) -> String {
+fn name_of(node: &Node, steps: &[StepDetail], style: Style) -> String {
     match node.members.as_slice() {
         [] => String::new(),
         [step] => steps[*step].name.clone(),
         [first, .., last] => format!(
             "{} {} {} ({}{})",
             steps[*first].name,
-            look.ellipsis(),
+            style.ellipsis(),
             steps[*last].name,
-            if look.utf8 { "×" } else { "x" },
+            if style.utf8 { "×" } else { "x" },
             node.members.len()
         ),
     }
@@ -211,7 +211,7 @@ impl Widths {
         }
     }
 
-    fn draw(&self, line: &Columns, state: StepState, look: Look, room: Option<usize>) -> String {
+    fn draw(&self, line: &Columns, state: StepState, style: Style, room: Option<usize>) -> String {
         let cells = [
             (&line.name, self.name, Paint::Plain),
             (&line.state, self.state, step_paint(state)),
@@ -232,10 +232,10 @@ impl Widths {
             }
             text.push_str(&" ".repeat(gap));
             left -= gap;
-            let cell = look.cut(cell, left);
+            let cell = style.cut(cell, left);
             left = left.saturating_sub(cell.width());
             gap = width.saturating_sub(cell.width()) + 2;
-            text.push_str(&look.paint(paint, &cell));
+            text.push_str(&style.paint(paint, &cell));
         }
         text
     }

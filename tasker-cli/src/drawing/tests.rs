@@ -7,9 +7,9 @@ use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::tasks::{StepDetail, TaskDetail, TaskSummary, WaitsFor};
 use uuid::Uuid;
 
-use super::{Extent, Look, graph, time_of, title};
+use super::{Extent, Style, graph, time_of, title};
 
-const PLAIN: Look = Look {
+const PLAIN: Style = Style {
     utf8: true,
     colour: false,
     width: None,
@@ -71,8 +71,8 @@ fn task(state: TaskState, steps: Vec<StepDetail>) -> TaskDetail {
     }
 }
 
-fn drawn(steps: Vec<StepDetail>, look: Look, extent: Extent) -> String {
-    let lines = graph(&task(TaskState::InProgress, steps), at(600), look, extent);
+fn drawn(steps: Vec<StepDetail>, style: Style, extent: Extent) -> String {
+    let lines = graph(&task(TaskState::InProgress, steps), at(600), style, extent);
     lines.join("\n") + "\n"
 }
 
@@ -135,12 +135,12 @@ fn a_step_that_was_settled_by_hand_shows_no_time_that_nobody_worked() {
 
 #[test]
 fn ascii_is_enough() {
-    let look = Look {
+    let style = Style {
         utf8: false,
         ..PLAIN
     };
     assert_eq!(
-        drawn(diamond(), look, FOLDED),
+        drawn(diamond(), style, FOLDED),
         "\
 *   validate  complete           1/3  12 ms
 +-.
@@ -154,12 +154,12 @@ o   ship      pending
 
 #[test]
 fn no_line_is_wider_than_the_terminal() {
-    let look = Look {
+    let style = Style {
         width: Some(40),
         ..PLAIN
     };
     assert_eq!(
-        drawn(diamond(), look, FOLDED),
+        drawn(diamond(), style, FOLDED),
         "\
 ●   validate  complete           1/3  1…
 ├─╮
@@ -173,12 +173,12 @@ fn no_line_is_wider_than_the_terminal() {
 
 #[test]
 fn colours_change_no_character() {
-    let look = Look {
+    let style = Style {
         colour: true,
         ..PLAIN
     };
     let mut plain = String::new();
-    for part in drawn(diamond(), look, FOLDED).split('\x1b') {
+    for part in drawn(diamond(), style, FOLDED).split('\x1b') {
         plain.push_str(match part.strip_prefix('[') {
             Some(rest) => rest.split_once('m').map_or("", |(_, rest)| rest),
             None => part,

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use crate::failure::Failure;
 
 /// Time between two looks at a child.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a child may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a child may take to stop before it is killed.
@@ -124,7 +124,7 @@ impl Role {
             if Instant::now() >= deadline {
                 return Err(self.failure(&format!("did not start within {START_TIMEOUT:?}")));
             }
-            sleep(LOOK_AGAIN).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -144,7 +144,7 @@ impl Role {
         let status = loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => break status,
-                Ok(None) if Instant::now() < deadline => sleep(LOOK_AGAIN).await,
+                Ok(None) if Instant::now() < deadline => sleep(POLL_INTERVAL).await,
                 Ok(None) => {
                     let what = format!("did not stop within {STOP_TIMEOUT:?} and was killed");
                     return Err(self.failure(&what));

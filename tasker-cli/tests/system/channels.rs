@@ -1,7 +1,7 @@
 //! What a process tells of its channels, and the configuration that makes them small.
 
 use serde::Deserialize;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 
 use super::world::{Role, http};
 
@@ -30,7 +30,7 @@ pub(crate) async fn health(role: &Role) -> ChannelHealth {
 
 /// Waits until no channel of the process is filling up.
 pub(crate) async fn wait_until_healthy(role: &Role) {
-    wait_until("all channels are healthy", PATIENCE, async || {
+    wait_until("all channels are healthy", WAIT_TIMEOUT, async || {
         health(role).await.status == "Healthy"
     })
     .await;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,7 @@ impl Clients {
     /// Waits until so many tasks were said to be complete.
     pub(crate) async fn wait_for(&self, complete: usize) {
         let what = format!("{complete} tasks are acknowledged to be complete");
-        wait_until(&what, PATIENCE, async || {
+        wait_until(&what, WAIT_TIMEOUT, async || {
             self.acknowledged.lock().unwrap().complete.len() >= complete
         })
         .await;
@@ -139,8 +139,8 @@ async fn until(
             tokio::task::yield_now().await;
         }
     };
-    let answer = timeout(PATIENCE, asking).await;
-    answer.unwrap_or_else(|_| panic!("after {PATIENCE:?} still waiting: {what}"))
+    let answer = timeout(WAIT_TIMEOUT, asking).await;
+    answer.unwrap_or_else(|_| panic!("after {WAIT_TIMEOUT:?} still waiting: {what}"))
 }
 
 /// The body of a good answer.

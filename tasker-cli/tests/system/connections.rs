@@ -1,7 +1,7 @@
 //! Connections that break while the server lives: listeners that are thrown out again and again,
 //! a network that is cut, and one that swallows everything in silence.
 
-use tasker_testing::{FaultProxy, PATIENCE, wait_until};
+use tasker_testing::{FaultProxy, WAIT_TIMEOUT, wait_until};
 
 use super::templates::{LINEAR, mixed_of_sleeps};
 use super::world::{NO_POLLING, Role, SHORT_LEASE, World};
@@ -136,7 +136,7 @@ async fn outlives(fault: impl Fn(&FaultProxy)) {
 
 /// A listener says once that it cannot go on, however long the outage lasts.
 async fn wait_until_noticed(role: &Role) {
-    wait_until("the process notices", PATIENCE, async || {
+    wait_until("the process notices", WAIT_TIMEOUT, async || {
         let output = role.process.output();
         output.contains("the listening connection was lost")
     })

@@ -1,7 +1,7 @@
 //! Workers that are told to stop: what runs ends, what waits is left to others, and the process
 //! ends well.
 
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 
 use super::templates::{mixed_of_sleeps, sleep};
 use super::world::{Role, World};
@@ -36,12 +36,12 @@ async fn a_worker_that_is_told_to_stop_ends_what_it_runs_and_leaves_the_rest_to_
     let mut leaving = worker(&world, "leaving", "4").await;
     let staying = worker(&world, "staying", "4").await;
     world.submit("sleep", 12).await;
-    wait_until("its handlers run", PATIENCE, async || {
+    wait_until("its handlers run", WAIT_TIMEOUT, async || {
         leaving.metric("tasker_worker_running_steps", "").await == 4
     })
     .await;
 
-    let status = leaving.process.terminate(PATIENCE).await;
+    let status = leaving.process.terminate(WAIT_TIMEOUT).await;
 
     assert_eq!(status.code(), Some(0), "{}", leaving.process.output());
     let left: i64 = world
@@ -84,7 +84,7 @@ async fn steps_that_do_not_end_in_time_are_tried_again_by_the_other() {
     wait_until_running(&world, "hasty", 3).await;
     let staying = worker(&world, "staying", "4").await;
 
-    let status = hasty.process.terminate(PATIENCE).await;
+    let status = hasty.process.terminate(WAIT_TIMEOUT).await;
 
     assert_eq!(status.code(), Some(0), "{}", hasty.process.output());
     wait_until_running(&world, "staying", 3).await;

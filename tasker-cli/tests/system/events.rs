@@ -1,7 +1,7 @@
 //! What a client is told of work that other processes do.
 
 use serde_json::{Value, json};
-use tasker_testing::PATIENCE;
+use tasker_testing::WAIT_TIMEOUT;
 use tokio::time::timeout;
 
 use super::world::{World, http};
@@ -56,7 +56,7 @@ async fn a_client_is_told_of_a_task_from_its_submission_to_its_end_in_every_mode
         let task = json!({ "namespace": "graphs", "name": "flaky" });
         let answer = http().post(url).json(&task).send().await.unwrap();
         let answer: Value = answer.json().await.unwrap();
-        let events = timeout(PATIENCE, read(stream)).await.unwrap();
+        let events = timeout(WAIT_TIMEOUT, read(stream)).await.unwrap();
 
         assert!(
             events

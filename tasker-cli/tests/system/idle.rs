@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tasker_testing::{Durability, PATIENCE, wait_until};
+use tasker_testing::{Durability, WAIT_TIMEOUT, wait_until};
 
 use super::templates::LINEAR;
 use super::world::{Role, World};
@@ -49,7 +49,7 @@ async fn server_log(world: &World) -> PathBuf {
 
 /// Waits until a process has done its first looks.
 async fn has_settled(role: &Role, call: &str) {
-    wait_until("the process has settled", PATIENCE, async || {
+    wait_until("the process has settled", WAIT_TIMEOUT, async || {
         let looks = role.metric("tasker_database_calls_total", call).await;
         looks >= 1
     })
@@ -60,7 +60,7 @@ async fn has_settled(role: &Role, call: &str) {
 async fn assert_quiet(name: &str, mode: &str, log: &Path) {
     let before = fs::read_to_string(log).unwrap().len();
     let started = Instant::now();
-    wait_until("the observation is over", PATIENCE, async || {
+    wait_until("the observation is over", WAIT_TIMEOUT, async || {
         started.elapsed() >= OBSERVATION
     })
     .await;

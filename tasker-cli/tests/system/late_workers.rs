@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tasker_shared::tasks::{NewTask, OnConflict, submit_tasks};
-use tasker_testing::{PATIENCE, TaskerBinary, wait_until};
+use tasker_testing::{TaskerBinary, WAIT_TIMEOUT, wait_until};
 use tasker_worker::{HandlerError, Handlers, Step};
 
 use super::own_workers::OwnWorker;
@@ -81,7 +81,7 @@ async fn a_step_that_nobody_knows_waits_visibly_and_runs_when_somebody_does() {
     let roles = processes["processes"].as_array().unwrap().iter();
     let roles: Vec<_> = roles.map(|process| process["role"].clone()).collect();
     assert_eq!(roles, ["orchestrator", "worker"]);
-    wait_until("the metric tells of the step", PATIENCE, async || {
+    wait_until("the metric tells of the step", WAIT_TIMEOUT, async || {
         let label = r#"handler="late.one""#;
         orchestrator
             .metric("tasker_steps_without_worker", label)

@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use tasker_testing::{FaultProxy, PATIENCE, TestServer, wait_until};
+use tasker_testing::{FaultProxy, TestServer, WAIT_TIMEOUT, wait_until};
 
 use super::templates::LINEAR;
 use super::world::{NO_POLLING, Role, World, http};
@@ -23,7 +23,7 @@ async fn readiness(role: &Role) -> (u16, String) {
 async fn wait_for_readiness(roles: &[Role], status: u16, text: &str) {
     for role in roles {
         let what = format!("a process answers {status} with {text:?}");
-        wait_until(&what, PATIENCE, async || {
+        wait_until(&what, WAIT_TIMEOUT, async || {
             let (found, said) = readiness(role).await;
             found == status && said.contains(text)
         })
@@ -62,7 +62,7 @@ async fn everything_goes_on_after_a_server_took_no_writes_for_a_while() {
     wait_for_readiness(&roles, 503, "read-only").await;
     world.submit("linear", 10).await;
     let began = Instant::now();
-    wait_until("the loops have tried in vain", PATIENCE, async || {
+    wait_until("the loops have tried in vain", WAIT_TIMEOUT, async || {
         began.elapsed() > Duration::from_secs(3)
     })
     .await;
@@ -108,7 +108,7 @@ async fn a_changed_password_is_read_from_its_file_and_named_until_then() {
         )
         .await;
     for role in &roles {
-        wait_until("the log names the password", PATIENCE, async || {
+        wait_until("the log names the password", WAIT_TIMEOUT, async || {
             // A probe is a reason to connect, where nothing else is.
             readiness(role).await.0 == 503
                 && role

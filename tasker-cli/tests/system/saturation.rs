@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use sqlx::{Connection, PgConnection};
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 
 use super::channels::{borrowed, health, holding, series, wait_until_healthy};
 use super::templates::{LINEAR, sleep};
@@ -140,7 +140,7 @@ async fn a_process_whose_channels_are_all_full_recovers_by_itself() {
     // A call is given up after some seconds, and what it held up moves on until the next: not all of
     // them have to be full at the same moment.
     let mut were_full = BTreeSet::new();
-    wait_until("everything was full", PATIENCE, async || {
+    wait_until("everything was full", WAIT_TIMEOUT, async || {
         world.run(HINTS).await;
         for (role, channels) in roles.iter().zip(of_roles) {
             were_full.extend(full_of(role, channels).await);
@@ -173,7 +173,7 @@ async fn a_process_whose_channels_are_all_full_recovers_by_itself() {
     for (role, channels) in roles.iter().zip(of_roles) {
         wait_until_healthy(role).await;
         for channel in channels {
-            wait_until("the alert ends", PATIENCE, async || {
+            wait_until("the alert ends", WAIT_TIMEOUT, async || {
                 of_channel(role, "mpsc_channel_saturation", channel).await < 0.8
             })
             .await;

@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::{Postgres, Transaction};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::tasks::{NewTask, OnConflict, submit_tasks};
-use tasker_testing::{Durability, FrozenSession, PATIENCE, TaskerBinary, wait_for, wait_until};
+use tasker_testing::{Durability, FrozenSession, TaskerBinary, WAIT_TIMEOUT, wait_for, wait_until};
 use tokio::time::interval;
 use uuid::Uuid;
 
@@ -114,7 +114,7 @@ async fn begin(world: &World) -> Transaction<'static, Postgres> {
 
 async fn wait_for_time(what: &str, time: Duration) {
     let began = Instant::now();
-    wait_until(what, PATIENCE, async || began.elapsed() > time).await;
+    wait_until(what, WAIT_TIMEOUT, async || began.elapsed() > time).await;
 }
 
 /// Waits until so many tasks have ended.
@@ -184,7 +184,7 @@ async fn submit_large(world: &World) -> TaskUuid {
 
 /// An operator who acts on a task that runs, and does not come to an end.
 async fn act(world: &World, action: &str) -> Transaction<'static, Postgres> {
-    wait_for("a task that nobody holds", PATIENCE, async || {
+    wait_for("a task that nobody holds", WAIT_TIMEOUT, async || {
         let mut transaction = begin(world).await;
         let task: Option<Uuid> = sqlx::query_scalar(
             "select t.task_uuid
@@ -238,7 +238,7 @@ async fn freeze_backends(world: &World) {
         "claim_ready_tasks",
         "fire_due_timers",
     ] {
-        let session = wait_for("a session is idle", PATIENCE, async || {
+        let session = wait_for("a session is idle", WAIT_TIMEOUT, async || {
             FrozenSession::idle_after(world.pool(), call).await
         });
         frozen.push(session.await);

@@ -1,7 +1,7 @@
 //! Workers that are killed or frozen in the middle of work: what they held runs elsewhere, and what
 //! they report too late counts for nothing.
 
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 
 use super::templates::{mixed_of_sleeps, sleep};
 use super::world::{Role, SHORT_LEASE, World};
@@ -98,11 +98,15 @@ async fn a_worker_frozen_beyond_its_leases_reports_too_late_and_each_step_comple
     assert_eq!(lost_attempts(&world).await, held);
     frozen.process.unfreeze();
 
-    wait_until("its outcomes are found to be late", PATIENCE, async || {
-        let late = frozen.metric("tasker_stale_outcomes_total", "").await;
-        let ended = frozen.metric("tasker_leases_lost_total", "stale").await;
-        late + ended == held
-    })
+    wait_until(
+        "its outcomes are found to be late",
+        WAIT_TIMEOUT,
+        async || {
+            let late = frozen.metric("tasker_stale_outcomes_total", "").await;
+            let ended = frozen.metric("tasker_leases_lost_total", "stale").await;
+            late + ended == held
+        },
+    )
     .await;
     world.assert_complete(20).await;
     let by_the_other: i64 = world

@@ -11,7 +11,7 @@ use tasker_shared::tasks::{NewTask, OnConflict, submit_tasks};
 use tasker_shared::template::Template;
 use tasker_shared::templates::apply_template;
 use tasker_testing::{
-    Durability, PATIENCE, TaskerBinary, TaskerProcess, TestDatabase, TestServer, wait_until,
+    Durability, TaskerBinary, TaskerProcess, TestDatabase, TestServer, WAIT_TIMEOUT, wait_until,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
@@ -131,7 +131,7 @@ impl World {
         let args = [role, "--bind", "127.0.0.1:0", "--json"];
         let mut process = TaskerBinary::locate().spawn(&args, &all);
         let line = process
-            .wait_for_line(&format!("{serves:?}"), PATIENCE)
+            .wait_for_line(&format!("{serves:?}"), WAIT_TIMEOUT)
             .await;
         let answer: Value = serde_json::from_str(&line).unwrap();
         let address = answer[serves].as_str().unwrap().to_owned();
@@ -183,7 +183,7 @@ impl World {
 
     /// Waits until a query answers true. The database may be away meanwhile.
     pub(crate) async fn wait_for(&self, what: &str, sql: &str) {
-        self.wait_for_long(what, PATIENCE, sql).await;
+        self.wait_for_long(what, WAIT_TIMEOUT, sql).await;
     }
 
     async fn wait_for_long(&self, what: &str, patience: Duration, sql: &str) {
@@ -217,7 +217,7 @@ impl World {
 
     /// Waits until no task is under way.
     pub(crate) async fn wait_for_the_end(&self) {
-        self.wait_for_the_end_of_much(PATIENCE).await;
+        self.wait_for_the_end_of_much(WAIT_TIMEOUT).await;
     }
 
     /// The same for much work.
@@ -354,7 +354,7 @@ impl Role {
     }
 
     async fn has_stopped(mut self) {
-        let status = self.process.wait(PATIENCE).await;
+        let status = self.process.wait(WAIT_TIMEOUT).await;
         assert!(status.success(), "{status}: {}", self.process.output());
     }
 

@@ -17,7 +17,7 @@ use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::template::Template;
 use tasker_shared::{doctor, templates};
-use tasker_testing::{PATIENCE, TestDatabase, wait_until};
+use tasker_testing::{TestDatabase, WAIT_TIMEOUT, wait_until};
 use tokio_util::sync::CancellationToken;
 
 /// Far longer than a test takes: what waits for this long does not happen in it.
@@ -84,7 +84,7 @@ impl World {
     /// Starts an orchestrator and waits until it is healthy and has nothing left to claim.
     pub(crate) async fn start(&self, config: &TaskerConfig) -> Running {
         let running = Running::start(config).await;
-        wait_until("the orchestrator is healthy", PATIENCE, async || {
+        wait_until("the orchestrator is healthy", WAIT_TIMEOUT, async || {
             running.health().is_healthy()
         })
         .await;
@@ -125,14 +125,14 @@ impl World {
     }
 
     pub(crate) async fn wait_until_queued(&self, messages: i64) {
-        wait_until("the messages are in the queue", PATIENCE, async || {
+        wait_until("the messages are in the queue", WAIT_TIMEOUT, async || {
             self.queued().await == messages
         })
         .await;
     }
 
     pub(crate) async fn wait_until_all_claimed(&self) {
-        wait_until("nothing is left to claim", PATIENCE, async || {
+        wait_until("nothing is left to claim", WAIT_TIMEOUT, async || {
             let ready: i64 = sqlx::query_scalar("select count(*) from tasker.ready_steps")
                 .fetch_one(&self.pool)
                 .await

@@ -9,7 +9,7 @@ use tasker_shared::announcer::Announcer;
 use tasker_shared::config::{DatabaseConfig, TaskerConfig};
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
-use tasker_testing::{FaultProxy, FrozenSession, PATIENCE, end_sessions, wait_for};
+use tasker_testing::{FaultProxy, FrozenSession, WAIT_TIMEOUT, end_sessions, wait_for};
 use tokio::time::timeout;
 
 use crate::support::{SINGLE, World};
@@ -74,7 +74,7 @@ async fn an_announcement_does_not_wait_for_a_session_that_is_frozen() {
     let (world, tasks, mut listener) = world().await;
     let announcer = start(&world.db.database().await, tasks[0], &mut listener).await;
     let pool = world.db.pool();
-    let frozen = wait_for("its session is idle", PATIENCE, async || {
+    let frozen = wait_for("its session is idle", WAIT_TIMEOUT, async || {
         FrozenSession::idle_after(&pool, "select tasker.announce").await
     })
     .await;
@@ -102,7 +102,10 @@ fn ready(task: TaskUuid) -> Announcements {
 /// The task that the next global announcement of readiness names; `None` where it names several.
 async fn next_ready(listener: &mut PgListener) -> Option<TaskUuid> {
     loop {
-        let next = timeout(PATIENCE, listener.recv()).await.unwrap().unwrap();
+        let next = timeout(WAIT_TIMEOUT, listener.recv())
+            .await
+            .unwrap()
+            .unwrap();
         if next.channel() == READY {
             let payload: Value = serde_json::from_str(next.payload()).unwrap();
             return payload["task_uuid"]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sqlx::postgres::PgListener;
-use tasker_testing::PATIENCE;
+use tasker_testing::WAIT_TIMEOUT;
 use tokio::time::timeout;
 
 use crate::support::World;
@@ -47,7 +47,10 @@ async fn heard(world: &mut World, listener: &mut PgListener) -> BTreeMap<String,
     world.execute("select pg_notify('end', '')").await;
     let mut heard = BTreeMap::<_, Vec<_>>::new();
     loop {
-        let next = timeout(PATIENCE, listener.recv()).await.unwrap().unwrap();
+        let next = timeout(WAIT_TIMEOUT, listener.recv())
+            .await
+            .unwrap()
+            .unwrap();
         if next.channel() == "end" {
             return heard;
         }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tasker_shared::schema::{SchemaState, migrate, pending_sql, schema_state};
-use tasker_testing::{PATIENCE, TestDatabase, wait_until};
+use tasker_testing::{TestDatabase, WAIT_TIMEOUT, wait_until};
 
 use crate::{refusal, run};
 
@@ -167,7 +167,7 @@ async fn a_session_that_holds_what_changes_is_waited_for_without_holding_up_othe
             .unwrap()
     };
     let mut observer = db.connect().await;
-    wait_until("the migration waits", PATIENCE, async || {
+    wait_until("the migration waits", WAIT_TIMEOUT, async || {
         is_waiting(&mut observer).await
     })
     .await;

@@ -3,7 +3,7 @@
 use tasker_shared::operator::Action;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps::{self};
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 
 use crate::support::{LEASE, SINGLE, WORKER, World, act, complete, retry};
 use crate::{OTHER, ready_rows, with_one_step_running, with_two_branches_running};
@@ -215,7 +215,7 @@ async fn a_message_of_a_step_that_somebody_looks_at_is_not_hidden_for_a_whole_le
         )
         .await;
     assert!(hidden < 1.0, "{hidden} s");
-    wait_until("the step is received", PATIENCE, async || {
+    wait_until("the step is received", WAIT_TIMEOUT, async || {
         !world.receive().await.is_empty()
     })
     .await;
@@ -268,7 +268,7 @@ async fn hundreds_of_steps_that_somebody_holds_keep_no_other_from_a_receipt() {
     world.assert_healthy().await;
     first.rollback().await.unwrap();
     let mut ready = names.len();
-    wait_until("all are received", PATIENCE, async || {
+    wait_until("all are received", WAIT_TIMEOUT, async || {
         ready -= world.receive().await.len();
         ready == 0
     })

@@ -18,7 +18,7 @@ use tasker_shared::steps::{
 use tasker_shared::tasks::{self, NewTask, OnConflict, TaskDetail};
 use tasker_shared::template::Template;
 use tasker_shared::templates;
-use tasker_testing::{PATIENCE, TestDatabase, wait_until};
+use tasker_testing::{TestDatabase, WAIT_TIMEOUT, wait_until};
 use tokio::task::JoinHandle;
 
 /// One step, and two that run beside each other between two others.
@@ -221,7 +221,7 @@ impl World {
             .await
             .unwrap();
         let handle = tokio::spawn(call(connection));
-        wait_until("a session waits for a lock", PATIENCE, async || {
+        wait_until("a session waits for a lock", WAIT_TIMEOUT, async || {
             assert!(!handle.is_finished(), "the call did not wait for any lock");
             sqlx::query_scalar::<_, bool>("select cardinality(pg_blocking_pids($1)) > 0")
                 .bind(pid)

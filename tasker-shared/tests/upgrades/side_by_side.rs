@@ -7,7 +7,7 @@ use sqlx::{Connection, PgConnection};
 use tasker_shared::readiness;
 use tasker_shared::schema::migrate;
 use tasker_shared::steps::{self, Demand, Locks};
-use tasker_testing::{PATIENCE, releases, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, releases, wait_until};
 use tokio::task::JoinSet;
 
 use crate::support::{LEASE, World, complete};
@@ -55,7 +55,7 @@ async fn calls_of_a_release_run_beside_those_of_this_build_under_load() {
       select from tasker.tasks where state in ('pending', 'in_progress')
         and coalesce(idempotency_key, '') = ''
     )";
-    wait_until("the tasks end", PATIENCE, async || {
+    wait_until("the tasks end", WAIT_TIMEOUT, async || {
         assert!(processes.try_join_next().is_none(), "a process ended");
         world.value::<bool>(ended).await
     })

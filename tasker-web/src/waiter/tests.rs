@@ -3,7 +3,7 @@
 use futures::FutureExt;
 use serde_json::json;
 use tasker_shared::config::TaskerConfig;
-use tasker_testing::{PATIENCE, TestDatabase};
+use tasker_testing::{TestDatabase, WAIT_TIMEOUT};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -153,7 +153,7 @@ async fn a_notification_alone_wakes_those_who_wait() {
     };
     let listening = tokio::spawn(async move { listening.run().await });
     // The first ring says that the connection listens.
-    assert!(timeout(PATIENCE, interest.notified()).await.unwrap());
+    assert!(timeout(WAIT_TIMEOUT, interest.notified()).await.unwrap());
 
     sqlx::query("select pg_notify($1, $2)")
         .bind(TASK_STATE)
@@ -162,7 +162,7 @@ async fn a_notification_alone_wakes_those_who_wait() {
         .await
         .unwrap();
 
-    assert!(timeout(PATIENCE, interest.notified()).await.unwrap());
+    assert!(timeout(WAIT_TIMEOUT, interest.notified()).await.unwrap());
     interests.stopped.cancel();
-    timeout(PATIENCE, listening).await.unwrap().unwrap();
+    timeout(WAIT_TIMEOUT, listening).await.unwrap().unwrap();
 }

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::operator::Action;
 use tasker_shared::steps::{StepError, StepOutcome};
-use tasker_testing::{Durability, FaultProxy, PATIENCE, TestDatabase, TestServer, wait_until};
+use tasker_testing::{Durability, FaultProxy, TestDatabase, TestServer, WAIT_TIMEOUT, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
@@ -35,7 +35,7 @@ impl Events {
 
     /// The name and the data of the next event; nothing at the end of the stream.
     async fn next(&mut self) -> Option<(String, Value)> {
-        let next = timeout(PATIENCE, self.read()).await;
+        let next = timeout(WAIT_TIMEOUT, self.read()).await;
         next.expect("nothing was told")
     }
 
@@ -253,7 +253,7 @@ async fn a_stream_outlives_a_crash_of_the_server_and_says_that_there_was_one() {
 
 async fn until_subscribed(api: &Api, clients: usize) {
     let expected = format!("{clients} clients subscribe to events");
-    wait_until(&expected, PATIENCE, async || {
+    wait_until(&expected, WAIT_TIMEOUT, async || {
         api.get("/health/ready").await.text.contains(&expected)
     })
     .await;
@@ -305,7 +305,7 @@ async fn read_until(client: &mut TcpStream, text: &str) {
             last.push_str(&String::from_utf8_lossy(&buffer[..length]));
         }
     };
-    timeout(PATIENCE, read).await.expect(text);
+    timeout(WAIT_TIMEOUT, read).await.expect(text);
 }
 
 /// A server whose clients lag soon, and a task on it.
@@ -330,7 +330,7 @@ async fn until_lagging(api: &Api, uuid: &str) {
          select '{uuid}', now(), 1, n, 'enqueued', 'in_progress', repeat('x', 1000)
          from generate_series(1, 2000) n"
     );
-    wait_until("the client lags", PATIENCE, async || {
+    wait_until("the client lags", WAIT_TIMEOUT, async || {
         let burst = sqlx::query(AssertSqlSafe(burst.clone()));
         burst.execute(api.database.pool()).await.unwrap();
         api.get("/metrics").await.text.lines().any(|line| {

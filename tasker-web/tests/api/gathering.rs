@@ -9,7 +9,7 @@ mod together;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use tasker_testing::PATIENCE;
+use tasker_testing::WAIT_TIMEOUT;
 use tokio::time::timeout;
 
 use crate::support::{Answer, Api};
@@ -52,6 +52,6 @@ async fn submit_behind(api: &Api, tasks: &[Value]) -> Vec<tokio::task::JoinHandl
 }
 
 async fn answers(started: Vec<tokio::task::JoinHandle<Answer>>) -> Vec<Answer> {
-    let answers = timeout(PATIENCE, join_all(started)).await.unwrap();
+    let answers = timeout(WAIT_TIMEOUT, join_all(started)).await.unwrap();
     answers.into_iter().map(Result::unwrap).collect()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tasker_shared::config::DeploymentMode;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tokio::time::timeout;
 
 use crate::events::Events;
@@ -27,7 +27,7 @@ async fn api() -> Api {
 /// Makes the loop panic, and returns while it does not run.
 async fn panicked(api: &Api, name: &str, check: &str) {
     assert!(api.make_panic(name), "{name} does not run");
-    wait_until("the loop is gone", PATIENCE, async || {
+    wait_until("the loop is gone", WAIT_TIMEOUT, async || {
         let ready = api.get("/health/ready").await.json();
         let mut checks = ready["checks"].as_array().unwrap().iter();
         checks.any(|it| it["name"] == check && it["healthy"] == false)
@@ -41,7 +41,7 @@ async fn a_request_that_waits_for_a_task_outlives_a_panic_of_the_loop_that_looks
     let uuid = api.submit().await;
     let path = format!("/v1/tasks/{uuid}?wait_ms=3600000");
 
-    let (answer, ()) = tokio::join!(timeout(PATIENCE, api.get(&path)), async {
+    let (answer, ()) = tokio::join!(timeout(WAIT_TIMEOUT, api.get(&path)), async {
         api.until_waiting(1).await;
         panicked(&api, "task_waiter", "task_waiter").await;
         api.run_to_end().await;
@@ -59,13 +59,13 @@ async fn the_loop_that_listens_for_ends_listens_again() {
     api.apply(TEMPLATE).await;
     let uuid = api.submit().await;
     panicked(&api, "task_waiter_listener", "task_waiter").await;
-    wait_until("it listens again", PATIENCE, async || {
+    wait_until("it listens again", WAIT_TIMEOUT, async || {
         api.get("/health/ready").await.status == 200
     })
     .await;
     let path = format!("/v1/tasks/{uuid}?wait_ms=3600000");
 
-    let (answer, ()) = tokio::join!(timeout(PATIENCE, api.get(&path)), async {
+    let (answer, ()) = tokio::join!(timeout(WAIT_TIMEOUT, api.get(&path)), async {
         api.until_waiting(1).await;
         api.run_to_end().await;
     });
@@ -95,7 +95,7 @@ async fn what_was_to_be_submitted_is_submitted_after_a_panic() {
 
     panicked(&api, "web_submitter", "submitter").await;
 
-    let uuid = timeout(PATIENCE, api.submit()).await;
+    let uuid = timeout(WAIT_TIMEOUT, api.submit()).await;
     assert!(uuid.is_ok(), "the submission was not answered");
     api.stopped().await;
 }

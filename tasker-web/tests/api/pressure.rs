@@ -1,7 +1,7 @@
 //! What the server says when it takes no more, and that it keeps what it took.
 
 use serde_json::{Value, json};
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tokio::task::JoinHandle;
 
 use crate::support::{Answer, Api, TEMPLATE};
@@ -139,7 +139,7 @@ async fn a_body_counts_until_its_tasks_are_submitted_even_if_its_client_has_gone
     let gone = start(&api, "/v1/tasks/batch", &batch);
     api.until_held_up(1).await;
     gone.abort();
-    wait_until("the server has noticed", PATIENCE, async || {
+    wait_until("the server has noticed", WAIT_TIMEOUT, async || {
         api.get("/v1/queues").await.status == 200
     })
     .await;
@@ -148,7 +148,7 @@ async fn a_body_counts_until_its_tasks_are_submitted_even_if_its_client_has_gone
     assert_asks_to_come_back(&refused, "web.max_request_bytes_in_flight");
 
     held.rollback().await.unwrap();
-    wait_until("there is room again", PATIENCE, async || {
+    wait_until("there is room again", WAIT_TIMEOUT, async || {
         api.post("/v1/tasks/batch", &batch).await.status == 201
     })
     .await;

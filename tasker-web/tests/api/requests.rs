@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -108,7 +108,7 @@ async fn a_body_that_does_not_arrive_is_given_up() {
 async fn more_requests_than_may_be_in_progress_are_refused_and_probes_are_not() {
     let api = Api::configured(|config| config.web.max_concurrent_requests = 1).await;
     let stream = begin_request(&api).await;
-    wait_until("the place is taken", PATIENCE, async || {
+    wait_until("the place is taken", WAIT_TIMEOUT, async || {
         api.get("/v1/queues").await.status == 503
     })
     .await;
@@ -119,7 +119,7 @@ async fn more_requests_than_may_be_in_progress_are_refused_and_probes_are_not() 
     api.get("/health/ready").await.expect(200);
 
     drop(stream);
-    wait_until("the place is free again", PATIENCE, async || {
+    wait_until("the place is free again", WAIT_TIMEOUT, async || {
         api.get("/v1/queues").await.status == 200
     })
     .await;
@@ -134,13 +134,13 @@ async fn a_request_that_takes_too_long_is_given_up() {
         .execute(&mut *locked)
         .await
         .unwrap();
-    let answer = timeout(PATIENCE, api.get("/v1/templates")).await;
+    let answer = timeout(WAIT_TIMEOUT, api.get("/v1/templates")).await;
     let answer = answer.unwrap();
     answer.problem(503, "timed-out");
     assert_eq!(answer.header("retry-after"), "1");
 
     locked.rollback().await.unwrap();
-    wait_until("requests are served again", PATIENCE, async || {
+    wait_until("requests are served again", WAIT_TIMEOUT, async || {
         api.get("/v1/templates").await.status == 200
     })
     .await;

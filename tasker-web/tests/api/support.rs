@@ -12,7 +12,7 @@ use tasker_shared::database::Database;
 use tasker_shared::readiness::claim_ready_tasks;
 use tasker_shared::steps::{Demand, complete_steps, receive_steps};
 use tasker_shared::steps::{ReceivedStep, StepError, StepOutcome, StepReport};
-use tasker_testing::{PATIENCE, TestDatabase, wait_until};
+use tasker_testing::{TestDatabase, WAIT_TIMEOUT, wait_until};
 use tasker_web::{ComponentHealth, WebState};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -113,7 +113,11 @@ impl Api {
         self.stop();
         let server = self.server.lock().unwrap().take();
         let server = server.expect("the server stops once");
-        timeout(PATIENCE, server).await.unwrap().unwrap().unwrap();
+        timeout(WAIT_TIMEOUT, server)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
     }
 
     /// Makes a loop of the server panic; false where it does not run.
@@ -177,7 +181,7 @@ impl Api {
 
     /// Returns once so many transactions that submit are held up.
     pub(crate) async fn until_held_up(&self, submissions: i64) {
-        wait_until("submissions wait for a lock", PATIENCE, async || {
+        wait_until("submissions wait for a lock", WAIT_TIMEOUT, async || {
             let waiting = "select count(*) from pg_stat_activity where datname = current_database() \
                  and wait_event_type = 'Lock' and query like '%tasker.submit_tasks%'";
             let waiting = sqlx::query_scalar::<_, i64>(waiting);
@@ -189,7 +193,7 @@ impl Api {
     /// Returns once so many tasks wait for the next transaction.
     pub(crate) async fn until_gathered(&self, tasks: usize) {
         let expected = format!("{tasks} tasks wait to be submitted");
-        wait_until(&expected, PATIENCE, async || {
+        wait_until(&expected, WAIT_TIMEOUT, async || {
             self.get("/health/ready").await.text.contains(&expected)
         })
         .await;
@@ -198,7 +202,7 @@ impl Api {
     /// Returns once this many requests have looked at their tasks and wait.
     pub(crate) async fn until_waiting(&self, requests: usize) {
         let expected = format!("{requests} requests wait for a task");
-        wait_until(&expected, PATIENCE, async || {
+        wait_until(&expected, WAIT_TIMEOUT, async || {
             self.get("/health/ready").await.text.contains(&expected)
         })
         .await;

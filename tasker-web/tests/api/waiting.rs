@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tasker_shared::config::DeploymentMode;
-use tasker_testing::{FaultProxy, PATIENCE, TestDatabase};
+use tasker_testing::{FaultProxy, TestDatabase, WAIT_TIMEOUT};
 use tokio::time::timeout;
 
 use crate::support::{Api, TEMPLATE};
@@ -18,7 +18,7 @@ fn patient(config: &mut tasker_shared::config::TaskerConfig) {
 
 async fn waiting(api: &Api, uuid: &str) -> Value {
     let path = format!("/v1/tasks/{uuid}?wait_ms={LONG}");
-    let answer = timeout(PATIENCE, api.get(&path)).await;
+    let answer = timeout(WAIT_TIMEOUT, api.get(&path)).await;
     answer.expect("nobody woke the request").expect(200)
 }
 

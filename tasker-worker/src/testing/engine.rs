@@ -16,7 +16,7 @@ const PROCESSOR: &str = "world";
 /// Most steps that one call claims, and most timers that one call fires.
 const BATCH: i32 = 1000;
 /// Pause before the task is looked at again while a handler runs.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Orchestrates until the task has ended or nothing in it can go on before its time; `None` where that
 /// takes longer than `longest`.
@@ -35,7 +35,7 @@ pub(super) async fn settle(
         if started.elapsed() > longest {
             return Ok(None);
         }
-        sleep(LOOK_AGAIN).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tasker_shared::database::Database;
 use tasker_shared::state::{StepState, TaskState};
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 
 use crate::world::{Gate, World, counted};
 use crate::{GATED_FIRST, ON, assert_nothing_was_handed_on, attempts, world};
@@ -24,7 +24,7 @@ async fn an_outcome_that_waited_for_the_database_longer_than_its_lease_hands_not
 
     proxy.cut();
     gate.open();
-    wait_until("the lease has run out", PATIENCE, async || {
+    wait_until("the lease has run out", WAIT_TIMEOUT, async || {
         let out = "select count(*) from pgmq.q_worker_shop_queue where vt < clock_timestamp()";
         world.count(out).await == 1
     })
@@ -83,7 +83,7 @@ async fn a_step_whose_handing_on_was_never_answered_runs_without_waiting_for_its
 
     proxy.swallow_answers();
     gate.open();
-    wait_until("the next step is handed on", PATIENCE, async || {
+    wait_until("the next step is handed on", WAIT_TIMEOUT, async || {
         world.task(task).await.steps[1].state == StepState::InProgress
     })
     .await;

@@ -15,7 +15,7 @@ use sqlx::{Postgres, Transaction};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::state::TaskState;
 use tasker_shared::tasks::TaskDetail;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 
 use crate::world::{Gate, World};
 
@@ -56,11 +56,15 @@ async fn hold_up_the_outcome(
 ) -> Transaction<'static, Postgres> {
     let transaction = world.hold(task).await;
     gate.open();
-    wait_until("the reporter waits for the task", PATIENCE, async || {
-        let waiting = "select count(*) from pg_stat_activity where datname = current_database()
+    wait_until(
+        "the reporter waits for the task",
+        WAIT_TIMEOUT,
+        async || {
+            let waiting = "select count(*) from pg_stat_activity where datname = current_database()
             and wait_event_type = 'Lock' and query like '%complete_steps%'";
-        world.count(waiting).await == 1
-    })
+            world.count(waiting).await == 1
+        },
+    )
     .await;
     transaction
 }

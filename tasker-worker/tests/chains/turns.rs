@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use tasker_shared::state::{StepState, TaskState};
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tasker_worker::{Handlers, Step};
 
 use crate::world::{Gate, World};
@@ -53,7 +53,7 @@ async fn a_step_that_finds_its_place_taken_goes_back_and_loses_no_attempt() {
 
     transaction.commit().await.unwrap();
 
-    wait_until("the step is back in the queue", PATIENCE, async || {
+    wait_until("the step is back in the queue", WAIT_TIMEOUT, async || {
         world.task(task).await.steps[1].state == StepState::Enqueued
     })
     .await;
@@ -100,7 +100,7 @@ async fn what_waits_in_the_queue_has_its_turn_before_a_chain_ends() {
     world.claim().await;
 
     gate.open();
-    wait_until("the worker has received it", PATIENCE, async || {
+    wait_until("the worker has received it", WAIT_TIMEOUT, async || {
         let begun = "select count(*) from tasker.step_transitions t
             join tasker.tasks k using (task_uuid) join tasker.templates p using (template_id)
             where p.name = 'other' and t.to_state = 'in_progress'";

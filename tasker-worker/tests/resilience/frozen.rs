@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tasker_shared::state::TaskState;
-use tasker_testing::{FrozenSession, PATIENCE, wait_for, wait_until};
+use tasker_testing::{FrozenSession, WAIT_TIMEOUT, wait_for, wait_until};
 use tasker_worker::{Handlers, RunningWorker};
 
 use crate::wait_until_healthy;
@@ -12,7 +12,7 @@ use crate::world::{GATE, Gate, World};
 
 /// Freezes the session that was used last for this statement.
 async fn freeze(world: &World, statement: &str) -> FrozenSession {
-    wait_for("the session is idle", PATIENCE, async || {
+    wait_for("the session is idle", WAIT_TIMEOUT, async || {
         FrozenSession::idle_after(&world.pool, statement).await
     })
     .await
@@ -37,7 +37,7 @@ async fn handlers_keep_their_leases_while_the_heartbeats_session_is_frozen() {
     .await
     .unwrap();
     let leases_end = Instant::now() + Duration::from_secs_f64(leases_end);
-    wait_until("the leases would have ended", PATIENCE, async || {
+    wait_until("the leases would have ended", WAIT_TIMEOUT, async || {
         Instant::now() > leases_end + Duration::from_secs(1)
     })
     .await;
@@ -125,7 +125,7 @@ async fn a_receipt_that_was_given_up_takes_no_step_when_its_session_goes_on() {
     world.claim().await;
 
     drop(frozen);
-    wait_until("the session has ended", PATIENCE, async || {
+    wait_until("the session has ended", WAIT_TIMEOUT, async || {
         let sessions = "select count(*) from pg_stat_activity
              where datname = current_database() and application_name = 'tasker'
                and query like '%receive_steps%'";

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tasker_shared::state::TaskState;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 
 use crate::world::World;
 use crate::{wait_until_failing, wait_until_healthy};
@@ -20,7 +20,7 @@ async fn a_heartbeat_that_failed_is_repeated_before_the_next_is_due() {
     wait_until_failing(&worker, "extend leases").await;
     let failed = Instant::now();
     proxy.resume();
-    wait_until("the lease is extended", PATIENCE, async || {
+    wait_until("the lease is extended", WAIT_TIMEOUT, async || {
         world.count(lease_end).await > first
     })
     .await;
@@ -62,7 +62,7 @@ async fn a_lease_is_kept_until_the_outcome_is_recorded() {
     let operator = world.hold(task).await;
 
     gate.open();
-    wait_until("the outcome waits", PATIENCE, async || {
+    wait_until("the outcome waits", WAIT_TIMEOUT, async || {
         worker.health().outcomes_waiting == 1
     })
     .await;

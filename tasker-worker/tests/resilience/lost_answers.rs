@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::postgres::PgListener;
 use tasker_shared::database::Database;
 use tasker_shared::state::TaskState;
-use tasker_testing::{PATIENCE, end_sessions, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, end_sessions, wait_until};
 
 use crate::wait_until_healthy;
 use crate::world::{GATE, Gate, World, counted};
@@ -35,14 +35,14 @@ async fn what_an_outcome_brought_about_is_announced_although_the_answer_was_lost
 
     proxy.swallow_answers();
     gate.open();
-    wait_until("the outcome is recorded", PATIENCE, async || {
+    wait_until("the outcome is recorded", WAIT_TIMEOUT, async || {
         world.task(task).await.summary.state == TaskState::Complete
     })
     .await;
     proxy.resume();
     proxy.reset();
 
-    let told = tokio::time::timeout(PATIENCE, async {
+    let told = tokio::time::timeout(WAIT_TIMEOUT, async {
         loop {
             let told = listener.recv().await.unwrap();
             if told.payload().contains(&task.to_string()) {

@@ -13,11 +13,11 @@ mod refused;
 #[path = "../world/mod.rs"]
 mod world;
 
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tasker_worker::RunningWorker;
 
 async fn wait_until_failing(worker: &RunningWorker, doing: &str) {
-    wait_until("the worker says that it fails", PATIENCE, async || {
+    wait_until("the worker says that it fails", WAIT_TIMEOUT, async || {
         let health = worker.health();
         !health.is_healthy() && health.failing.iter().any(|it| it.doing == doing)
     })
@@ -25,7 +25,7 @@ async fn wait_until_failing(worker: &RunningWorker, doing: &str) {
 }
 
 async fn wait_until_healthy(worker: &RunningWorker) {
-    wait_until("the worker is healthy again", PATIENCE, async || {
+    wait_until("the worker is healthy again", WAIT_TIMEOUT, async || {
         worker.health().is_healthy() && worker.health().outcomes_waiting == 0
     })
     .await;

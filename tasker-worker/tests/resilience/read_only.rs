@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tasker_shared::state::TaskState;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 
 use crate::world::{GATE, World};
 use crate::{wait_until_failing, wait_until_healthy};
@@ -47,7 +47,7 @@ async fn outcomes_outlast_a_server_that_takes_no_writes_and_their_handlers_run_o
     for _ in 0..STEPS {
         gate.open();
     }
-    wait_until("the outcomes wait", PATIENCE, async || {
+    wait_until("the outcomes wait", WAIT_TIMEOUT, async || {
         worker.health().outcomes_waiting == STEPS
     })
     .await;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tasker_shared::state::TaskState;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tasker_worker::Handlers;
 
 use crate::wait_until_healthy;
@@ -74,7 +74,7 @@ async fn one_outcome_that_fails_for_no_known_reason_does_not_hold_up_the_others(
     let task = world.submit("wide", json!({})).await;
     let worker = world.start(Handlers::new());
 
-    wait_until("the other one is recorded", PATIENCE, async || {
+    wait_until("the other one is recorded", WAIT_TIMEOUT, async || {
         world.orchestrate().await;
         world
             .count("select count(*) from tasker.steps where state = 'complete'")
@@ -121,7 +121,7 @@ async fn steps_that_could_not_be_given_back_are_given_back_later() {
     gate.wait_for_start().await;
     let operator = world.hold(task).await;
     gate.open();
-    wait_until("the outcome waits", PATIENCE, async || {
+    wait_until("the outcome waits", WAIT_TIMEOUT, async || {
         world
             .count(
                 "select count(*) from pg_stat_activity where datname = current_database()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tasker_testing::PATIENCE;
+use tasker_testing::WAIT_TIMEOUT;
 use tasker_worker::{HandlerError, Handlers, Step};
 use tokio::sync::Semaphore;
 
@@ -37,7 +37,7 @@ impl Gate {
     }
 
     pub(crate) async fn wait_for_start(&self) {
-        let started = tokio::time::timeout(PATIENCE, self.started.acquire()).await;
+        let started = tokio::time::timeout(WAIT_TIMEOUT, self.started.acquire()).await;
         started.expect("a handler starts").unwrap().forget();
     }
 

@@ -20,7 +20,7 @@ use tasker_shared::tasks::{NewTask, OnConflict, StepDetail, TaskDetail, get_task
 use tasker_shared::template::Template;
 use tasker_shared::{doctor, templates};
 use tasker_testing::{
-    FaultProxy, PATIENCE, TestDatabase, continuation_limit, wait_for, wait_until,
+    FaultProxy, TestDatabase, WAIT_TIMEOUT, continuation_limit, wait_for, wait_until,
 };
 use tasker_worker::{HandlerError, Handlers, RunningWorker, Step, Worker};
 
@@ -209,7 +209,7 @@ impl World {
     /// Orchestrates until the task is in this state.
     pub(crate) async fn run_to(&self, task: TaskUuid, state: TaskState) -> TaskDetail {
         let what = format!("the task is {state}");
-        wait_for(&what, PATIENCE, async || {
+        wait_for(&what, WAIT_TIMEOUT, async || {
             self.orchestrate().await;
             let detail = self.task(task).await;
             (detail.summary.state == state).then_some(detail)
@@ -220,7 +220,7 @@ impl World {
     /// Orchestrates until the first step of the task is in this state.
     pub(crate) async fn run_step_to(&self, task: TaskUuid, state: StepState) -> StepDetail {
         let what = format!("the step is {state}");
-        wait_for(&what, PATIENCE, async || {
+        wait_for(&what, WAIT_TIMEOUT, async || {
             self.orchestrate().await;
             let step = self.task(task).await.steps.remove(0);
             (step.state == state).then_some(step)
@@ -231,7 +231,7 @@ impl World {
     /// Orchestrates until this attempt of the task's first step runs.
     pub(crate) async fn run_attempt(&self, task: TaskUuid, attempt: i32) {
         let what = format!("attempt {attempt} runs");
-        wait_until(&what, PATIENCE, async || {
+        wait_until(&what, WAIT_TIMEOUT, async || {
             self.orchestrate().await;
             let step = self.task(task).await.steps.remove(0);
             (step.attempts, step.state) == (attempt, StepState::InProgress)
@@ -272,7 +272,7 @@ impl World {
     /// Waits until so many steps are complete, and orchestrates nothing meanwhile.
     pub(crate) async fn wait_for_complete(&self, steps: i64) {
         let what = format!("{steps} steps are complete");
-        wait_until(&what, PATIENCE, async || {
+        wait_until(&what, WAIT_TIMEOUT, async || {
             let complete = "select count(*) from tasker.steps where state = 'complete'";
             self.count(complete).await == steps
         })
@@ -293,9 +293,11 @@ impl World {
                 .unwrap()
         };
         let first = lease_end().await;
-        wait_until("the lease goes on after its end", PATIENCE, async || {
-            lease_end().await > first + TimeDelta::seconds(1)
-        })
+        wait_until(
+            "the lease goes on after its end",
+            WAIT_TIMEOUT,
+            async || lease_end().await > first + TimeDelta::seconds(1),
+        )
         .await;
     }
 

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::demo::orders::Order;
-use crate::drawing::Look;
+use crate::drawing::Style;
 use crate::failure::Failure;
 use crate::format::{count, duration};
 use crate::output::Output;
@@ -50,13 +50,13 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
         ));
     }
     let output = setup.output();
-    let look = output.look(args.ascii);
+    let style = output.style(args.ascii);
     let stop = stop::on_signal()?;
     let started = Instant::now();
     output.text("starting a private PostgreSQL")?;
     let settings = Settings::ephemeral().durability(Durability::Disposable);
     let server = PrivateServer::start(settings).await?;
-    let ran = Box::pin(on_server(&server, output, look, started, &stop)).await;
+    let ran = Box::pin(on_server(&server, output, style, started, &stop)).await;
     let stopped = server.stop().await;
     ran.and(stopped)
 }
@@ -64,7 +64,7 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
 async fn on_server(
     server: &PrivateServer,
     output: Output,
-    look: Look,
+    style: Style,
     started: Instant,
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
@@ -72,7 +72,7 @@ async fn on_server(
     server.configure(&mut config);
     let database = server.migrated(&config).await?;
     let workplace = Workplace::new(server.url())?;
-    let ran = on_roles(&database, &workplace, output, look, started, stop).await;
+    let ran = on_roles(&database, &workplace, output, style, started, stop).await;
     database.pool().close().await;
     ran.map_err(|failure| match failure {
         Failure::Failed { .. } => failure.hint(format!(
@@ -87,7 +87,7 @@ async fn on_roles(
     database: &Database,
     workplace: &Workplace,
     output: Output,
-    look: Look,
+    style: Style,
     started: Instant,
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
@@ -104,7 +104,7 @@ async fn on_roles(
         duration(started.elapsed())
     ))?;
     let mut roles = [orchestrator, worker];
-    let ran = orders(database, &mut roles, output, look, started, stop).await;
+    let ran = orders(database, &mut roles, output, style, started, stop).await;
     let [orchestrator, worker] = roles;
     let stopped = worker.stop().await.and(orchestrator.stop().await);
     ran.and(stopped)
@@ -114,13 +114,13 @@ async fn orders(
     database: &Database,
     roles: &mut [Role],
     output: Output,
-    look: Look,
+    style: Style,
     started: Instant,
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
     let orders = orders::submit(database).await?;
     let deadline = Instant::now() + DEMO_TIMEOUT;
-    let mut progress = progress::Progress::new(output, look);
+    let mut progress = progress::Progress::new(output, style);
     let orders: Vec<Order> = loop {
         let seen = orders::load(database, &orders).await?;
         progress.show(database, &seen).await?;
@@ -136,7 +136,7 @@ async fn orders(
             )));
         }
         tokio::select! {
-            () = tokio::time::sleep(progress::LOOK_AGAIN) => {}
+            () = tokio::time::sleep(progress::POLL_INTERVAL) => {}
             () = stop.cancelled() => return Err(Failure::Interrupted),
         }
     };
@@ -148,7 +148,7 @@ async fn orders(
         "tasks": orders.iter().map(|order| &order.task).collect::<Vec<_>>(),
         "findings": findings,
     }))?;
-    output.text(summary::text(&orders, look))?;
+    output.text(summary::text(&orders, style))?;
     if !findings.is_empty() {
         return Err(Failure::new(format!(
             "the doctor found what must not be: {}",

@@ -10,7 +10,7 @@ use crate::commands::demo::orders::{FLAKY, LOST, Order};
 use crate::commands::task::history;
 use crate::commands::task::picture::move_line;
 use crate::drawing::{
-    Extent, Look, Paint, complaint, graph, in_one_line, padded, step_paint, task_paint, title,
+    Extent, Paint, Style, complaint, graph, in_one_line, padded, step_paint, task_paint, title,
 };
 use crate::failure::Failure;
 use crate::format::{between, duration};
@@ -18,7 +18,7 @@ use crate::output::Output;
 use crate::screen::Screen;
 
 /// Time between two looks at the orders.
-pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(80);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(80);
 
 /// Lines above the graph of one order.
 const HEADING: usize = 2;
@@ -38,17 +38,17 @@ const NAME: usize = 25;
 /// What has been shown.
 pub(crate) struct Progress {
     output: Output,
-    look: Look,
+    style: Style,
     screen: Screen,
     printed: Vec<usize>,
 }
 
 impl Progress {
     /// Nothing has been shown.
-    pub(crate) fn new(output: Output, look: Look) -> Self {
+    pub(crate) fn new(output: Output, style: Style) -> Self {
         Self {
             output,
-            look,
+            style,
             screen: Screen::default(),
             printed: Vec::new(),
         }
@@ -64,7 +64,7 @@ impl Progress {
             return Ok(());
         }
         if self.output.is_live() {
-            let lines = drawing(orders, Utc::now(), self.look);
+            let lines = drawing(orders, Utc::now(), self.style);
             return self.screen.redraw(&lines);
         }
         self.print_changes(database, orders).await
@@ -83,7 +83,7 @@ impl Progress {
         for (order, printed) in orders.iter().zip(&mut self.printed) {
             let moves = history(database, order.task.summary.task_uuid).await?;
             for transition in &moves[(*printed).min(moves.len())..] {
-                let line = move_line(transition, since, &order.title(), &order.task, self.look);
+                let line = move_line(transition, since, &order.title(), &order.task, self.style);
                 changes.push((transition.at, line));
             }
             *printed = moves.len();
@@ -97,8 +97,8 @@ impl Progress {
 }
 
 /// A line for each order, and below the whole graph of one where there is something to see.
-fn drawing(orders: &[Order], now: DateTime<Utc>, look: Look) -> Vec<String> {
-    let mut lines: Vec<String> = orders.iter().map(|order| line(order, now, look)).collect();
+fn drawing(orders: &[Order], now: DateTime<Utc>, style: Style) -> Vec<String> {
+    let mut lines: Vec<String> = orders.iter().map(|order| line(order, now, style)).collect();
     let of = |name: &str| orders.iter().find(|order| order.task.summary.name == name);
     let interesting = [of(FLAKY), of(LOST)];
     let shown = interesting
@@ -109,10 +109,10 @@ fn drawing(orders: &[Order], now: DateTime<Utc>, look: Look) -> Vec<String> {
     if let Some(order) = shown {
         let rows = Screen::rows();
         let extent = Extent::Folded { most_lines: rows };
-        let graph = graph(&order.task, now, look, extent);
+        let graph = graph(&order.task, now, style, extent);
         if lines.len() + HEADING + graph.len() <= rows {
             lines.push(String::new());
-            let title = title(&order.task, now, look);
+            let title = title(&order.task, now, style);
             lines.push(format!("{}: {title}", order.title()));
         }
         lines.extend(graph);
@@ -120,20 +120,20 @@ fn drawing(orders: &[Order], now: DateTime<Utc>, look: Look) -> Vec<String> {
     lines
 }
 
-fn line(order: &Order, now: DateTime<Utc>, look: Look) -> String {
+fn line(order: &Order, now: DateTime<Utc>, style: Style) -> String {
     let summary = &order.task.summary;
     let end = summary.finished_at.unwrap_or(now);
-    let (graph, width) = in_one_line(&order.task, look);
+    let (graph, width) = in_one_line(&order.task, style);
     let mut line = format!(
         "{} {} {graph}{} {} {}",
         padded(&order.title(), TITLE),
-        look.paint(Paint::Dim, &padded(&summary.name, NAME)),
+        style.paint(Paint::Dim, &padded(&summary.name, NAME)),
         " ".repeat(GRAPH.saturating_sub(width)),
-        look.paint(
+        style.paint(
             task_paint(summary.state),
             &padded(summary.state.as_str(), STATE)
         ),
-        look.paint(
+        style.paint(
             Paint::Dim,
             &padded(&duration(between(summary.created_at, end)), TIME)
         ),
@@ -146,12 +146,12 @@ fn line(order: &Order, now: DateTime<Utc>, look: Look) -> String {
     if let Some(step) = troubled {
         let used = TITLE + NAME + GRAPH + STATE + TIME + 5;
         let what = format!("{}: {}", step.name, complaint(step).unwrap_or_default());
-        let room = look
+        let room = style
             .width
             .map_or(usize::MAX, |width| width.saturating_sub(used));
         if room >= SHORTEST_COMPLAINT {
             line.push(' ');
-            line.push_str(&look.paint(step_paint(step.state), &look.cut(&what, room)));
+            line.push_str(&style.paint(step_paint(step.state), &style.cut(&what, room)));
         }
     }
     line

@@ -7,14 +7,14 @@ use chrono::Utc;
 use tasker_shared::tasks::StepDetail;
 
 use crate::commands::demo::orders::Order;
-use crate::drawing::{Look, Paint, counts, step_paint, task_paint, time_of};
+use crate::drawing::{Paint, Style, counts, step_paint, task_paint, time_of};
 use crate::format::{between, duration};
 use crate::table::{Table, plain};
 
 /// Both tables.
-pub(crate) fn text(orders: &[Order], look: Look) -> String {
+pub(crate) fn text(orders: &[Order], style: Style) -> String {
     let tables = [tasks(orders), steps(orders)];
-    let tables = tables.map(|table| table.lines(look).join("\n"));
+    let tables = tables.map(|table| table.lines(style).join("\n"));
     format!("\n{}\n", tables.join("\n\n"))
 }
 

@@ -37,8 +37,8 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
 }
 
 fn text(step: &StepDetail, output: Output) -> String {
-    let look = output.look(false);
-    let state = look.paint(step_paint(step.state), step.state.as_str());
+    let style = output.style(false);
+    let state = style.paint(step_paint(step.state), step.state.as_str());
     let mut lines = vec![format!(
         "{}: {state}, {} of {} attempts of {}",
         step.name, step.attempts, step.max_attempts, step.handler

@@ -8,7 +8,7 @@ use tasker_shared::tasks::{ListedTask, TaskFilter, WaitsFor, list_tasks};
 use unicode_width::UnicodeWidthStr;
 
 use crate::commands::task::which::TaskArg;
-use crate::drawing::{Look, Paint, task_paint};
+use crate::drawing::{Paint, Style, task_paint};
 use crate::failure::Failure;
 use crate::format::{age, between, one_line, short_duration};
 use crate::output::remark;
@@ -122,9 +122,9 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     if tasks.is_empty() {
         return output.text("no tasks");
     }
-    let look = output.look(false);
-    let table = table(&tasks, Utc::now(), look);
-    output.text(table.lines(look).join("\n"))?;
+    let style = output.style(false);
+    let table = table(&tasks, Utc::now(), style);
+    output.text(table.lines(style).join("\n"))?;
     if let Some(cursor) = next_cursor.filter(|_| !output.is_json()) {
         remark(format!("more: --cursor {cursor}"));
     }
@@ -132,7 +132,7 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
 }
 
 /// The tasks as people read them; columns that would tell nothing are left out.
-fn table(tasks: &[ListedTask], now: DateTime<Utc>, look: Look) -> Table {
+fn table(tasks: &[ListedTask], now: DateTime<Utc>, style: Style) -> Table {
     let has_priorities = tasks.iter().any(|task| task.summary.priority != 0);
     let failures: Vec<String> = tasks.iter().map(failure).collect();
     let has_failures = failures.iter().any(|failure| !failure.is_empty());
@@ -151,14 +151,14 @@ fn table(tasks: &[ListedTask], now: DateTime<Utc>, look: Look) -> Table {
         heading.push("FAILED");
     }
     let failure = failures.iter().map(|text| text.width()).max().unwrap_or(0);
-    let room = look.width.map(|width| {
+    let room = style.width.map(|width| {
         let left = width.saturating_sub(taken + 2);
         let share = width * FAILURE_PART.0 / FAILURE_PART.1;
         let failure = (failure + 2).min(share.saturating_sub(FAILURE_LESS));
         let left = left.saturating_sub(if has_failures { failure } else { 0 });
         left.max(TEMPLATE_COLUMNS)
     });
-    let templates = templates(tasks, look, room);
+    let templates = templates(tasks, style, room);
 
     let mut table = Table::new(&heading);
     for (((before, template), after), failure) in
@@ -212,7 +212,7 @@ fn failure(task: &ListedTask) -> String {
 
 /// The templates: with their versions where there is room, then without, then the ends of their
 /// names.
-fn templates(tasks: &[ListedTask], look: Look, room: Option<usize>) -> Vec<String> {
+fn templates(tasks: &[ListedTask], style: Style, room: Option<usize>) -> Vec<String> {
     let full = |task: &ListedTask| format!("{}@{}", path(task), task.summary.version);
     let name = |task: &ListedTask| task.summary.name.clone();
     let labels = |label: &dyn Fn(&ListedTask) -> String| -> Vec<String> {
@@ -227,7 +227,7 @@ fn templates(tasks: &[ListedTask], look: Look, room: Option<usize>) -> Vec<Strin
             return labels;
         }
     }
-    labels(&|task| look.cut(&name(task), room))
+    labels(&|task| style.cut(&name(task), room))
 }
 
 fn path(task: &ListedTask) -> String {
@@ -262,13 +262,13 @@ mod tests {
     }
 
     fn lines(tasks: &[ListedTask], width: Option<usize>) -> Vec<String> {
-        let look = Look {
+        let style = Style {
             utf8: true,
             colour: false,
             width,
         };
         let now = "2030-05-01T14:05:00Z".parse().unwrap();
-        table(tasks, now, look).lines(look)
+        table(tasks, now, style).lines(style)
     }
 
     #[test]

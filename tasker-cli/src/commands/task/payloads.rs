@@ -4,7 +4,7 @@ use serde_json::Value;
 use tasker_shared::tasks::{StepDetail, TaskDetail};
 use unicode_width::UnicodeWidthStr;
 
-use crate::drawing::{Look, Paint, padded};
+use crate::drawing::{Paint, Style, padded};
 use crate::format::harmless;
 
 /// Lines of payloads that are shown folded.
@@ -21,20 +21,20 @@ struct Payload<'t> {
 
 /// The context of the task, the inputs and results of its steps, a line each; nothing of what is
 /// empty.
-pub(crate) fn folded(task: &TaskDetail, look: Look) -> Vec<String> {
+pub(crate) fn folded(task: &TaskDetail, style: Style) -> Vec<String> {
     let payloads = payloads(task);
     let widest = |width: fn(&Payload<'_>) -> usize| payloads.iter().map(width).max();
     let of = widest(|payload| payload.of.width()).unwrap_or(0);
     let kind = widest(|payload| payload.kind.width()).unwrap_or(0);
-    let columns = look.width.unwrap_or(COLUMNS);
+    let columns = style.width.unwrap_or(COLUMNS);
     let line = |payload: &Payload<'_>| {
         let text = harmless(&payload.value.to_string());
         let room = columns.saturating_sub(of + kind + 4).max(1);
-        let kind = look.paint(Paint::Dim, &padded(payload.kind, kind));
+        let kind = style.paint(Paint::Dim, &padded(payload.kind, kind));
         format!(
             "{}  {kind}  {}",
             padded(payload.of, of),
-            look.cut(&text, room)
+            style.cut(&text, room)
         )
     };
     let mut lines: Vec<String> = payloads.iter().take(MOST_LINES).map(line).collect();
@@ -45,11 +45,11 @@ pub(crate) fn folded(task: &TaskDetail, look: Look) -> Vec<String> {
 }
 
 /// The same and the whole errors, each over as many lines as it takes.
-pub(crate) fn whole(task: &TaskDetail, look: Look) -> Vec<String> {
+pub(crate) fn whole(task: &TaskDetail, style: Style) -> Vec<String> {
     let mut lines = Vec::new();
     for payload in payloads(task).into_iter().chain(errors(task)) {
         let title = format!("{} {}", payload.of, payload.kind);
-        lines.push(look.paint(Paint::Bold, &title));
+        lines.push(style.paint(Paint::Bold, &title));
         lines.push(pretty(payload.value));
     }
     lines

@@ -5,7 +5,7 @@ use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::tasks::{TaskDetail, Transition};
 
 use crate::commands::task::remark_on_results;
-use crate::drawing::{Extent, Look, Paint, complaint, graph, title};
+use crate::drawing::{Extent, Paint, Style, complaint, graph, title};
 use crate::format::one_line;
 
 /// Failures that are written out below a graph.
@@ -15,16 +15,16 @@ const MOST_FAILURES: usize = 10;
 pub(crate) fn drawing(
     task: &TaskDetail,
     now: DateTime<Utc>,
-    look: Look,
+    style: Style,
     extent: Extent,
 ) -> Vec<String> {
-    let mut lines = vec![title(task, now, look)];
+    let mut lines = vec![title(task, now, style)];
     if let Some(reason) = &task.reason {
         lines.push(format!("reason: {}", one_line(reason)));
     }
     lines.extend(remark_on_results(task));
     lines.push(String::new());
-    lines.extend(graph(task, now, look, extent));
+    lines.extend(graph(task, now, style, extent));
     let failed: Vec<_> = task
         .steps
         .iter()
@@ -34,7 +34,7 @@ pub(crate) fn drawing(
         lines.push(String::new());
         for step in failed.iter().take(MOST_FAILURES) {
             let complaint = complaint(step).unwrap_or_default();
-            let symbol = look.paint(Paint::Red, look.symbol(step.state));
+            let symbol = style.paint(Paint::Red, style.symbol(step.state));
             lines.push(format!("{symbol} {}: {complaint}", step.name));
         }
         if failed.len() > MOST_FAILURES {
@@ -44,7 +44,7 @@ pub(crate) fn drawing(
         if matches!(task.summary.state, TaskState::InProgress | TaskState::Error) {
             let (task, step) = (task.summary.task_uuid.short(), &first.name);
             let way = format!("to go on: tasker step retry {task} {step} (or skip, or resolve)");
-            lines.push(look.paint(Paint::Dim, &way));
+            lines.push(style.paint(Paint::Dim, &way));
         }
     }
     lines
@@ -56,10 +56,10 @@ pub(crate) fn move_line(
     since: DateTime<Utc>,
     called: &str,
     task: &TaskDetail,
-    look: Look,
+    style: Style,
 ) -> String {
     let seconds = (transition.at - since).as_seconds_f64();
-    let arrow = if look.utf8 { "→" } else { "->" };
+    let arrow = if style.utf8 { "→" } else { "->" };
     let step = transition.step_name.as_deref();
     let step = step.and_then(|name| task.steps.iter().find(|step| step.name == name));
     let name = step.map(|step| format!(" {}", step.name));

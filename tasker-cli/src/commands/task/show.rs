@@ -8,7 +8,7 @@ use tasker_shared::tasks::Transition;
 use crate::commands::task::picture::drawing;
 use crate::commands::task::which::TaskArg;
 use crate::commands::task::{fetch, history, payloads, watch};
-use crate::drawing::{Extent, Look, Paint};
+use crate::drawing::{Extent, Paint, Style};
 use crate::failure::Failure;
 use crate::format::{one_line, precise_moment};
 use crate::setup::Setup;
@@ -57,7 +57,7 @@ pub(crate) struct Args {
 /// Shows the task.
 pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let output = setup.output();
-    let look = output.look(args.ascii);
+    let style = output.style(args.ascii);
     let database = setup.database().await?;
     let task = args.task.find(&database).await?;
     let extent = if args.all {
@@ -68,7 +68,7 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
         }
     };
     if args.watch {
-        return watch::until_end(&database, task, output, look, extent).await;
+        return watch::until_end(&database, task, output, style, extent).await;
     }
     let history = if args.history {
         Some(history(&database, task).await?)
@@ -81,22 +81,22 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
         document.insert("history".to_owned(), json!(history));
     }
     output.document(&document)?;
-    output.text(drawing(&task, Utc::now(), look, extent).join("\n"))?;
+    output.text(drawing(&task, Utc::now(), style, extent).join("\n"))?;
     let payloads = if args.full {
-        payloads::whole(&task, look)
+        payloads::whole(&task, style)
     } else {
-        payloads::folded(&task, look)
+        payloads::folded(&task, style)
     };
     if !payloads.is_empty() {
         output.text(format!("\n{}", payloads.join("\n")))?;
     }
     match history {
-        Some(history) => output.text(format!("\n{}", as_table(&history, look))),
+        Some(history) => output.text(format!("\n{}", as_table(&history, style))),
         None => Ok(()),
     }
 }
 
-fn as_table(history: &[Transition], look: Look) -> String {
+fn as_table(history: &[Transition], style: Style) -> String {
     let mut table = Table::new(&["AT", "STEP", "ATTEMPT", "FROM", "TO", "BY", "WHY"]);
     for transition in history {
         let attempt = transition.attempt.filter(|attempt| *attempt > 0);
@@ -116,5 +116,5 @@ fn as_table(history: &[Transition], look: Look) -> String {
             plain(one_line(transition.reason.as_deref().unwrap_or_default())),
         ]);
     }
-    table.lines(look).join("\n")
+    table.lines(style).join("\n")
 }

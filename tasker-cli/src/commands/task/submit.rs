@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::commands::reading::{self, TemplateName};
 use crate::commands::task::payloads::results;
-use crate::commands::task::watch::LOOK_AGAIN;
+use crate::commands::task::watch::POLL_INTERVAL;
 use crate::commands::task::{fetch, remark_on_results};
 use crate::drawing::{complaint, task_paint};
 use crate::failure::Failure;
@@ -138,14 +138,14 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
                 submitted.task_uuid
             )));
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 /// A result; in a terminal no more of it than can be read there.
 fn shortened(result: &str, output: Output) -> String {
     if output.is_live() {
-        output.look(false).cut(result, MOST_COLUMNS)
+        output.style(false).cut(result, MOST_COLUMNS)
     } else {
         result.to_owned()
     }
@@ -171,7 +171,7 @@ fn report(submitted: Submitted, ended: Option<&TaskDetail>, output: Output) -> R
     let summary = &task.summary;
     let took = between(summary.created_at, summary.finished_at.unwrap_or_default());
     let state = output
-        .look(false)
+        .style(false)
         .paint(task_paint(summary.state), summary.state.as_str());
     output.text(format!("{state} after {}", duration(took)))?;
     if let Some(remark) = remark_on_results(task) {

@@ -8,13 +8,13 @@ use tasker_shared::ids::TaskUuid;
 
 use crate::commands::task::picture::{drawing, move_line};
 use crate::commands::task::{fetch, history};
-use crate::drawing::{Extent, Look};
+use crate::drawing::{Extent, Style};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::screen::Screen;
 
 /// Time between two looks at a task.
-pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(100);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Lines of a live drawing that are not steps.
 const FRAME: usize = 6;
@@ -24,7 +24,7 @@ pub(crate) async fn until_end(
     database: &Database,
     task: TaskUuid,
     output: Output,
-    look: Look,
+    style: Style,
     extent: Extent,
 ) -> Result<(), Failure> {
     let mut screen = Screen::default();
@@ -38,20 +38,20 @@ pub(crate) async fn until_end(
             last_document = document;
         }
         if output.is_live() {
-            let lines = drawing(&detail, Utc::now(), look, fitting(extent));
+            let lines = drawing(&detail, Utc::now(), style, fitting(extent));
             screen.redraw(&lines)?;
         } else if !output.is_json() {
             let moves = history(database, task).await?;
             for transition in moves.iter().skip(printed) {
                 let since = detail.summary.created_at;
-                output.text(move_line(transition, since, "task", &detail, look))?;
+                output.text(move_line(transition, since, "task", &detail, style))?;
             }
             printed = moves.len();
         }
         if detail.summary.state.is_terminal() {
             return Ok(());
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use tasker_shared::channel::{self, ChannelSpec, Receiver};
-use tasker_testing::{PATIENCE, TestDatabase, wait_until};
+use tasker_testing::{TestDatabase, WAIT_TIMEOUT, wait_until};
 
 use super::{
     CancellationToken, ListenEvent, Received, Subscriptions, Supervised, TaskReadinessListener,
@@ -83,7 +83,7 @@ async fn stall_and_release(burst: Burst) -> Memory {
         let notify = sqlx::query(NOTIFY).bind(first).bind(last);
         notify.execute(&mut client).await.unwrap();
     }
-    wait_until("the channel is full", PATIENCE, async || {
+    wait_until("the channel is full", WAIT_TIMEOUT, async || {
         monitor.counters().blocked > 0
     })
     .await;
@@ -136,7 +136,7 @@ async fn receive(receiver: &mut Receiver<Received<ListenEvent>>, all: i32) {
             has_come[number] = true;
         }
     };
-    let all_came = tokio::time::timeout(PATIENCE, everything).await;
+    let all_came = tokio::time::timeout(WAIT_TIMEOUT, everything).await;
     let came = has_come.iter().filter(|has_come| **has_come).count();
     assert!(all_came.is_ok() && came == all, "{came} of {all} came");
 }

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::postgres::PgListener;
-use tasker_testing::PATIENCE;
+use tasker_testing::WAIT_TIMEOUT;
 use tokio::time::timeout;
 
 use super::{answers, count, order, submit_behind, submit_first};
@@ -92,7 +92,10 @@ async fn heard(api: &Api, listener: &mut PgListener) -> Vec<Value> {
         .unwrap();
     let mut heard = Vec::new();
     loop {
-        let next = timeout(PATIENCE, listener.recv()).await.unwrap().unwrap();
+        let next = timeout(WAIT_TIMEOUT, listener.recv())
+            .await
+            .unwrap()
+            .unwrap();
         if next.channel() == "end" {
             return heard;
         }

@@ -1,7 +1,7 @@
 //! Clients that do not wait for their turn.
 
 use serde_json::json;
-use tasker_testing::{PATIENCE, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 
 use super::{count, order, submit_behind, submit_first};
 use crate::support::{Api, TEMPLATE};
@@ -18,7 +18,7 @@ async fn a_request_whose_client_went_away_before_its_turn_submits_nothing() {
         .problem(503, "too-many-requests");
 
     gone.pop().unwrap().abort();
-    wait_until("the server has noticed", PATIENCE, async || {
+    wait_until("the server has noticed", WAIT_TIMEOUT, async || {
         api.get("/v1/queues").await.status == 200
     })
     .await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
-use tasker_testing::{FaultProxy, PATIENCE, TestDatabase, wait_until};
+use tasker_testing::{FaultProxy, TestDatabase, WAIT_TIMEOUT, wait_until};
 
 use super::{TASKS, count_in, order};
 use crate::support::{Api, TEMPLATE};
@@ -40,7 +40,7 @@ async fn through_broken_connections_every_answer_holds_and_no_key_makes_two_task
     let pool = database.pool();
     let breaks = async {
         for round in 0..6 {
-            wait_until("more tasks are there", PATIENCE, async || {
+            wait_until("more tasks are there", WAIT_TIMEOUT, async || {
                 count_in(&pool, "select count(*) from tasker.tasks").await >= round * 4
             })
             .await;
@@ -77,7 +77,7 @@ async fn a_connection_that_broke_while_it_was_idle_costs_no_request() {
             .unwrap();
         proxy.reset();
         // Some come back by themselves.
-        wait_until("the connections are gone", PATIENCE, async || {
+        wait_until("the connections are gone", WAIT_TIMEOUT, async || {
             let now = sqlx::query_scalar(connected).fetch_one(&pool).await;
             let now: Vec<i32> = now.unwrap();
             before.iter().all(|pid| !now.contains(pid))

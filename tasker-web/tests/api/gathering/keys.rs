@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::json;
-use tasker_testing::{PATIENCE, TestDatabase, wait_until};
+use tasker_testing::{TestDatabase, WAIT_TIMEOUT, wait_until};
 use tokio::time::timeout;
 
 use super::{TASKS, answers, count, count_in, order};
@@ -48,13 +48,13 @@ async fn a_key_in_the_hands_of_an_open_transaction_holds_up_its_own_task_alone()
     let another = order(&json!({"idempotency_key": "another"}));
     let others = [order(&json!({})), another];
     let others = join_all(others.iter().map(|task| api.post(TASKS, task)));
-    for answer in timeout(PATIENCE, others).await.unwrap() {
+    for answer in timeout(WAIT_TIMEOUT, others).await.unwrap() {
         answer.expect(201);
     }
     assert!(!same.is_finished());
 
     own.commit().await.unwrap();
-    let same = timeout(PATIENCE, same).await.unwrap().unwrap();
+    let same = timeout(WAIT_TIMEOUT, same).await.unwrap().unwrap();
     assert_eq!(same.expect(200)["task_uuid"], json!(first));
     assert_eq!(same.json()["created"], false);
 }
@@ -82,7 +82,7 @@ async fn tasks_that_wait_for_a_key_leave_connections_for_everybody_else() {
         tokio::spawn(Answer::of(request))
     });
     let same = same.collect();
-    wait_until("tasks wait for the key apart", PATIENCE, async || {
+    wait_until("tasks wait for the key apart", WAIT_TIMEOUT, async || {
         let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
              and datname = current_database() and query like '%submit_tasks_silently%'";
         count_in(&pool, waiting).await >= 2

@@ -5,7 +5,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// What the place that is drawn on can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct Style {
     /// Whether characters beyond ASCII can be shown.
     pub(crate) utf8: bool,
     /// Whether colours can be shown.
@@ -50,7 +50,7 @@ impl Paint {
     }
 }
 
-impl Look {
+impl Style {
     /// The text in its colour.
     pub(crate) fn paint(self, paint: Paint, text: &str) -> String {
         if !self.colour || paint == Paint::Plain || text.is_empty() {
@@ -155,7 +155,7 @@ pub(crate) fn padded(text: &str, columns: usize) -> String {
 mod tests {
     use super::*;
 
-    const PLAIN: Look = Look {
+    const PLAIN: Style = Style {
         utf8: true,
         colour: false,
         width: None,
@@ -164,9 +164,9 @@ mod tests {
     #[test]
     fn no_two_states_look_the_same() {
         for utf8 in [true, false] {
-            let look = Look { utf8, ..PLAIN };
+            let style = Style { utf8, ..PLAIN };
             let symbols: std::collections::BTreeSet<_> =
-                StepState::ALL.iter().map(|&s| look.symbol(s)).collect();
+                StepState::ALL.iter().map(|&s| style.symbol(s)).collect();
             assert_eq!(symbols.len(), StepState::ALL.len());
             assert!(symbols.iter().all(|symbol| symbol.width() == 1));
         }
