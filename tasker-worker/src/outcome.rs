@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tasker_shared::steps::{StepError, StepOutcome};
 
-use crate::step_result;
+use crate::step_result::{self, Unstorable};
 
 /// Kind of a failure whose handler named none.
 const HANDLER_FAILED: &str = "handler_failed";
@@ -165,10 +165,10 @@ impl Outcome {
             self.0.and_then(
                 |result| match step_result::check(&result, max_result_bytes) {
                     Ok(()) => Ok(result),
-                    Err(error) => Err(HandlerError {
-                        message: format!("the result cannot be stored: {}", error.message),
-                        ..error
-                    }),
+                    Err(Unstorable { kind, reason }) => {
+                        let message = format_args!("the result cannot be stored: {reason}");
+                        Err(HandlerError::fail(message).kind(kind))
+                    }
                 },
             );
         match checked {
@@ -247,7 +247,7 @@ pub(crate) fn step_error(kind: &str, message: String, details: Option<Value>) ->
     let details = details.map(
         |details| match step_result::check(&details, MAX_DETAILS_BYTES) {
             Ok(()) => details,
-            Err(error) => Value::String(format!("left out: {error}")),
+            Err(error) => Value::String(format!("left out: {}", error.reason)),
         },
     );
     StepError {

@@ -9,13 +9,20 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{CharEscape, Formatter, Serializer};
 
-use crate::outcome::HandlerError;
-
 /// Deepest nesting of a result. Readers stop at 128, and they meet it inside of other objects.
 const MAX_DEPTH: usize = 100;
 
-/// Fails permanently, with a text that says why, when `result` cannot be stored.
-pub(crate) fn check(result: &Value, max_bytes: usize) -> Result<(), HandlerError> {
+/// A result that cannot be stored.
+#[derive(Debug)]
+pub(crate) struct Unstorable {
+    /// The kind of the step's error.
+    pub(crate) kind: &'static str,
+    /// Why, and what to do instead.
+    pub(crate) reason: String,
+}
+
+/// Says why `result` cannot be stored, where it cannot.
+pub(crate) fn check(result: &Value, max_bytes: usize) -> Result<(), Unstorable> {
     let mut measure = Measure {
         bytes: 0,
         max_bytes,
@@ -26,12 +33,17 @@ pub(crate) fn check(result: &Value, max_bytes: usize) -> Result<(), HandlerError
         .map_err(|problem| {
             let problem = io::Error::from(problem);
             match problem.kind() {
-                io::ErrorKind::FileTooLarge => HandlerError::fail(format_args!(
-                    "it is larger than {max_bytes} bytes of JSON, which is the limit \
-                     (worker.max_result_bytes for results); store it elsewhere and return where"
-                ))
-                .kind("result_too_large"),
-                _ => HandlerError::fail(problem).kind("invalid_result"),
+                io::ErrorKind::FileTooLarge => Unstorable {
+                    kind: "result_too_large",
+                    reason: format!(
+                        "it is larger than {max_bytes} bytes of JSON, which is the limit \
+                         (worker.max_result_bytes for results); store it elsewhere and return where"
+                    ),
+                },
+                _ => Unstorable {
+                    kind: "invalid_result",
+                    reason: problem.to_string(),
+                },
             }
         })
 }
@@ -115,10 +127,7 @@ mod tests {
     use super::*;
 
     fn problem(result: &Value, max_bytes: usize) -> Option<String> {
-        check(result, max_bytes).err().map(|error| {
-            assert!(!error.is_retryable());
-            error.to_string()
-        })
+        check(result, max_bytes).err().map(|error| error.reason)
     }
 
     fn nested(depth: usize) -> Value {
