@@ -1,5 +1,5 @@
-//! What the tests of Tasker and its benchmark share: databases, servers that can be killed, connections that can be
-//! cut, processes of the built binary, and the one place that waits.
+//! What the tests of Tasker and its benchmark share: databases, servers that can be killed,
+//! connections that can be cut, processes of the built binary, and the one place that waits.
 //!
 //! ```no_run
 //! # async fn example() {
