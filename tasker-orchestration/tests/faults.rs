@@ -145,8 +145,8 @@ async fn a_loop_that_panicked_goes_on_with_what_it_knew_and_no_pause_outlasts_a_
     assert_eq!(processes(&world).await, 0);
 
     let mut config = world.config(Hybrid);
-    config.event_systems.supervisor.restart_min = Duration::from_millis(3_600_000);
-    config.event_systems.supervisor.restart_max = Duration::from_millis(3_600_000);
+    config.event_systems.supervisor.restart_min = Duration::from_hours(1);
+    config.event_systems.supervisor.restart_max = Duration::from_hours(1);
     let orchestrator = world.start(&config).await;
     let is_running = |it: &ComponentState| *it == ComponentState::Running;
     for component in orchestrator.health().components {

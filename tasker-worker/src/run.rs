@@ -96,7 +96,7 @@ impl Worker {
         let Some(database) = process::database(config, mode, Duration::MAX, &stop).await? else {
             return Ok(());
         };
-        let worker = Self::start(&database, &config, handlers);
+        let worker = Self::start(&database, config, handlers);
         let ran = worker.run_until(stop).await;
         let _ = timeout(CLOSE_TIMEOUT, database.pool().close()).await;
         // A metrics pipeline that cannot end loses the last figures, nothing else.

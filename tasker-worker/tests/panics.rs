@@ -17,7 +17,7 @@ use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tokio::time::timeout;
 use world::{GATE, Gate, World};
 
-const HOUR_MS: u64 = 3_600_000;
+const HOUR: Duration = Duration::from_hours(1);
 
 /// The loops of a worker that listens and polls.
 const LOOPS: [&str; 7] = [
@@ -65,8 +65,8 @@ async fn a_worker_works_on_and_ends_through_panics_of_its_loops_each_of_which_is
     world.assert_sound().await;
 
     // The pauses are an hour from here on, far more than a worker waits for its loops.
-    world.config.event_systems.supervisor.restart_min = Duration::from_millis(HOUR_MS);
-    world.config.event_systems.supervisor.restart_max = Duration::from_millis(HOUR_MS);
+    world.config.event_systems.supervisor.restart_min = HOUR;
+    world.config.event_systems.supervisor.restart_max = HOUR;
     let (tasks, gate, worker) = world.start_gated_tasks(1).await;
     let before = LOOPS.map(restarts);
     assert!(LOOPS.iter().all(|name| worker.make_panic(name)));

@@ -20,7 +20,7 @@ pub(crate) async fn run(
     listener: Option<TcpListener>,
     stop: CancellationToken,
 ) -> Result<(), Failure> {
-    let worker = Worker::start(&database, &config, Handlers::default());
+    let worker = Worker::start(&database, config, Handlers::default());
     let stop_probes = CancellationToken::new();
     let probes = listener.map(|listener| {
         let stopping = stop.clone();

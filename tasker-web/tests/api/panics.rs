@@ -14,7 +14,7 @@ const RESTART_MS: u64 = 500;
 
 async fn api() -> Api {
     let api = Api::configured(|config| {
-        config.web.max_wait = Duration::from_millis(3_600_000);
+        config.web.max_wait = Duration::from_hours(1);
         // Nothing but the loop that looks tells of ends.
         config.orchestration.deployment.mode = DeploymentMode::PollingOnly;
         config.event_systems.supervisor.restart_min = Duration::from_millis(RESTART_MS);
@@ -54,8 +54,7 @@ async fn a_request_that_waits_for_a_task_outlives_a_panic_of_the_loop_that_looks
 
 #[tokio::test]
 async fn the_loop_that_listens_for_ends_listens_again() {
-    let api =
-        Api::configured(|config| config.web.max_wait = Duration::from_millis(3_600_000)).await;
+    let api = Api::configured(|config| config.web.max_wait = Duration::from_hours(1)).await;
     api.apply(TEMPLATE).await;
     let uuid = api.submit().await;
     panicked(&api, "task_waiter_listener", "task_waiter").await;
@@ -103,8 +102,8 @@ async fn what_was_to_be_submitted_is_submitted_after_a_panic() {
 #[tokio::test]
 async fn a_server_stops_while_every_loop_waits_to_be_started_again() {
     let api = Api::configured(|config| {
-        config.event_systems.supervisor.restart_min = Duration::from_millis(3_600_000);
-        config.event_systems.supervisor.restart_max = Duration::from_millis(3_600_000);
+        config.event_systems.supervisor.restart_min = Duration::from_hours(1);
+        config.event_systems.supervisor.restart_max = Duration::from_hours(1);
     })
     .await;
     for (name, check) in [
