@@ -82,6 +82,7 @@ async fn a_loop_that_returns_before_it_should_is_started_again() {
     let stopping = supervisor.stopping.clone();
     supervisor.start(Returns(0, stopping.clone()));
     while only(&supervisor).restarts < 2 {
+        assert_ne!(only(&supervisor).state, ComponentState::Stopped);
         sleep(config().restart_min).await;
     }
 
