@@ -13,6 +13,7 @@ pub mod error;
 pub mod events;
 pub mod ids;
 pub mod moment;
+pub mod namespace;
 pub mod operator;
 pub mod outage;
 pub mod process;

@@ -11,7 +11,7 @@ use http_body_util::BodyExt;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
-use tasker_shared::template::is_namespace;
+use tasker_shared::namespace;
 
 use crate::object::Object;
 use crate::problem::{Kind, Mistake, Problem};
@@ -188,13 +188,8 @@ fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
 /// Reads the namespace that a parameter restricts an answer to. One that is not there yet may come.
 pub(crate) fn namespace<'de, D: Deserializer<'de>>(text: D) -> Result<Option<String>, D::Error> {
     let name = String::deserialize(text)?;
-    if is_namespace(&name) {
-        return Ok(Some(name));
-    }
-    Err(D::Error::custom(format_args!(
-        "{name:?} is not a namespace: expected a lower-case letter, then up to 28 lower-case \
-         letters, digits or underscores"
-    )))
+    namespace::check(&name).map_err(D::Error::custom)?;
+    Ok(Some(name))
 }
 
 /// Reads the name that a parameter restricts an answer to.

@@ -1,13 +1,10 @@
 //! Whether a result can be stored: its size, its depth, and characters that PostgreSQL refuses.
 //!
-//! The check writes the JSON to nowhere and looks at it on its way. A result that one database call
-//! refused would block the outcomes of a whole batch.
+//! A result that one database call refused would block the outcomes of a whole batch.
 
 use std::io::{self, Write};
 
-use serde::Serialize;
 use serde_json::Value;
-use serde_json::ser::{CharEscape, Formatter, Serializer};
 
 /// Deepest nesting of a result. Readers stop at 128, and they meet it inside of other objects.
 const MAX_DEPTH: usize = 100;
@@ -23,100 +20,54 @@ pub(crate) struct Unstorable {
 
 /// Says why `result` cannot be stored, where it cannot.
 pub(crate) fn check(result: &Value, max_bytes: usize) -> Result<(), Unstorable> {
-    let mut measure = Measure {
-        bytes: 0,
-        max_bytes,
-    };
-    let inspect = Inspect { depth: 0 };
-    result
-        .serialize(&mut Serializer::with_formatter(&mut measure, inspect))
-        .map_err(|problem| {
-            let problem = io::Error::from(problem);
-            match problem.kind() {
-                io::ErrorKind::FileTooLarge => Unstorable {
-                    kind: "result_too_large",
-                    reason: format!(
-                        "it is larger than {max_bytes} bytes of JSON, which is the limit \
-                         (worker.max_result_bytes for results); store it elsewhere and return where"
-                    ),
-                },
-                _ => Unstorable {
-                    kind: "invalid_result",
-                    reason: problem.to_string(),
-                },
-            }
-        })
+    if let Some(reason) = problem(result, MAX_DEPTH) {
+        let kind = "invalid_result";
+        return Err(Unstorable { kind, reason });
+    }
+    let measure = Measure { left: max_bytes };
+    serde_json::to_writer(measure, result).map_err(|_too_many_bytes| Unstorable {
+        kind: "result_too_large",
+        reason: format!(
+            "it is larger than {max_bytes} bytes of JSON, which is the limit \
+             (worker.max_result_bytes for results); store it elsewhere and return where"
+        ),
+    })
 }
 
-/// Counts bytes and refuses the one that is too many.
+/// What cannot be stored or read, in a value that may have `levels` of nesting.
+fn problem(value: &Value, levels: usize) -> Option<String> {
+    let in_text = |text: &str| {
+        let holds = text.contains('\0');
+        holds
+            .then(|| "it holds a NUL character (\\u0000), which PostgreSQL cannot store".to_owned())
+    };
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+        Value::String(text) => in_text(text),
+        Value::Array(_) | Value::Object(_) if levels == 0 => {
+            Some(format!("it is nested deeper than {MAX_DEPTH} levels"))
+        }
+        Value::Array(items) => items.iter().find_map(|item| problem(item, levels - 1)),
+        Value::Object(members) => members
+            .iter()
+            .find_map(|(name, member)| in_text(name).or_else(|| problem(member, levels - 1))),
+    }
+}
+
+/// Counts what is written, and refuses the byte that is too many.
 struct Measure {
-    bytes: usize,
-    max_bytes: usize,
+    left: usize,
 }
 
 impl Write for Measure {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes += bytes.len();
-        if self.bytes > self.max_bytes {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
+        let left = self.left.checked_sub(bytes.len());
+        self.left = left.ok_or(io::ErrorKind::FileTooLarge)?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Sees what the JSON is made of while it is written.
-struct Inspect {
-    depth: usize,
-}
-
-impl Inspect {
-    fn deeper(&mut self) -> io::Result<()> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(io::Error::other(format!(
-                "it is nested deeper than {MAX_DEPTH} levels"
-            )));
-        }
-        Ok(())
-    }
-}
-
-impl Formatter for Inspect {
-    fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.deeper()?;
-        writer.write_all(b"[")
-    }
-
-    fn end_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.depth -= 1;
-        writer.write_all(b"]")
-    }
-
-    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.deeper()?;
-        writer.write_all(b"{")
-    }
-
-    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.depth -= 1;
-        writer.write_all(b"}")
-    }
-
-    fn write_char_escape<W: ?Sized + Write>(
-        &mut self,
-        writer: &mut W,
-        escape: CharEscape,
-    ) -> io::Result<()> {
-        if matches!(escape, CharEscape::AsciiControl(0)) {
-            return Err(io::Error::other(
-                "it holds a NUL character (\\u0000), which PostgreSQL cannot store",
-            ));
-        }
-        serde_json::ser::CompactFormatter.write_char_escape(writer, escape)
     }
 }
 

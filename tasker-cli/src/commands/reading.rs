@@ -7,6 +7,8 @@ use std::str::FromStr;
 use std::string::FromUtf8Error;
 
 use serde_json::Value;
+use tasker_shared::namespace;
+use tasker_shared::template::is_namespace;
 
 use crate::failure::Failure;
 
@@ -94,17 +96,12 @@ pub(crate) fn json(argument: &str, option: &str) -> Result<Value, Failure> {
     })
 }
 
-/// The longest name of a namespace.
-const LONGEST_NAMESPACE: usize = 29;
-
 /// A name that a namespace can have.
 pub(crate) fn namespace(text: &str) -> Result<String, &'static str> {
-    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let begins_well = text.starts_with(|first: char| first.is_ascii_lowercase());
-    if begins_well && text.len() <= LONGEST_NAMESPACE && text.chars().all(allowed) {
+    if is_namespace(text) {
         return Ok(text.to_owned());
     }
-    Err("expected a lower-case letter, then up to 28 lower-case letters, digits or underscores")
+    Err(namespace::EXPECTED)
 }
 
 /// A template as the command line names it.

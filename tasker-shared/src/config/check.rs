@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::template::is_namespace;
+use crate::namespace;
 
 /// Reads a value and refuses it for the reason that `check` gives. Passwords in it are masked.
 pub(super) fn checked<'de, D, T>(
@@ -125,12 +125,6 @@ pub(super) fn namespaces<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<String>, D::Error> {
     checked(deserializer, |names: &Vec<String>| {
-        match names.iter().find(|name| !is_namespace(name)) {
-            None => Ok(()),
-            Some(name) => Err(format!(
-                "{name:?} is not a namespace: expected a lower-case letter, then up to 28 \
-                 lower-case letters, digits or underscores"
-            )),
-        }
+        names.iter().try_for_each(|name| namespace::check(name))
     })
 }
