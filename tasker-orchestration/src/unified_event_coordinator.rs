@@ -92,7 +92,7 @@ mod tests {
     use tasker_shared::config::EventSystemsConfig;
     use tasker_shared::supervisor::ComponentState;
     use tokio::sync::watch;
-    use tokio::time::sleep;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 
@@ -156,8 +156,9 @@ mod tests {
 
         assert!(coordinator.make_panic(Receives::NAME));
 
-        wakeups.ready_tasks().await;
-        wakeups.timers().await;
+        let woken = async { tokio::join!(wakeups.ready_tasks(), wakeups.timers()) };
+        let minute = Duration::from_mins(1);
+        timeout(minute, woken).await.expect("everything is woken");
     }
 
     /// Tells that it is gone a second before it is.
