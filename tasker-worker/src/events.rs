@@ -76,8 +76,7 @@ impl WorkerEvents {
 
     /// The attempt starts, in a step that was enqueued or, where it follows another, pending.
     pub(crate) async fn started(&self, step: &Described, from: StepState) {
-        self.publish(step, (from, StepState::InProgress), None)
-            .await;
+        self.publish(step, from, StepState::InProgress, None).await;
     }
 
     /// The attempt's outcome was recorded.
@@ -96,7 +95,7 @@ impl WorkerEvents {
             }
         };
         let error = error.map(|error| error.kind.clone());
-        self.publish(step, (StepState::InProgress, to), error).await;
+        self.publish(step, StepState::InProgress, to, error).await;
     }
 
     /// The tasks, where anybody wants to know of them.
@@ -134,7 +133,8 @@ impl WorkerEvents {
     async fn publish(
         &self,
         step: &Described,
-        (from, to): (StepState, StepState),
+        from: StepState,
+        to: StepState,
         error: Option<String>,
     ) {
         let event = LifecycleEvent {

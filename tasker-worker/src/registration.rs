@@ -27,7 +27,8 @@ impl WorkerRegistration {
         config: &WorkerConfig,
         handlers: &Handlers,
         permits: Arc<Semaphore>,
-        (draining, left): (CancellationToken, CancellationToken),
+        draining: CancellationToken,
+        left: CancellationToken,
     ) -> Self {
         let mut names: Vec<String> = handlers.names().map(str::to_owned).collect();
         names.sort_unstable();

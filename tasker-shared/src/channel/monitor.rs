@@ -107,7 +107,8 @@ impl ChannelStatus {
         bounds: Bounds,
         level: Level,
         high_water: usize,
-        (counters, saturation): (&Counters, &Saturation),
+        counters: &Counters,
+        saturation: &Saturation,
     ) -> Self {
         Self {
             name: spec.name,

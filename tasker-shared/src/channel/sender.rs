@@ -185,7 +185,7 @@ impl<'a, T> Sending<'a, T> {
         };
         match self.place {
             None => self.poll_first(message, context),
-            Some((place, since)) => self.poll_in_line(message, (place, since), context),
+            Some((place, since)) => self.poll_in_line(message, place, since, context),
         }
     }
 
@@ -212,7 +212,8 @@ impl<'a, T> Sending<'a, T> {
     fn poll_in_line(
         &mut self,
         message: T,
-        (place, since): (Place, Instant),
+        place: Place,
+        since: Instant,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Closed<T>>> {
         let waited = since.elapsed();

@@ -108,13 +108,13 @@ impl<T> Shared<T> {
 impl<T: Send> Observed for Shared<T> {
     fn status(&self) -> ChannelStatus {
         let state = self.lock();
-        let known = (&state.counters, &state.saturation);
         let mut status = ChannelStatus::new(
             self.spec,
             self.bounds,
             state.level(),
             state.high_water,
-            known,
+            &state.counters,
+            &state.saturation,
         );
         if state.is_full() {
             status.usage_percent = 100.0;

@@ -92,7 +92,8 @@ impl Start<'_> {
             config,
             &handlers,
             Arc::clone(&permits),
-            (self.shutdown.clone(), left.clone()),
+            self.shutdown.clone(),
+            left.clone(),
         ));
         let running = self.running(handlers, reports, completions, permits);
         let subscriptions =
