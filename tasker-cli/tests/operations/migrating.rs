@@ -5,6 +5,8 @@ use tasker_testing::TestDatabase;
 
 use crate::common::{LINEAR, apply, tasker_on, tasker_with};
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 #[tokio::test]
 async fn migrating_twice_and_at_the_same_time_is_safe() {
     let db = TestDatabase::empty().await;
@@ -33,22 +35,20 @@ async fn migrating_tells_which_queues_it_made_logged_or_unlogged() {
     let logged = migrate("false", &["--json"]).await.json();
     let at_last = migrate("false", &[]).await;
 
+    let up_to_date = format!("the schema was up to date: that of tasker {VERSION}\n");
     assert_eq!(
         unlogged.stdout,
-        "the schema was up to date: that of tasker 0.1.0\n1 queue is unlogged now, as new ones will be\n"
+        format!("{up_to_date}1 queue is unlogged now, as new ones will be\n")
     );
     assert_eq!(
         again,
-        json!({ "changed": false, "schema_version": "0.1.0", "unlogged_queues": true, "queues_switched": 0 })
+        json!({ "changed": false, "schema_version": VERSION, "unlogged_queues": true, "queues_switched": 0 })
     );
     assert_eq!(
         logged,
-        json!({ "changed": true, "schema_version": "0.1.0", "unlogged_queues": false, "queues_switched": 1 })
+        json!({ "changed": true, "schema_version": VERSION, "unlogged_queues": false, "queues_switched": 1 })
     );
-    assert_eq!(
-        at_last.stdout,
-        "the schema was up to date: that of tasker 0.1.0\n"
-    );
+    assert_eq!(at_last.stdout, up_to_date);
 }
 
 #[tokio::test]
