@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    config, demo, dev, doctor, migrate, openapi, orchestrator, processes, queue, step, task,
+    config, demo, dev, doctor, migrate, openapi, orchestrator, processes, queue, stats, step, task,
     template, worker,
 };
 use crate::failure::Failure;
@@ -68,6 +68,8 @@ enum Command {
     /// Look at the queues of the namespaces
     #[command(subcommand)]
     Queue(queue::Command),
+    /// Show how long things take
+    Stats(stats::Args),
     /// Examine the database for broken promises
     Doctor(doctor::Args),
     /// Print the OpenAPI document of the API
@@ -90,6 +92,7 @@ impl Cli {
             Command::Step(command) => step::run(command, setup).await,
             Command::Processes(args) => processes::run(&args, setup).await,
             Command::Queue(command) => queue::run(command, setup).await,
+            Command::Stats(args) => stats::run(args, setup).await,
             Command::Doctor(args) => doctor::run(args, setup).await,
             Command::Openapi(args) => openapi::run(&args),
         }

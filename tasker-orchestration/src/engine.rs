@@ -1,9 +1,12 @@
 //! What every loop of the orchestrator needs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
 use tasker_shared::outage::Outages;
+use tasker_shared::statistics::SampledStatisticsCollector;
 
 use crate::wakeups::Wakeups;
 
@@ -17,4 +20,17 @@ pub(crate) struct Engine {
     pub(crate) database: Database,
     pub(crate) wakeups: Wakeups,
     pub(crate) outages: Outages,
+    pub(crate) statistics: Arc<SampledStatisticsCollector>,
+}
+
+impl Engine {
+    pub(crate) fn new(database: &Database, config: &TaskerConfig) -> Self {
+        let statistics = SampledStatisticsCollector::new(config.statistics.clone());
+        Self {
+            database: database.clone(),
+            wakeups: Wakeups::default(),
+            outages: Outages::default(),
+            statistics: Arc::new(statistics),
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod event_systems;
 mod health;
 mod orchestrator;
 mod registration;
+mod statistics;
 mod task_claim_step_enqueuer;
 pub mod task_readiness;
 mod tending;

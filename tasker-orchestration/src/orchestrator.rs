@@ -7,6 +7,7 @@ use tasker_shared::channel::Sender;
 use tasker_shared::config::{DeploymentMode, TaskerConfig};
 use tasker_shared::database::Database;
 use tasker_shared::outage::Outages;
+use tasker_shared::statistics::StatisticsWriter;
 use tasker_shared::supervisor::ComponentHealth;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -20,13 +21,13 @@ use crate::event_systems::orchestration_event_system::OrchestrationEventSystem;
 use crate::event_systems::task_readiness_event_system::TaskReadinessEventSystem;
 use crate::health::{OrchestratorHealth, milliseconds};
 use crate::registration::OrchestratorRegistration;
+use crate::statistics::StatisticsTending;
 use crate::task_claim_step_enqueuer::{Claiming, TaskClaimStepEnqueuer};
 use crate::task_readiness::classifier::{Classifying, ReadinessEventClassifier, Routes};
 use crate::task_readiness::fallback_poller::ReadinessFallbackPoller;
 use crate::task_readiness::listener::TaskReadinessListener;
 use crate::timers::{TimerSettings, Timers};
 use crate::unified_event_coordinator::{Stage, UnifiedEventCoordinator};
-use crate::wakeups::Wakeups;
 use crate::without_worker::WithoutWorker;
 
 /// The orchestrator role of a process.
@@ -54,11 +55,7 @@ impl Orchestrator {
         shutdown: CancellationToken,
     ) -> RunningOrchestrator {
         let mode = config.orchestration.deployment.mode;
-        let engine = Engine {
-            database: database.clone(),
-            wakeups: Wakeups::default(),
-            outages: Outages::default(),
-        };
+        let engine = Engine::new(database, config);
         engine.wakeups.wake_all();
         let listening = mode.listens().then(|| {
             let names = database.channels();
@@ -169,9 +166,15 @@ fn start(
         namespaces: orchestration.namespaces.clone(),
     };
     let processor = orchestration.instance_name();
-    let enqueuer = TaskClaimStepEnqueuer::new(&engine.database, processor, claims);
+    let enqueuer = TaskClaimStepEnqueuer::new(engine, processor, claims);
     coordinator.start(Stage::Commands, |stop| {
         CommandProcessor::new(received, engine, enqueuer, stop)
+    });
+    coordinator.start(Stage::Commands, |stop| {
+        StatisticsWriter::new(Arc::clone(&engine.statistics), &engine.database, stop)
+    });
+    coordinator.start(Stage::Discovery, |stop| {
+        StatisticsTending::new(config.statistics.retention_days, engine, stop)
     });
 }
 
@@ -209,6 +212,7 @@ impl Listening {
             stop,
         });
         coordinator.start(Stage::Events, |stop| TaskReadinessEventSystem {
+            statistics: Arc::clone(&engine.statistics),
             events: readiness_events,
             commands: commands.clone(),
             stop,

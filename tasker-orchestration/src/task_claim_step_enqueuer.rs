@@ -1,19 +1,21 @@
 //! Claims ready steps and puts them in the queues of their namespaces, on a connection of its own.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tasker_shared::database::{Database, DedicatedConnection};
+use tasker_shared::database::DedicatedConnection;
 use tasker_shared::error::Error;
 use tasker_shared::queues::QueueTroubles;
 use tasker_shared::readiness::{
     ClaimedTask, DeadRowsDiscarded, claim_ready_tasks_of, discard_dead_rows, vacuum,
 };
+use tasker_shared::statistics::{Lasted, SampledStatisticsCollector, TimedEvent};
 use tasker_shared::telemetry::metrics;
 use tracing::debug;
 
 use crate::dead_rows::DeadRows;
-use crate::engine::FROZEN_AFTER;
+use crate::engine::{Engine, FROZEN_AFTER};
 
 /// How long a claim waits for a locked queue, before it goes on with the others.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
@@ -28,6 +30,7 @@ pub(crate) struct TaskClaimStepEnqueuer {
     claims: Claiming,
     dead_rows: DeadRows,
     troubles: QueueTroubles,
+    statistics: Arc<SampledStatisticsCollector>,
 }
 
 /// What is claimed.
@@ -53,7 +56,8 @@ pub(crate) enum Claimed {
 
 impl TaskClaimStepEnqueuer {
     /// Claims as `processor`.
-    pub(crate) fn new(database: &Database, processor: &str, claims: Claiming) -> Self {
+    pub(crate) fn new(engine: &Engine, processor: &str, claims: Claiming) -> Self {
+        let database = &engine.database;
         Self {
             connection: database
                 .dedicated()
@@ -64,6 +68,7 @@ impl TaskClaimStepEnqueuer {
             claims,
             dead_rows: DeadRows::new(),
             troubles: QueueTroubles::default(),
+            statistics: Arc::clone(&engine.statistics),
         }
     }
 
@@ -84,6 +89,16 @@ impl TaskClaimStepEnqueuer {
             })
             .await?;
         let steps = record(&claimed.tasks, started.elapsed());
+        for task in &claimed.tasks {
+            self.statistics.record_if_sampled(Lasted {
+                event: TimedEvent::ReadyToEnqueued,
+                task_uuid: task.task_uuid,
+                step: None,
+                priority: task.priority,
+                latency: Some(time(task.ready_for_ms)),
+                failed: false,
+            });
+        }
         self.dead_rows.claimed(steps);
         debug!(tasks = claimed.tasks.len(), steps, "claimed");
         if claimed.locked > 0 {

@@ -235,13 +235,11 @@ async fn request_claim(commands: &Sender<OrchestrationCommand>, reason: LookReas
 #[cfg(test)]
 mod tests {
     use tasker_shared::config::TaskerConfig;
-    use tasker_shared::outage::Outages;
     use tasker_testing::{TestDatabase, WAIT_TIMEOUT};
     use tokio::time::timeout;
 
     use super::*;
     use crate::channels;
-    use crate::wakeups::Wakeups;
 
     fn settings(mode: DeploymentMode) -> TimerSettings {
         let mut config = TaskerConfig::default().orchestration;
@@ -302,11 +300,7 @@ mod tests {
     #[tokio::test]
     async fn ready_tasks_are_looked_for_at_the_start_as_the_loop_before_may_have_fired_retries() {
         let db = TestDatabase::create().await;
-        let engine = Engine {
-            database: db.database().await,
-            wakeups: Wakeups::default(),
-            outages: Outages::default(),
-        };
+        let engine = Engine::new(&db.database().await, &TaskerConfig::default());
         let (commands, mut received) = channels::commands(&TaskerConfig::default());
         let settings = settings(DeploymentMode::Hybrid);
         let mut timers = Timers::new(settings, &engine, commands, CancellationToken::new());

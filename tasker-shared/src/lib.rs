@@ -23,6 +23,7 @@ pub mod readiness;
 pub mod registration;
 pub mod schema;
 pub mod state;
+pub mod statistics;
 pub mod steps;
 pub mod supervisor;
 pub mod tasks;

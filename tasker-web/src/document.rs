@@ -34,6 +34,7 @@ const API_PREFIX: &str = "/v1/";
         (name = "steps", description = "Single steps, and what operators do to them"),
         (name = "queues", description = "What waits for workers"),
         (name = "processes", description = "The orchestrators and workers that run"),
+        (name = "statistics", description = "How long things take"),
         (name = "events", description = "What happens, as it happens"),
         (name = "health", description = "The state of the process"),
         (name = "documentation", description = "This document"),

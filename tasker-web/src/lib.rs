@@ -22,6 +22,7 @@ mod queues;
 mod router;
 mod server;
 mod state;
+mod stats;
 mod steps;
 mod storable_json;
 mod submit;

@@ -20,7 +20,8 @@ use crate::observe::{observe, panicked};
 use crate::problem::{Kind, Problem};
 use crate::state::{Probes, WebState};
 use crate::{
-    docs, document, events, health, operate, processes, queues, steps, submit, tasks, templates,
+    docs, document, events, health, operate, processes, queues, stats, steps, submit, tasks,
+    templates,
 };
 
 /// The whole service.
@@ -94,6 +95,7 @@ fn api_routes() -> OpenApiRouter<WebState> {
         .routes(routes!(operate::resolve_step))
         .routes(routes!(queues::list_queues))
         .routes(routes!(processes::list_processes))
+        .routes(routes!(stats::show_stats))
         .routes(routes!(events::stream_events))
 }
 

@@ -146,7 +146,10 @@ fn page_size(limit: Option<&str>, state: &WebState) -> Result<i32, Problem> {
     }
 }
 
-fn parse_moment(name: &str, text: Option<&str>) -> Result<Option<DateTime<Utc>>, Problem> {
+pub(crate) fn parse_moment(
+    name: &str,
+    text: Option<&str>,
+) -> Result<Option<DateTime<Utc>>, Problem> {
     let moment = text.map(|text| moment::parse(text, Utc::now())).transpose();
     moment.map_err(|expected| {
         let detail = format!("{name} is {:?}, {expected}", text.unwrap_or_default());

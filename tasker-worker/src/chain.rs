@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tasker_shared::channel::{Sender, Weighed};
 use tasker_shared::database::Database;
 use tasker_shared::state::StepState;
+use tasker_shared::statistics::{Lasted, SampledStatisticsCollector, SampledStep, TimedEvent};
 use tasker_shared::steps::{ReceivedStep, ReleasedStep, StepOutcome, StepReport, Unfit};
 use tasker_shared::telemetry::metrics;
 use tokio::sync::Semaphore;
@@ -42,9 +43,8 @@ pub(crate) enum Occupancy {
 /// What is reported to the database about a received step.
 #[expect(clippy::large_enum_variant, reason = "nearly all are outcomes")]
 pub(crate) enum Report {
-    /// How its attempt ended, the chain in which a dependent may follow, and what subscribers get
-    /// of it.
-    Outcome(StepReport, Option<Chain>, Option<Box<Described>>),
+    /// How its attempt ended.
+    Outcome(Ended),
     /// That it goes back unstarted.
     Release(ReleasedStep),
 }
@@ -52,10 +52,30 @@ pub(crate) enum Report {
 impl Weighed for Report {
     fn weight(&self) -> usize {
         match self {
-            Self::Outcome(report, _, _) => report.weight(),
+            Self::Outcome(ended) => ended.report.weight(),
             Self::Release(_) => size_of::<Self>(),
         }
     }
+}
+
+/// An attempt that ended.
+pub(crate) struct Ended {
+    /// How.
+    pub(crate) report: StepReport,
+    /// The chain in which a dependent may follow.
+    pub(crate) chain: Option<Chain>,
+    /// What subscribers get of it.
+    pub(crate) described: Option<Box<Described>>,
+    /// What statistics get of it, where it is complete.
+    pub(crate) recording: Option<Recording>,
+}
+
+/// An outcome on its way into the database, as far as statistics know it.
+pub(crate) struct Recording {
+    /// When the handler ended.
+    pub(crate) since: Instant,
+    /// The event, which lasts since then.
+    pub(crate) lasted: Lasted,
 }
 
 /// What every running step needs to come to its end, and to be followed by another.
@@ -66,6 +86,7 @@ pub(crate) struct Running {
     pub(crate) handlers: Arc<Handlers>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) events: WorkerEvents,
+    pub(crate) statistics: Arc<SampledStatisticsCollector>,
     pub(crate) reports: Sender<Report>,
     pub(crate) completions: Sender<Occupancy>,
     /// A permit for each handler that may run; see [`PLACE_TIMEOUT`].
@@ -133,14 +154,28 @@ impl Chain {
 
     /// The step at the end of the chain ended: hands its outcome over, and the chain with it where
     /// another step may follow.
-    async fn report(mut self, report: StepReport, described: Option<Box<Described>>) {
-        self.ended = Some(Instant::now());
+    async fn report(
+        mut self,
+        report: StepReport,
+        described: Option<Box<Described>>,
+        recording: Lasted,
+    ) {
+        let since = Instant::now();
+        self.ended = Some(since);
         let running = self.running.clone();
-        let may_continue =
-            matches!(report.outcome, StepOutcome::Complete(_)) && self.may_continue();
-        let report = Report::Outcome(report, may_continue.then_some(self), described);
+        let is_complete = matches!(report.outcome, StepOutcome::Complete(_));
+        let may_continue = is_complete && self.may_continue();
+        let ended = Ended {
+            report,
+            chain: may_continue.then_some(self),
+            described,
+            recording: is_complete.then_some(Recording {
+                since,
+                lasted: recording,
+            }),
+        };
         // The reporter outlives its senders, unless the worker is aborted.
-        let _ = running.reports.send(report).await;
+        let _ = running.reports.send(Report::Outcome(ended)).await;
     }
 }
 
@@ -163,6 +198,9 @@ pub(crate) async fn run(handler: AnyHandler, received: ReceivedStep, lease: Leas
 async fn run_permitted(handler: AnyHandler, received: ReceivedStep, lease: Lease, chain: Chain) {
     let running = chain.running.clone();
     let attempt = Attempt::from(&received);
+    let received_at = Instant::now();
+    let mut ran = lasted(TimedEvent::ReceivedToEnded, &received);
+    let recording = lasted(TimedEvent::EndedToSuccessorsReady, &received);
     let permit = tokio::select! {
         biased;
         permit = running.permits.acquire(), if !running.shutdown.is_cancelled() => permit.ok(),
@@ -198,6 +236,9 @@ async fn run_permitted(handler: AnyHandler, received: ReceivedStep, lease: Lease
         return;
     };
     log(&name, &outcome);
+    ran.latency = Some(received_at.elapsed());
+    ran.failed = !matches!(outcome, StepOutcome::Complete(_));
+    running.statistics.record_if_sampled(ran);
     let report = StepReport {
         id: attempt.id,
         receipt: attempt.receipt,
@@ -205,7 +246,22 @@ async fn run_permitted(handler: AnyHandler, received: ReceivedStep, lease: Lease
         namespace,
         outcome,
     };
-    chain.report(report, described).await;
+    chain.report(report, described, recording).await;
+}
+
+/// An event of a step that took a time which is not known yet.
+pub(crate) const fn lasted(event: TimedEvent, step: &ReceivedStep) -> Lasted {
+    Lasted {
+        event,
+        task_uuid: step.id.task_uuid,
+        step: Some(SampledStep {
+            number: step.id.step_no,
+            receipt: step.receipt,
+        }),
+        priority: step.priority,
+        latency: None,
+        failed: false,
+    }
 }
 
 fn log(handler: &str, outcome: &StepOutcome) {
@@ -249,7 +305,12 @@ pub(crate) fn outcome(step: ReceivedStep, outcome: StepOutcome, events: &WorkerE
         namespace: step.namespace,
         outcome,
     };
-    Report::Outcome(report, None, described)
+    Report::Outcome(Ended {
+        report,
+        chain: None,
+        described,
+        recording: None,
+    })
 }
 
 pub(crate) fn release(step: ReceivedStep) -> Report {

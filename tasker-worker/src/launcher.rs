@@ -1,8 +1,9 @@
 //! Starts what was received: each step in a task of its own, whose outcome goes to the reporter.
 
+use tasker_shared::statistics::TimedEvent;
 use tasker_shared::steps::{ReceivedStep, StepOutcome};
 
-use crate::chain::{Chain, Report, Running, outcome, release, run, unfit};
+use crate::chain::{Chain, Report, Running, lasted, outcome, release, run, unfit};
 use crate::events::WorkerEvents;
 use crate::handler::AnyHandler;
 use crate::leases::{Attempt, Leases};
@@ -50,6 +51,8 @@ impl Launcher {
         let attempts = started.iter().map(|(_, step)| Attempt::from(step));
         let leases = self.running.leases.take(attempts);
         for ((handler, step), lease) in started.into_iter().zip(leases) {
+            let enqueued = lasted(TimedEvent::EnqueuedToReceived, &step);
+            self.running.statistics.record_if_sampled(enqueued);
             let chain = Chain::new(self.running.clone());
             self.running.tasks.spawn(run(handler, step, lease, chain));
         }
@@ -133,6 +136,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::chain::Ended;
 
     fn received(came_back_as: Option<&str>) -> ReceivedStep {
         ReceivedStep {
@@ -169,7 +173,12 @@ mod tests {
         assert_eq!((back.receipt, back.msg_id), (2, 3));
 
         let lost = not_started(received(Some(LEASE_EXPIRED)), &events);
-        let Report::Outcome(report, None, _) = lost else {
+        let Report::Outcome(Ended {
+            report,
+            chain: None,
+            ..
+        }) = lost
+        else {
             panic!("it went back, and the attempt in other hands with it");
         };
         assert_eq!((report.receipt, report.msg_id), (2, 3));

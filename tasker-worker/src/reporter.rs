@@ -17,6 +17,7 @@ use tasker_shared::channel::{Receiver, Sender};
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
 use tasker_shared::outage::Outage;
+use tasker_shared::statistics::SampledStatisticsCollector;
 use tasker_shared::steps::{Continuation, Locks, Reported, complete_and_continue, complete_steps};
 use tasker_shared::supervisor::Supervised;
 use tokio::sync::Mutex;
@@ -73,6 +74,7 @@ pub(crate) struct ReportingParts {
     pub(crate) leases: Arc<Leases>,
     pub(crate) announcer: Announcer,
     pub(crate) events: WorkerEvents,
+    pub(crate) statistics: Arc<SampledStatisticsCollector>,
     pub(crate) vitals: Vitals,
     /// Fires when there is no time left to wait for the database.
     pub(crate) give_up: CancellationToken,
@@ -87,6 +89,7 @@ pub(crate) struct Reporter {
     leases: Arc<Leases>,
     announcer: Announcer,
     events: WorkerEvents,
+    statistics: Arc<SampledStatisticsCollector>,
     give_up: CancellationToken,
     outcomes: Backlog,
     /// What a call is under way for.
@@ -118,6 +121,7 @@ impl Reporter {
             leases,
             announcer,
             events,
+            statistics,
             vitals,
             give_up,
         } = parts;
@@ -134,6 +138,7 @@ impl Reporter {
             leases,
             announcer,
             events,
+            statistics,
             give_up,
             outcomes: Backlog::default(),
             recording: None,
@@ -179,8 +184,8 @@ impl Reporter {
         let mut outcomes = Vec::with_capacity(batch.len());
         for report in batch {
             match report {
-                Report::Outcome(report, chain, described) => {
-                    let companion = Companion::new(&report, chain, described);
+                Report::Outcome(ended) => {
+                    let (report, companion) = Companion::of(ended);
                     outcomes.push((report, companion));
                 }
                 Report::Release(step) => self.releases.push(step),

@@ -7,6 +7,7 @@ use tasker_shared::announcer::Announcer;
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
 use tasker_shared::events::EventSubscription;
+use tasker_shared::statistics::SampledStatisticsCollector;
 use tasker_shared::supervisor::Supervisor;
 use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -79,6 +80,7 @@ impl Worker {
             worker: config,
             event_systems,
             mpsc_channels: channels,
+            statistics,
             ..
         } = config;
         let name = config.instance_name().to_owned();
@@ -89,6 +91,7 @@ impl Worker {
             event_systems,
             channels,
             leases: Arc::default(),
+            statistics: Arc::new(SampledStatisticsCollector::new(statistics.clone())),
             published: WorkerEvents::start(&name, channels),
             vitals: Vitals::default(),
             tasks: TaskTracker::new(),

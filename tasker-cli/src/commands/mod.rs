@@ -11,6 +11,7 @@ pub(crate) mod orchestrator;
 pub(crate) mod processes;
 pub(crate) mod queue;
 pub(crate) mod reading;
+pub(crate) mod stats;
 pub(crate) mod step;
 pub(crate) mod task;
 pub(crate) mod template;

@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 use tasker_shared::tasks::{NewTask, OnConflict, submit_tasks};
-use tasker_testing::{TaskerBinary, WAIT_TIMEOUT, wait_until};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tasker_worker::{HandlerError, Handlers, Step};
 
 use super::own_workers::OwnWorker;
 use super::templates::LINEAR;
-use super::world::{NAMESPACE, Role, World, http};
+use super::world::{NAMESPACE, World, get, printed};
 
 /// A step that only a late worker can run, between two that every worker can.
 const LATE: &str = "\
@@ -37,22 +37,6 @@ const ORDINARY: usize = 500;
 
 async fn late(step: Step) -> Result<Value, HandlerError> {
     Ok(json!({ "attempt": step.attempt() }))
-}
-
-async fn get(api: &Role, path: &str) -> Value {
-    let url = format!("{}{path}", api.address);
-    let answer = http().get(url).send().await.unwrap();
-    answer.json().await.unwrap()
-}
-
-/// What a command prints as JSON.
-async fn printed(world: &World, args: &[&str]) -> Value {
-    let environment = [("DATABASE_URL", world.url())];
-    let output = TaskerBinary::locate()
-        .run(&[args, &["--json"]].concat(), &environment)
-        .await;
-    assert!(output.status.success(), "{args:?}: {output:?}");
-    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ mod refusals;
 mod saturation;
 mod server_crashes;
 mod small_channels;
+mod statistics;
 mod templates;
 mod troubles;
 mod worker_crashes;

@@ -398,3 +398,20 @@ pub(crate) fn http() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
 }
+
+/// What the API answers to a GET.
+pub(crate) async fn get(api: &Role, path: &str) -> Value {
+    let url = format!("{}{path}", api.address);
+    let answer = http().get(url).send().await.unwrap();
+    answer.json().await.unwrap()
+}
+
+/// What a command prints as JSON.
+pub(crate) async fn printed(world: &World, args: &[&str]) -> Value {
+    let environment = [("DATABASE_URL", world.url())];
+    let output = TaskerBinary::locate()
+        .run(&[args, &["--json"]].concat(), &environment)
+        .await;
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}

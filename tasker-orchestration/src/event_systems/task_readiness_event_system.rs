@@ -1,6 +1,10 @@
 //! Turns readiness events into commands.
 
+use std::sync::Arc;
+
 use tasker_shared::channel::{Receiver, Sender};
+use tasker_shared::ids::TaskUuid;
+use tasker_shared::statistics::{Lasted, SampledStatisticsCollector, TimedEvent};
 use tasker_shared::supervisor::Supervised;
 use tasker_shared::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
@@ -11,6 +15,7 @@ use crate::task_readiness::events::{Received, TaskReadinessEvent};
 
 /// The system of readiness events.
 pub(crate) struct TaskReadinessEventSystem {
+    pub(crate) statistics: Arc<SampledStatisticsCollector>,
     pub(crate) events: Receiver<Received<TaskReadinessEvent>>,
     pub(crate) commands: Sender<OrchestrationCommand>,
     pub(crate) stop: CancellationToken,
@@ -25,12 +30,36 @@ impl Supervised for TaskReadinessEventSystem {
             let Some(command) = command_for(event.what) else {
                 continue;
             };
+            let task = task_of(&command);
             if self.commands.send(command).await.is_err() {
                 return;
             }
             metrics().readiness_command_sent();
-            metrics().readiness_latency(event.at.elapsed());
+            let latency = event.at.elapsed();
+            metrics().readiness_latency(latency);
+            if let Some((task_uuid, priority)) = task {
+                self.statistics.record_if_sampled(Lasted {
+                    event: TimedEvent::NotificationToCommand,
+                    task_uuid,
+                    step: None,
+                    priority,
+                    latency: Some(latency),
+                    failed: false,
+                });
+            }
         }
+    }
+}
+
+/// The task that a command is about, and its priority, where it is one.
+const fn task_of(command: &OrchestrationCommand) -> Option<(TaskUuid, i32)> {
+    match command {
+        OrchestrationCommand::ProcessTaskReadiness {
+            task_uuid: Some(task_uuid),
+            priority: Some(priority),
+            ..
+        } => Some((*task_uuid, *priority)),
+        _ => None,
     }
 }
 
@@ -52,7 +81,6 @@ fn command_for(event: TaskReadinessEvent) -> Option<OrchestrationCommand> {
 
 #[cfg(test)]
 mod tests {
-    use tasker_shared::ids::TaskUuid;
     use tasker_shared::readiness::ReadyTask;
     use tasker_shared::state::{StepState, TaskState};
     use uuid::Uuid;

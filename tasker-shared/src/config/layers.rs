@@ -51,6 +51,7 @@ const BASE: BuiltIn = built_in![
     "base/worker.toml",
     "base/web.toml",
     "base/event_systems.toml",
+    "base/statistics.toml",
     "base/telemetry.toml",
     "base/mpsc_channels.toml",
 ];

@@ -16,6 +16,7 @@ mod merge;
 mod mpsc_channels;
 mod orchestration;
 mod source;
+mod statistics;
 mod telemetry;
 mod variables;
 mod web;
@@ -44,6 +45,7 @@ pub use mpsc_channels::{
 };
 pub use orchestration::{ClaimsConfig, OrchestrationConfig, TaskReadinessConfig, TimersConfig};
 pub use source::Source;
+pub use statistics::{PriorityClassesConfig, SamplingRatesConfig, StatisticsConfig};
 pub(crate) use telemetry::parse_filter;
 pub use telemetry::{LogFormat, TelemetryConfig};
 pub use web::WebConfig;
@@ -63,6 +65,8 @@ pub struct TaskerConfig {
     pub web: WebConfig,
     /// Listening connections, readiness events, restarts.
     pub event_systems: EventSystemsConfig,
+    /// Latencies of events that are sampled.
+    pub statistics: StatisticsConfig,
     /// Logs, and where metrics are sent.
     pub telemetry: TelemetryConfig,
     /// Capacities of channels.
@@ -146,6 +150,9 @@ default_from_base! {
     TaskReadinessMetadataConfig = event_systems.task_readiness.metadata,
     TaskReadinessEventChannelRetryConfig = event_systems.task_readiness.metadata.event_channel,
     SupervisorConfig = event_systems.supervisor,
+    StatisticsConfig = statistics,
+    SamplingRatesConfig = statistics.sampling_rates,
+    PriorityClassesConfig = statistics.priorities,
     TelemetryConfig = telemetry,
     LogFormat = telemetry.log_format,
     MpscChannelsConfig = mpsc_channels,

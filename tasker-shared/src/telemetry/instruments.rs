@@ -77,6 +77,12 @@ instruments! {
         "tasker_outcomes_waiting",
         "Outcomes that the database did not take yet"
     );
+    samples_written: counter("tasker_statistics_samples_written_total", "Samples of statistics stored");
+    samples_dropped: labelled(
+        "tasker_statistics_samples_dropped_total",
+        "Samples of statistics that were not stored, by reason: no place in the buffer, a database \
+         that did not take them, a task that is unknown"
+    );
     step_duration: histogram(
         "tasker_step_duration_seconds",
         "Time a handler ran",

@@ -92,6 +92,21 @@ impl Metrics {
     }
 }
 
+/// Statistics.
+impl Metrics {
+    /// Samples were stored.
+    pub fn samples_written(&self, count: u64) {
+        self.0.samples_written.add(count, &[]);
+    }
+
+    /// Samples were dropped, for this reason.
+    pub fn samples_dropped(&self, reason: &'static str, count: u64) {
+        self.0
+            .samples_dropped
+            .add(count, &[KeyValue::new("reason", reason)]);
+    }
+}
+
 /// Workers.
 impl Metrics {
     /// A worker received steps.

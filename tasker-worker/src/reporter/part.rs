@@ -7,7 +7,7 @@ use tasker_shared::channel::Weighed;
 use tasker_shared::error::Error;
 use tasker_shared::steps::{StepOutcome, StepReport};
 
-use crate::chain::Chain;
+use crate::chain::{Chain, Ended, Recording};
 use crate::events::Described;
 use crate::health::{Vitals, WaitingOutcome};
 use crate::outcome::step_error;
@@ -38,6 +38,8 @@ pub(super) struct Companion {
     pub(super) chain: Option<Chain>,
     /// What subscribers get.
     pub(super) described: Option<Box<Described>>,
+    /// What statistics get.
+    pub(super) recording: Option<Recording>,
     /// About how large the report is.
     pub(super) bytes: usize,
     /// Whether a call failed in a way that leaves open what it did.
@@ -49,17 +51,16 @@ pub(super) struct Companion {
 }
 
 impl Companion {
-    pub(super) fn new(
-        report: &StepReport,
-        chain: Option<Chain>,
-        described: Option<Box<Described>>,
-    ) -> Self {
-        Self {
-            chain,
-            described,
-            bytes: report.weight(),
+    /// The report of an attempt that ended, and what goes with it.
+    pub(super) fn of(ended: Ended) -> (StepReport, Self) {
+        let companion = Self {
+            chain: ended.chain,
+            described: ended.described,
+            recording: ended.recording,
+            bytes: ended.report.weight(),
             ..Self::default()
-        }
+        };
+        (ended.report, companion)
     }
 }
 

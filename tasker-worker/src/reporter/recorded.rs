@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 use super::Reporter;
 use super::backlog::Wait;
 use super::part::Part;
-use crate::chain::Occupancy;
+use crate::chain::{Occupancy, Recording};
 use crate::leases::Attempt;
 
 impl Reporter {
@@ -26,13 +26,17 @@ impl Reporter {
         let mut announcements = reported.announcements;
         let mut counts = [("complete", 0), ("retry", 0), ("fail", 0)];
         let mut late = 0;
-        let both = part.reports.iter().zip(&part.companions).enumerate();
+        let both = part.reports.iter().zip(&mut part.companions).enumerate();
         for (index, (report, companion)) in both {
             if reported.locked.contains(&index) {
                 continue;
             }
             if !is_stale(index) {
                 counts[outcome_index(&report.outcome)].1 += 1;
+                if let Some(Recording { since, mut lasted }) = companion.recording.take() {
+                    lasted.latency = Some(since.elapsed());
+                    self.statistics.record_if_sampled(lasted);
+                }
                 if let Some(described) = &companion.described {
                     self.events.recorded(described, &report.outcome).await;
                 }

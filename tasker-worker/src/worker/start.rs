@@ -8,6 +8,7 @@ use tasker_shared::announcer::Announcer;
 use tasker_shared::channel::{self, ChannelSpec, Receiver, Sender};
 use tasker_shared::config::{EventSystemsConfig, MpscChannelsConfig, WorkerConfig};
 use tasker_shared::database::Database;
+use tasker_shared::statistics::{SampledStatisticsCollector, StatisticsWriter};
 use tasker_shared::supervisor::{Supervised, Supervisor};
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,7 @@ pub(super) struct Start<'a> {
     pub(super) config: &'a WorkerConfig,
     pub(super) event_systems: &'a EventSystemsConfig,
     pub(super) channels: &'a MpscChannelsConfig,
+    pub(super) statistics: Arc<SampledStatisticsCollector>,
     pub(super) leases: Arc<Leases>,
     pub(super) published: WorkerEvents,
     pub(super) vitals: Vitals,
@@ -80,21 +82,14 @@ impl Start<'_> {
             leases: Arc::clone(&self.leases),
             announcer: announcer.clone(),
             events: self.published.clone(),
+            statistics: Arc::clone(&self.statistics),
             vitals: self.vitals.clone(),
             give_up: give_up.clone(),
         };
         let reporters = self.reporters(&reporting, &parts);
         let permits = Arc::new(Semaphore::new(config.concurrency));
         let left = CancellationToken::new();
-        let mut registration = self.supervisor();
-        registration.start(WorkerRegistration::new(
-            self.database,
-            config,
-            &handlers,
-            Arc::clone(&permits),
-            self.shutdown.clone(),
-            left.clone(),
-        ));
+        let registration = self.until_left(&handlers, &permits, &left);
         let running = self.running(handlers, reports, completions, permits);
         let subscriptions =
             event_listener::subscriptions(self.database.channels(), &config.namespaces);
@@ -131,6 +126,31 @@ impl Start<'_> {
         }
     }
 
+    /// Starts the loops that go on until the worker has left.
+    fn until_left(
+        &self,
+        handlers: &Handlers,
+        permits: &Arc<Semaphore>,
+        left: &CancellationToken,
+    ) -> Supervisor {
+        let mut loops = self.supervisor();
+        loops.start(WorkerRegistration::new(
+            self.database,
+            self.config,
+            handlers,
+            Arc::clone(permits),
+            self.shutdown.clone(),
+            left.clone(),
+        ));
+        let statistics = Arc::clone(&self.statistics);
+        loops.start(StatisticsWriter::new(
+            statistics,
+            self.database,
+            left.clone(),
+        ));
+        loops
+    }
+
     /// What the steps that run share.
     fn running(
         &self,
@@ -147,6 +167,7 @@ impl Start<'_> {
             completions,
             permits,
             events: self.published.clone(),
+            statistics: Arc::clone(&self.statistics),
             tasks: self.tasks.clone(),
             shutdown: self.shutdown.clone(),
             max_result_bytes: self.config.max_result_bytes,

@@ -52,6 +52,8 @@ fn record_everything(metrics: &Metrics) {
     metrics.step_ran("orders.validate", MS);
     metrics.step_outcomes("complete", 6);
     metrics.stale_outcomes(1);
+    metrics.samples_written(1);
+    metrics.samples_dropped("buffer_full", 1);
     metrics.running_steps_changed(3);
     metrics.running_steps_changed(-1);
     metrics.concurrency_changed(100);
