@@ -1,7 +1,5 @@
-//! The states of tasks and steps and the moves between them.
-//!
-//! PostgreSQL is the authority, because that is where processes race; this mirror serves code that
-//! reads states and the test that compares the two.
+//! The states of tasks and steps. PostgreSQL is the authority on the moves between them, because that
+//! is where processes race.
 
 use std::fmt;
 use std::str::FromStr;
