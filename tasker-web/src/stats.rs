@@ -28,7 +28,7 @@ pub(crate) struct StatsParams {
     #[param(example = "shop/order")]
     template: Option<String>,
     /// What to tell apart beside the event.
-    #[param(value_type = Option<By>)]
+    #[param(value_type = Option<By>, inline)]
     by: Option<String>,
 }
 
