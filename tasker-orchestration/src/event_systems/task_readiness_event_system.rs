@@ -27,17 +27,17 @@ impl Supervised for TaskReadinessEventSystem {
     /// Turns events into commands; waits while the command processor is saturated.
     async fn run(&mut self) {
         while let Some(Some(event)) = self.stop.run_until_cancelled(self.events.recv()).await {
+            let tasks = tasks_of(&event.what);
             let Some(command) = command_for(event.what) else {
                 continue;
             };
-            let task = task_of(&command);
             if self.commands.send(command).await.is_err() {
                 return;
             }
             metrics().readiness_command_sent();
             let latency = event.at.elapsed();
             metrics().readiness_latency(latency);
-            if let Some((task_uuid, priority)) = task {
+            for (task_uuid, priority) in tasks {
                 self.statistics.record_if_sampled(Lasted {
                     event: TimedEvent::NotificationToCommand,
                     task_uuid,
@@ -51,16 +51,14 @@ impl Supervised for TaskReadinessEventSystem {
     }
 }
 
-/// The task that a command is about, and its priority, where it is one.
-const fn task_of(command: &OrchestrationCommand) -> Option<(TaskUuid, i32)> {
-    match command {
-        OrchestrationCommand::ProcessTaskReadiness {
-            task_uuid: Some(task_uuid),
-            priority: Some(priority),
-            ..
-        } => Some((*task_uuid, *priority)),
-        _ => None,
-    }
+/// The tasks that an event says are ready, each with its priority.
+fn tasks_of(event: &TaskReadinessEvent) -> Vec<(TaskUuid, i32)> {
+    let TaskReadinessEvent::TaskReady(event) = event else {
+        return Vec::new();
+    };
+    let one = event.task_uuid.zip(event.priority);
+    let several = event.tasks.iter().map(|it| (it.task_uuid, it.priority));
+    one.into_iter().chain(several).collect()
 }
 
 /// What an event asks for; that a task entered a state asks for nothing, because steps that are ready
@@ -88,7 +86,7 @@ mod tests {
     use super::*;
     use crate::commands::TriggeredBy;
     use crate::task_readiness::events::{
-        NamespaceCreatedEvent, TaskReadyEvent, TaskStateChangeEvent,
+        NamespaceCreatedEvent, ReadyTaskOfSeveral, TaskReadyEvent, TaskStateChangeEvent,
     };
 
     const TASK: TaskUuid = TaskUuid(Uuid::from_u128(9 << 16));
@@ -149,6 +147,36 @@ mod tests {
                 task_state: Some(TaskState::InProgress),
             })
         );
+    }
+
+    #[test]
+    fn a_notification_about_several_tasks_is_timed_for_each_of_them() {
+        let several: Vec<_> = (1..=3)
+            .map(|n| (TaskUuid(Uuid::from_u128(n << 16)), 10))
+            .collect();
+        let event = TaskReadyEvent {
+            task_count: Some(3),
+            task_uuid: None,
+            triggered_by: TriggeredBy::TaskStart,
+            namespace: Some("fulfillment".to_owned()),
+            priority: Some(10),
+            ready_steps: Some(3),
+            step_uuid: None,
+            step_state: None,
+            task_state: None,
+            tasks: several
+                .iter()
+                .map(|(task_uuid, priority)| ReadyTaskOfSeveral {
+                    task_uuid: *task_uuid,
+                    priority: *priority,
+                    ready_steps: 1,
+                    task_state: TaskState::Pending,
+                    step_uuid: None,
+                    step_state: None,
+                })
+                .collect(),
+        };
+        assert_eq!(tasks_of(&TaskReadinessEvent::TaskReady(event)), several);
     }
 
     #[test]
