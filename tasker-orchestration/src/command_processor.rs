@@ -16,6 +16,7 @@ use tracing::trace;
 
 use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
+use crate::pg_notify_monitor::PgNotifyMonitor;
 use crate::task_claim_step_enqueuer::{Claimed, TaskClaimStepEnqueuer};
 
 /// Commands merged before the next claim.
@@ -67,6 +68,7 @@ pub(crate) struct CommandProcessor {
     commands: Receiver<OrchestrationCommand>,
     engine: Engine,
     enqueuer: TaskClaimStepEnqueuer,
+    monitor: PgNotifyMonitor,
     outage: Outage,
     left_out: Backoff,
     stop: CancellationToken,
@@ -77,12 +79,14 @@ impl CommandProcessor {
         commands: Receiver<OrchestrationCommand>,
         engine: &Engine,
         enqueuer: TaskClaimStepEnqueuer,
+        monitor: PgNotifyMonitor,
         stop: CancellationToken,
     ) -> Self {
         Self {
             commands,
             engine: engine.clone(),
             enqueuer,
+            monitor,
             outage: engine.outages.outage(Self::NAME, "claim ready steps"),
             left_out: Backoff::new(LEFT_OUT_MIN, LEFT_OUT_MAX),
             stop,
@@ -90,7 +94,7 @@ impl CommandProcessor {
     }
 
     async fn claim(&mut self) -> NextClaim {
-        match self.enqueuer.claim().await {
+        match self.enqueuer.claim(&mut self.monitor).await {
             Ok(claimed) => {
                 self.outage.over();
                 self.enqueuer.discard_dead_rows().await;
@@ -123,6 +127,10 @@ impl Supervised for CommandProcessor {
                 wake = due(next) => wake,
             };
             count(wake, &batch);
+            if next == NextClaim::OnDemand {
+                let announced = batch.iter().any(OrchestrationCommand::is_announced);
+                self.monitor.woken(wake == Wake::Commands && !announced);
+            }
             match wake {
                 Wake::Stopped => return,
                 Wake::Commands => {}

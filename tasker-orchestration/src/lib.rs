@@ -14,6 +14,7 @@ mod engine;
 mod event_systems;
 mod health;
 mod orchestrator;
+mod pg_notify_monitor;
 mod registration;
 mod statistics;
 mod task_claim_step_enqueuer;

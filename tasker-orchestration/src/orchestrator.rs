@@ -20,6 +20,7 @@ use crate::engine::Engine;
 use crate::event_systems::orchestration_event_system::OrchestrationEventSystem;
 use crate::event_systems::task_readiness_event_system::TaskReadinessEventSystem;
 use crate::health::{OrchestratorHealth, milliseconds};
+use crate::pg_notify_monitor::PgNotifyMonitor;
 use crate::registration::OrchestratorRegistration;
 use crate::statistics::StatisticsTending;
 use crate::task_claim_step_enqueuer::{Claiming, TaskClaimStepEnqueuer};
@@ -167,8 +168,9 @@ fn start(
     };
     let processor = orchestration.instance_name();
     let enqueuer = TaskClaimStepEnqueuer::new(engine, processor, claims);
+    let monitor = PgNotifyMonitor::new(orchestration);
     coordinator.start(Stage::Commands, |stop| {
-        CommandProcessor::new(received, engine, enqueuer, stop)
+        CommandProcessor::new(received, engine, enqueuer, monitor, stop)
     });
     coordinator.start(Stage::Commands, |stop| {
         StatisticsWriter::new(Arc::clone(&engine.statistics), &engine.database, stop)

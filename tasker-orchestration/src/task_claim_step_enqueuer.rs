@@ -16,6 +16,7 @@ use tracing::debug;
 
 use crate::dead_rows::DeadRows;
 use crate::engine::{Engine, FROZEN_AFTER};
+use crate::pg_notify_monitor::PgNotifyMonitor;
 
 /// How long a claim waits for a locked queue, before it goes on with the others.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
@@ -74,7 +75,7 @@ impl TaskClaimStepEnqueuer {
 
     /// Claims one batch, the most urgent steps first. Their messages and the wake-ups of their
     /// workers commit with the claim.
-    pub(crate) async fn claim(&mut self) -> Result<Claimed, Error> {
+    pub(crate) async fn claim(&mut self, monitor: &mut PgNotifyMonitor) -> Result<Claimed, Error> {
         let started = Instant::now();
         let guard = self.troubles.guard(&self.connection);
         let claimed = self
@@ -89,13 +90,14 @@ impl TaskClaimStepEnqueuer {
             })
             .await?;
         let steps = record(&claimed.tasks, started.elapsed());
+        monitor.claimed(&claimed.tasks);
         for task in &claimed.tasks {
             self.statistics.record_if_sampled(Lasted {
                 event: TimedEvent::ReadyToEnqueued,
                 task_uuid: task.task_uuid,
                 step: None,
                 priority: task.priority,
-                latency: Some(time(task.ready_for_ms)),
+                latency: Some(task.ready_for()),
                 failed: false,
             });
         }
@@ -145,20 +147,17 @@ fn record(tasks: &[ClaimedTask], duration: Duration) -> u64 {
     for task in tasks {
         let steps = u64::try_from(task.ready_steps).unwrap_or(0);
         *by_namespace.entry(&task.namespace).or_default() += steps;
-        metrics().ready_to_claimed(time(task.ready_for_ms));
-        if let Some(after) = task.successor_after_ms {
-            metrics().successor_enqueued(time(after));
+        metrics().ready_to_claimed(task.ready_for());
+        if let Some(after) = task.successor_after() {
+            metrics().successor_enqueued(after);
         }
     }
     for (namespace, steps) in &by_namespace {
         metrics().steps_claimed(namespace, *steps);
     }
+    // A claim wakes the workers of each queue it wrote to.
+    metrics().notifications_sent("pgmq", by_namespace.len() as u64);
     let steps = by_namespace.values().sum();
     metrics().claimed(steps, duration);
     steps
-}
-
-/// A time on the database's clock. A negative one means that the clock was set back; it says nothing.
-fn time(milliseconds: f64) -> Duration {
-    Duration::try_from_secs_f64(milliseconds / 1000.0).unwrap_or_default()
 }

@@ -82,6 +82,19 @@ impl Announcements {
             && !self.timer_set
     }
 
+    /// How much is told on each channel: tasks, queues or timers.
+    pub(crate) fn counts(&self) -> [(&'static str, u64); 4] {
+        let ready: HashSet<_> = self.ready.iter().chain(&self.submitted).collect();
+        let states = [&self.created, &self.finished, &self.cancelled];
+        let states: usize = states.iter().map(|tasks| tasks.len()).sum();
+        [
+            ("task_ready", ready.len() as u64),
+            ("task_state", states as u64),
+            ("pgmq", self.queues.len() as u64),
+            ("timer_set", self.timer_set.into()),
+        ]
+    }
+
     /// Reads the columns that the functions which move steps answer with.
     pub(crate) fn from_row(row: &sqlx::postgres::PgRow) -> Result<Self, Error> {
         Ok(Self {

@@ -135,7 +135,12 @@ impl Supervised for Sending {
                     continue;
                 }
                 Err(error) => warn!(%error, "could not announce"),
-                Ok(()) => self.outage.over(),
+                Ok(()) => {
+                    self.outage.over();
+                    for (channel, count) in unsent.counts() {
+                        metrics().notifications_sent(channel, count);
+                    }
+                }
             }
             self.unsent = Announcements::default();
             self.failures = 0;

@@ -30,6 +30,24 @@ pub struct ClaimedTask {
     pub successor_after_ms: Option<f64>,
 }
 
+impl ClaimedTask {
+    /// How long the oldest of its steps had been ready, on the database's clock.
+    pub fn ready_for(&self) -> Duration {
+        time(self.ready_for_ms)
+    }
+
+    /// The longest time from the end of a step to the enqueueing of a successor of it, on the
+    /// database's clock; `None` where no step of the task came so.
+    pub fn successor_after(&self) -> Option<Duration> {
+        self.successor_after_ms.map(time)
+    }
+}
+
+/// A time on the database's clock. A negative one means that the clock was set back; it says nothing.
+fn time(milliseconds: f64) -> Duration {
+    Duration::try_from_secs_f64(milliseconds / 1000.0).unwrap_or_default()
+}
+
 /// What a claim brought.
 #[derive(Debug, Clone, Default)]
 pub struct Claimed {

@@ -103,6 +103,17 @@ impl OrchestrationCommand {
         }
     }
 
+    /// Whether it asks for a claim because of anything but what polling discovered.
+    pub(crate) fn is_announced(&self) -> bool {
+        match self {
+            Self::ProcessTaskReadiness { triggered_by, .. } => {
+                *triggered_by != TriggeredBy::FallbackPolling
+            }
+            Self::LookForReadyTasks { reason } => *reason != LookReason::Overlooked,
+            Self::FireTimers => false,
+        }
+    }
+
     /// The word for what the command was caused by, in metrics.
     pub const fn cause(&self) -> &'static str {
         match self {

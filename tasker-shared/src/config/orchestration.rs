@@ -50,6 +50,9 @@ pub struct TaskReadinessConfig {
     /// How long a task must have been ready to be taken.
     #[serde(rename = "age_threshold_seconds", with = "Seconds::<0, 3_600_000>")]
     pub age_threshold: Duration,
+    /// How long a task must have been ready to count as missed, where the process does not listen.
+    #[serde(rename = "miss_threshold_seconds", with = "Seconds::<0, 3_600_000>")]
+    pub miss_threshold: Duration,
     /// Most tasks returned by one look.
     #[serde(deserialize_with = "check::within::<_, _, 1, 100_000>")]
     pub batch_size: i32,

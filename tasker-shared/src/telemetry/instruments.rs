@@ -17,6 +17,11 @@ const HANDLER_SECONDS: [f64; 16] = [
     14_400.0,
 ];
 
+/// Seconds until polling discovers something: up to the longest intervals.
+const POLLING_SECONDS: [f64; 12] = [
+    0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 45.0, 60.0, 300.0, 900.0, 3600.0,
+];
+
 /// Rows that one call handles.
 const BATCH: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
 
@@ -70,6 +75,20 @@ instruments! {
     readiness_latency: seconds("task_readiness_latency", "Seconds from readiness event to command");
     fallback_polls_executed: counter("fallback_polls_executed", "Polling looks for ready tasks");
     fallback_tasks_found: counter("fallback_tasks_found", "Ready tasks found by polling");
+    tasks_ready: counter("tasks_ready", "Tasks with ready steps that were claimed");
+    tasks_discovered_by_polling: counter(
+        "tasks_discovered_by_polling",
+        "Tasks whose notification was missed: all else was claimed when polling discovered them"
+    );
+    discovery_lag: histogram(
+        "tasker_readiness_discovery_lag_seconds",
+        "Time from ready to claimed of tasks whose notification was missed",
+        &POLLING_SECONDS
+    );
+    notifications_sent: labelled(
+        "tasker_notifications_sent_total",
+        "Tasks, timers and queues that the process announced to others, by channel"
+    );
     steps_received: counter("tasker_steps_received_total", "Steps received by workers");
     step_outcomes: labelled("tasker_step_outcomes_total", "Outcomes reported, by outcome");
     stale_outcomes: counter("tasker_stale_outcomes_total", "Outcomes of attempts that were over");

@@ -90,6 +90,17 @@ impl Metrics {
         self.0.fallback_polls_executed.add(1, &[]);
         self.0.fallback_tasks_found.add(tasks_found, &[]);
     }
+
+    /// Tasks with ready steps were claimed.
+    pub fn tasks_ready(&self, count: u64) {
+        self.0.tasks_ready.add(count, &[]);
+    }
+
+    /// Polling discovered a task whose notification was missed, after it was ready for this long.
+    pub fn task_discovered_by_polling(&self, ready_for: Duration) {
+        self.0.tasks_discovered_by_polling.add(1, &[]);
+        self.0.discovery_lag.record(ready_for.as_secs_f64(), &[]);
+    }
 }
 
 /// Statistics.
@@ -229,6 +240,15 @@ impl Metrics {
         self.0
             .listener_connections
             .add(1, &[KeyValue::new("listener", listener)]);
+    }
+
+    /// Tasks, timers or queues were announced on a channel: `task_ready`, `task_state`, `timer_set`, or
+    /// `pgmq` for those of queues.
+    pub fn notifications_sent(&self, channel: &'static str, count: u64) {
+        if count > 0 {
+            let labels = [KeyValue::new("channel", channel)];
+            self.0.notifications_sent.add(count, &labels);
+        }
     }
 
     /// A notification arrived on a PostgreSQL channel. Channels of queues count as one.

@@ -48,6 +48,9 @@ fn record_everything(metrics: &Metrics) {
     metrics.readiness_command_sent();
     metrics.readiness_latency(MS);
     metrics.fallback_polled(5);
+    metrics.tasks_ready(11);
+    metrics.task_discovered_by_polling(MS);
+    metrics.notifications_sent("task_ready", 12);
     metrics.steps_received(7);
     metrics.step_ran("orders.validate", MS);
     metrics.step_outcomes("complete", 6);
@@ -101,6 +104,10 @@ fn what_is_recorded_is_scraped_under_its_exact_name() {
         "tasker_outcomes_waiting 2",
         "tasker_worker_running_steps 2",
         "tasker_worker_concurrency 100",
+        "tasks_ready 11",
+        "tasks_discovered_by_polling 1",
+        "tasker_readiness_discovery_lag_seconds_count 1",
+        r#"tasker_notifications_sent_total{channel="task_ready"} 12"#,
         "tasker_messages_archived_total 8",
         "tasker_claim_steps_locked_total 9",
         "tasker_steps_released_total 9",
