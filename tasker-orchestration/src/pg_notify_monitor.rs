@@ -5,14 +5,28 @@
 //! whatever asked for it. So a task was missed if the processor had claimed all there was, only
 //! polling woke it again, and the task had already been ready for long. Work that merely waits its
 //! turn behind other work is never counted, because then the processor is not idle.
+//!
+//! A process that does not listen is idle between its polls, whatever others do. Where others listen
+//! it therefore looks twice, a moment apart: what they work on does not stand still.
 
 use std::time::Duration;
 
+use sqlx::PgConnection;
 use tasker_shared::config::OrchestrationConfig;
-use tasker_shared::readiness::ClaimedTask;
+use tasker_shared::database::DedicatedConnection;
+use tasker_shared::error::Error;
+use tasker_shared::ids::TaskUuid;
+use tasker_shared::processes::has_listener;
+use tasker_shared::readiness::{ClaimedTask, find_ready_tasks_of};
 use tasker_shared::telemetry::metrics;
-use tokio::time::Instant;
-use tracing::warn;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, warn};
+
+/// Time in which orchestrators that listen claim something of what is most urgent, if they know of it.
+const STANDSTILL: Duration = Duration::from_millis(500);
+
+/// Tasks that are looked at twice.
+const LOOKED_AT: i32 = 50;
 
 /// Misses of one episode that are logged one by one.
 const LOGGED_PER_EPISODE: u32 = 5;
@@ -25,31 +39,63 @@ const EPISODE_ENDS_AFTER: Duration = Duration::from_mins(5);
 pub(crate) struct PgNotifyMonitor {
     /// How long a task has been ready when its notification counts as lost.
     threshold: Duration,
-    /// When polling woke an idle processor, while its claims go on.
-    polled_at: Option<Instant>,
+    listens: bool,
+    namespaces: Vec<String>,
+    /// How polling woke the idle processor, while its claims go on.
+    polled: Option<Polled>,
     episode: Episode,
+}
+
+/// What was known when polling woke the idle processor.
+#[derive(Debug)]
+struct Polled {
+    at: Instant,
+    /// Whether notifications would have woken somebody before, and did not; `None` until it is known.
+    unannounced: Option<bool>,
 }
 
 impl PgNotifyMonitor {
     pub(crate) fn new(config: &OrchestrationConfig) -> Self {
         let readiness = &config.task_readiness;
-        let threshold = if config.deployment.mode.listens() {
-            // Polling takes nothing younger, and this process would have heard of it.
-            readiness.age_threshold
-        } else {
-            // Others listen, or nobody.
-            readiness.miss_threshold
-        };
+        let listens = config.deployment.mode.listens();
         Self {
-            threshold,
-            polled_at: None,
+            threshold: if listens {
+                readiness.age_threshold
+            } else {
+                readiness.miss_threshold
+            },
+            listens,
+            namespaces: config.namespaces.clone(),
+            polled: None,
             episode: Episode::default(),
         }
     }
 
     /// The idle processor was woken, by polling alone or by anything else.
     pub(crate) fn woken(&mut self, by_polling: bool) {
-        self.polled_at = by_polling.then(Instant::now);
+        self.polled = by_polling.then(|| Polled {
+            at: Instant::now(),
+            unannounced: self.listens.then_some(true),
+        });
+    }
+
+    /// A claim is about to be made: what others do has to be known by then.
+    pub(crate) async fn before_claim(&mut self, connection: &mut DedicatedConnection) {
+        let Some(polled) = &mut self.polled else {
+            return;
+        };
+        if polled.unannounced.is_some() {
+            return;
+        }
+        let (threshold, namespaces) = (self.threshold, &self.namespaces);
+        let stood_still = connection.call("stands_still", async |connection| {
+            stands_still(connection, threshold, namespaces).await
+        });
+        let stood_still = stood_still.await.inspect_err(|error| {
+            // The claim will say it louder.
+            debug!(%error, "could not tell whether notifications were missed");
+        });
+        polled.unannounced = Some(stood_still.unwrap_or(false));
     }
 
     /// Tasks were claimed since the processor was woken.
@@ -67,12 +113,37 @@ impl PgNotifyMonitor {
     /// Whether a task that had been ready for this long, and was claimed now, was missed. What became
     /// ready while earlier claims ran was not there to be discovered.
     fn is_missed(&self, ready_for: Duration) -> bool {
-        self.polled_at.is_some_and(|polled_at| {
-            ready_for
-                .checked_sub(polled_at.elapsed())
-                .is_some_and(|ready_when_polled| ready_when_polled >= self.threshold)
-        })
+        let Some(polled) = &self.polled else {
+            return false;
+        };
+        let ready_when_polled = ready_for.checked_sub(polled.at.elapsed());
+        polled.unannounced == Some(true) && ready_when_polled >= Some(self.threshold)
     }
+}
+
+/// Whether others listen, and yet claim nothing of the most urgent tasks that have been ready for this
+/// long.
+async fn stands_still(
+    connection: &mut PgConnection,
+    ready_for: Duration,
+    namespaces: &[String],
+) -> Result<bool, Error> {
+    let first = most_urgent(connection, ready_for, namespaces).await?;
+    if first.is_empty() || !has_listener(connection, namespaces).await? {
+        return Ok(false);
+    }
+    sleep(STANDSTILL).await;
+    let second = most_urgent(connection, ready_for, namespaces).await?;
+    Ok(first.iter().all(|task| second.contains(task)))
+}
+
+async fn most_urgent(
+    connection: &mut PgConnection,
+    ready_for: Duration,
+    namespaces: &[String],
+) -> Result<Vec<TaskUuid>, Error> {
+    let tasks = find_ready_tasks_of(connection, ready_for, LOOKED_AT, namespaces).await?;
+    Ok(tasks.into_iter().map(|task| task.task_uuid).collect())
 }
 
 /// Misses that follow one another.
@@ -129,7 +200,13 @@ impl Episode {
 #[cfg(test)]
 mod tests {
     use tasker_shared::config::{DeploymentMode, TaskerConfig};
+    use tasker_shared::processes::{Process, Role, register};
+    use tasker_shared::readiness::claim_ready_tasks;
+    use tasker_shared::template::Template;
+    use tasker_shared::templates::apply_template;
+    use tasker_testing::TestDatabase;
     use tokio::time::advance;
+    use uuid::Uuid;
 
     use super::*;
 
@@ -148,6 +225,46 @@ mod tests {
         }
         let polling = threshold(DeploymentMode::PollingOnly);
         assert_eq!(polling, Duration::from_secs(40));
+    }
+
+    #[tokio::test]
+    async fn what_others_work_on_does_not_stand_still() {
+        let db = TestDatabase::create().await;
+        let mut ours = db.connect().await;
+        let mut theirs = db.connect().await;
+        let listener = Process {
+            identity: "listener".to_owned(),
+            role: Role::Orchestrator,
+            mode: DeploymentMode::Hybrid,
+            namespaces: Vec::new(),
+            handlers: Vec::new(),
+        };
+        register(&mut ours, Uuid::now_v7(), &listener, None, Duration::ZERO)
+            .await
+            .unwrap();
+        let template =
+            "{ namespace: shop, name: one, version: 1.0.0, steps: [{ name: a, handler: b.c }] }";
+        let template = Template::parse_yaml(template).unwrap();
+        apply_template(&mut ours, &template).await.unwrap();
+        sqlx::query("select tasker.submit_task('shop', 'one', '{}') from generate_series(1, 400)")
+            .execute(&mut ours)
+            .await
+            .unwrap();
+        let now = Duration::ZERO;
+        assert!(stands_still(&mut ours, now, &[]).await.unwrap());
+        let long = Duration::from_hours(1);
+        assert!(!stands_still(&mut ours, long, &[]).await.unwrap());
+
+        // One at a time, so that the first look comes long before the last.
+        let claims = async {
+            while !claim_ready_tasks(&mut theirs, "listener", 1)
+                .await
+                .unwrap()
+                .is_empty()
+            {}
+        };
+        let (still, ()) = tokio::join!(stands_still(&mut ours, now, &[]), claims);
+        assert!(!still.unwrap());
     }
 
     #[tokio::test(start_paused = true)]

@@ -76,6 +76,7 @@ impl TaskClaimStepEnqueuer {
     /// Claims one batch, the most urgent steps first. Their messages and the wake-ups of their
     /// workers commit with the claim.
     pub(crate) async fn claim(&mut self, monitor: &mut PgNotifyMonitor) -> Result<Claimed, Error> {
+        monitor.before_claim(&mut self.connection).await;
         let started = Instant::now();
         let guard = self.troubles.guard(&self.connection);
         let claimed = self

@@ -58,6 +58,17 @@ pub struct Places {
     pub taken: usize,
 }
 
+/// Whether a live orchestrator listens for one of these namespaces; for any, where none is given.
+pub async fn has_listener(
+    connection: &mut PgConnection,
+    namespaces: &[String],
+) -> Result<bool, Error> {
+    Ok(sqlx::query_scalar("select tasker.has_listener($1)")
+        .bind((!namespaces.is_empty()).then_some(namespaces))
+        .fetch_one(connection)
+        .await?)
+}
+
 /// Writes what a process is, under an identity of this very start of it.
 pub async fn register(
     connection: &mut PgConnection,

@@ -142,6 +142,17 @@ impl World {
         .await;
     }
 
+    /// Waits until it is known that an orchestrator listens.
+    pub(crate) async fn wait_for_a_listener(&self) {
+        wait_until("a listener is registered", WAIT_TIMEOUT, async || {
+            sqlx::query_scalar("select tasker.has_listener(null)")
+                .fetch_one(&self.pool)
+                .await
+                .unwrap()
+        })
+        .await;
+    }
+
     /// Fails when an invariant of the database does not hold.
     pub(crate) async fn assert_sound(&self) {
         let mut connection = self.pool.acquire().await.unwrap();

@@ -169,3 +169,41 @@ async fn an_old_snapshot_does_not_let_the_table_grow() {
     assert_eq!(listed(&mut world).await.len(), 1);
     old.rollback().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_listener_is_a_live_orchestrator_that_listens_for_the_namespace() {
+    let mut world = World::new().await;
+    let orchestrator = |mode, namespace: &str| Process {
+        role: Role::Orchestrator,
+        mode,
+        handlers: Vec::new(),
+        ..worker("o", &[namespace], &[])
+    };
+    let polls = orchestrator(DeploymentMode::PollingOnly, "shop");
+    register(&mut world, &polls).await;
+    register(&mut world, &worker("w", &[], &[])).await;
+    let silent = orchestrator(DeploymentMode::Hybrid, "shop");
+    let silent = register(&mut world, &silent).await;
+    suppress_notify(&mut world, silent, 31).await;
+    assert!(!has_listener(&mut world, &[]).await);
+
+    let listens = orchestrator(DeploymentMode::EventDrivenOnly, "shop");
+    register(&mut world, &listens).await;
+
+    assert!(has_listener(&mut world, &[]).await);
+    assert!(has_listener(&mut world, &["other", "shop"]).await);
+    assert!(!has_listener(&mut world, &["other"]).await);
+    let everywhere = Process {
+        namespaces: Vec::new(),
+        ..listens
+    };
+    register(&mut world, &everywhere).await;
+    assert!(has_listener(&mut world, &["other"]).await);
+}
+
+async fn has_listener(world: &mut World, namespaces: &[&str]) -> bool {
+    let namespaces: Vec<_> = namespaces.iter().map(|&name| name.to_owned()).collect();
+    processes::has_listener(&mut world.connection, &namespaces)
+        .await
+        .unwrap()
+}
