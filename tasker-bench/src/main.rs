@@ -236,7 +236,8 @@ async fn measure(
                 };
                 baseline.measure_beside(place, &mut run).await?;
                 let syncs = usage::syncs(database).await?;
-                let mut stage = Stage::start(server, database, workload.orchestrator()).await?;
+                let (all, orchestrator) = (workload.environment(), workload.orchestrator());
+                let mut stage = Stage::start(server, database, all, orchestrator).await?;
                 let measured = workload.measure(&mut stage, &sizes, place, &mut run).await;
                 measured.with_context(|| stage.output())?;
                 let steps = stage.stop().await?;

@@ -38,19 +38,23 @@ pub(crate) struct Stage<'a> {
     pub(crate) client: Client,
     orchestrator: TaskerProcess,
     worker: Option<TaskerProcess>,
+    /// What each process is told by its environment.
+    environment: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Stage<'a> {
-    /// Starts an orchestrator of the built binary with these environment variables.
+    /// Starts an orchestrator of the built binary; each process has these environment variables, and
+    /// the orchestrator more.
     pub(crate) async fn start(
         server: &'a PrivatePostgres,
         database: &'a Database,
-        environment: &[(&str, &str)],
+        environment: &'a [(&'a str, &'a str)],
+        orchestrator: &[(&str, &str)],
     ) -> Result<Self> {
         let arguments = ["--json", "orchestrator", "--bind", "127.0.0.1:0"];
         let url = server.url(DATABASE);
-        let environment = [&configuration(&url), environment].concat();
-        let mut orchestrator = TaskerBinary::locate().spawn(&arguments, &environment);
+        let variables = [&configuration(&url), environment, orchestrator].concat();
+        let mut orchestrator = TaskerBinary::locate().spawn(&arguments, &variables);
         let answer = orchestrator.wait_for_line("{\"api\":", PROCESS_TIMEOUT);
         let answer: Value = serde_json::from_str(&answer.await)?;
         Ok(Self {
@@ -59,6 +63,7 @@ impl<'a> Stage<'a> {
             client: Client::new(answer["api"].as_str().unwrap_or_default()),
             orchestrator,
             worker: None,
+            environment: environment.to_vec(),
         })
     }
 
@@ -71,7 +76,8 @@ impl<'a> Stage<'a> {
         };
         let program = TaskerBinary::at(env::current_exe()?);
         let url = self.server.url(DATABASE);
-        let mut worker = program.spawn(&["--as-worker", limit], &configuration(&url));
+        let variables = [&configuration(&url), &*self.environment].concat();
+        let mut worker = program.spawn(&["--as-worker", limit], &variables);
         worker
             .wait_for_line(stopwatch::STARTED, PROCESS_TIMEOUT)
             .await;

@@ -18,12 +18,13 @@ const SYNCS: Figure = figure("wal_syncs_per_step", "");
 const CPU_ORCHESTRATOR: Figure = figure("cpu_orchestrator_per_1000_steps", "s");
 const CPU_WORKER: Figure = figure("cpu_worker_per_1000_steps", "s");
 const CPU_POSTGRES: Figure = figure("cpu_postgres_per_1000_steps", "s");
+const CPU_ENGINE: Figure = figure("cpu_engine_per_1000_steps", "s");
 const CPU_CLIENT: Figure = figure("cpu_client_per_1000_steps", "s");
 const RSS_ORCHESTRATOR: Figure = figure("peak_rss_orchestrator", "MiB");
 const RSS_WORKER: Figure = figure("peak_rss_worker", "MiB");
 
 /// What calls of these functions cost within the server, the commit left out.
-const FUNCTIONS: [(Figure, &str); 6] = [
+const FUNCTIONS: [(Figure, &str); 7] = [
     (
         figure("sql_time_submit_per_1000_steps", "s"),
         "%tasker.submit_task%",
@@ -47,6 +48,10 @@ const FUNCTIONS: [(Figure, &str); 6] = [
     (
         figure("sql_time_look_per_1000_steps", "s"),
         "%tasker.get_task(%",
+    ),
+    (
+        figure("sql_time_statistics_per_1000_steps", "s"),
+        "%tasker.record_samples(%",
     ),
 ];
 
@@ -129,11 +134,18 @@ impl Usage {
                 note(*figure, (now - before) / steps * 1e3);
             }
         }
+        let mut engine = 0.0;
         for ((figure, now), (_, before)) in self.cpu.iter().zip(&before.cpu) {
             if let (Some(now), Some(before)) = (now, before) {
-                note(*figure, (now - before) / steps * 1e3);
+                let used = (now - before) / steps * 1e3;
+                note(*figure, used);
+                if *figure != CPU_CLIENT {
+                    engine += used;
+                }
             }
         }
+        // Of the orchestrator, the worker and PostgreSQL together.
+        note(CPU_ENGINE, engine);
         for (figure, pid) in [
             (RSS_ORCHESTRATOR, Some(self.processes.orchestrator)),
             (RSS_WORKER, self.processes.worker),

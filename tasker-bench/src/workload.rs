@@ -54,6 +54,12 @@ pub(crate) enum Workload {
     ReadinessPolling,
     /// Nothing to do
     Idle,
+    /// Sustained without statistics
+    StatisticsOff,
+    /// Sustained with a tenth of all events sampled, as by default
+    StatisticsSampled,
+    /// Sustained with all events sampled
+    StatisticsAll,
 }
 
 impl Workload {
@@ -76,6 +82,9 @@ impl Workload {
             Self::Readiness => "readiness",
             Self::ReadinessPolling => "readiness-polling",
             Self::Idle => "idle",
+            Self::StatisticsOff => "statistics-off",
+            Self::StatisticsSampled => "statistics-sampled",
+            Self::StatisticsAll => "statistics-all",
         }
     }
 
@@ -96,7 +105,16 @@ impl Workload {
         modes.iter().map(place).collect()
     }
 
-    /// What the orchestrator is told by its environment.
+    /// What each process is told by its environment.
+    pub(crate) const fn environment(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::StatisticsOff => &[("TASKER__STATISTICS__ENABLED", "false")],
+            Self::StatisticsAll => &[("TASKER__STATISTICS__SAMPLING_RATES__NORMAL", "1.0")],
+            _ => &[],
+        }
+    }
+
+    /// What the orchestrator alone is told by its environment.
     pub(crate) const fn orchestrator(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::ReadinessPolling => &[
@@ -147,7 +165,10 @@ impl Workload {
             }
             Self::Burst => burst(stage, few, place, run).await,
             Self::BurstLarge => burst(stage, many, place, run).await,
-            Self::Sustained => sustained(stage, sizes.sustained, place, run).await,
+            Self::Sustained
+            | Self::StatisticsOff
+            | Self::StatisticsSampled
+            | Self::StatisticsAll => sustained(stage, sizes.sustained, place, run).await,
             Self::Submit => submit::measure(stage, sizes, place, run).await,
             Self::Claims => claims::measure(stage, sizes, place, run).await,
             Self::StepToStep => step_to_step(stage, 1, samples, place, run).await,

@@ -48,6 +48,34 @@ impl TestServer {
         Self::start_with(settings, Some(files)).await
     }
 
+    /// Starts a server that logs every statement, for [`Self::statements`].
+    pub async fn with_statement_log() -> Self {
+        let settings = Settings::ephemeral()
+            .durability(Durability::Disposable)
+            .set("log_statement", "all")
+            .set("log_line_prefix", "%p ");
+        Self::start_with(settings, None).await
+    }
+
+    /// The statements that the server was sent, each with the process id of its session. Lines of a
+    /// statement after its first are left out.
+    pub async fn statements(&self) -> Vec<(u32, String)> {
+        let server = Arc::clone(&self.server);
+        let log = blocking(move || {
+            let file = server.lock().expect("no test panics inside");
+            fs::read_to_string(file.log_file()).expect("a running server has a log")
+        });
+        let log = log.await;
+        let lines = log.lines().filter_map(|line| {
+            let (session, text) = line.split_once(" LOG:  ")?;
+            let executed = text.strip_prefix("execute ");
+            let statement = text.strip_prefix("statement: ");
+            let statement = statement.or_else(|| Some(executed?.split_once(": ")?.1))?;
+            Some((session.parse().ok()?, statement.to_owned()))
+        });
+        lines.collect()
+    }
+
     async fn start_with(settings: Settings, files: Option<TempDir>) -> Self {
         let settings = settings.max_connections(200);
         let server = blocking(move || PrivatePostgres::start(settings)).await;

@@ -1,6 +1,9 @@
 //! Statistics of a running system: every event is timed, and the command and the API tell of it.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
+use tasker_testing::TestServer;
 
 use super::templates::LINEAR;
 use super::world::{World, get, printed};
@@ -80,6 +83,40 @@ async fn every_event_of_a_workflow_is_timed() {
     assert!((of_all - steps).abs() < 0.5, "{ended:?}");
     assert!(ended.len() > 1 && ended.iter().all(|row| row["step"].is_string()));
     world.end([orchestrator]).await;
+}
+
+#[tokio::test]
+async fn sessions_that_move_steps_write_no_statistics() {
+    let server = TestServer::with_statement_log().await;
+    let world = World::of(server.clone()).await;
+    world.apply(LINEAR).await;
+    let orchestrator = world.orchestrator(&EVERYTHING).await;
+    let worker = world.worker(&EVERYTHING).await;
+    world.submit("linear", TASKS).await;
+    world.wait_for_the_end().await;
+    world.end([orchestrator, worker]).await;
+
+    let statements = server.statements().await;
+    let sessions = |functions: &[&str]| -> HashSet<u32> {
+        let called = statements.iter().filter(|(_, text)| {
+            let mut functions = functions.iter();
+            functions.any(|function| text.contains(&format!("tasker.{function}(")))
+        });
+        called.map(|(session, _)| *session).collect()
+    };
+    let statistics = sessions(&["record_samples", "tend_statistics"]);
+    let path = [
+        "submit_tasks",
+        "claim_ready_tasks",
+        "receive_steps",
+        "complete_steps",
+        "announce",
+    ];
+    for function in path {
+        assert!(!sessions(&[function]).is_empty(), "{function}");
+    }
+    assert!(!sessions(&["record_samples"]).is_empty());
+    assert!(statistics.is_disjoint(&sessions(&path)));
 }
 
 #[tokio::test]
