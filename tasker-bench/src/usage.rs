@@ -19,12 +19,13 @@ const CPU_ORCHESTRATOR: Figure = figure("cpu_orchestrator_per_1000_steps", "s");
 const CPU_WORKER: Figure = figure("cpu_worker_per_1000_steps", "s");
 const CPU_POSTGRES: Figure = figure("cpu_postgres_per_1000_steps", "s");
 const CPU_ENGINE: Figure = figure("cpu_engine_per_1000_steps", "s");
+const CPU_STATISTICS: Figure = figure("cpu_statistics_per_1000_steps", "s");
 const CPU_CLIENT: Figure = figure("cpu_client_per_1000_steps", "s");
 const RSS_ORCHESTRATOR: Figure = figure("peak_rss_orchestrator", "MiB");
 const RSS_WORKER: Figure = figure("peak_rss_worker", "MiB");
 
 /// What calls of these functions cost within the server, the commit left out.
-const FUNCTIONS: [(Figure, &str); 7] = [
+const FUNCTIONS: [(Figure, &str); 6] = [
     (
         figure("sql_time_submit_per_1000_steps", "s"),
         "%tasker.submit_task%",
@@ -48,10 +49,6 @@ const FUNCTIONS: [(Figure, &str); 7] = [
     (
         figure("sql_time_look_per_1000_steps", "s"),
         "%tasker.get_task(%",
-    ),
-    (
-        figure("sql_time_statistics_per_1000_steps", "s"),
-        "%tasker.record_samples(%",
     ),
 ];
 
@@ -89,6 +86,8 @@ pub(crate) struct Usage {
     /// Seconds in each of [`FUNCTIONS`], where the server counts them.
     functions: Option<Vec<f64>>,
     cpu: [(Figure, Option<f64>); 4],
+    /// Processor time of the sessions that write statistics, which is PostgreSQL's as well.
+    statistics: Option<f64>,
 }
 
 impl Usage {
@@ -107,6 +106,7 @@ impl Usage {
             wal_bytes,
             transactions,
             calls: calls(database).await?,
+            statistics: statistics_seconds(database).await?,
             functions: function_times(database).await?,
             cpu: [
                 (CPU_ORCHESTRATOR, cpu_seconds(processes.orchestrator)),
@@ -146,6 +146,9 @@ impl Usage {
         }
         // Of the orchestrator, the worker and PostgreSQL together.
         note(CPU_ENGINE, engine);
+        if let (Some(now), Some(before)) = (self.statistics, before.statistics) {
+            note(CPU_STATISTICS, (now - before) / steps * 1e3);
+        }
         for (figure, pid) in [
             (RSS_ORCHESTRATOR, Some(self.processes.orchestrator)),
             (RSS_WORKER, self.processes.worker),
@@ -197,6 +200,23 @@ async fn function_times(database: &Database) -> Result<Option<Vec<f64>>> {
         Ok(Some(times.bind(patterns).fetch_all(connection).await?))
     });
     Ok(counted.await?)
+}
+
+/// Processor time of the sessions whose last statement wrote statistics.
+async fn statistics_seconds(database: &Database) -> Result<Option<f64>> {
+    let sessions = database.call("statistics_sessions", async |connection| {
+        Ok(sqlx::query_scalar(
+            "select /* bench */ pid from pg_stat_activity \
+             where query like '%tasker.record_samples(%' and query not like '%/* bench */%'",
+        )
+        .fetch_all(connection)
+        .await?)
+    });
+    let sessions: Vec<i32> = sessions.await?;
+    let seconds = sessions
+        .into_iter()
+        .map(|pid| cpu_seconds(pid.unsigned_abs()));
+    Ok(seconds.sum())
 }
 
 /// Makes the server count calls, where it was started with what it takes.
