@@ -108,7 +108,7 @@ else
   [[ -x $binary ]] || fail "$binary is missing; build it, or name another with TASKER_BINARY"
   mkdir -p target/image
   strip -o target/image/tasker "$binary" 2>/dev/null || cp "$binary" target/image/tasker
-  scripts/sbom.py >target/image/sbom.cdx.json
+  [[ target/image/sbom.cdx.json -nt Cargo.lock ]] || scripts/sbom.py >target/image/sbom.cdx.json
   arguments+=(--target from-binary --build-arg "RUST_IMAGE=$DEBIAN_IMAGE")
 fi
 build "${arguments[@]}"

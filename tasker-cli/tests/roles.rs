@@ -149,7 +149,7 @@ async fn health_tells_a_process_that_is_ready_from_one_that_is_not() {
         tasker_on(db.url(), &args).await.status == Some(0)
     })
     .await;
-    sqlx::query("update tasker.schema_version set oldest_build = '99.0.0'")
+    sqlx::query("alter table tasker.applied_files rename to elsewhere")
         .execute(&mut db.connect().await)
         .await
         .unwrap();
