@@ -8,7 +8,7 @@ BUILD_BENCH = $(CARGO) build --locked --package tasker-cli --package tasker-benc
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test test-without-continuation release-dump test-pg18 bench bench-readiness bench-channels bench-notify load fmt lint docs alerts ci clean
+.PHONY: help setup build demo dev test test-without-continuation release-dump test-pg18 bench bench-readiness bench-channels bench-notify load fmt lint docs alerts test-deploy ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ docs: setup ## Build the API documentation and check the Markdown files
 
 alerts: ## Check the alert rules, and that they fire when they should
 	@scripts/check-alerts.sh
+
+test-deploy: build ## Run the production fleet as containers, kill some, and lose nothing (needs podman)
+	@CARGO="$(CARGO)" TASKER_BINARY="$${TASKER_BINARY:-$(TARGET)/debug/tasker}" scripts/test-deploy.sh
 
 ci: ## Everything the CI runs
 	@.ci/run

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    config, demo, dev, doctor, migrate, openapi, orchestrator, processes, queue, stats, step, task,
-    template, worker,
+    config, demo, dev, doctor, health, migrate, openapi, orchestrator, processes, queue, stats,
+    step, task, template, worker,
 };
 use crate::failure::Failure;
 use crate::setup::Setup;
@@ -72,6 +72,8 @@ enum Command {
     Stats(stats::Args),
     /// Examine the database for broken promises
     Doctor(doctor::Args),
+    /// Tell whether an orchestrator or worker works, for health checks
+    Health(health::Args),
     /// Print the OpenAPI document of the API
     Openapi(openapi::Args),
 }
@@ -94,6 +96,7 @@ impl Cli {
             Command::Queue(command) => queue::run(command, setup).await,
             Command::Stats(args) => stats::run(args, setup).await,
             Command::Doctor(args) => doctor::run(args, setup).await,
+            Command::Health(args) => health::run(args, setup).await,
             Command::Openapi(args) => openapi::run(&args),
         }
     }

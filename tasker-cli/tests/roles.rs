@@ -140,6 +140,46 @@ async fn an_orchestrator_is_ready_when_its_loops_run() {
 }
 
 #[tokio::test]
+async fn health_tells_a_process_that_is_ready_from_one_that_is_not() {
+    let db = TestDatabase::create().await;
+    let roles = start(db.url()).await;
+    let api = roles.api.clone();
+    let args = ["health", "--url", &api];
+    wait_until("the orchestrator is healthy", WAIT_TIMEOUT, async || {
+        tasker_on(db.url(), &args).await.status == Some(0)
+    })
+    .await;
+    sqlx::query("alter table tasker.applied_files rename to elsewhere")
+        .execute(&mut db.connect().await)
+        .await
+        .unwrap();
+    let refused = tasker_on(db.url(), &args).await;
+    refused.refused(1, &["not ready: schema"]);
+    drop(roles);
+    tasker_on(db.url(), &args)
+        .await
+        .refused(1, &["does not answer"]);
+}
+
+#[tokio::test]
+async fn health_finds_a_worker_without_probes_in_the_database() {
+    let db = TestDatabase::create().await;
+    let args = ["health", "--registered"];
+    tasker_on(db.url(), &args)
+        .await
+        .refused(1, &["of the host"]);
+    let roles = start(db.url()).await;
+    wait_until("a process has registered", WAIT_TIMEOUT, async || {
+        tasker_on(db.url(), &args).await.status == Some(0)
+    })
+    .await;
+    let environment = [("DATABASE_URL", db.url()), ("INSTANCE_ID", "another")];
+    let output = TaskerBinary::locate().run(&args, &environment).await;
+    assert_eq!(output.status.code(), Some(1));
+    drop(roles);
+}
+
+#[tokio::test]
 async fn a_role_waits_for_its_database_and_stops_when_it_is_told_while_it_waits() {
     let environment = [("DATABASE_URL", "postgres://app:secret@127.0.0.1:1/app")];
     let mut worker = TaskerBinary::locate().spawn(&["worker"], &environment);

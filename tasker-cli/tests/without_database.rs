@@ -84,6 +84,7 @@ async fn help_is_no_error_and_shows_every_command() {
         "step",
         "queue",
         "doctor",
+        "health",
         "openapi",
     ] {
         assert!(

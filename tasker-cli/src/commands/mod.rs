@@ -4,6 +4,7 @@ pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod doctor;
+pub(crate) mod health;
 pub(crate) mod migrate;
 pub(crate) mod openapi;
 pub(crate) mod operator;

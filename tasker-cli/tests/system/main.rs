@@ -15,6 +15,7 @@ mod dead_rows;
 mod drain;
 mod durability;
 mod events;
+mod fleet;
 mod graphs;
 mod handlers;
 mod idle;

@@ -23,7 +23,7 @@ pub(super) fn name(configured: &str) -> &str {
 }
 
 /// The name of the machine or container that the process runs on.
-pub(crate) fn host_name() -> String {
+pub fn host_name() -> String {
     let from_kernel = fs::read_to_string("/proc/sys/kernel/hostname").ok();
     from_kernel
         .or_else(|| env::var("HOSTNAME").ok())

@@ -152,6 +152,14 @@ fn short_variables_set_the_keys_they_stand_for() {
 }
 
 #[test]
+fn an_instance_id_may_hold_the_name_of_the_host() {
+    let config = loaded_with(&[("INSTANCE_ID", "orch-event-${HOSTNAME}")]).config;
+    let expected = format!("orch-event-{}", crate::config::host_name());
+    assert_eq!(config.orchestration.instance_name(), expected);
+    assert_eq!(config.worker.instance_name(), expected);
+}
+
+#[test]
 fn an_empty_short_variable_is_as_good_as_none() {
     let names = [
         "DATABASE_URL",

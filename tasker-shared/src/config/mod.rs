@@ -33,7 +33,7 @@ pub use event_systems::{
     EventSystemsConfig, ListenerConfig, SupervisorConfig, TaskReadinessEventChannelRetryConfig,
     TaskReadinessEventSystemConfig, TaskReadinessMetadataConfig,
 };
-pub(crate) use instance::host_name;
+pub use instance::host_name;
 pub use load::{ConfigInputs, LoadedConfig, Setting, load};
 pub use mpsc_channels::{
     CommandProcessorConfig, DropPolicy, EventSystemChannelsConfig, MpscChannelsConfig,

@@ -11,6 +11,7 @@ use toml::Value;
 use super::{
     DeploymentMode,
     error::ConfigProblem,
+    instance::host_name,
     merge::{Merged, lookup},
     source::Source,
 };
@@ -25,6 +26,10 @@ const SHORT_NAMES: [&str; 5] = [
     "NAMESPACE",
     "POLL_INTERVAL_MS",
 ];
+
+/// Stands for the name of the host or container in `INSTANCE_ID`, so that replicas made from one file
+/// have names of their own.
+const HOST: &str = "${HOSTNAME}";
 
 /// Whether a variable of this name says something about the configuration.
 pub(super) fn concerns(name: &str) -> bool {
@@ -51,7 +56,7 @@ pub(super) fn overlay(merged: &mut Merged, variables: &BTreeMap<String, String>)
             merged,
             "INSTANCE_ID",
             &["orchestration.instance_id", "worker.instance_id"],
-            &text(name),
+            &text(&name.replace(HOST, &host_name())),
         );
     }
     if let Some(names) = short("NAMESPACE") {
