@@ -13,6 +13,7 @@ from uuid import UUID
 
 from tasker_worker.database import Outage, Session, is_about_data
 from tasker_worker.protocol import ANNOUNCE
+from tasker_worker.wake import Wake
 
 # Announcements are hints: more than these are forgotten while the database is away.
 MOST_KEPT = 10_000
@@ -24,7 +25,7 @@ class Announcer:
     def __init__(self, url: str) -> None:
         self._session = Session(url, deadline=5)
         self._outage = Outage("announce")
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._closed = False
         self._ready: list[tuple[UUID, Optional[UUID]]] = []
         self._ended: list[UUID] = []

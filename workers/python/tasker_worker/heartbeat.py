@@ -19,6 +19,7 @@ from tasker_worker.database import Outage, Session, log
 from tasker_worker.leases import Leases
 from tasker_worker.protocol import DEREGISTER, EXTEND, REGISTER, SEEN, columns
 from tasker_worker.settings import Settings
+from tasker_worker.wake import Wake
 
 # The row is written so often; a worker that missed two of these is called silent.
 SEEN_EVERY = 10.0
@@ -37,7 +38,7 @@ class Heartbeat:
         self._handlers, self._version = list(handlers), version
         self._worker_loop = asyncio.get_running_loop()
         self._loop = asyncio.new_event_loop()
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._draining = self._stopped = False
         self._extend_now = self._write_now = True
         self._thread = threading.Thread(target=self._run, name="tasker-heartbeat", daemon=True)
@@ -66,7 +67,6 @@ class Heartbeat:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._wake = asyncio.Event()
         self._loop.run_until_complete(self._beat())
         self._loop.close()
 
@@ -94,11 +94,7 @@ class Heartbeat:
                     writing.over()
                 except Exception as error:
                     next_write = time.monotonic() + writing.failed(error)
-            pause = min(next_beat, next_write) - time.monotonic()
-            try:
-                await asyncio.wait_for(self._wake.wait(), max(pause, 0))
-            except asyncio.TimeoutError:
-                pass
+            await self._wake.wait(min(next_beat, next_write) - time.monotonic())
             self._wake.clear()
         try:
             await asyncio.wait_for(session.call(DEREGISTER, registration), 2)

@@ -12,6 +12,7 @@ from psycopg import Notify
 
 from tasker_worker.database import Outage, Session, log
 from tasker_worker.protocol import CHANNELS
+from tasker_worker.wake import Wake
 
 # A connection that died without a word is noticed after this long.
 PING_EVERY = 30.0
@@ -31,8 +32,9 @@ class Listener:
         self._queue, self._namespaces, self._cancelled = queue, namespaces_changed, cancelled
         self._queues: frozenset[str] = frozenset()
         self._outage = Outage("listen")
-        self._readable = asyncio.Event()
+        self._readable = Wake()
         self._channels = ("", "", "")
+        self._closed = False
 
     def listen_to(self, namespaces: Iterable[str]) -> None:
         """The namespaces whose queues are listened to from now on."""
@@ -40,15 +42,17 @@ class Listener:
         self._readable.set()
 
     async def run(self) -> None:
-        while True:
+        while not self._closed:
             try:
                 await self._listen()
             except Exception as error:
                 await self._session.close()
                 await asyncio.sleep(self._outage.failed(error))
-
-    async def close(self) -> None:
         await self._session.close()
+
+    def close(self) -> None:
+        self._closed = True
+        self._readable.set()
 
     async def _listen(self) -> None:
         connection = await asyncio.wait_for(self._session.connection(), 10)
@@ -62,7 +66,7 @@ class Listener:
         self._namespaces()
         self._queue()
         loop, descriptor = asyncio.get_running_loop(), connection.fileno()
-        while True:
+        while not self._closed:
             wanted = self._queues
             await self._switch("unlisten", map(_channel, listening - wanted))
             await self._switch("listen", map(_channel, wanted - listening))
@@ -73,12 +77,11 @@ class Listener:
             # Statements wait for the same descriptor, so that it is watched between them only.
             loop.add_reader(descriptor, self._readable.set)
             try:
-                await asyncio.wait_for(self._readable.wait(), PING_EVERY)
-            except asyncio.TimeoutError:
-                loop.remove_reader(descriptor)
-                await self._session.call("select 1")
+                is_idle = not await self._readable.wait(PING_EVERY)
             finally:
                 loop.remove_reader(descriptor)
+            if is_idle:
+                await self._session.call("select 1")
             connection.pgconn.consume_input()
             notification = connection.pgconn.notifies()
             while notification is not None:

@@ -63,7 +63,8 @@ class Outcome:
         name = type(error).__name__
         lines = traceback.format_exception(type(error), error, error.__traceback__)
         # The last lines say where it happened.
-        details = {"class": name, "traceback": "".join(lines)[-MAX_TRACEBACK:]}
+        text = "".join(lines)[-MAX_TRACEBACK:].replace("\0", "\ufffd")
+        details = {"class": name, "traceback": text.encode(errors="replace").decode()}
         return cls.retry(": ".join(filter(None, (name, _text(error)))), details=details)
 
 

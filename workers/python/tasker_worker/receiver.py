@@ -19,6 +19,7 @@ from tasker_worker.outcome import Outcome, PermanentError, RetryError
 from tasker_worker.protocol import DEPENDENCY, NAMESPACES, RECEIVE, Receipt, Received, Report
 from tasker_worker.reporter import Reporter
 from tasker_worker.settings import Settings
+from tasker_worker.wake import Wake
 from tasker_worker.step import Step
 from tasker_worker.threads import Threads
 
@@ -50,7 +51,7 @@ class Receiver:
         self._names = handlers.names()
         self._namespaces: list[str] = []
         self._refresh = self._wanted = True
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._stopping = False
         self._outage = Outage("receive steps")
         self._troubles: dict[str, str] = {}
@@ -77,6 +78,7 @@ class Receiver:
     async def attempts_ended(self) -> None:
         while self._attempts:
             await asyncio.wait(set(self._attempts))
+        await self._fetching.close()
 
     def free(self) -> int:
         return 0 if self._reporter.is_full() else self._settings.concurrency - self.running
@@ -104,11 +106,7 @@ class Receiver:
                     self._wanted = True
                     await asyncio.sleep(self._outage.failed(error))
                 continue
-            pause = min(poll_at, again_at) - now
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause)
-            except asyncio.TimeoutError:
-                pass
+            await self._wake.wait(min(poll_at, again_at) - now)
         await self._session.close()
 
     async def _receive(self) -> bool:

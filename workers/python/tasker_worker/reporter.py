@@ -17,6 +17,7 @@ from tasker_worker.database import Outage, Session, is_about_data, is_locked, lo
 from tasker_worker.leases import Leases
 from tasker_worker.protocol import COMPLETE, RELEASE, Receipt, Report, columns
 from tasker_worker.settings import Settings
+from tasker_worker.wake import Wake
 
 # A call takes milliseconds; after this long the process at its other end may be frozen.
 FROZEN_AFTER = 5.0
@@ -52,7 +53,7 @@ class Reporter:
         self._unexplained = 0
         self._bytes = 0
         self._outage = Outage("report outcomes")
-        self._wake = asyncio.Event()
+        self._wake = Wake()
         self._closed = False
 
     def add(self, report: Report) -> None:
@@ -92,11 +93,7 @@ class Reporter:
             else:
                 due = [report.due for report in self._later]
                 due += [self._release_at] if self._releases else []
-                pause = max(min(due) - time.monotonic(), 0) if due else None
-                try:
-                    await asyncio.wait_for(self._wake.wait(), pause)
-                except asyncio.TimeoutError:
-                    pass
+                await self._wake.wait(min(due) - time.monotonic() if due else None)
         await self._session.close()
 
     def _next_batch(self) -> tuple[list[Report], bool]:

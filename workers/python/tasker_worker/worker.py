@@ -97,11 +97,12 @@ class Worker:
         is_complete = await _within(FLUSH_TIMEOUT, reporting)
         announcer.close()
         await _within(FLUSH_TIMEOUT, announcing)
+        receiver.listener.close()
+        await _within(FLUSH_TIMEOUT, listening)
         await heartbeat.stop()
         for loop in loops:
             loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
-        await receiver.listener.close()
+        await asyncio.wait(loops, timeout=1)
         if not is_complete:
             log.error("%d outcomes were not recorded", reporter.unrecorded())
         log.info("the worker stopped")
