@@ -1,0 +1,130 @@
+//! The languages that there are workers in. A further one is an entry here, and its name in `main.rs`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tasker_testing::{TaskerBinary, TaskerProcess};
+
+use crate::world::{Role, World};
+
+/// A language, and how its worker with the handlers of the suite is started.
+#[derive(Clone, Copy)]
+pub(crate) struct Language {
+    pub(crate) name: &'static str,
+    /// Why this machine cannot have it, where it cannot. Panics where it should have it and has not.
+    is_missing: fn() -> Option<String>,
+    spawn: fn(&[(&str, &str)]) -> TaskerProcess,
+}
+
+const LANGUAGES: [Language; 2] = [
+    Language {
+        name: "rust",
+        is_missing: || None,
+        spawn: |environment| TaskerBinary::example("conformance_worker").spawn(&[], environment),
+    },
+    Language {
+        name: "python",
+        is_missing: || python().is_none().then(|| "there is no python3".to_owned()),
+        spawn: spawn_python,
+    },
+];
+
+impl Language {
+    /// The language of this name; `None`, and a remark that no test run hides, where the machine
+    /// cannot have it.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let language = LANGUAGES.into_iter().find(|it| it.name == name).unwrap();
+        let Some(missing) = (language.is_missing)() else {
+            return Some(language);
+        };
+        writeln!(
+            std::io::stderr(),
+            "NOT TESTED: workers in {name}: {missing}"
+        )
+        .unwrap();
+        None
+    }
+
+    /// Those that the machine can have.
+    pub(crate) fn all() -> Vec<Self> {
+        let names = LANGUAGES.map(|it| it.name);
+        names.into_iter().filter_map(Self::named).collect()
+    }
+
+    /// Another one that the machine has; this one where there is none.
+    pub(crate) fn another(self) -> Self {
+        let mut others = LANGUAGES.into_iter();
+        others
+            .find(|it| it.name != self.name && (it.is_missing)().is_none())
+            .unwrap_or(self)
+    }
+
+    /// Starts a worker of this name, with these further variables, and waits until it is registered.
+    pub(crate) async fn worker(
+        self,
+        world: &World,
+        name: &str,
+        variables: &[(&str, &str)],
+    ) -> Role {
+        self.worker_at(world.url(), world, name, variables).await
+    }
+
+    /// The same for a worker that reaches the database at another address.
+    pub(crate) async fn worker_at(
+        self,
+        url: &str,
+        world: &World,
+        name: &str,
+        variables: &[(&str, &str)],
+    ) -> Role {
+        let mut environment = vec![
+            ("DATABASE_URL", url),
+            ("INSTANCE_ID", name),
+            ("NAMESPACE", "conformance"),
+        ];
+        environment.extend_from_slice(variables);
+        let process = (self.spawn)(&environment);
+        let mut role = Role {
+            process,
+            address: String::new(),
+        };
+        let registered =
+            format!("select exists(select from tasker.processes where identity = '{name}')");
+        world
+            .wait_for(&format!("{name} is registered"), &registered)
+            .await;
+        role.assert_alive();
+        role
+    }
+}
+
+/// The repository.
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// A Python that has the driver. `TASKER_PYTHON` names another one than `scripts/python.sh` finds.
+fn python() -> Option<PathBuf> {
+    let found = Command::new(root().join("scripts/python.sh"))
+        .output()
+        .unwrap();
+    match found.status.code() {
+        Some(0) => Some(PathBuf::from(
+            String::from_utf8(found.stdout).unwrap().trim(),
+        )),
+        Some(3) => None,
+        _ => panic!("{}", String::from_utf8_lossy(&found.stderr)),
+    }
+}
+
+fn spawn_python(environment: &[(&str, &str)]) -> TaskerProcess {
+    let package = root().join("workers/python");
+    let path = format!("{0}:{0}/tests", package.display());
+    let environment = [
+        environment,
+        &[("PYTHONPATH", &path), ("PYTHONDONTWRITEBYTECODE", "1")],
+    ];
+    let args = ["-m", "tasker_worker", "--require", "conformance_handlers"];
+    TaskerBinary::at(python().unwrap()).spawn(&args, &environment.concat())
+}
