@@ -58,6 +58,55 @@ async fn a_mixed_fleet_ends_everything_though_an_orchestrator_and_a_worker_are_k
     world.end(orchestrators.into_iter().chain(workers)).await;
 }
 
+/// Tasks whose notifications are lost.
+const MISSED: i64 = 30;
+
+#[tokio::test]
+async fn a_mixed_fleet_counts_each_missed_notification_and_no_other() {
+    let world = World::start().await;
+    world.apply(MIXED).await;
+    let polling = [
+        POLLING,
+        ("POLL_INTERVAL_MS", "500"),
+        (
+            "TASKER__ORCHESTRATION__TASK_READINESS__MISS_THRESHOLD_SECONDS",
+            "1.0",
+        ),
+    ];
+    let orchestrators = [
+        world.orchestrator(&[EVENT_DRIVEN]).await,
+        world.orchestrator(&[EVENT_DRIVEN]).await,
+        world.orchestrator(&polling).await,
+    ];
+    let worker = worker_of_the_namespace(&world).await;
+    world
+        .wait_for(
+            "a listener is registered",
+            "select tasker.has_listener(null)",
+        )
+        .await;
+
+    let lost = format!(
+        "select set_config('tasker.announce', 'off', true),
+           set_config('tasker.now', (clock_timestamp() - interval '1 min')::text, true);
+         select tasker.submit_task('graphs', 'mixed') from generate_series(1, {MISSED});"
+    );
+    world.run(&lost).await;
+    world.wait_for_the_end().await;
+    world.submit("mixed", TASKS).await;
+    world.wait_for_the_end().await;
+
+    let mut counted = 0;
+    for orchestrator in &orchestrators {
+        counted += orchestrator.metric("tasks_discovered_by_polling", "").await;
+    }
+    assert_eq!(counted, MISSED);
+    let log = orchestrators[2].process.output();
+    let warnings = log.lines().filter(|line| line.contains(" WARN "));
+    assert_eq!(warnings.count(), 6, "{log}");
+    world.end(orchestrators.into_iter().chain([worker])).await;
+}
+
 async fn worker_of_the_namespace(world: &World) -> Role {
     world
         .worker(&[EVENT_DRIVEN, SHORT_LEASE, ("NAMESPACE", "graphs")])
