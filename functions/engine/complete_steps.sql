@@ -6,7 +6,8 @@
 -- other is stale and changes nothing. The message matters because a crash of the server may undo
 -- a claim and give its number to another step. In a cancelled task a result is kept and a failure
 -- becomes `cancelled`.
--- Silent: the caller announces what the answer says once it has committed.
+-- Silent: the caller announces what the answer says once it has committed. Raises TK400 for any other
+-- outcome, and has changed nothing.
 --
 -- Waits for tasks and steps that another transaction holds; where the session has a lock_timeout it
 -- raises lock_not_available after that and has changed nothing. With p_skip_locked it waits for none
@@ -77,6 +78,12 @@ declare
   v_done_bytes int[];
   v_locked int[] := '{}';
 begin
+  if not p_outcomes <@ '{complete,retry,fail}' then
+    raise exception using
+      errcode = 'TK400',
+      message = 'an outcome is neither complete nor retry nor fail',
+      hint = 'Nothing was recorded. p_outcomes has one of these words for each step.';
+  end if;
   if p_skip_locked then
     v_locked := tasker.locked_positions(p_task_uuids, p_step_nos);
   else

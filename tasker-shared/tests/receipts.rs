@@ -24,6 +24,30 @@ async fn release(world: &mut World, step: &ReceivedStep) -> Reported {
 }
 
 #[tokio::test]
+async fn an_outcome_that_is_no_outcome_is_refused_and_changes_nothing() {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    world.submit("single").await;
+    let step = world.start_one().await;
+    for unknown in ["'done'", "''", "'Complete'", "null"] {
+        let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+            "select tasker.complete_steps('{WORKER}', array_agg(task_uuid), array_agg(step_no),
+               array_agg(receipt), array_agg(msg_id), '{{test}}', array[{unknown}]::text[],
+               array['1'::jsonb], '{{null}}')
+             from tasker.steps"
+        )))
+        .execute(&mut world.connection)
+        .await
+        .unwrap_err();
+        let state = refused.as_database_error().unwrap().code();
+        assert_eq!(state.as_deref(), Some("TK400"), "{unknown}");
+    }
+
+    assert!(world.report(&[complete(&step)]).await.stale.is_empty());
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
 async fn an_expired_lease_gives_the_step_back_and_fences_its_old_holder() {
     let mut world = World::new().await;
     world.template("linear", LINEAR).await;
