@@ -1,13 +1,11 @@
--- What the gauges of orchestrators show of the database, for the namespaces they serve; for all where
--- p_namespaces is null. Every count has a bound, 10,000 where nothing else is said, and nothing is read
--- of what has ended, so that it may be called every few seconds.
+-- What the gauges of orchestrators show of the database. Every count has a bound, 10,000 where nothing
+-- else is said, and nothing is read of what has ended, so that it may be called every few seconds.
 --
 -- A step is overdue when nothing has happened to it for a minute although it should have: it is ready
 -- and was not claimed, its retry is due, or its worker was lost or gave it back and no other has
 -- received it. backlogs has an element for each namespace; what a queue holds is null in it where the
 -- queue cannot be read. silent are the processes that were not seen for half a minute.
 create or replace function tasker.database_gauges(
-  p_namespaces text[] default null,
   out backlogs jsonb, out live_orchestrators int, out live_workers int, out silent jsonb,
   out notification_queue_usage double precision, out held_back_seconds double precision,
   out held_back_transactions bigint
@@ -31,7 +29,7 @@ begin
       'overdue_retries', coalesce(w.timers, 0),
       'overdue_leases', q.overdue
     ))
-    from tasker.ready_gauges(p_namespaces, c_overdue_ms, c_most) r
+    from tasker.ready_gauges(c_overdue_ms, c_most) r
     join tasker.namespaces n on n.namespace = r.namespace
     left join tasker.overdue_timers(c_overdue_ms) w on w.namespace = n.namespace
     cross join lateral tasker.queue_gauges(n.queue_name, c_overdue_ms, c_most) q

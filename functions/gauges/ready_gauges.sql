@@ -1,12 +1,10 @@
--- What waits to be claimed in each of the given namespaces, in all where p_namespaces is null: how many
--- steps are ready, how many of them for longer than p_overdue_ms, and for how long the oldest.
+-- What waits to be claimed in each namespace: how many steps are ready, how many of them for longer
+-- than p_overdue_ms, and for how long the oldest.
 --
 -- Counts up to p_most in each namespace. Leaps in the index of ready steps from one priority of a
 -- template to the next, a thousand at most; within one, rows are in the order in which they became
 -- ready. Volatile, so that it sees a table that was rewritten while it waited for it.
-create or replace function tasker.ready_gauges(
-  p_namespaces text[], p_overdue_ms bigint, p_most int
-)
+create or replace function tasker.ready_gauges(p_overdue_ms bigint, p_most int)
 returns table (namespace text, ready int, overdue int, oldest_seconds double precision)
 language plpgsql
 set plan_cache_mode to force_generic_plan
@@ -82,7 +80,6 @@ begin
       limit 1
     ) r
     where p.namespace = n.namespace
-  ) oldest
-  where p_namespaces is null or n.namespace = any(p_namespaces);
+  ) oldest;
 end
 $$;

@@ -12,6 +12,7 @@ pub mod commands;
 mod dead_rows;
 mod engine;
 mod event_systems;
+mod gauges;
 mod health;
 mod orchestrator;
 mod registration;
@@ -22,7 +23,6 @@ mod tending;
 mod timers;
 mod unified_event_coordinator;
 mod wakeups;
-mod without_worker;
 
 pub use health::OrchestratorHealth;
 pub use orchestrator::{Orchestrator, RunningOrchestrator};

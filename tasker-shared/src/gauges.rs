@@ -60,14 +60,9 @@ pub struct SilentProcess {
     pub role: String,
 }
 
-/// Reads what the gauges of these namespaces show, of all where none is given.
-pub async fn database_gauges(
-    connection: &mut PgConnection,
-    namespaces: &[String],
-) -> Result<DatabaseGauges, Error> {
-    let namespaces = (!namespaces.is_empty()).then_some(namespaces);
-    Ok(sqlx::query_as("select * from tasker.database_gauges($1)")
-        .bind(namespaces)
+/// Reads what the gauges show.
+pub async fn database_gauges(connection: &mut PgConnection) -> Result<DatabaseGauges, Error> {
+    Ok(sqlx::query_as("select * from tasker.database_gauges()")
         .fetch_one(connection)
         .await?)
 }

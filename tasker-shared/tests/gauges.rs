@@ -16,7 +16,7 @@ use uuid::Uuid;
 const MINUTE: Duration = Duration::from_mins(1);
 
 async fn gauges(world: &mut World) -> DatabaseGauges {
-    gauges::database_gauges(&mut world.connection, &[])
+    gauges::database_gauges(&mut world.connection)
         .await
         .unwrap()
 }
@@ -120,22 +120,6 @@ async fn ready_steps_are_counted_in_each_namespace_with_the_age_of_the_oldest() 
         (other.oldest_ready_seconds - 20.0).abs() < 0.001,
         "{other:?}"
     );
-}
-
-#[tokio::test]
-async fn an_orchestrator_of_some_namespaces_is_shown_those() {
-    let mut world = World::new().await;
-    for namespace in ["shop", "depot"] {
-        template_in(&mut world, namespace).await;
-    }
-    let depot = ["depot".to_owned()];
-
-    let gauges = gauges::database_gauges(&mut world.connection, &depot)
-        .await
-        .unwrap();
-
-    let shown: Vec<_> = gauges.backlogs.iter().map(|it| &*it.namespace).collect();
-    assert_eq!(shown, ["depot"]);
 }
 
 #[tokio::test]

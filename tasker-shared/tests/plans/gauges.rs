@@ -19,7 +19,7 @@ async fn look(meter: &mut Meter, when: &str, bound: i64) -> gauges::Backlog {
     let title = format!("{when} database_gauges");
     let gauges = meter
         .call(&title, Once, bound, async |connection| {
-            gauges::database_gauges(connection, &[]).await.unwrap()
+            gauges::database_gauges(connection).await.unwrap()
         })
         .await;
     gauges.backlogs[0].clone()
