@@ -12,6 +12,7 @@ pub mod commands;
 mod dead_rows;
 mod engine;
 mod event_systems;
+mod gauges;
 mod health;
 mod orchestrator;
 mod pg_notify_monitor;
@@ -23,7 +24,6 @@ mod tending;
 mod timers;
 mod unified_event_coordinator;
 mod wakeups;
-mod without_worker;
 
 pub use health::OrchestratorHealth;
 pub use orchestrator::{Orchestrator, RunningOrchestrator};

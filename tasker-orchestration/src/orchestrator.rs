@@ -19,6 +19,7 @@ use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
 use crate::event_systems::orchestration_event_system::OrchestrationEventSystem;
 use crate::event_systems::task_readiness_event_system::TaskReadinessEventSystem;
+use crate::gauges::Gauges;
 use crate::health::{OrchestratorHealth, milliseconds};
 use crate::pg_notify_monitor::PgNotifyMonitor;
 use crate::registration::OrchestratorRegistration;
@@ -29,7 +30,6 @@ use crate::task_readiness::fallback_poller::ReadinessFallbackPoller;
 use crate::task_readiness::listener::TaskReadinessListener;
 use crate::timers::{TimerSettings, Timers};
 use crate::unified_event_coordinator::{Stage, UnifiedEventCoordinator};
-use crate::without_worker::WithoutWorker;
 
 /// The orchestrator role of a process.
 #[derive(Debug, Clone, Copy)]
@@ -149,7 +149,7 @@ fn start(
         OrchestratorRegistration::new(&engine.database, orchestration, stop)
     });
     coordinator.start(Stage::Discovery, |stop| {
-        WithoutWorker::new(orchestration.namespaces.clone(), engine, stop)
+        Gauges::new(orchestration.namespaces.clone(), engine, stop)
     });
     if let Some(listening) = listening {
         listening.start(coordinator, engine, config, &commands);

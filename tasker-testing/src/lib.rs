@@ -22,6 +22,7 @@
 mod binary;
 mod continuation;
 mod database;
+mod deployed;
 mod pgbouncer;
 mod proxy;
 mod releases;
@@ -33,6 +34,7 @@ mod wait;
 pub use binary::{TaskerBinary, TaskerProcess};
 pub use continuation::{CONTINUATION_LIMIT, continuation_limit};
 pub use database::TestDatabase;
+pub use deployed::{DeployedQuery, deployed_queries};
 pub use pgbouncer::PgBouncer;
 pub use private_postgres::Durability;
 pub use proxy::FaultProxy;

@@ -64,10 +64,38 @@ pub(crate) struct Ended {
     pub(crate) report: StepReport,
     /// The chain in which a dependent may follow.
     pub(crate) chain: Option<Chain>,
+    /// What a failure of it means for the step.
+    pub(crate) standing: Standing,
     /// What subscribers get of it.
     pub(crate) described: Option<Box<Described>>,
     /// What statistics get of it, where it is complete.
     pub(crate) recording: Option<Recording>,
+}
+
+/// Where an attempt stands among those of its step.
+#[derive(Default)]
+pub(crate) struct Standing {
+    is_last: bool,
+    cancellation: CancellationToken,
+}
+
+impl Standing {
+    fn new(step: &ReceivedStep, cancellation: &CancellationToken) -> Self {
+        Self {
+            is_last: step.attempt >= step.max_attempts,
+            cancellation: cancellation.clone(),
+        }
+    }
+
+    /// Why this outcome makes the step fail permanently, where it does.
+    pub(crate) fn failure(&self, outcome: &StepOutcome) -> Option<&'static str> {
+        match outcome {
+            _ if self.cancellation.is_cancelled() => None,
+            StepOutcome::Fail(_) => Some("permanent"),
+            StepOutcome::Retry { .. } if self.is_last => Some("retries_exhausted"),
+            StepOutcome::Retry { .. } | StepOutcome::Complete(_) => None,
+        }
+    }
 }
 
 /// An outcome on its way into the database, as far as statistics know it.
@@ -157,6 +185,7 @@ impl Chain {
     async fn report(
         mut self,
         report: StepReport,
+        standing: Standing,
         described: Option<Box<Described>>,
         recording: Lasted,
     ) {
@@ -168,6 +197,7 @@ impl Chain {
         let ended = Ended {
             report,
             chain: may_continue.then_some(self),
+            standing,
             described,
             recording: is_complete.then_some(Recording {
                 since,
@@ -225,6 +255,7 @@ async fn run_permitted(handler: AnyHandler, received: ReceivedStep, lease: Lease
     let started = Instant::now();
     let namespace = received.namespace.clone();
     let name = received.handler.clone();
+    let standing = Standing::new(&received, &lease.cancellation);
     metrics().running_steps_changed(1);
     let step = Step::new(received, &running.database, lease.cancellation);
     let outcome = step_runner::run(&handler, step, lease.abort, running.max_result_bytes).await;
@@ -246,7 +277,7 @@ async fn run_permitted(handler: AnyHandler, received: ReceivedStep, lease: Lease
         namespace,
         outcome,
     };
-    chain.report(report, described, recording).await;
+    chain.report(report, standing, described, recording).await;
 }
 
 /// An event of a step that took a time which is not known yet.
@@ -297,7 +328,9 @@ pub(crate) fn unfit(step: &ReceivedStep, events: &WorkerEvents) -> Option<Report
 }
 
 pub(crate) fn outcome(step: ReceivedStep, outcome: StepOutcome, events: &WorkerEvents) -> Report {
-    let described = events.describe(&step, &CancellationToken::new());
+    let cancellation = CancellationToken::new();
+    let described = events.describe(&step, &cancellation);
+    let standing = Standing::new(&step, &cancellation);
     let report = StepReport {
         id: step.id,
         receipt: step.receipt,
@@ -308,6 +341,7 @@ pub(crate) fn outcome(step: ReceivedStep, outcome: StepOutcome, events: &WorkerE
     Report::Outcome(Ended {
         report,
         chain: None,
+        standing,
         described,
         recording: None,
     })

@@ -307,6 +307,7 @@ impl CommandProcessor {
             .retain(|channel| queue_of_channel(channel).is_none() || channels.contains(channel));
         for namespace in self.namespaces.update(existing) {
             debug!(namespace, "taking steps of a namespace");
+            metrics().namespace_served(&namespace);
             let queue = queue_name(&namespace);
             self.subscriptions.listen(insert_channel(&queue));
         }

@@ -98,6 +98,8 @@ impl Worker {
             shutdown: CancellationToken::new(),
         };
         metrics().concurrency_changed(signed(config.concurrency));
+        // Scraped before the first one waits.
+        metrics().outcomes_waiting_changed(0);
         info!(worker = name, %mode, namespaces = ?config.namespaces, "the worker runs");
         start.everything(name, handlers)
     }

@@ -91,6 +91,11 @@ instruments! {
     );
     steps_received: counter("tasker_steps_received_total", "Steps received by workers");
     step_outcomes: labelled("tasker_step_outcomes_total", "Outcomes reported, by outcome");
+    steps_failed: labelled(
+        "tasker_steps_failed_total",
+        "Steps that failed permanently, by namespace and reason: no attempt was left, or their \
+         handler said so"
+    );
     stale_outcomes: counter("tasker_stale_outcomes_total", "Outcomes of attempts that were over");
     outcomes_waiting: level(
         "tasker_outcomes_waiting",
@@ -126,6 +131,10 @@ instruments! {
     );
     event_subscribers: level("tasker_event_subscribers", "Subscribers of life-cycle events");
     wakeups: labelled("tasker_wakeups_total", "Wake-ups of loops, by reason");
+    processes_lost: labelled(
+        "tasker_processes_lost_total",
+        "Processes that fell silent without leaving, by role"
+    );
     supervised_restarts: labelled(
         "tasker_supervised_restarts_total",
         "Restarts of background loops"

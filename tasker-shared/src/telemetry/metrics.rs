@@ -4,17 +4,24 @@ use std::time::Duration;
 
 use opentelemetry::{KeyValue, metrics::Meter};
 
+use super::gauges::Gauges;
 use super::instruments::Instruments;
-use super::without_worker::Shown;
+use super::without_worker::WithoutWorker;
+use crate::gauges::DatabaseGauges;
 use crate::processes::StepsWithoutWorker;
 
 /// The metrics of the process; see [`metrics`](super::metrics).
-pub struct Metrics(Instruments, Shown);
+pub struct Metrics(Instruments, WithoutWorker, Gauges);
 
 /// Tasks, and what the orchestrator does with their steps.
 impl Metrics {
     pub(super) fn new(meter: &Meter) -> Self {
-        Self(Instruments::new(meter), Shown::observe(meter))
+        let instruments = Instruments::new(meter);
+        Self(
+            instruments,
+            WithoutWorker::observe(meter),
+            Gauges::observe(meter),
+        )
     }
 
     /// Tasks were submitted.
@@ -58,9 +65,22 @@ impl Metrics {
             .record(after.as_secs_f64(), &[]);
     }
 
-    /// These steps, and no others, wait for a worker that knows their handler.
+    /// These steps, and no others, wait for a worker that knows their handler. Shown for a minute,
+    /// unless they are looked for again.
     pub fn steps_without_worker(&self, steps: &[StepsWithoutWorker]) {
         self.1.set(steps);
+    }
+
+    /// What the database holds. Shown for a minute, unless it is looked at again.
+    pub fn database_gauges(&self, gauges: DatabaseGauges) {
+        self.2.set(gauges);
+    }
+
+    /// Processes fell silent without leaving; none, where it is to be counted from 0.
+    pub fn processes_lost(&self, role: &'static str, count: u64) {
+        self.0
+            .processes_lost
+            .add(count, &[KeyValue::new("role", role)]);
     }
 
     /// Retries that were due became ready.
@@ -144,6 +164,27 @@ impl Metrics {
         self.0
             .step_outcomes
             .add(count, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    /// The steps of this namespace are received from now on. Its failures are counted from 0, so that
+    /// alerts see the first.
+    pub fn namespace_served(&self, namespace: &str) {
+        for reason in ["permanent", "retries_exhausted"] {
+            self.add_failed(namespace, reason, 0);
+        }
+    }
+
+    /// A step failed permanently: `permanent`, because its handler said so, or `retries_exhausted`.
+    pub fn step_failed(&self, namespace: &str, reason: &'static str) {
+        self.add_failed(namespace, reason, 1);
+    }
+
+    fn add_failed(&self, namespace: &str, reason: &'static str, count: u64) {
+        let labels = [
+            owned("namespace", namespace),
+            KeyValue::new("reason", reason),
+        ];
+        self.0.steps_failed.add(count, &labels);
     }
 
     /// Outcomes changed nothing, because their attempts were over.

@@ -4,11 +4,13 @@
 //! collector is configured. Their names and labels are in one place, behind methods.
 
 mod channels;
+mod gauges;
 mod instruments;
 mod logging;
 mod metrics;
 mod otlp;
 mod pipeline;
+mod recent;
 mod without_worker;
 
 pub use logging::{LoggingError, init_logging};

@@ -1,10 +1,10 @@
 //! The metric of steps that no live worker can run: as it was when it was last looked at.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opentelemetry::{KeyValue, metrics::Meter};
 
+use super::recent::Recent;
 use crate::processes::StepsWithoutWorker;
 
 /// Series at most; what is beyond is added up by namespace.
@@ -17,14 +17,13 @@ const OTHER: &str = "other";
 type Series = BTreeMap<(String, String), i64>;
 
 /// What the metric shows.
-#[derive(Clone, Default)]
-pub(super) struct Shown(Arc<Mutex<Series>>);
+pub(super) struct WithoutWorker(Recent<Series>);
 
-impl Shown {
+impl WithoutWorker {
     /// Makes the instrument, which lives as long as the provider of `meter`.
     pub(super) fn observe(meter: &Meter) -> Self {
-        let shown = Self::default();
-        let observed = shown.clone();
+        let seen = Recent::unknown();
+        let shown = seen.clone();
         meter
             .i64_observable_gauge("tasker_steps_without_worker")
             .with_description(
@@ -32,16 +31,18 @@ impl Shown {
                  counted up to 1000 each",
             )
             .with_callback(move |observer| {
-                for ((namespace, handler), steps) in observed.lock().iter() {
-                    let labels = [
-                        KeyValue::new("namespace", namespace.clone()),
-                        KeyValue::new("handler", handler.clone()),
-                    ];
-                    observer.observe(*steps, &labels);
-                }
+                shown.show(|series: &Series| {
+                    for ((namespace, handler), steps) in series {
+                        let labels = [
+                            KeyValue::new("namespace", namespace.clone()),
+                            KeyValue::new("handler", handler.clone()),
+                        ];
+                        observer.observe(*steps, &labels);
+                    }
+                });
             })
             .build();
-        shown
+        Self(seen)
     }
 
     /// Shows these in place of earlier ones.
@@ -56,11 +57,6 @@ impl Shown {
             let key = (found.namespace.clone(), handler.to_owned());
             *series.entry(key).or_default() += i64::from(found.steps);
         }
-        *self.lock() = series;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Series> {
-        // A map that is replaced whole is whole after a panic, too.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.set(series);
     }
 }

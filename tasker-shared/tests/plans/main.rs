@@ -8,6 +8,7 @@
 mod backlog;
 mod calls;
 mod events;
+mod gauges;
 mod lists;
 #[path = "../support/mod.rs"]
 mod support;

@@ -7,7 +7,7 @@ use tasker_shared::channel::Weighed;
 use tasker_shared::error::Error;
 use tasker_shared::steps::{StepOutcome, StepReport};
 
-use crate::chain::{Chain, Ended, Recording};
+use crate::chain::{Chain, Ended, Recording, Standing};
 use crate::events::Described;
 use crate::health::{Vitals, WaitingOutcome};
 use crate::outcome::step_error;
@@ -36,6 +36,8 @@ pub(super) struct Part {
 pub(super) struct Companion {
     /// The chain in which a dependent may follow.
     pub(super) chain: Option<Chain>,
+    /// What a failure means for the step.
+    pub(super) standing: Standing,
     /// What subscribers get.
     pub(super) described: Option<Box<Described>>,
     /// What statistics get.
@@ -55,6 +57,7 @@ impl Companion {
     pub(super) fn of(ended: Ended) -> (StepReport, Self) {
         let companion = Self {
             chain: ended.chain,
+            standing: ended.standing,
             described: ended.described,
             recording: ended.recording,
             bytes: ended.report.weight(),

@@ -33,6 +33,9 @@ impl Reporter {
             }
             if !is_stale(index) {
                 counts[outcome_index(&report.outcome)].1 += 1;
+                if let Some(reason) = companion.standing.failure(&report.outcome) {
+                    metrics().step_failed(&report.namespace, reason);
+                }
                 if let Some(Recording { since, mut lasted }) = companion.recording.take() {
                     lasted.latency = Some(since.elapsed());
                     self.statistics.record_if_sampled(lasted);

@@ -18,7 +18,9 @@ use super::*;
 use crate::channel::{self, ChannelSpec, WAIT_BOUNDS_SECONDS};
 use crate::processes::StepsWithoutWorker;
 
+mod alerts;
 mod deploy;
+mod gauges;
 mod queries;
 
 const MS: Duration = Duration::from_millis(1);
@@ -42,8 +44,13 @@ fn record_everything(metrics: &Metrics) {
     metrics.claimed(7, MS);
     metrics.ready_to_claimed(MS);
     metrics.steps_without_worker(&[without_worker("late.one", 3)]);
+    metrics.database_gauges(gauges::some());
+    metrics.processes_lost("worker", 2);
+    metrics.namespace_served("shop");
+    metrics.step_failed("shop", "retries_exhausted");
     metrics.timers_fired(4);
     metrics.readiness_event_received("task_ready");
+    metrics.successor_enqueued(MS);
     metrics.step_continued(MS);
     metrics.readiness_command_sent();
     metrics.readiness_latency(MS);
@@ -91,6 +98,9 @@ fn what_is_recorded_is_scraped_under_its_exact_name() {
         "tasker_claim_batch_steps_sum 7",
         "tasker_ready_to_claimed_seconds_count 1",
         r#"tasker_steps_without_worker{handler="late.one",namespace="shop"} 3"#,
+        r#"tasker_processes_lost_total{role="worker"} 2"#,
+        r#"tasker_steps_failed_total{namespace="shop",reason="permanent"} 0"#,
+        r#"tasker_steps_failed_total{namespace="shop",reason="retries_exhausted"} 1"#,
         "tasker_timers_fired_total 4",
         r#"task_readiness_events_received{type="task_ready"} 1"#,
         "task_readiness_command_sent 1",

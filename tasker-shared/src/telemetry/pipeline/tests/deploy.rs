@@ -8,11 +8,13 @@ use std::{
 
 use super::*;
 
-/// Labels that Prometheus adds by itself.
-const ADDED: [&str; 2] = ["instance", "job"];
+/// Labels that Prometheus adds by itself, the last three to alerts that fire.
+const ADDED: [&str; 5] = ["instance", "job", "alertname", "alertstate", "severity"];
 
 /// What a metric of ours starts with.
-const PREFIXES: [&str; 6] = [
+const PREFIXES: [&str; 8] = [
+    "tasks_ready_",
+    "tasks_discovered_",
     "mpsc_",
     "tasker_",
     "events_",
@@ -133,16 +135,32 @@ fn deployed_files_select_by_labels_that_are_scraped() {
 }
 
 #[test]
-fn the_dashboard_is_json_whose_panels_have_queries() {
-    let dashboard = include_str!("../../../../../deploy/grafana/channels.json");
-    let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
-    let panels = dashboard["panels"].as_array().unwrap();
-    assert!(panels.len() > 5);
-    for panel in panels {
-        let targets = panel["targets"].as_array().unwrap();
-        assert!(!targets.is_empty(), "{panel}");
-        for target in targets {
-            assert!(!target["expr"].as_str().unwrap().is_empty(), "{panel}");
+fn dashboards_can_be_imported_and_their_panels_say_what_they_show() {
+    let is_dashboard = |path: &Path| {
+        path.extension()
+            .is_some_and(|extension| extension == "json")
+    };
+    let files = documents().into_iter();
+    let dashboards: Vec<_> = files.filter(|(path, _)| is_dashboard(path)).collect();
+    assert!(dashboards.len() >= 5);
+    for (path, text) in dashboards {
+        let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert_eq!(dashboard["uid"], format!("tasker-{name}"));
+        assert!(dashboard["schemaVersion"].as_i64().unwrap() >= 39);
+        assert_eq!(dashboard["templating"]["list"][0]["type"], "datasource");
+        let panels = dashboard["panels"].as_array().unwrap();
+        assert!(panels.len() > 5);
+        for panel in panels {
+            assert_eq!(panel["datasource"]["uid"], "${datasource}", "{panel}");
+            let says = |text: &serde_json::Value| !text.as_str().unwrap().is_empty();
+            assert!(says(&panel["title"]) && says(&panel["description"]));
+            assert!(says(&panel["fieldConfig"]["defaults"]["unit"]), "{panel}");
+            let targets = panel["targets"].as_array().unwrap();
+            assert!(!targets.is_empty(), "{panel}");
+            for target in targets {
+                assert!(says(&target["expr"]), "{panel}");
+            }
         }
     }
 }

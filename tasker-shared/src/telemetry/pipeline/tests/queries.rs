@@ -9,63 +9,25 @@ use promql_parser::{
     util::{ExprVisitor, walk_expr},
 };
 
+use tasker_testing::{DeployedQuery, deployed_queries};
+
 use super::deploy::{documents, scraped};
 
 /// A rate needs two scrapes, and should outlive one that fails; most scrape each minute or sooner.
 const SHORTEST_RANGE: Duration = Duration::from_mins(4);
 
-/// An expression and where it stands.
-struct Query {
-    place: String,
-    text: String,
-}
-
-fn queries() -> Vec<Query> {
-    let mut queries = Vec::new();
+fn queries() -> Vec<DeployedQuery> {
+    let mut queries = deployed_queries();
     for (path, text) in documents() {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        let texts = match extension {
-            Some("yml") => of_rules(&text),
-            Some("json") => of_dashboard(&text),
-            _ => of_runbook(&text),
-        };
-        let place = path.display().to_string();
-        queries.extend(texts.into_iter().map(|text| Query {
-            place: format!("{place}: {text}"),
-            text,
-        }));
+        if path.extension().is_some_and(|extension| extension == "md") {
+            let place = path.display().to_string();
+            queries.extend(of_runbook(&text).into_iter().map(|text| DeployedQuery {
+                place: format!("{place}: {text}"),
+                text,
+            }));
+        }
     }
     queries
-}
-
-/// What follows each `expr:`, on its line or folded on deeper ones.
-fn of_rules(text: &str) -> Vec<String> {
-    let indent = |line: &str| line.len() - line.trim_start().len();
-    let mut lines = text.lines().peekable();
-    let mut found = Vec::new();
-    while let Some(line) = lines.next() {
-        let Some(rest) = line.trim_start().strip_prefix("expr: ") else {
-            continue;
-        };
-        let mut expression = rest.trim_start_matches(">-").to_owned();
-        while let Some(more) = lines.next_if(|next| indent(next) > indent(line)) {
-            expression = format!("{expression} {}", more.trim());
-        }
-        found.push(expression.trim().to_owned());
-    }
-    assert_eq!(found.len(), text.matches("- alert: ").count());
-    found
-}
-
-/// The queries of all panels, with a range where Grafana puts one.
-fn of_dashboard(text: &str) -> Vec<String> {
-    let dashboard: serde_json::Value = serde_json::from_str(text).unwrap();
-    let panels = dashboard["panels"].as_array().unwrap().iter();
-    let targets = panels.flat_map(|panel| panel["targets"].as_array().unwrap());
-    targets
-        .map(|target| target["expr"].as_str().unwrap())
-        .map(|query| query.replace("$__rate_interval", "4m"))
-        .collect()
 }
 
 /// Each line of the blocks marked as `PromQL`.
@@ -128,7 +90,8 @@ impl ExprVisitor for Sense<'_> {
                         continue;
                     };
                     let is_gauge = self.kind(vs) == "gauge";
-                    assert_eq!(func.name != "rate", is_gauge, "{}", self.place);
+                    let counts = matches!(func.name, "rate" | "increase");
+                    assert_eq!(!counts, is_gauge, "{}", self.place);
                     assert!(*range >= SHORTEST_RANGE, "too short: {}", self.place);
                 }
             }
@@ -142,8 +105,8 @@ impl ExprVisitor for Sense<'_> {
 fn every_query_is_understood_and_asks_for_what_there_is() {
     let scraped = scraped();
     let queries = queries();
-    assert!(queries.len() > 15, "{}", queries.len());
-    for Query { place, text } in &queries {
+    assert!(queries.len() > 80, "{}", queries.len());
+    for DeployedQuery { place, text } in &queries {
         let expression = parser::parse(text).unwrap_or_else(|error| panic!("{place}: {error}"));
         let mut sense = Sense {
             scraped: &scraped,
