@@ -13,7 +13,7 @@ const ADDED: [&str; 5] = ["instance", "job", "alertname", "alertstate", "severit
 
 /// What a metric of ours starts with.
 const PREFIXES: [&str; 8] = [
-    "tasks_ready_",
+    "tasks_ready",
     "tasks_discovered_",
     "mpsc_",
     "tasker_",
@@ -47,7 +47,13 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 /// The files that name metrics, with their texts.
 pub(super) fn documents() -> Vec<(PathBuf, String)> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let folders = ["deploy", "docs/operations", "docs/architecture-decisions"];
+    let folders = [
+        "deploy/grafana",
+        "deploy/kubernetes/keda",
+        "deploy/prometheus",
+        "docs/architecture-decisions",
+        "docs/operations",
+    ];
     let files = folders
         .iter()
         .flat_map(|folder| files_below(&workspace.join(folder)));
