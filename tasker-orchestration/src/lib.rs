@@ -13,6 +13,7 @@ mod dead_rows;
 mod engine;
 mod event_systems;
 mod health;
+mod history;
 mod orchestrator;
 mod registration;
 mod statistics;

@@ -19,6 +19,7 @@ use crate::commands::OrchestrationCommand;
 use crate::engine::Engine;
 use crate::event_systems::orchestration_event_system::OrchestrationEventSystem;
 use crate::event_systems::task_readiness_event_system::TaskReadinessEventSystem;
+use crate::history::HistoryPruning;
 use crate::health::{OrchestratorHealth, milliseconds};
 use crate::registration::OrchestratorRegistration;
 use crate::statistics::StatisticsTending;
@@ -175,6 +176,9 @@ fn start(
     });
     coordinator.start(Stage::Discovery, |stop| {
         StatisticsTending::new(config.statistics.retention_days, engine, stop)
+    });
+    coordinator.start(Stage::Discovery, |stop| {
+        HistoryPruning::new(config, engine, stop)
     });
 }
 

@@ -11,6 +11,7 @@ pub mod database;
 pub mod doctor;
 pub mod error;
 pub mod events;
+pub mod history;
 pub mod ids;
 pub mod moment;
 pub mod namespace;
