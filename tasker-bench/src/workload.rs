@@ -10,7 +10,7 @@ use crate::client::{NOOP, Shape, all_ended};
 use crate::figures::{MACHINE, Place, Run, quantile, throughput, time};
 use crate::sizes::Sizes;
 use crate::stage::{Stage, WARM_UP};
-use crate::{claims, idle, readiness, stopwatch, submit};
+use crate::{claims, idle, readiness, retention, stopwatch, submit};
 
 /// Clients of the sustained load, and how many tasks each submits at once.
 const SUSTAINED: (u32, u32) = (4, 250);
@@ -54,6 +54,8 @@ pub(crate) enum Workload {
     ReadinessPolling,
     /// Nothing to do
     Idle,
+    /// Many days with a week of history; only where it is named
+    History,
 }
 
 impl Workload {
@@ -76,6 +78,7 @@ impl Workload {
             Self::Readiness => "readiness",
             Self::ReadinessPolling => "readiness-polling",
             Self::Idle => "idle",
+            Self::History => "history",
         }
     }
 
@@ -83,9 +86,12 @@ impl Workload {
     pub(crate) fn places(self) -> Vec<Place> {
         let modes: &[_] = match self {
             Self::Machine => &[],
-            Self::Submit | Self::Claims | Self::Idle | Self::Readiness | Self::ReadinessPolling => {
-                &[None]
-            }
+            Self::Submit
+            | Self::Claims
+            | Self::Idle
+            | Self::History
+            | Self::Readiness
+            | Self::ReadinessPolling => &[None],
             _ => &[Some(true), Some(false)],
         };
         let workload = self.name();
@@ -157,6 +163,7 @@ impl Workload {
             Self::Readiness => readiness::by_notifications(stage, sizes, place, run).await,
             Self::ReadinessPolling => readiness::by_polling(stage, sizes, place, run).await,
             Self::Idle => idle::measure(stage, sizes.idle, place, run).await,
+            Self::History => retention::measure(stage.server, sizes, place, run).await,
         }
     }
 }

@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    config, demo, dev, doctor, migrate, openapi, orchestrator, processes, queue, stats, step, task,
+    backup_check, config, demo, dev, doctor, migrate, openapi, orchestrator, processes, prune, queue, stats, step, task,
     template, worker,
 };
 use crate::failure::Failure;
@@ -70,8 +70,12 @@ enum Command {
     Queue(queue::Command),
     /// Show how long things take
     Stats(stats::Args),
+    /// Delete tasks whose retention is over, or say which they are
+    Prune(prune::Args),
     /// Examine the database for broken promises
     Doctor(doctor::Args),
+    /// Tell whether a database that was restored from a backup is sound
+    BackupCheck(backup_check::Args),
     /// Print the OpenAPI document of the API
     Openapi(openapi::Args),
 }
@@ -93,7 +97,9 @@ impl Cli {
             Command::Processes(args) => processes::run(&args, setup).await,
             Command::Queue(command) => queue::run(command, setup).await,
             Command::Stats(args) => stats::run(args, setup).await,
+            Command::Prune(args) => prune::run(&args, setup).await,
             Command::Doctor(args) => doctor::run(args, setup).await,
+            Command::BackupCheck(args) => backup_check::run(&args, setup).await,
             Command::Openapi(args) => openapi::run(&args),
         }
     }

@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::config::{ArchiveTarget, RetentionConfig};
 use crate::error::Error;
 use crate::ids::TaskUuid;
+use crate::tasks::get_step;
 use crate::telemetry::metrics;
 
 pub use archive::{Archive, ArchiveError};
@@ -255,7 +256,27 @@ pub async fn export_task(
 ) -> Result<Option<Value>, Error> {
     let document: Option<Json<Value>> = sqlx::query_scalar("select tasker.export_task($1)")
         .bind(task_uuid)
-        .fetch_one(connection)
+        .fetch_one(&mut *connection)
         .await?;
-    Ok(document.map(|Json(document)| document))
+    let Some(Json(mut document)) = document else {
+        return Ok(None);
+    };
+    if document["results_omitted"] == true {
+        add_results(connection, task_uuid, &mut document).await?;
+    }
+    Ok(Some(document))
+}
+
+/// Adds the results of a task that has too many for one document of PostgreSQL.
+async fn add_results(
+    connection: &mut PgConnection,
+    task_uuid: TaskUuid,
+    document: &mut Value,
+) -> Result<(), Error> {
+    for step in document["steps"].as_array_mut().into_iter().flatten() {
+        let name = step["name"].as_str().unwrap_or_default();
+        step["result"] = json!(get_step(connection, task_uuid, name).await?.result);
+    }
+    document["results_omitted"] = json!(false);
+    Ok(())
 }

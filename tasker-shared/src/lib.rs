@@ -22,6 +22,7 @@ pub mod processes;
 pub mod queues;
 pub mod readiness;
 pub mod registration;
+pub mod restored;
 pub mod schema;
 pub mod state;
 pub mod statistics;
