@@ -9,6 +9,7 @@ as $$
 declare
   c_repair constant text := 'run `tasker backup-check --repair`';
   v_is_intact boolean := exists (select from tasker.queues_intact);
+  v_unlogged text[];
   v_last bigint;
   v_highest bigint;
   v_count bigint;
@@ -16,30 +17,34 @@ declare
   v_queue record;
   v_log text;
 begin
-  if not v_is_intact then
+  v_unlogged := array(
+    select n.namespace
+    from tasker.namespaces n
+    join pg_class c on c.oid = to_regclass(format('pgmq.%I', 'q_' || n.queue_name))
+    where c.relpersistence = 'u'
+  );
+  if not v_is_intact and v_unlogged <> '{}' then
     return query
     select 'queues_have_their_messages', false,
       'unlogged queues lost their messages, as in every base backup',
       'nothing: the first orchestrator that starts makes them again from the steps, '
         'or `tasker backup-check --repair` does so now';
-  else
-    return query
-    select 'queues_have_their_messages', true,
-      format('the queue of namespace %s lacks messages of steps that wait in it', q.namespace),
-      c_repair
-    from tasker.queues_without_messages() q;
   end if;
+  return query
+  select 'queues_have_their_messages', true,
+    format('the queue of namespace %s lacks messages of steps that wait in it', q.namespace),
+    c_repair
+  from tasker.queues_without_messages() q
+  where v_is_intact or q.namespace <> all(v_unlogged);
 
   for v_queue in
     select n.namespace, n.queue_name,
-      pg_get_serial_sequence(format('pgmq.%I', 'q_' || n.queue_name), 'msg_id')::regclass as sequence,
-      (select c.relpersistence = 'u' from pg_class c
-        where c.oid = to_regclass(format('pgmq.%I', 'q_' || n.queue_name))) as is_unlogged
+      pg_get_serial_sequence(format('pgmq.%I', 'q_' || n.queue_name), 'msg_id')::regclass as sequence
     from tasker.namespaces n
     where to_regclass(format('pgmq.%I', 'q_' || n.queue_name)) is not null
     order by n.namespace
   loop
-    continue when v_queue.is_unlogged and not v_is_intact;
+    continue when not v_is_intact and v_queue.namespace = any(v_unlogged);
     execute format('select coalesce(max(msg_id), 0) from pgmq.%I', 'q_' || v_queue.queue_name)
     into v_highest;
     select greatest(v_highest, max(s.msg_id)) into v_highest

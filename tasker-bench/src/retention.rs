@@ -27,7 +27,7 @@ use crate::figures::{Place, Run, figure, throughput, time};
 use crate::history::hold_vacuum;
 use crate::output::remark;
 use crate::sizes::Sizes;
-use crate::stopwatch;
+use crate::{stage, stopwatch};
 
 /// The database, whose clock is moved.
 const DATABASE: &str = "history";
@@ -105,18 +105,18 @@ pub(crate) async fn measure(
             "    day {day}: {:.1} MB, {tasks} tasks, {rate:.0} steps/s, longest wait for a lock {:.1} ms{}",
             size / 1e6,
             longest.milliseconds(),
-            if held.is_some() { ", with a transaction open" } else { "" }
+            if held.is_some() {
+                ", with a transaction open"
+            } else {
+                ""
+            }
         ));
         bytes.push(size);
     }
     note_sizes(&bytes, place, run);
     past.stop_orchestrators().await?;
     past.compare(sizes, place, run).await?;
-    run.note(
-        place,
-        time("longest_lock_wait"),
-        longest.milliseconds(),
-    );
+    run.note(place, time("longest_lock_wait"), longest.milliseconds());
     let findings = past
         .database
         .call_without_deadline("doctor", async |connection| examine(connection).await)
@@ -126,7 +126,9 @@ pub(crate) async fn measure(
 }
 
 fn note_sizes(bytes: &[f64], place: Place, run: &mut Run) {
-    let average = |days: &[f64]| days.iter().sum::<f64>() / f64::from(u32::try_from(days.len()).unwrap_or(1)) / 1e6;
+    let average = |days: &[f64]| {
+        days.iter().sum::<f64>() / f64::from(u32::try_from(days.len()).unwrap_or(1)) / 1e6
+    };
     let quarter = (bytes.len() / 4).max(1);
     let half = bytes.len() / 2;
     run.note(
@@ -143,6 +145,12 @@ fn note_sizes(bytes: &[f64], place: Place, run: &mut Run) {
 
 impl Past {
     async fn start(server: &PrivatePostgres) -> Result<Self> {
+        // Each run begins at day 0.
+        let mut connection = PgConnection::connect(&server.url(stage::DATABASE)).await?;
+        sqlx::raw_sql(AssertSqlSafe(format!("drop database if exists {DATABASE}")))
+            .execute(&mut connection)
+            .await?;
+        connection.close().await?;
         server.create_database_if_missing(DATABASE).await?;
         let url = server.url(DATABASE);
         let mut config = TaskerConfig::default();
@@ -270,8 +278,13 @@ impl Past {
         let deleted = Arc::new(AtomicU64::new(0));
         for turn in 0..2 * sizes.turns {
             let is_pruning = turn % 2 == 1;
-            let pruning = is_pruning
-                .then(|| tokio::spawn(prune(self.url.clone(), config.clone(), Arc::clone(&deleted))));
+            let pruning = is_pruning.then(|| {
+                tokio::spawn(prune(
+                    self.url.clone(),
+                    config.clone(),
+                    Arc::clone(&deleted),
+                ))
+            });
             let started = Instant::now();
             let mut tasks = 0;
             while started.elapsed() < sizes.sustained {
@@ -289,7 +302,11 @@ impl Past {
             rates[usize::from(is_pruning)].push(rate);
         }
         for (rates, name) in rates.iter_mut().zip(["without_pruning", "with_pruning"]) {
-            run.note(place, throughput(name), crate::figures::quantile(rates, 0.5));
+            run.note(
+                place,
+                throughput(name),
+                crate::figures::quantile(rates, 0.5),
+            );
         }
         Ok(())
     }
@@ -317,7 +334,9 @@ async fn prune(url: String, config: RetentionConfig, deleted: Arc<AtomicU64>) ->
     let mut connection = PgConnection::connect(&url).await?;
     let hours = config.complete_days * 24;
     loop {
-        let pruned = retention.sweep(&mut connection, Sweep::Of { hours }).await?;
+        let pruned = retention
+            .sweep(&mut connection, Sweep::Of { hours })
+            .await?;
         deleted.fetch_add(pruned.count(), Relaxed);
         sleep(config.pause).await;
     }

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup_check, config, demo, dev, doctor, migrate, openapi, orchestrator, processes, prune, queue, stats, step, task,
-    template, worker,
+    backup_check, config, demo, dev, doctor, migrate, openapi, orchestrator, processes, prune,
+    queue, stats, step, task, template, worker,
 };
 use crate::failure::Failure;
 use crate::setup::Setup;

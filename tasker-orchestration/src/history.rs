@@ -112,9 +112,11 @@ impl HistoryPruning {
         if tasks > 0 {
             info!(tasks, "pruned tasks whose retention is over");
             let interval = self.interval;
-            let refreshed = self.connection.call("refresh_log_ranges", async |connection| {
-                refresh_log_ranges(connection, interval, REFRESHED_WITHIN).await
-            });
+            let refreshed = self
+                .connection
+                .call("refresh_log_ranges", async |connection| {
+                    refresh_log_ranges(connection, interval, REFRESHED_WITHIN).await
+                });
             refreshed.await?;
         }
         if too_large > 0 {

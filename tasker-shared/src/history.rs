@@ -153,11 +153,7 @@ impl Retention {
     ///
     /// # Errors
     /// As [`Self::sweep`].
-    pub async fn prune(
-        &self,
-        connection: &mut PgConnection,
-        after: Uuid,
-    ) -> Result<Pruned, Error> {
+    pub async fn prune(&self, connection: &mut PgConnection, after: Uuid) -> Result<Pruned, Error> {
         let batch = sqlx::query_as("select * from tasker.prune_tasks($1, $2, $3, $4, $5)")
             .bind(&self.rules)
             .bind(after)

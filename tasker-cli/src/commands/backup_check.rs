@@ -82,7 +82,8 @@ fn report(
         return output.text("the database is sound: processes may be started on it");
     }
     if !findings.is_empty() {
-        output.text("`tasker doctor` has the details, `tasker doctor --repair` mends what can be")?;
+        output
+            .text("`tasker doctor` has the details, `tasker doctor --repair` mends what can be")?;
     }
     Err(Failure::Reported)
 }

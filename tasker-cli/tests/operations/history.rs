@@ -15,10 +15,12 @@ async fn two_days_later() -> (TestDatabase, String, String) {
     let old = submit(db.url(), "shop/linear", r#"{"order_id": 1}"#).await;
     let open = submit(db.url(), "shop/linear", r#"{"order_id": 2}"#).await;
     tasker_on(db.url(), &["task", "cancel", &old]).await.ok();
-    sqlx::raw_sql("update tasker.tasks set finished_at = now() - interval '2 days' where state = 'cancelled'")
-        .execute(&db.pool())
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "update tasker.tasks set finished_at = now() - interval '2 days' where state = 'cancelled'",
+    )
+    .execute(&db.pool())
+    .await
+    .unwrap();
     (db, old, open)
 }
 
@@ -32,13 +34,20 @@ async fn a_dry_run_names_what_the_run_then_deletes() {
     let told = told.ok().json();
     assert_eq!(told["tasks"], 1);
     let row = &told["prunable"][0];
-    assert_eq!((&row["namespace"], &row["outcome"]), (&json!("shop"), &json!("cancelled")));
+    assert_eq!(
+        (&row["namespace"], &row["outcome"]),
+        (&json!("shop"), &json!("cancelled"))
+    );
     assert!(told["estimated_bytes"].as_i64().unwrap() > 0);
-    let told = tasker_with(db.url(), &["prune", "--dry-run"], &[A_DAY]).await.ok();
+    let told = tasker_with(db.url(), &["prune", "--dry-run"], &[A_DAY])
+        .await
+        .ok();
     assert!(told.stdout.contains("1 task, about "), "{told:?}");
     tasker_on(db.url(), &["task", "show", &old]).await.ok();
 
-    let done = tasker_with(db.url(), &["prune", "--json"], &[A_DAY]).await.ok();
+    let done = tasker_with(db.url(), &["prune", "--json"], &[A_DAY])
+        .await
+        .ok();
     assert_eq!(done.json()["tasks"], 1);
     tasker_on(db.url(), &["task", "show", &old])
         .await
@@ -57,7 +66,9 @@ async fn a_task_is_exported_on_one_line_and_from_the_archive_once_it_is_gone() {
     assert_eq!(running.json()["state"], "pending");
 
     let archive = ("TASKER__RETENTION__ARCHIVE", "table");
-    tasker_with(db.url(), &["prune"], &[A_DAY, archive]).await.ok();
+    tasker_with(db.url(), &["prune"], &[A_DAY, archive])
+        .await
+        .ok();
     let after = tasker_on(db.url(), &["task", "export", &old]).await.ok();
     assert_eq!(after.json(), before.json());
     let nobody = "01890a5d-ac96-774b-bcce-b302099a0000";
@@ -70,21 +81,32 @@ async fn a_task_is_exported_on_one_line_and_from_the_archive_once_it_is_gone() {
 async fn a_submission_that_waits_for_a_task_that_left_says_so() {
     let (db, ..) = two_days_later().await;
     let args = |more: &'static [&'static str]| {
-        let submit = ["task", "submit", "shop/linear", "--context", "{\"order_id\": 3}"];
-        [&submit, &["--idempotency-key", "k"], more].concat()
+        let submit = [
+            "task",
+            "submit",
+            "shop/linear",
+            "--context",
+            "{\"order_id\": 3}",
+        ];
+        [&submit[..], &["--idempotency-key", "k"], more].concat()
     };
     let first = tasker_on(db.url(), &args(&["--json"])).await.ok().json();
     let task = first["task_uuid"].as_str().unwrap().to_owned();
     tasker_on(db.url(), &["task", "cancel", &task]).await.ok();
-    sqlx::raw_sql("update tasker.tasks set finished_at = now() - interval '2 days' where state = 'cancelled'")
-        .execute(&db.pool())
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "update tasker.tasks set finished_at = now() - interval '2 days' where state = 'cancelled'",
+    )
+    .execute(&db.pool())
+    .await
+    .unwrap();
     let keys = ("TASKER__RETENTION__IDEMPOTENCY_KEY_DAYS", "30");
     tasker_with(db.url(), &["prune"], &[A_DAY, keys]).await.ok();
 
     let again = tasker_on(db.url(), &args(&["--json"])).await.ok().json();
-    assert_eq!((&again["task_uuid"], &again["created"]), (&json!(task), &json!(false)));
+    assert_eq!(
+        (&again["task_uuid"], &again["created"]),
+        (&json!(task), &json!(false))
+    );
     tasker_on(db.url(), &args(&["--wait"]))
         .await
         .refused(1, &[&task, "its retention is over"]);
@@ -119,7 +141,12 @@ async fn a_backup_check_tells_what_has_to_be_put_right_and_puts_it_right() {
     let found: Vec<_> = told["restored"].as_array().unwrap().iter().collect();
     let found: Vec<_> = found
         .iter()
-        .map(|it| (it["check"].as_str().unwrap(), it["is_wrong"].as_bool().unwrap()))
+        .map(|it| {
+            (
+                it["check"].as_str().unwrap(),
+                it["is_wrong"].as_bool().unwrap(),
+            )
+        })
         .collect();
     let expected = [
         ("queues_have_their_messages", true),
@@ -129,12 +156,17 @@ async fn a_backup_check_tells_what_has_to_be_put_right_and_puts_it_right() {
     ];
     assert_eq!(found, expected, "{told:#}");
 
-    let repaired = tasker_on(db.url(), &["backup-check", "--repair", "--json"]).await.ok();
+    let repaired = tasker_on(db.url(), &["backup-check", "--repair", "--json"])
+        .await
+        .ok();
     assert_eq!(repaired.json()["restored"], Value::Array(Vec::new()));
     let numbers: i64 = sqlx::query_scalar("select nextval('pgmq.q_worker_shop_queue_msg_id_seq')")
         .fetch_one(&pool)
         .await
         .unwrap();
-    assert!(numbers > 1_000_000_000, "{numbers}: others may have had the next ones");
+    assert!(
+        numbers > 1_000_000_000,
+        "{numbers}: others may have had the next ones"
+    );
     tasker_on(db.url(), &["doctor"]).await.ok();
 }

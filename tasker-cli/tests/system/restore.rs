@@ -23,7 +23,10 @@ async fn in_every_state(world: &World, unlogged: bool) -> [Role; 2] {
     for (name, handler) in [
         ("done", "handler: builtin.noop"),
         ("slow", "handler: builtin.sleep, input: { ms: 1500 }"),
-        ("failed", "handler: builtin.fail, input: { retryable: false }"),
+        (
+            "failed",
+            "handler: builtin.fail, input: { retryable: false }",
+        ),
         (
             "retried",
             "handler: builtin.fail, input: { times: 1 }, retry: { base_ms: 4000, backoff: fixed }",
@@ -37,9 +40,8 @@ async fn in_every_state(world: &World, unlogged: bool) -> [Role; 2] {
     world.submit("failed", 1).await;
     world.wait_for_the_end().await;
     world.submit("retried", 1).await;
-    let state = |state: &str| {
-        format!("select exists (select from tasker.steps where state = '{state}')")
-    };
+    let state =
+        |state: &str| format!("select exists (select from tasker.steps where state = '{state}')");
     world.wait_for("a retry", &state("waiting_for_retry")).await;
     world.submit("slow", 6).await;
     world

@@ -183,7 +183,8 @@ impl Merged {
             Some(_) => return,
             None => (below, None),
         };
-        let default = name.and_then(|name| lookup(&self.values, &format!("{keys}.{name}")).cloned());
+        let default =
+            name.and_then(|name| lookup(&self.values, &format!("{keys}.{name}")).cloned());
         let Some(Value::Table(namespaces)) = lookup_mut(&mut self.values, all) else {
             return;
         };

@@ -80,7 +80,11 @@ pub struct TaskerConfig {
 impl TaskerConfig {
     /// What is wrong, if tasks are to be archived in files and no folder is named for them.
     fn why_unable_to_archive(&self) -> Option<String> {
-        let RetentionConfig { archive, archive_folder, .. } = &self.retention;
+        let RetentionConfig {
+            archive,
+            archive_folder,
+            ..
+        } = &self.retention;
         let lacks_folder = *archive == ArchiveTarget::File && archive_folder.is_empty();
         lacks_folder.then(|| "is needed where retention.archive is \"file\"".to_owned())
     }

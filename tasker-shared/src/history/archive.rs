@@ -44,7 +44,9 @@ impl Archive {
         let written = spawn_blocking(move || {
             append(&path, &lines).map_err(|source| ArchiveError { path, source })
         });
-        written.await.expect("a task that blocks is not cancelled, and does not panic")
+        written
+            .await
+            .expect("a task that blocks is not cancelled, and does not panic")
     }
 }
 
@@ -77,7 +79,9 @@ fn drop_torn_line(file: &mut File) -> io::Result<()> {
         let start = end.saturating_sub(PART);
         let mut part = Vec::new();
         file.seek(SeekFrom::Start(start))?;
-        Read::by_ref(file).take(end - start).read_to_end(&mut part)?;
+        Read::by_ref(file)
+            .take(end - start)
+            .read_to_end(&mut part)?;
         if let Some(at) = part.iter().rposition(|byte| *byte == b'\n') {
             end = start + at as u64 + 1;
             break;
@@ -99,8 +103,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let archive = Archive::new(folder.path().to_str().unwrap(), "host/1");
         archive.append(vec!["{\"a\":1}".to_owned()]).await.unwrap();
-        let path = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
-        assert!(path.to_str().unwrap().ends_with("-host_1.jsonl"), "{path:?}");
+        let path = fs::read_dir(folder.path())
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path();
+        assert!(
+            path.to_str().unwrap().ends_with("-host_1.jsonl"),
+            "{path:?}"
+        );
         let torn = format!("{{\"b\":\"{}", "x".repeat(200_000));
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(torn.as_bytes()).unwrap();

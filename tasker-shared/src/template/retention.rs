@@ -67,7 +67,17 @@ mod tests {
         assert_eq!(hours("30d"), Some(720));
         assert_eq!(hours("12h"), Some(12));
         assert_eq!(hours("0d"), Some(0));
-        for wrong in ["", "d", "30", "-1d", "+1d", "1.5d", "30 d", "36501d", "9999999999h"] {
+        for wrong in [
+            "",
+            "d",
+            "30",
+            "-1d",
+            "+1d",
+            "1.5d",
+            "30 d",
+            "36501d",
+            "9999999999h",
+        ] {
             assert_eq!(hours(wrong), None, "{wrong}");
         }
     }

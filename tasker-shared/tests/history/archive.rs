@@ -30,7 +30,9 @@ fn lines(folder: &std::path::Path) -> Vec<Value> {
     let texts = files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
     let texts: Vec<String> = texts.collect();
     let lines = texts.iter().flat_map(|text| text.lines());
-    lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[tokio::test]
@@ -46,7 +48,12 @@ async fn an_export_has_the_steps_with_their_results_and_both_logs() {
     let moves: Vec<_> = document["transitions"].as_array().unwrap().iter().collect();
     let moves: Vec<_> = moves
         .iter()
-        .map(|it| (it["step"].as_str().unwrap_or("-"), it["to"].as_str().unwrap()))
+        .map(|it| {
+            (
+                it["step"].as_str().unwrap_or("-"),
+                it["to"].as_str().unwrap(),
+            )
+        })
         .collect();
     let expected = [
         ("-", "in_progress"),
@@ -59,7 +66,10 @@ async fn an_export_has_the_steps_with_their_results_and_both_logs() {
 
     let document = export(&mut world, failed).await.unwrap();
     assert_eq!(document["steps"][0]["error"]["message"], "no");
-    assert_eq!(document["transitions"][3]["error"]["kind"], "handler_failed");
+    assert_eq!(
+        document["transitions"][3]["error"]["kind"],
+        "handler_failed"
+    );
     assert_eq!(export(&mut world, TaskUuid(Uuid::nil())).await, None);
 }
 
@@ -69,7 +79,10 @@ async fn the_table_has_what_was_exported_once_the_task_is_gone() {
     let task = complete_task(&mut world).await;
     let before = export(&mut world, task).await;
     world.advance(DAY * 31).await;
-    assert_eq!(prune(&mut world, &archiving(ArchiveTarget::Table, "")).await, 1);
+    assert_eq!(
+        prune(&mut world, &archiving(ArchiveTarget::Table, "")).await,
+        1
+    );
 
     assert!(!exists(&mut world, task).await);
     assert_eq!(export(&mut world, task).await, before);
@@ -80,14 +93,20 @@ async fn a_file_has_a_line_for_each_task_that_left() {
     let mut world = with_template().await;
     let task = complete_task(&mut world).await;
     let other = failed_task(&mut world).await;
-    let before = [export(&mut world, task).await, export(&mut world, other).await];
+    let before = [
+        export(&mut world, task).await,
+        export(&mut world, other).await,
+    ];
     world.advance(DAY * 91).await;
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().join("archive");
     let config = archiving(ArchiveTarget::File, folder.to_str().unwrap());
     assert_eq!(prune(&mut world, &config).await, 2);
 
-    assert_eq!(lines(&folder).into_iter().map(Some).collect::<Vec<_>>(), before);
+    assert_eq!(
+        lines(&folder).into_iter().map(Some).collect::<Vec<_>>(),
+        before
+    );
 }
 
 #[tokio::test]
@@ -97,7 +116,9 @@ async fn what_cannot_be_archived_is_not_deleted() {
     world.advance(DAY * 31).await;
     let file = tempfile::NamedTempFile::new().unwrap();
     let config = archiving(ArchiveTarget::File, file.path().to_str().unwrap());
-    let refused = retention(&config).prune(&mut world.connection, Uuid::nil()).await;
+    let refused = retention(&config)
+        .prune(&mut world.connection, Uuid::nil())
+        .await;
     let error = refused.unwrap_err().to_string();
     assert!(error.contains("the archive cannot be written"), "{error}");
     assert!(exists(&mut world, task).await);
@@ -119,7 +140,9 @@ async fn a_task_whose_deletion_is_undone_is_archived_again() {
             deferrable initially deferred for each row execute function refuse()",
         )
         .await;
-    let failed = retention(&config).prune(&mut world.connection, Uuid::nil()).await;
+    let failed = retention(&config)
+        .prune(&mut world.connection, Uuid::nil())
+        .await;
     assert!(failed.is_err());
     assert!(exists(&mut world, task).await);
     assert_eq!(lines(folder.path()).len(), 1);
@@ -145,10 +168,17 @@ async fn a_task_too_large_for_the_archive_is_kept_and_counted() {
         .await;
     world.advance(DAY * 31).await;
     let retention = retention(&archiving(ArchiveTarget::Table, ""));
-    let pruned = retention.prune(&mut world.connection, Uuid::nil()).await.unwrap();
+    let pruned = retention
+        .prune(&mut world.connection, Uuid::nil())
+        .await
+        .unwrap();
     assert_eq!((pruned.count(), pruned.too_large), (1, 1));
     assert!(exists(&mut world, large).await);
     assert!(!exists(&mut world, small).await);
 
-    assert_eq!(prune(&mut world, &config()).await, 1, "without an archive it goes");
+    assert_eq!(
+        prune(&mut world, &config()).await,
+        1,
+        "without an archive it goes"
+    );
 }

@@ -11,7 +11,9 @@ async fn submit(world: &mut World, on_conflict: OnConflict) -> Submitted {
     let mut task = new_task("single");
     task.idempotency_key = Some("order-1".to_owned());
     task.on_conflict = on_conflict;
-    tasks::submit_tasks(&mut world.connection, &[task]).await.unwrap()[0]
+    tasks::submit_tasks(&mut world.connection, &[task])
+        .await
+        .unwrap()[0]
 }
 
 /// A task with a key that left after 31 days.
@@ -46,7 +48,10 @@ async fn a_key_that_is_kept_longer_answers_with_the_first_task() {
     }
     assert!(!exists(&mut world, gone).await);
     assert!(!forget_keys(&mut world.connection).await.unwrap());
-    assert_eq!(submit(&mut world, OnConflict::Existing).await.task_uuid, gone);
+    assert_eq!(
+        submit(&mut world, OnConflict::Existing).await.task_uuid,
+        gone
+    );
 
     world.advance(DAY * 30).await;
     assert!(!forget_keys(&mut world.connection).await.unwrap());

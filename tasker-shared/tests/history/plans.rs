@@ -76,7 +76,10 @@ async fn no_round_reads_all_of_history_however_much_of_it_has_not_ended() {
     for round in 0..8 {
         world.run("begin").await;
         let before = reads(&mut world).await;
-        let pruned = retention.sweep(&mut world.connection, of(30)).await.unwrap();
+        let pruned = retention
+            .sweep(&mut world.connection, of(30))
+            .await
+            .unwrap();
         let behind = retention
             .sweep(&mut world.connection, Sweep::Behind)
             .await
@@ -107,15 +110,21 @@ async fn a_history_that_was_written_where_others_left_is_found_again_without_rea
     }
     fill(&mut world, 40_000, true).await;
     world.run("select tasker.summarize_transitions()").await;
-    refresh_log_ranges(&mut world.connection, DAY, DAY).await.unwrap();
-    refresh_log_ranges(&mut world.connection, DAY, DAY).await.unwrap();
+    refresh_log_ranges(&mut world.connection, DAY, DAY)
+        .await
+        .unwrap();
+    refresh_log_ranges(&mut world.connection, DAY, DAY)
+        .await
+        .unwrap();
     let task: uuid::Uuid = world
         .value("select task_uuid from tasker.tasks order by task_uuid desc offset 20000 limit 1")
         .await;
     world.run("begin").await;
     let before = reads(&mut world).await;
     let moves: i64 = world
-        .value(format!("select count(*) from tasker.task_history('{task}')"))
+        .value(format!(
+            "select count(*) from tasker.task_history('{task}')"
+        ))
         .await;
     let after = reads(&mut world).await;
     assert_eq!(moves, 2);

@@ -15,7 +15,9 @@ async fn a_task_that_an_operator_holds_stays_and_nobody_waits() {
     let task = failed_task(&mut world).await;
     world.advance(DAY * 91).await;
     let mut operator = world.begin().await;
-    act(&mut operator, task, Action::RetryStep("only")).await.unwrap();
+    act(&mut operator, task, Action::RetryStep("only"))
+        .await
+        .unwrap();
 
     assert_eq!(prune(&mut world, &config()).await, 0);
     operator.commit().await.unwrap();
@@ -31,7 +33,9 @@ async fn whoever_retries_a_task_that_leaves_finds_that_there_is_none() {
     let mut world = with_template().await;
     let task = failed_task(&mut world).await;
     let mut pruner = world.begin().await;
-    let now: String = world.value("select (tasker.now() + interval '91 days')::text").await;
+    let now: String = world
+        .value("select (tasker.now() + interval '91 days')::text")
+        .await;
     sqlx::query("select set_config('tasker.now', $1, true)")
         .bind(now)
         .execute(&mut *pruner)
@@ -74,13 +78,21 @@ async fn of_two_that_prune_one_sweeps_and_each_task_leaves_once() {
     let first = retention(&config).sweep(&mut other, of(30)).await.unwrap();
     assert_eq!(first.count(), 2);
 
-    let second = retention(&config).sweep(&mut world.connection, of(30)).await;
+    let second = retention(&config)
+        .sweep(&mut world.connection, of(30))
+        .await;
     assert_eq!(second.unwrap().count(), 0, "the other is on that sweep");
-    assert_eq!(prune(&mut world, &config).await, 2, "it passes by what the other holds");
+    assert_eq!(
+        prune(&mut world, &config).await,
+        2,
+        "it passes by what the other holds"
+    );
     other.commit().await.unwrap();
 
     assert_eq!(sweep_all(&mut world, &config).await.count(), 0);
-    let archived: i64 = world.value("select count(*) from tasker.archived_tasks").await;
+    let archived: i64 = world
+        .value("select count(*) from tasker.archived_tasks")
+        .await;
     assert_eq!(archived, 4);
 }
 

@@ -41,7 +41,9 @@ async fn nothing_is_left_of_a_task_that_left() {
     retried.await;
     let step = world.start_one().await;
     world.report(&[retry(&step)]).await;
-    world.execute("update tasker.timers set due_at = 'epoch'").await;
+    world
+        .execute("update tasker.timers set due_at = 'epoch'")
+        .await;
     world.execute("select tasker.fire_due_timers(10)").await;
     world.run_all().await;
     assert!(rows(&mut world).await.iter().all(|rows| *rows >= 0));
@@ -99,7 +101,10 @@ async fn a_namespace_may_differ_and_keep_for_ever() {
         .await;
     world.operate(there, Action::CancelTask).await;
     let mut config = config();
-    let days = [("cancelled_days".to_owned(), 7), ("complete_days".to_owned(), 0)];
+    let days = [
+        ("cancelled_days".to_owned(), 7),
+        ("complete_days".to_owned(), 0),
+    ];
     config.namespaces = [("shop".to_owned(), days.into())].into();
 
     let sweeps = retention(&config).sweeps(&mut world.connection).await;
@@ -148,7 +153,10 @@ async fn a_batch_is_no_larger_than_configured_and_the_next_goes_on_behind_it() {
     let retention = retention(&config);
     let mut counts = Vec::new();
     loop {
-        let pruned = retention.sweep(&mut world.connection, of(90)).await.unwrap();
+        let pruned = retention
+            .sweep(&mut world.connection, of(90))
+            .await
+            .unwrap();
         counts.push(pruned.count());
         if pruned.reached.is_none() {
             break;

@@ -25,8 +25,10 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
         })
         .await?;
     let document = document.ok_or_else(|| {
-        Failure::new(format!("there is no task {task}, and none in the archive table"))
-            .hint("one that retention deleted may be in the files of the archive")
+        Failure::new(format!(
+            "there is no task {task}, and none in the archive table"
+        ))
+        .hint("one that retention deleted may be in the files of the archive")
     })?;
     verbatim(&format!("{document}\n"))
 }
