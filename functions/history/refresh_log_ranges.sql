@@ -12,7 +12,8 @@ declare
   v_page bigint;
   v_pages bigint;
 begin
-  perform set_config('lock_timeout', '100ms', true);
+  -- Vacuum has the lock that this takes: the next round is soon enough.
+  perform set_config('lock_timeout', '10ms', true);
   foreach v_log in array array['task_transitions', 'step_transitions'] loop
     for v_index in
       select i.indexrelid::regclass as name, coalesce((

@@ -47,6 +47,24 @@ const PROCESS_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time between two looks at the locks that are waited for.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// The longest wait at this moment, in microseconds. Extensions of files are waited for without any
+/// transaction in the way.
+const WAITS: &str = "
+    select (extract(epoch from clock_timestamp() - l.waitstart) * 1e6)::bigint as waited,
+      concat_ws(' ', l.mode, l.locktype, l.relation::regclass, a.query, '; held by', (
+        select string_agg(h.query, ', ') from pg_stat_activity h
+        where h.pid = any(pg_blocking_pids(l.pid))
+      ))
+    from pg_locks l
+    join pg_stat_activity a on a.pid = l.pid
+    where not l.granted and l.waitstart is not null and l.locktype <> 'extend'
+      and a.datname = current_database()
+    order by waited desc
+    limit 1";
+
+/// Microseconds from which on a wait is told of.
+const TOLD: u64 = 20_000;
+
 /// Longest hold of the transaction, should its days not end.
 const LONGEST_HOLD: Duration = Duration::from_hours(1);
 
@@ -355,16 +373,14 @@ impl LongestWait {
         let longest = Arc::clone(&microseconds);
         let watch = tokio::spawn(async move {
             loop {
-                // Extensions of files are waited for without any transaction in the way.
-                let waits = sqlx::query_scalar::<_, Option<i64>>(
-                    "select (max(extract(epoch from clock_timestamp() - l.waitstart)) * 1e6)::bigint
-                    from pg_locks l
-                    where not l.granted and l.locktype <> 'extend'
-                      and (l.database is null
-                        or l.database = (select oid from pg_database where datname = current_database()))",
-                );
-                if let Ok(Some(waited)) = waits.fetch_one(&mut connection).await {
-                    longest.fetch_max(waited.unsigned_abs(), Relaxed);
+                let wait: Result<Option<(i64, String)>, _> =
+                    sqlx::query_as(WAITS).fetch_optional(&mut connection).await;
+                if let Ok(Some((waited, what))) = wait {
+                    let waited = waited.unsigned_abs();
+                    if waited > TOLD && waited > longest.fetch_max(waited, Relaxed) {
+                        remark(format!("    {} ms: {what}", waited / 1000));
+                    }
+                    longest.fetch_max(waited, Relaxed);
                 }
                 sleep(LOOK).await;
             }

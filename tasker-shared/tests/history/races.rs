@@ -114,3 +114,19 @@ async fn a_late_outcome_of_a_task_that_left_is_stale() {
     assert_eq!(reported.stale, [0]);
     world.assert_healthy().await;
 }
+
+#[tokio::test]
+async fn a_sample_of_a_task_that_left_is_passed_over() {
+    let mut world = with_template().await;
+    let task = complete_task(&mut world).await;
+    world.advance(DAY * 31).await;
+    assert_eq!(prune(&mut world, &config()).await, 1);
+    let stored: i64 = world
+        .value(format!(
+            "select tasker.record_samples('{{received_to_ended}}', '{{{}}}', '{{1}}', '{{1}}',
+               '{{normal}}', '{{5}}', '{{1}}', '{{f}}')",
+            task.0
+        ))
+        .await;
+    assert_eq!(stored, 0);
+}
