@@ -47,8 +47,8 @@ const PROCESS_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time between two looks at the locks that are waited for.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// The longest wait at this moment, in microseconds. Extensions of files are waited for without any
-/// transaction in the way.
+/// The longest wait at this moment, in microseconds. Workers of autovacuum wait for each other, and
+/// extensions of files are waited for without any transaction in the way.
 const WAITS: &str = "
     select (extract(epoch from clock_timestamp() - l.waitstart) * 1e6)::bigint as waited,
       concat_ws(' ', l.mode, l.locktype, l.relation::regclass, a.query, '; held by', (
@@ -58,7 +58,7 @@ const WAITS: &str = "
     from pg_locks l
     join pg_stat_activity a on a.pid = l.pid
     where not l.granted and l.waitstart is not null and l.locktype <> 'extend'
-      and a.datname = current_database()
+      and a.datname = current_database() and a.backend_type = 'client backend'
     order by waited desc
     limit 1";
 
@@ -285,7 +285,7 @@ impl Past {
     /// Measures the throughput in turns: with deletion at its default pace, and without.
     async fn compare(&mut self, sizes: &Sizes, place: Place, run: &mut Run) -> Result<()> {
         self.orchestrators(&[]).await?;
-        for _ in 0..KEPT_DAYS.parse::<u32>()? + 1 {
+        for _ in 0..=KEPT_DAYS.parse::<u32>()? {
             self.advance().await?;
         }
         let config = RetentionConfig {
@@ -293,16 +293,12 @@ impl Past {
             ..RetentionConfig::default()
         };
         let mut rates = [Vec::new(), Vec::new()];
-        let deleted = Arc::new(AtomicU64::new(0));
+        let work = Arc::new(Work::default());
+        let mut pruned_for = Duration::ZERO;
         for turn in 0..2 * sizes.turns {
             let is_pruning = turn % 2 == 1;
-            let pruning = is_pruning.then(|| {
-                tokio::spawn(prune(
-                    self.url.clone(),
-                    config.clone(),
-                    Arc::clone(&deleted),
-                ))
-            });
+            let pruning = is_pruning
+                .then(|| tokio::spawn(prune(self.url.clone(), config.clone(), Arc::clone(&work))));
             let started = Instant::now();
             let mut tasks = 0;
             while started.elapsed() < sizes.sustained {
@@ -312,13 +308,20 @@ impl Past {
             let rate = f64::from(tasks * STEPS) / started.elapsed().as_secs_f64();
             if let Some(pruning) = pruning {
                 pruning.abort();
+                pruned_for += started.elapsed();
             }
             remark(format!(
                 "    turn {turn}: {rate:.0} steps/s, {} tasks deleted so far",
-                deleted.load(Relaxed)
+                work.deleted.load(Relaxed)
             ));
             rates[usize::from(is_pruning)].push(rate);
         }
+        let busy = Duration::from_micros(work.busy_us.load(Relaxed));
+        run.note(
+            place,
+            figure("pruning_busy", "% of a connection"),
+            100.0 * busy.as_secs_f64() / pruned_for.as_secs_f64(),
+        );
         for (rates, name) in rates.iter_mut().zip(["without_pruning", "with_pruning"]) {
             run.note(
                 place,
@@ -346,16 +349,26 @@ impl Past {
     }
 }
 
+/// What deletion did: tasks, and for how long it was at it.
+#[derive(Debug, Default)]
+struct Work {
+    deleted: AtomicU64,
+    busy_us: AtomicU64,
+}
+
 /// Deletes what is due, as an orchestrator does, until it is aborted.
-async fn prune(url: String, config: RetentionConfig, deleted: Arc<AtomicU64>) -> Result<()> {
+async fn prune(url: String, config: RetentionConfig, work: Arc<Work>) -> Result<()> {
     let retention = Retention::new(&config, "bench");
     let mut connection = PgConnection::connect(&url).await?;
     let hours = config.complete_days * 24;
     loop {
+        let started = Instant::now();
         let pruned = retention
             .sweep(&mut connection, Sweep::Of { hours })
             .await?;
-        deleted.fetch_add(pruned.count(), Relaxed);
+        let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        work.busy_us.fetch_add(took, Relaxed);
+        work.deleted.fetch_add(pruned.count(), Relaxed);
         sleep(config.pause).await;
     }
 }

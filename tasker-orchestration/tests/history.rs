@@ -1,4 +1,8 @@
 //! The loop that lets go of history.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 mod world;
 

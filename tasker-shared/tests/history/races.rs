@@ -32,16 +32,16 @@ async fn a_task_that_an_operator_holds_stays_and_nobody_waits() {
 async fn whoever_retries_a_task_that_leaves_finds_that_there_is_none() {
     let mut world = with_template().await;
     let task = failed_task(&mut world).await;
-    let mut pruner = world.begin().await;
+    let mut deleting = world.begin().await;
     let now: String = world
         .value("select (tasker.now() + interval '91 days')::text")
         .await;
     sqlx::query("select set_config('tasker.now', $1, true)")
         .bind(now)
-        .execute(&mut *pruner)
+        .execute(&mut *deleting)
         .await
         .unwrap();
-    let pruned = retention(&config()).sweep(&mut pruner, of(90)).await;
+    let pruned = retention(&config()).sweep(&mut deleting, of(90)).await;
     assert_eq!(pruned.unwrap().count(), 1);
 
     let retried = world
@@ -49,7 +49,7 @@ async fn whoever_retries_a_task_that_leaves_finds_that_there_is_none() {
             act(&mut connection, task, Action::RetryStep("only")).await
         })
         .await;
-    pruner.commit().await.unwrap();
+    deleting.commit().await.unwrap();
 
     match retried.await.unwrap() {
         Err(Error::Refused(refusal)) => assert_eq!(refusal.kind, RefusalKind::NotFound),
