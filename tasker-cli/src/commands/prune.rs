@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use serde_json::json;
-use tasker_shared::history::{Prunable, Retention};
+use tasker_shared::history::{Prunable, Retention, forget_keys};
 use uuid::Uuid;
 
 use crate::drawing::Paint;
@@ -74,6 +74,10 @@ pub(crate) async fn run(args: &Args, setup: &Setup) -> Result<(), Failure> {
             tokio::time::sleep(config.retention.pause).await;
         }
     }
+    while connection
+        .call("forget_keys", async |connection| forget_keys(connection).await)
+        .await?
+    {}
     if too_large > 0 {
         remark(format!(
             "kept {too_large}, whose results are too large for the archive"

@@ -59,6 +59,8 @@ fn append(path: &Path, lines: &[String]) -> io::Result<()> {
         .append(true)
         .create(true)
         .open(path)?;
+    // Another process may have been given the same name.
+    file.lock()?;
     drop_torn_line(&mut file)?;
     let mut text = lines.join("\n");
     text.push('\n');
