@@ -75,7 +75,9 @@ pub(crate) async fn run(args: &Args, setup: &Setup) -> Result<(), Failure> {
         }
     }
     while connection
-        .call("forget_keys", async |connection| forget_keys(connection).await)
+        .call("forget_keys", async |connection| {
+            forget_keys(connection).await
+        })
         .await?
     {}
     if too_large > 0 {

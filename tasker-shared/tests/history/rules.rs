@@ -47,7 +47,11 @@ async fn nothing_is_left_of_a_task_that_left() {
     world.execute("select tasker.fire_due_timers(10)").await;
     world.run_all().await;
     // All but what waits: ready rows and timers.
-    let there = rows(&mut world).await.iter().filter(|rows| **rows > 0).count();
+    let there = rows(&mut world)
+        .await
+        .iter()
+        .filter(|rows| **rows > 0)
+        .count();
     assert_eq!(there, 5);
 
     world.advance(DAY * 91).await;
