@@ -25,6 +25,8 @@ declare
   v_contexts jsonb[];
   v_keys text[];
   v_uuids uuid[];
+  v_known_uuids uuid[];
+  v_is_key_gone boolean;
   v_new boolean[];
   v_conflicts text[];
   v_differs boolean[];
@@ -95,22 +97,28 @@ begin
   if array_remove(v_keys, null) <> '{}' then
     -- A key belongs to the task that inserts it first; in key order, so that two batches never
     -- deadlock.
-    insert into tasker.idempotency_keys as k (namespace, name, idempotency_key, task_uuid)
-    select t.namespace, t.name, t.idempotency_key, t.task_uuid
-    from unnest(v_namespaces, v_names, v_keys, v_uuids) with ordinality
-      as t(namespace, name, idempotency_key, task_uuid, position)
-    where t.idempotency_key is not null
-    order by t.namespace, t.name, t.idempotency_key, t.position
-    on conflict do nothing;
+    loop
+      insert into tasker.idempotency_keys as k (namespace, name, idempotency_key, task_uuid)
+      select t.namespace, t.name, t.idempotency_key, t.task_uuid
+      from unnest(v_namespaces, v_names, v_keys, v_uuids) with ordinality
+        as t(namespace, name, idempotency_key, task_uuid, position)
+      where t.idempotency_key is not null
+      order by t.namespace, t.name, t.idempotency_key, t.position
+      on conflict do nothing;
 
-    select
-      array_agg(coalesce(k.task_uuid, t.task_uuid) order by t.position),
-      array_agg(k.task_uuid is null or k.task_uuid = t.task_uuid order by t.position)
-    into v_uuids, v_new
-    from unnest(v_namespaces, v_names, v_keys, v_uuids) with ordinality
-      as t(namespace, name, idempotency_key, task_uuid, position)
-    left join tasker.idempotency_keys k
-      on k.namespace = t.namespace and k.name = t.name and k.idempotency_key = t.idempotency_key;
+      select array_agg(coalesce(k.task_uuid, t.task_uuid) order by t.position),
+        array_agg(k.task_uuid is null or k.task_uuid = t.task_uuid order by t.position),
+        coalesce(bool_or(t.idempotency_key is not null and k.task_uuid is null), false)
+      into v_known_uuids, v_new, v_is_key_gone
+      from unnest(v_namespaces, v_names, v_keys, v_uuids) with ordinality
+        as t(namespace, name, idempotency_key, task_uuid, position)
+      left join tasker.idempotency_keys k
+        on k.namespace = t.namespace and k.name = t.name
+          and k.idempotency_key = t.idempotency_key;
+      -- One that was in the way of the insertion may have been deleted after it, with its task.
+      exit when not v_is_key_gone;
+    end loop;
+    v_uuids := v_known_uuids;
   end if;
 
   insert into tasker.tasks

@@ -13,6 +13,7 @@ mod history;
 mod idle;
 mod output;
 mod readiness;
+mod retention;
 mod sizes;
 mod stage;
 mod stopwatch;
@@ -92,6 +93,14 @@ struct Args {
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     hold_vacuum: Option<u64>,
 
+    /// Days of the workload history
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(8..=10_000))]
+    days: Option<u32>,
+
+    /// Tasks of each of its days
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    tasks_a_day: Option<u32>,
+
     /// Keep the queues out of the log of PostgreSQL, as `database.unlogged_queues` does
     #[arg(long)]
     unlogged_queues: bool,
@@ -110,10 +119,15 @@ impl Args {
         }
     }
 
-    fn workloads(&self) -> &[Workload] {
+    fn workloads(&self) -> Vec<Workload> {
         match &*self.only {
-            [] => Workload::value_variants(),
-            only => only,
+            // It takes its time, and moves a clock.
+            [] => Workload::value_variants()
+                .iter()
+                .copied()
+                .filter(|workload| *workload != Workload::History)
+                .collect(),
+            only => only.to_vec(),
         }
     }
 
@@ -123,6 +137,8 @@ impl Args {
         } else {
             Sizes::full()
         };
+        sizes.days = self.days.unwrap_or(sizes.days);
+        sizes.tasks_a_day = self.tasks_a_day.unwrap_or(sizes.tasks_a_day);
         if let Some(seconds) = self.hold_vacuum {
             sizes.sustained = sizes.sustained.max(Duration::from_secs(seconds));
         }

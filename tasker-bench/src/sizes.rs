@@ -23,6 +23,12 @@ pub(crate) struct Sizes {
     pub(crate) submit: Duration,
     /// How long idleness is measured.
     pub(crate) idle: Duration,
+    /// Days of history that are made.
+    pub(crate) days: u32,
+    /// Tasks of each.
+    pub(crate) tasks_a_day: u32,
+    /// How often the throughput is measured with deletion, and as often without.
+    pub(crate) turns: u32,
 }
 
 impl Sizes {
@@ -37,6 +43,9 @@ impl Sizes {
             sustained: Duration::from_secs(10),
             submit: Duration::from_millis(700),
             idle: Duration::from_secs(10),
+            days: 30,
+            tasks_a_day: 2_000,
+            turns: 5,
         }
     }
 
@@ -51,6 +60,9 @@ impl Sizes {
             sustained: Duration::from_millis(500),
             submit: Duration::from_millis(50),
             idle: Duration::from_millis(500),
+            days: 12,
+            tasks_a_day: 100,
+            turns: 1,
         }
     }
 

@@ -31,7 +31,8 @@ const PROCESS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An orchestrator with the API, and perhaps a worker.
 pub(crate) struct Stage<'a> {
-    server: &'a PrivatePostgres,
+    /// The server of the database.
+    pub(crate) server: &'a PrivatePostgres,
     /// The database.
     pub(crate) database: &'a Database,
     /// A client of the API.

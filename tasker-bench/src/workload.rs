@@ -10,7 +10,7 @@ use crate::client::{NOOP, Shape, all_ended};
 use crate::figures::{MACHINE, Place, Run, quantile, throughput, time};
 use crate::sizes::Sizes;
 use crate::stage::{Stage, WARM_UP};
-use crate::{claims, idle, readiness, stopwatch, submit};
+use crate::{claims, idle, readiness, retention, stopwatch, submit};
 
 /// Clients of the sustained load, and how many tasks each submits at once.
 const SUSTAINED: (u32, u32) = (4, 250);
@@ -60,6 +60,8 @@ pub(crate) enum Workload {
     StatisticsSampled,
     /// Sustained with all events sampled
     StatisticsAll,
+    /// Many days with a week of history; only where it is named
+    History,
 }
 
 impl Workload {
@@ -85,6 +87,7 @@ impl Workload {
             Self::StatisticsOff => "statistics-off",
             Self::StatisticsSampled => "statistics-sampled",
             Self::StatisticsAll => "statistics-all",
+            Self::History => "history",
         }
     }
 
@@ -92,9 +95,12 @@ impl Workload {
     pub(crate) fn places(self) -> Vec<Place> {
         let modes: &[_] = match self {
             Self::Machine => &[],
-            Self::Submit | Self::Claims | Self::Idle | Self::Readiness | Self::ReadinessPolling => {
-                &[None]
-            }
+            Self::Submit
+            | Self::Claims
+            | Self::Idle
+            | Self::History
+            | Self::Readiness
+            | Self::ReadinessPolling => &[None],
             _ => &[Some(true), Some(false)],
         };
         let workload = self.name();
@@ -178,6 +184,7 @@ impl Workload {
             Self::Readiness => readiness::by_notifications(stage, sizes, place, run).await,
             Self::ReadinessPolling => readiness::by_polling(stage, sizes, place, run).await,
             Self::Idle => idle::measure(stage, sizes.idle, place, run).await,
+            Self::History => retention::measure(stage.server, sizes, place, run).await,
         }
     }
 }

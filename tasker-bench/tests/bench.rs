@@ -142,3 +142,16 @@ async fn missing_programs_of_postgresql_are_told_with_how_to_install_them() {
     assert!(error.contains(nothing), "{error}");
     assert!(error.contains("apt-get install postgresql"), "{error}");
 }
+
+#[tokio::test]
+async fn days_of_history_are_made_by_moving_the_clock_and_leave_again() {
+    let lines = bench(&["--only", "history", "--days", "9", "--tasks-a-day", "10"]).await;
+    for name in [
+        "history.size_second_quarter",
+        "history.size_last_quarter",
+        "history.without_pruning",
+        "history.with_pruning",
+    ] {
+        assert_measured(&lines, name, None);
+    }
+}

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    config, demo, dev, doctor, health, migrate, openapi, orchestrator, processes, queue, stats,
-    step, task, template, worker,
+    backup_check, config, demo, dev, doctor, health, migrate, openapi, orchestrator, processes,
+    prune, queue, stats, step, task, template, worker,
 };
 use crate::failure::Failure;
 use crate::setup::Setup;
@@ -70,10 +70,14 @@ enum Command {
     Queue(queue::Command),
     /// Show how long things take
     Stats(stats::Args),
+    /// Delete tasks whose retention is over, or say which they are
+    Prune(prune::Args),
     /// Examine the database for broken promises
     Doctor(doctor::Args),
     /// Tell whether an orchestrator or worker works, for health checks
     Health(health::Args),
+    /// Tell whether a database that was restored from a backup is sound
+    BackupCheck(backup_check::Args),
     /// Print the OpenAPI document of the API
     Openapi(openapi::Args),
 }
@@ -95,8 +99,10 @@ impl Cli {
             Command::Processes(args) => processes::run(&args, setup).await,
             Command::Queue(command) => queue::run(command, setup).await,
             Command::Stats(args) => stats::run(args, setup).await,
+            Command::Prune(args) => prune::run(&args, setup).await,
             Command::Doctor(args) => doctor::run(args, setup).await,
             Command::Health(args) => health::run(args, setup).await,
+            Command::BackupCheck(args) => backup_check::run(&args, setup).await,
             Command::Openapi(args) => openapi::run(&args),
         }
     }

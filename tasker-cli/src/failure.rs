@@ -124,7 +124,7 @@ impl From<Error> for Failure {
             Error::Unavailable { .. } => told(&error).hint(HOW_TO_REACH),
             Error::TimedOut { .. } | Error::Locked { .. } => Self::new(error.to_string())
                 .hint("look at the load and the locks of the database, then try again"),
-            Error::Schema(_) => told(&error),
+            Error::Schema(_) | Error::Archive(_) => told(&error),
             Error::Database(error) if is_about_nul(&error) => {
                 Self::new("a string holds the character \\u0000, which PostgreSQL cannot store")
                     .hint("leave the character out, or encode the string, in base64 for example")

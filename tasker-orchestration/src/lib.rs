@@ -14,6 +14,7 @@ mod engine;
 mod event_systems;
 mod gauges;
 mod health;
+mod history;
 mod orchestrator;
 mod pg_notify_monitor;
 mod registration;

@@ -21,6 +21,7 @@ use crate::event_systems::orchestration_event_system::OrchestrationEventSystem;
 use crate::event_systems::task_readiness_event_system::TaskReadinessEventSystem;
 use crate::gauges::Gauges;
 use crate::health::{OrchestratorHealth, milliseconds};
+use crate::history::HistoryPruning;
 use crate::pg_notify_monitor::PgNotifyMonitor;
 use crate::registration::OrchestratorRegistration;
 use crate::statistics::StatisticsTending;
@@ -177,6 +178,9 @@ fn start(
     });
     coordinator.start(Stage::Discovery, |stop| {
         StatisticsTending::new(config.statistics.retention_days, engine, stop)
+    });
+    coordinator.start(Stage::Discovery, |stop| {
+        HistoryPruning::new(config, engine, stop)
     });
 }
 

@@ -49,6 +49,9 @@ pub enum Error {
     /// A row holds what no writer of ours writes.
     #[error("corrupt data: {0}")]
     Corrupt(String),
+    /// What is to be deleted could not be archived before.
+    #[error("the archive cannot be written: {0}")]
+    Archive(#[from] crate::history::ArchiveError),
     /// The schema is missing or not the one this program was built for.
     #[error("{0}")]
     Schema(String),

@@ -11,12 +11,15 @@ mod graph;
 mod input_schema;
 mod node;
 mod read;
+mod retention;
 mod scalar;
 #[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
 mod tests;
 mod yaml;
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -44,6 +47,8 @@ pub struct Template {
     pub description: Option<String>,
     /// The JSON Schema that the context of every task must satisfy.
     pub input_schema: Option<Value>,
+    /// For how long tasks are kept, by outcome; what is not named is as configured.
+    pub retention: BTreeMap<String, String>,
     /// The steps in the order of the document; never empty, names unique, dependencies acyclic.
     pub steps: Vec<Step>,
 }
@@ -153,6 +158,9 @@ impl Template {
         }
         if let Some(input_schema) = &self.input_schema {
             document.insert("input_schema".into(), input_schema.clone());
+        }
+        if !self.retention.is_empty() {
+            document.insert("retention".into(), json!(self.retention));
         }
         document.insert(
             "steps".into(),

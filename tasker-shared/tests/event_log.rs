@@ -327,7 +327,7 @@ async fn indexes_are_brought_up_to_date_while_the_log_is_followed() {
     reader.log.summarize(&mut reader.connection).await.unwrap();
 
     let left: i32 = world
-        .value("select brin_summarize_new_values('tasker.step_transitions_by_range')")
+        .value("select brin_summarize_new_values('tasker.step_transitions_by_ranges')")
         .await;
 
     assert_eq!(left, 0, "ranges that nobody had summarized");

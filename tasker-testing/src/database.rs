@@ -75,6 +75,18 @@ impl TestDatabase {
         self.dump(&[]).await
     }
 
+    /// Writes a backup, as `pg_dump -Fc` does.
+    pub async fn back_up(&self, file: &Path) {
+        let file = file.to_str().expect("paths of tests are UTF-8");
+        run("pg_dump", &["-Fc", "-f", file, &self.url]).await;
+    }
+
+    /// Fills this empty database from a backup.
+    pub async fn restore(&self, file: &Path) {
+        let file = file.to_str().expect("paths of tests are UTF-8");
+        run("pg_restore", &["--exit-on-error", "-d", &self.url, file]).await;
+    }
+
     async fn dump(&self, args: &[&str]) -> String {
         let args = [&["--no-owner", "--no-privileges", &self.url], args].concat();
         let dump = run("pg_dump", &args).await;
@@ -101,7 +113,7 @@ impl TestDatabase {
 }
 
 /// Runs a program of PostgreSQL to its end and returns what it printed.
-async fn run(program: &str, args: &[&str]) -> String {
+pub(crate) async fn run(program: &str, args: &[&str]) -> String {
     let binaries = find_binaries().expect("the server of the tests runs");
     let output = Command::new(binaries.folder.join(program))
         .args(args)

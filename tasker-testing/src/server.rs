@@ -1,13 +1,15 @@
 //! A server of its own for one test, to be stopped, killed and started again.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use private_postgres::{Durability, PrivatePostgres, Settings};
 
 use tempfile::TempDir;
 
+use crate::database::run;
 use crate::shared_server::migrate;
 
 /// The database that a test server holds.
@@ -90,6 +92,45 @@ impl TestServer {
             server: Arc::new(Mutex::new(server)),
             url,
             _files: files.map(Arc::new),
+        }
+    }
+
+    /// Takes a base backup of the running server, and starts a server of its own on it.
+    pub async fn start_copy(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("tasker-copy-").tempdir();
+        let folder = folder.expect("the temporary folder is writable");
+        let all = Permissions::from_mode(0o755);
+        fs::set_permissions(folder.path(), all).expect("a new folder is ours");
+        let dir = folder.path().join("pg");
+        let data = dir.join("data");
+        fs::create_dir(&dir).expect("a new folder is writable");
+        let data = data.to_str().expect("paths of tests are UTF-8");
+        let args = ["-d", &self.url, "-D", data, "-X", "stream", "-c", "fast"];
+        run("pg_basebackup", &args).await;
+        let original = {
+            let server = self.server.lock().expect("no test panics inside");
+            server.data_dir().to_owned()
+        };
+        // The account of the server may not be ours.
+        let owner = fs::metadata(original).expect("the data of a server is there");
+        for path in [dir.as_path(), Path::new(data)] {
+            let owner = format!("{}:{}", owner.uid(), owner.gid());
+            let path = path.to_string_lossy().into_owned();
+            let changed = tokio::process::Command::new("chown")
+                .args(["-R", &owner, &path])
+                .status()
+                .await;
+            assert!(changed.expect("chown runs").success());
+        }
+        let settings = Settings::persistent(dir)
+            .durability(Durability::Disposable)
+            .max_connections(200);
+        let server = blocking(move || PrivatePostgres::start(settings)).await;
+        let server = server.expect("a copy of a server starts");
+        Self {
+            url: server.url(DATABASE),
+            server: Arc::new(Mutex::new(server)),
+            _files: Some(Arc::new(folder)),
         }
     }
 

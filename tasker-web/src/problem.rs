@@ -254,7 +254,7 @@ impl From<&Error> for Problem {
                 )
                 .hint("run `tasker migrate`")
             }
-            Error::Database(_) | Error::Corrupt(_) => Self::internal(error),
+            Error::Database(_) | Error::Corrupt(_) | Error::Archive(_) => Self::internal(error),
         }
     }
 }

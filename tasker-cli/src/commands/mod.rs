@@ -1,5 +1,6 @@
 //! The commands, a file for each.
 
+pub(crate) mod backup_check;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod dev;
@@ -10,6 +11,7 @@ pub(crate) mod openapi;
 pub(crate) mod operator;
 pub(crate) mod orchestrator;
 pub(crate) mod processes;
+pub(crate) mod prune;
 pub(crate) mod queue;
 pub(crate) mod reading;
 pub(crate) mod stats;

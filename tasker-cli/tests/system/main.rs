@@ -27,6 +27,7 @@ mod operators;
 mod orchestrator_crashes;
 mod own_workers;
 mod refusals;
+mod restore;
 mod saturation;
 mod server_crashes;
 mod small_channels;

@@ -49,7 +49,7 @@ enum Home {
 pub(crate) struct World {
     home: Home,
     pool: PgPool,
-    _turn: SemaphorePermit<'static>,
+    _turn: Option<SemaphorePermit<'static>>,
 }
 
 /// A process of the system.
@@ -72,6 +72,16 @@ impl World {
         Self::at(Home::Shared(TestDatabase::create().await), turn)
     }
 
+    /// This database, in the turn of another world of the same test.
+    pub(crate) fn beside(database: TestDatabase) -> Self {
+        Self::in_turn(Home::Shared(database), None)
+    }
+
+    /// The database of this server, in the turn of another world of the same test.
+    pub(crate) fn beside_of(server: TestServer) -> Self {
+        Self::in_turn(Home::Own(server), None)
+    }
+
     /// A server of its own.
     pub(crate) async fn with_server(durability: Durability) -> Self {
         let turn = TURNS.acquire().await.unwrap();
@@ -85,6 +95,10 @@ impl World {
     }
 
     fn at(home: Home, turn: SemaphorePermit<'static>) -> Self {
+        Self::in_turn(home, Some(turn))
+    }
+
+    fn in_turn(home: Home, turn: Option<SemaphorePermit<'static>>) -> Self {
         let options: PgConnectOptions = home.url().parse().unwrap();
         let pool = PgPoolOptions::new()
             .max_connections(8)
@@ -100,6 +114,14 @@ impl World {
     /// The URL of the database.
     pub(crate) fn url(&self) -> &str {
         self.home.url()
+    }
+
+    /// The database on the shared server.
+    pub(crate) fn database(&self) -> &TestDatabase {
+        match &self.home {
+            Home::Shared(database) => database,
+            Home::Own(_) => panic!("the database has a server of its own"),
+        }
     }
 
     /// Connections for what takes more than one statement.

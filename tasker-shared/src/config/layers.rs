@@ -52,6 +52,7 @@ const BASE: BuiltIn = built_in![
     "base/web.toml",
     "base/event_systems.toml",
     "base/statistics.toml",
+    "base/retention.toml",
     "base/telemetry.toml",
     "base/mpsc_channels.toml",
 ];

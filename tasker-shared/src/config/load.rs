@@ -172,6 +172,12 @@ pub fn load(inputs: ConfigInputs) -> Result<LoadedConfig, ConfigError> {
     if let Some(reason) = config.as_ref().and_then(TaskerConfig::why_unable_to_listen) {
         merged.refuse("database.listen_url", reason);
     }
+    if let Some(reason) = config
+        .as_ref()
+        .and_then(TaskerConfig::why_unable_to_archive)
+    {
+        merged.refuse("retention.archive_folder", reason);
+    }
     match config {
         Some(config) if merged.problems.is_empty() => {
             let settings = settings(&merged);

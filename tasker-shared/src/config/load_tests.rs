@@ -268,3 +268,23 @@ fn retries_of_the_readiness_channel_are_where_the_documents_have_them() {
     assert_eq!(channel.max_retries, 7);
     assert_eq!(channel.backoff.as_millis(), 9);
 }
+
+#[test]
+fn a_namespace_has_its_own_retention_from_a_file_or_a_variable() {
+    let folder = folder(&[(
+        "base/retention.toml",
+        "[retention]\nerror_days = 90\n[retention.namespaces.shop]\ncomplete_days = 7\n",
+    )]);
+    let variables = [
+        ("TASKER__RETENTION__NAMESPACES__SHOP__COMPLETE_DAYS", "5"),
+        ("TASKER__RETENTION__NAMESPACES__BILLING__ERROR_DAYS", "365"),
+    ];
+    let loaded = load(inputs("development", Some(folder.path()), &variables)).unwrap();
+    let retention = &loaded.config.retention;
+    assert_eq!(retention.error_days, 90);
+    assert_eq!(retention.namespaces["shop"]["complete_days"], 5);
+    assert_eq!(retention.namespaces["billing"]["error_days"], 365);
+    let mut settings = loaded.settings().iter();
+    let billing = settings.find(|it| it.key == "retention.namespaces.billing.error_days");
+    assert!(billing.unwrap().source.to_string().contains(variables[1].0));
+}

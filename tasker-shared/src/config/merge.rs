@@ -16,6 +16,18 @@ use crate::channel::policy;
 /// Values whose text may hold a password.
 const SECRETS: [&str; 2] = ["database.url", "database.listen_url"];
 
+/// The table whose keys are names of namespaces, and the table that has the keys of each of them, of
+/// which any may be left out.
+const BY_NAMESPACE: (&str, &str) = ("retention.namespaces", "retention");
+
+/// Which of those keys a namespace can have.
+const OF_NAMESPACE: [&str; 4] = [
+    "complete_days",
+    "error_days",
+    "cancelled_days",
+    "resolved_manually_days",
+];
+
 /// Values and where they were written, after some layers.
 #[derive(Default)]
 pub(super) struct Merged {
@@ -73,12 +85,19 @@ impl Merged {
         self.overlay_value(key, value, &|_| source.clone());
     }
 
-    /// Puts the value of `base` back where `key` has one that cannot be used.
+    /// Puts the value of `base` back where `key` has one that cannot be used; where there is none, what
+    /// is at `key` goes.
     pub(super) fn restore(&mut self, key: &str, base: &Self) {
         if let (Some(place), Some(value)) =
             (lookup_mut(&mut self.values, key), lookup(&base.values, key))
         {
             *place = value.clone();
+            return;
+        }
+        if let Some((around, name)) = key.rsplit_once('.')
+            && let Some(Value::Table(table)) = lookup_mut(&mut self.values, around)
+        {
+            table.remove(name);
         }
     }
 
@@ -120,6 +139,7 @@ impl Merged {
     }
 
     fn overlay_value(&mut self, key: &str, value: &Value, source: &dyn Fn(&str) -> Source) {
+        self.declare_namespace(key);
         let problem = match (lookup(&self.values, key), value) {
             (None, _) => self.unknown_key(key),
             (Some(Value::Table(_)), Value::Table(table)) => {
@@ -151,6 +171,31 @@ impl Merged {
             .push(ConfigProblem::at_key(source(key), key, problem));
     }
 
+    /// Makes a place for a namespace, or for a key of it, with the value of the table that has the keys:
+    /// what a file or a variable sets there need not be in the base files.
+    fn declare_namespace(&mut self, key: &str) {
+        let (all, keys) = BY_NAMESPACE;
+        let Some(below) = key.strip_prefix(all).and_then(|it| it.strip_prefix('.')) else {
+            return;
+        };
+        let (namespace, name) = match below.split_once('.') {
+            Some((namespace, name)) if OF_NAMESPACE.contains(&name) => (namespace, Some(name)),
+            Some(_) => return,
+            None => (below, None),
+        };
+        let default =
+            name.and_then(|name| lookup(&self.values, &format!("{keys}.{name}")).cloned());
+        let Some(Value::Table(namespaces)) = lookup_mut(&mut self.values, all) else {
+            return;
+        };
+        let namespace = namespaces
+            .entry(namespace)
+            .or_insert_with(|| Value::Table(Table::new()));
+        if let (Value::Table(table), Some(name), Some(default)) = (namespace, name, default) {
+            table.entry(name).or_insert(default);
+        }
+    }
+
     fn unknown_key(&self, key: &str) -> String {
         if lookup(&self.values, &format!("mpsc_channels.{key}")).is_some() {
             return format!(
@@ -161,6 +206,9 @@ impl Merged {
             return format!("unknown key; {reason}");
         }
         let known = match key.rsplit_once('.') {
+            Some((around, _)) if around.starts_with(BY_NAMESPACE.0) => {
+                return format!("unknown key; expected one of {}", OF_NAMESPACE.join(", "));
+            }
             Some((around, _)) => lookup(&self.values, around).and_then(Value::as_table),
             None => Some(&self.values),
         };

@@ -15,6 +15,7 @@ mod load;
 mod merge;
 mod mpsc_channels;
 mod orchestration;
+mod retention;
 mod source;
 mod statistics;
 mod telemetry;
@@ -44,6 +45,7 @@ pub use mpsc_channels::{
     WorkerEventSubscribersConfig, WorkerInProcessEventsConfig,
 };
 pub use orchestration::{ClaimsConfig, OrchestrationConfig, TaskReadinessConfig, TimersConfig};
+pub use retention::{ArchiveTarget, RetentionConfig};
 pub use source::Source;
 pub use statistics::{PriorityClassesConfig, SamplingRatesConfig, StatisticsConfig};
 pub(crate) use telemetry::parse_filter;
@@ -67,6 +69,8 @@ pub struct TaskerConfig {
     pub event_systems: EventSystemsConfig,
     /// Latencies of events that are sampled.
     pub statistics: StatisticsConfig,
+    /// For how long tasks that ended are kept.
+    pub retention: RetentionConfig,
     /// Logs, and where metrics are sent.
     pub telemetry: TelemetryConfig,
     /// Capacities of channels.
@@ -74,6 +78,17 @@ pub struct TaskerConfig {
 }
 
 impl TaskerConfig {
+    /// What is wrong, if tasks are to be archived in files and no folder is named for them.
+    fn why_unable_to_archive(&self) -> Option<String> {
+        let RetentionConfig {
+            archive,
+            archive_folder,
+            ..
+        } = &self.retention;
+        let lacks_folder = *archive == ArchiveTarget::File && archive_folder.is_empty();
+        lacks_folder.then(|| "is needed where retention.archive is \"file\"".to_owned())
+    }
+
     /// What is wrong, if a mode listens but nothing leads past the pooler.
     fn why_unable_to_listen(&self) -> Option<String> {
         let Self { database, .. } = self;
@@ -153,6 +168,8 @@ default_from_base! {
     StatisticsConfig = statistics,
     SamplingRatesConfig = statistics.sampling_rates,
     PriorityClassesConfig = statistics.priorities,
+    RetentionConfig = retention,
+    ArchiveTarget = retention.archive,
     TelemetryConfig = telemetry,
     LogFormat = telemetry.log_format,
     MpscChannelsConfig = mpsc_channels,

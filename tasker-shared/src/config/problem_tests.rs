@@ -306,3 +306,25 @@ fn what_looks_like_a_number_is_refused_for_what_it_says_and_not_for_its_type() {
         ]
     );
 }
+
+#[test]
+fn what_is_wrong_with_the_retention_of_a_namespace_is_named_once() {
+    let found = problems(
+        &[(
+            "base/retention.toml",
+            "[retention.namespaces.shop]\ncomplet_days = 7\nerror_days = \"long\"\n\
+             [retention.namespaces.Shop]\nerror_days = 1\n\
+             [retention.namespaces.late]\ncancelled_days = -3\n",
+        )],
+        &[("TASKER__RETENTION__ARCHIVE", "file")],
+    );
+    for expected in [
+        "base/retention.toml:2: key retention.namespaces.shop.complet_days: unknown key; expected one of complete_days",
+        "base/retention.toml:3: key retention.namespaces.shop.error_days: expected a whole number, found \"long\"",
+        "base/retention.toml:7: key retention.namespaces.late.cancelled_days: ",
+        "retention.archive_folder: is needed",
+    ] {
+        let named = found.iter().filter(|it| it.contains(expected));
+        assert_eq!(named.count(), 1, "{expected}: {found:#?}");
+    }
+}

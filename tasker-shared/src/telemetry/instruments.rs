@@ -107,6 +107,10 @@ instruments! {
         "Samples of statistics that were not stored, by reason: no place in the buffer, a database \
          that did not take them, a task that is unknown"
     );
+    tasks_pruned: labelled(
+        "tasker_tasks_pruned_total",
+        "Tasks deleted because their retention was over, by namespace and outcome"
+    );
     step_duration: histogram(
         "tasker_step_duration_seconds",
         "Time a handler ran",

@@ -138,6 +138,15 @@ impl Metrics {
     }
 }
 
+/// History.
+impl Metrics {
+    /// Tasks of this namespace that ended so were deleted.
+    pub fn tasks_pruned(&self, namespace: &str, outcome: &str, count: u64) {
+        let labels = [owned("namespace", namespace), owned("outcome", outcome)];
+        self.0.tasks_pruned.add(count, &labels);
+    }
+}
+
 /// Workers.
 impl Metrics {
     /// A worker received steps.

@@ -10,16 +10,18 @@ use super::graph::{self, StepPlaces};
 use super::node::{Content, Node, Place};
 use super::{
     Backoff, DependencyResults, MAX_STEPS, RetryPolicy, Step, Template, builtins, input_schema,
+    retention,
 };
 
 /// The keys of a template.
-pub(super) const TEMPLATE_KEYS: [&str; 7] = [
+pub(super) const TEMPLATE_KEYS: [&str; 8] = [
     "namespace",
     "name",
     "version",
     "description",
     "input_schema",
     "defaults",
+    "retention",
     "steps",
 ];
 
@@ -106,6 +108,10 @@ pub(super) fn template(root: &Node, mistakes: &mut Mistakes) -> Option<Template>
         input_schema: fields
             .get("input_schema")
             .and_then(|node| read_input_schema(node, &path.key("input_schema"), mistakes)),
+        retention: fields
+            .get("retention")
+            .and_then(|node| retention::read(node, &path.key("retention"), mistakes))
+            .unwrap_or_default(),
         steps: steps
             .map(|node| read_steps(node, &path.key("steps"), defaults, mistakes))
             .unwrap_or_default(),

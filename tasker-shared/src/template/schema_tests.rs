@@ -11,6 +11,7 @@ use super::read::{
     BASE_MS, BUILT_IN_DEFAULTS, DEFAULTS_KEYS, MAX_ATTEMPTS, MAX_MS, RETRY_KEYS, STEP_KEYS,
     TEMPLATE_KEYS, TIMEOUT_MS,
 };
+use super::retention::RETENTION_KEYS;
 use super::{DependencyResults, MAX_STEPS, Template, yaml};
 
 /// Every YAML file in the folder of examples.
@@ -61,6 +62,7 @@ fn the_schema_knows_exactly_the_keys_that_the_reader_knows() {
     for (pointer, keys) in [
         ("/properties", &TEMPLATE_KEYS[..]),
         ("/properties/defaults/properties", &DEFAULTS_KEYS),
+        ("/properties/retention/properties", &RETENTION_KEYS),
         ("/$defs/step/properties", &STEP_KEYS),
         ("/$defs/retry/properties", &RETRY_KEYS),
     ] {

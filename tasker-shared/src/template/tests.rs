@@ -70,6 +70,7 @@ proptest! {
         steps in any_steps(),
         description in proptest::option::of("[^\\x00]{0,40}"),
         with_schema in any::<bool>(),
+        retained in proptest::collection::vec("complete|error|cancelled|resolved_manually", 0..4),
     ) {
         let template = Template {
             namespace: "shop".to_owned(),
@@ -77,6 +78,10 @@ proptest! {
             version: "1.2.3".to_owned(),
             description,
             input_schema: with_schema.then(|| json!({ "type": "object", "required": ["id"] })),
+            retention: retained
+                .into_iter()
+                .map(|outcome| (outcome, "30d".to_owned()))
+                .collect(),
             steps,
         };
         let document = template.document();

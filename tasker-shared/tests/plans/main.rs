@@ -159,8 +159,8 @@ async fn fill(world: &mut World) {
             select count(*) from pgmq.send_batch(
               'worker_test_queue', array(select '{{}}'::jsonb from tasker.tasks)
             );
-            select brin_summarize_new_values('tasker.task_transitions_by_range'),
-              brin_summarize_new_values('tasker.step_transitions_by_range');
+            select brin_summarize_new_values('tasker.task_transitions_by_ranges'),
+              brin_summarize_new_values('tasker.step_transitions_by_ranges');
             delete from tasker.ready_steps;
             delete from tasker.timers;
             delete from pgmq.q_worker_test_queue"

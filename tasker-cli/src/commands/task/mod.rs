@@ -1,5 +1,6 @@
 //! `tasker task`: submits tasks, shows them and ends them.
 
+mod export;
 mod list;
 mod payloads;
 pub(crate) mod picture;
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     List(list::Args),
     /// Draw a task: its steps, what waits for what, and how each stands
     Show(show::Args),
+    /// Print everything there is of a task as one line of JSON, from the archive table too
+    Export(export::Args),
     /// Cancel a task: what has not started never starts, running handlers are told
     Cancel(settle::Args),
     /// Mark a failed task as dealt with by hand
@@ -48,6 +51,7 @@ pub(crate) async fn run(command: Command, setup: &Setup) -> Result<(), Failure> 
         Command::Submit(args) => submit::run(args, setup).await,
         Command::List(args) => list::run(args, setup).await,
         Command::Show(args) => show::run(args, setup).await,
+        Command::Export(args) => export::run(args, setup).await,
         Command::Cancel(args) => settle::run(Action::CancelTask, args, setup).await,
         Command::Resolve(args) => settle::run(Action::ResolveTask, args, setup).await,
     }

@@ -123,7 +123,18 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     }
     let deadline = args.wait_timeout.map(|timeout| Instant::now() + timeout);
     loop {
-        let detail = fetch(&database, submitted.task_uuid).await?;
+        let detail = fetch(&database, submitted.task_uuid).await;
+        let detail = detail.map_err(|failure| {
+            if submitted.created {
+                return failure;
+            }
+            Failure::new(format!(
+                "the idempotency key was known, and the task of its first use, {}, is not in the \
+                 database any more: its retention is over",
+                submitted.task_uuid
+            ))
+            .hint("`tasker task export` finds it where the archive is a table")
+        })?;
         if detail.summary.state.is_terminal() {
             return report(submitted, Some(&detail), output);
         }

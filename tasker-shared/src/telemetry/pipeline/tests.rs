@@ -64,6 +64,7 @@ fn record_everything(metrics: &Metrics) {
     metrics.stale_outcomes(1);
     metrics.samples_written(1);
     metrics.samples_dropped("buffer_full", 1);
+    metrics.tasks_pruned("shop", "complete", 4);
     metrics.running_steps_changed(3);
     metrics.running_steps_changed(-1);
     metrics.concurrency_changed(100);

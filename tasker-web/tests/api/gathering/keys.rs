@@ -98,3 +98,46 @@ async fn tasks_that_wait_for_a_key_leave_connections_for_everybody_else() {
         assert_eq!(answer.expect(200)["created"], false);
     }
 }
+
+#[tokio::test]
+async fn a_key_whose_task_is_gone_answers_with_its_uuid_alone_and_in_a_batch() {
+    let database = TestDatabase::create().await;
+    let api = Api::on(database.url(), |_| {}, Vec::new()).await;
+    api.apply(TEMPLATE).await;
+    let keyed = order(&json!({"idempotency_key": "k"}));
+    let first = api.post(TASKS, &keyed).await.expect(201);
+    let task = first["task_uuid"].as_str().unwrap();
+    api.act(&format!("{TASKS}/{task}/cancel")).await.expect(200);
+    let pool = database.pool();
+    sqlx::raw_sql(
+        "update tasker.tasks set finished_at = now() - interval '2 days';
+         select tasker.prune_tasks(
+           '{\"cancelled_days\": 1, \"idempotency_key_days\": 30}',
+           '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 10, 'none'
+         )",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+
+    let again = api.post(TASKS, &keyed).await.expect(200);
+    assert_eq!(
+        (&again["task_uuid"], &again["created"]),
+        (&json!(task), &json!(false))
+    );
+    let batch = json!({ "tasks": [order(&json!({})), keyed] });
+    let batch = api
+        .post(&format!("{TASKS}/batch"), &batch)
+        .await
+        .expect(201);
+    assert_eq!(batch["tasks"][0]["created"], true);
+    assert_eq!(batch["tasks"][1]["task_uuid"], json!(task));
+
+    for path in [
+        format!("{TASKS}/{task}"),
+        format!("{TASKS}/{task}?wait_ms=60000"),
+    ] {
+        let gone = api.get(&path).await.problem(404, "not-found");
+        assert!(gone["detail"].as_str().unwrap().contains(task), "{gone}");
+    }
+}
