@@ -35,7 +35,7 @@ compose() {
 finish() {
   local status=$?
   trap - EXIT INT TERM
-  if ((status != 0)) && [[ -s $scratch/compose.log ]]; then
+  if ((status != 0 && status < 128)) && [[ -s $scratch/compose.log ]]; then
     tail -n 20 "$scratch/compose.log" >&2
     for container in $(podman ps --all --quiet --filter "label=io.podman.compose.project=$project"); do
       podman logs --tail 3 "$container" 2>&1 | sed "s/^/$container: /" >&2
@@ -43,11 +43,12 @@ finish() {
   fi
   if [[ ${KEEP:-} ]] && ((status == 0)); then
     say "the fleet runs on: podman ps --filter label=io.podman.compose.project=$project"
-    say "to end it: podman rm --force --volumes \$(podman ps -aq --filter label=io.podman.compose.project=$project)"
+    say "to end it: podman rm --force \$(podman ps -aq --filter label=io.podman.compose.project=$project); podman volume rm ${project}_postgres; podman network rm ${project}_default"
   else
     compose down --timeout 5 --volumes || true
     podman ps --all --quiet --filter "label=io.podman.compose.project=$project" |
       xargs --no-run-if-empty podman rm --force --time 0 >/dev/null 2>&1 || true
+    podman volume rm "${project}_postgres" >/dev/null 2>&1 || true
     podman network rm "${project}_default" >/dev/null 2>&1 || true
     podman image rm --force "$image" "$postgres_image" >/dev/null 2>&1 || true
   fi
@@ -144,6 +145,8 @@ live="select count(*) = $processes from tasker.processes where last_seen_at > cl
 say "starting $processes processes …"
 compose up --detach --no-build
 await 'all processes have registered' 90 "$live"
+names=$(sql "select count(distinct identity) from tasker.processes where identity !~ '[\$]'")
+[[ $names == "$processes" ]] || fail "$processes processes have $names names: INSTANCE_ID is not expanded"
 
 api=http://$(podman port "${project}_orchestrator-event-driven_1" 8080/tcp)
 post() { curl --silent --show-error --fail-with-body --max-time 60 --output /dev/null "$@"; }
