@@ -99,6 +99,14 @@ fi
 EOF
     chmod 755 "$deb/DEBIAN/$script"
   done
+  cat >"$deb/DEBIAN/prerm" <<'EOF'
+#!/bin/sh
+set -e
+if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+  systemctl stop 'tasker-*.service'
+fi
+EOF
+  chmod 755 "$deb/DEBIAN/prerm"
   find "$deb" -type d -exec chmod 755 {} +
   find "$deb" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
   dpkg-deb --root-owner-group -Zxz --build "$deb" "$out/tasker_${version}_$architecture.deb" >/dev/null
