@@ -213,7 +213,7 @@ elsewhere=$(sql "select count(*) from tasker.steps join tasker.templates using (
 [[ $elsewhere == 0 ]] || fail "steps of another namespace ran elsewhere than on the fallback worker: $elsewhere"
 tasker doctor || fail 'the doctor has findings'
 for container in orchestrator-event-driven_2 orchestrator-polling_2 worker-fulfillment_3 worker-fulfillment_4; do
-  podman exec "${project}_$container" /usr/bin/tasker health >/dev/null ||
+  podman healthcheck run "${project}_$container" >/dev/null ||
     fail "$container is not healthy after its restart"
 done
 say "nothing is unprocessed, nothing was done twice; $(tasker --version), $SECONDS s in all"
