@@ -211,7 +211,12 @@ twice=$(sql "select count(*) from (select from tasker.step_transitions where to_
 elsewhere=$(sql "select count(*) from tasker.steps join tasker.templates using (template_id)
   where namespace = 'returns' and worker not like 'worker-poll-%'")
 [[ $elsewhere == 0 ]] || fail "steps of another namespace ran elsewhere than on the fallback worker: $elsewhere"
-tasker doctor || fail 'the doctor has findings'
+# The resolvers of some versions of podman leave a question unanswered now and then.
+for ((attempt = 1; ; attempt++)); do
+  tasker doctor >"$scratch/doctor.log" 2>&1 && break
+  grep -q 'the database is unavailable' "$scratch/doctor.log" && ((attempt < 3)) ||
+    { cat "$scratch/doctor.log" >&2; fail 'the doctor has findings'; }
+done
 for container in orchestrator-event-driven_2 orchestrator-polling_2 worker-fulfillment_3 worker-fulfillment_4; do
   podman healthcheck run "${project}_$container" >/dev/null ||
     fail "$container is not healthy after its restart"
