@@ -116,7 +116,9 @@ build "${arguments[@]}"
 if [[ -z ${POSTGRES_IMAGE:-} ]]; then
   build --file deploy/test/postgres.Dockerfile --tag "$postgres_image" --build-arg "DEBIAN_IMAGE=$DEBIAN_IMAGE"
 fi
-say "the image has $(($(podman image inspect --format '{{.Size}}' "$image") / 1000000)) MB"
+megabytes=$(($(podman image inspect --format '{{.Size}}' "$image") / 1000000))
+say "the image has $megabytes MB"
+[[ -z ${FROM_SOURCE:-} ]] || ((megabytes < 40)) || fail 'that is more than 40'
 
 # --- the fleet -----------------------------------------------------------------------------------
 
