@@ -47,8 +47,8 @@ def tools():
 
 
 def tasker():
-    binary = os.environ.get("TASKER_BINARY") or ROOT / "target/debug/tasker"
-    if not Path(binary).exists():
+    binary = ROOT / os.environ.get("TASKER_BINARY", "target/debug/tasker")
+    if not binary.exists():
         fault(f"{binary} is missing: build it, or set TASKER_BINARY")
         sys.exit(1)
     return str(binary)
