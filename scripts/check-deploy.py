@@ -42,7 +42,7 @@ def tools():
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             pip += ["--root-user-action=ignore", "--target", str(TOOLS), *PACKAGES]
             if attempt or subprocess.run(pip, check=False).returncode != 0:
-                print("check-deploy: PyYAML and kubernetes-validate are missing and cannot be fetched; nothing is checked")
+                print("check-deploy: PyYAML and kubernetes-validate cannot be fetched; nothing is checked")
                 sys.exit(0)
 
 
@@ -123,8 +123,8 @@ def check_references(by_kind):
             for key, value in trigger["metadata"].items():
                 if not isinstance(value, str):
                     fault(f"{file}: {key} has to be a text")
-    budgets = {document["spec"]["selector"]["matchLabels"].get("app.kubernetes.io/component") for _, document in by_kind["PodDisruptionBudget"]}
-    for name in names - budgets:
+    selectors = [document["spec"]["selector"]["matchLabels"] for _, document in by_kind["PodDisruptionBudget"]]
+    for name in names - {selector.get("app.kubernetes.io/component") for selector in selectors}:
         fault(f"{name} has no PodDisruptionBudget")
 
 
@@ -135,13 +135,16 @@ def check_pod(file, workload, by_kind):
         fault(f"{file}: the pod may run as root")
     for container in spec["containers"]:
         context = container["securityContext"]
-        if not context["readOnlyRootFilesystem"] or context["allowPrivilegeEscalation"] or context["capabilities"]["drop"] != ["ALL"]:
+        may_write, may_rise = not context["readOnlyRootFilesystem"], context["allowPrivilegeEscalation"]
+        if may_write or may_rise or context["capabilities"]["drop"] != ["ALL"]:
             fault(f"{file}: {container['name']} may do more than it needs")
         environment = {}
         for source in container.get("envFrom", []):
             environment.update(configuration[source["configMapRef"]["name"]])
         for variable in container["env"]:
-            environment[variable["name"]] = variable.get("value", DATABASE if variable["name"] == "DATABASE_URL" else "name")
+            # What comes from a secret or from the pod is not in the manifest.
+            elsewhere = DATABASE if variable["name"] == "DATABASE_URL" else "name"
+            environment[variable["name"]] = variable.get("value", elsewhere)
         check_settings(f"{file}: {container['name']}", environment)
 
 

@@ -112,5 +112,9 @@ EOF
   dpkg-deb --root-owner-group -Zxz --build "$deb" "$out/tasker_${version}_$architecture.deb" >/dev/null
 fi
 
-(cd "$out" && sha256sum -- *.tar.gz *.cdx.json $(ls ./*.deb 2>/dev/null | sed 's#^./##') >SHA256SUMS)
+(
+  cd "$out"
+  shopt -s nullglob
+  sha256sum -- *.tar.gz *.deb *.cdx.json >SHA256SUMS
+)
 ls -l "$out"

@@ -43,7 +43,9 @@ finish() {
   fi
   if [[ ${KEEP:-} ]] && ((status == 0)); then
     say "the fleet runs on: podman ps --filter label=io.podman.compose.project=$project"
-    say "to end it: podman rm --force \$(podman ps -aq --filter label=io.podman.compose.project=$project); podman volume rm ${project}_postgres; podman network rm ${project}_default"
+    say 'to end it:'
+    say "  podman rm --force \$(podman ps -aq --filter label=io.podman.compose.project=$project)"
+    say "  podman volume rm ${project}_postgres; podman network rm ${project}_default"
   else
     compose down --timeout 5 --volumes || true
     podman ps --all --quiet --filter "label=io.podman.compose.project=$project" |
@@ -67,6 +69,7 @@ make_debian_image() {
   command -v debootstrap >/dev/null && ((EUID == 0)) || return 1
   say "making $made_image with debootstrap …"
   local release
+  # shellcheck source=/dev/null
   release=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
   debootstrap --variant=minbase --include=postgresql "$release" "$scratch/debian" >"$scratch/debootstrap.log" 2>&1 ||
     { tail -n 5 "$scratch/debootstrap.log" >&2; return 1; }
@@ -91,7 +94,8 @@ find_runtime() {
 }
 
 if [[ -z ${DEBIAN_IMAGE:-} || -z ${POSTGRES_IMAGE:-} ]]; then
-  make_debian_image || skip 'no image of Debian can be made here: this needs root and debootstrap, or DEBIAN_IMAGE and POSTGRES_IMAGE'
+  make_debian_image ||
+    skip 'no image of Debian can be made here: set DEBIAN_IMAGE and POSTGRES_IMAGE, or be root with debootstrap'
 fi
 export DEBIAN_IMAGE=${DEBIAN_IMAGE:-$made_image}
 find_runtime "$DEBIAN_IMAGE" || skip 'podman runs no container here'
@@ -126,7 +130,8 @@ export TASKER_IMAGE=$image POSTGRES_IMAGE=${POSTGRES_IMAGE:-$postgres_image} POS
 export DATABASE_URL=postgres://tasker:$POSTGRES_PASSWORD@postgres:5432/tasker
 # Steps that only the fallback worker takes are not waited for as long as in production.
 export WORKER_POLL_INTERVAL_MS=${WORKER_POLL_INTERVAL_MS:-2000}
-readonly processes=$((${ORCHESTRATORS_EVENT_DRIVEN:-5} + ${ORCHESTRATORS_POLLING:-2} + ${WORKERS_FULFILLMENT:-10} + ${WORKERS_POLLING:-1}))
+readonly processes=$((${ORCHESTRATORS_EVENT_DRIVEN:-5} + ${ORCHESTRATORS_POLLING:-2} +
+  ${WORKERS_FULFILLMENT:-10} + ${WORKERS_POLLING:-1}))
 
 sql() {
   podman exec "${project}_postgres_1" psql --no-psqlrc --quiet --tuples-only --no-align \
@@ -214,10 +219,12 @@ elsewhere=$(sql "select count(*) from tasker.steps join tasker.templates using (
   where namespace = 'returns' and worker not like 'worker-poll-%'")
 [[ $elsewhere == 0 ]] || fail "steps of another namespace ran elsewhere than on the fallback worker: $elsewhere"
 # The resolvers of some versions of podman leave a question unanswered now and then.
-for ((attempt = 1; ; attempt++)); do
+for attempt in 1 2 3; do
   tasker doctor >"$scratch/doctor.log" 2>&1 && break
-  grep -q 'the database is unavailable' "$scratch/doctor.log" && ((attempt < 3)) ||
-    { cat "$scratch/doctor.log" >&2; fail 'the doctor has findings'; }
+  if ((attempt == 3)) || ! grep -q 'the database is unavailable' "$scratch/doctor.log"; then
+    cat "$scratch/doctor.log" >&2
+    fail 'the doctor has findings'
+  fi
 done
 for container in orchestrator-event-driven_2 orchestrator-polling_2 worker-fulfillment_3 worker-fulfillment_4; do
   podman healthcheck run "${project}_$container" >/dev/null ||
