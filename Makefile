@@ -8,7 +8,7 @@ BUILD_BENCH = $(CARGO) build --locked --package tasker-cli --package tasker-benc
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test test-without-continuation release-dump test-pg18 bench bench-readiness bench-channels bench-notify load fmt lint docs alerts test-deploy ci clean
+.PHONY: help setup build demo dev test test-without-continuation release-dump test-pg18 bench bench-readiness bench-channels bench-notify load fmt lint docs alerts manifests test-deploy release-artifacts ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,12 +76,19 @@ docs: setup ## Build the API documentation and check the Markdown files
 alerts: ## Check the alert rules, and that they fire when they should
 	@scripts/check-alerts.sh
 
+manifests: build ## Check the files of deploy/: Kubernetes, compose, systemd
+	@TASKER_BINARY="$(TARGET)/debug/tasker" scripts/check-deploy.py
+
 test-deploy: build ## Run the production fleet as containers, kill some, and lose nothing (needs podman)
 	@CARGO="$(CARGO)" TASKER_BINARY="$${TASKER_BINARY:-$(TARGET)/debug/tasker}" scripts/test-deploy.sh
+
+release-artifacts: setup ## Make archive, Debian package, bill of materials and checksums (release build)
+	$(CARGO) build --locked --release --package tasker-cli
+	@CARGO="$(CARGO)" TASKER_BINARY="$(TARGET)/release/tasker" scripts/package.sh
 
 ci: ## Everything the CI runs
 	@.ci/run
 
 clean: ## Remove what was built and downloaded
 	$(CARGO) clean
-	rm -rf .pg18 .promtool
+	rm -rf .pg18 .promtool .deploy-tools

@@ -99,10 +99,22 @@ fi
 EOF
     chmod 755 "$deb/DEBIAN/$script"
   done
+  cat >"$deb/DEBIAN/prerm" <<'EOF'
+#!/bin/sh
+set -e
+if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+  systemctl stop 'tasker-*.service'
+fi
+EOF
+  chmod 755 "$deb/DEBIAN/prerm"
   find "$deb" -type d -exec chmod 755 {} +
   find "$deb" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
   dpkg-deb --root-owner-group -Zxz --build "$deb" "$out/tasker_${version}_$architecture.deb" >/dev/null
 fi
 
-(cd "$out" && sha256sum -- *.tar.gz *.cdx.json $(ls ./*.deb 2>/dev/null | sed 's#^./##') >SHA256SUMS)
+(
+  cd "$out"
+  shopt -s nullglob
+  sha256sum -- *.tar.gz *.deb *.cdx.json >SHA256SUMS
+)
 ls -l "$out"

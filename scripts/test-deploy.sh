@@ -35,7 +35,7 @@ compose() {
 finish() {
   local status=$?
   trap - EXIT INT TERM
-  if ((status != 0)) && [[ -s $scratch/compose.log ]]; then
+  if ((status != 0 && status < 128)) && [[ -s $scratch/compose.log ]]; then
     tail -n 20 "$scratch/compose.log" >&2
     for container in $(podman ps --all --quiet --filter "label=io.podman.compose.project=$project"); do
       podman logs --tail 3 "$container" 2>&1 | sed "s/^/$container: /" >&2
@@ -43,11 +43,14 @@ finish() {
   fi
   if [[ ${KEEP:-} ]] && ((status == 0)); then
     say "the fleet runs on: podman ps --filter label=io.podman.compose.project=$project"
-    say "to end it: podman rm --force --volumes \$(podman ps -aq --filter label=io.podman.compose.project=$project)"
+    say 'to end it:'
+    say "  podman rm --force \$(podman ps -aq --filter label=io.podman.compose.project=$project)"
+    say "  podman volume rm ${project}_postgres; podman network rm ${project}_default"
   else
     compose down --timeout 5 --volumes || true
     podman ps --all --quiet --filter "label=io.podman.compose.project=$project" |
       xargs --no-run-if-empty podman rm --force --time 0 >/dev/null 2>&1 || true
+    podman volume rm "${project}_postgres" >/dev/null 2>&1 || true
     podman network rm "${project}_default" >/dev/null 2>&1 || true
     podman image rm --force "$image" "$postgres_image" >/dev/null 2>&1 || true
   fi
@@ -66,6 +69,7 @@ make_debian_image() {
   command -v debootstrap >/dev/null && ((EUID == 0)) || return 1
   say "making $made_image with debootstrap …"
   local release
+  # shellcheck source=/dev/null
   release=$(. /etc/os-release && echo "${VERSION_CODENAME:-stable}")
   debootstrap --variant=minbase --include=postgresql "$release" "$scratch/debian" >"$scratch/debootstrap.log" 2>&1 ||
     { tail -n 5 "$scratch/debootstrap.log" >&2; return 1; }
@@ -90,7 +94,8 @@ find_runtime() {
 }
 
 if [[ -z ${DEBIAN_IMAGE:-} || -z ${POSTGRES_IMAGE:-} ]]; then
-  make_debian_image || skip 'no image of Debian can be made here: this needs root and debootstrap, or DEBIAN_IMAGE and POSTGRES_IMAGE'
+  make_debian_image ||
+    skip 'no image of Debian can be made here: set DEBIAN_IMAGE and POSTGRES_IMAGE, or be root with debootstrap'
 fi
 export DEBIAN_IMAGE=${DEBIAN_IMAGE:-$made_image}
 find_runtime "$DEBIAN_IMAGE" || skip 'podman runs no container here'
@@ -115,7 +120,9 @@ build "${arguments[@]}"
 if [[ -z ${POSTGRES_IMAGE:-} ]]; then
   build --file deploy/test/postgres.Dockerfile --tag "$postgres_image" --build-arg "DEBIAN_IMAGE=$DEBIAN_IMAGE"
 fi
-say "the image has $(($(podman image inspect --format '{{.Size}}' "$image") / 1000000)) MB"
+megabytes=$(($(podman image inspect --format '{{.Size}}' "$image") / 1000000))
+say "the image has $megabytes MB"
+[[ -z ${FROM_SOURCE:-} ]] || ((megabytes < 40)) || fail 'that is more than 40'
 
 # --- the fleet -----------------------------------------------------------------------------------
 
@@ -123,7 +130,8 @@ export TASKER_IMAGE=$image POSTGRES_IMAGE=${POSTGRES_IMAGE:-$postgres_image} POS
 export DATABASE_URL=postgres://tasker:$POSTGRES_PASSWORD@postgres:5432/tasker
 # Steps that only the fallback worker takes are not waited for as long as in production.
 export WORKER_POLL_INTERVAL_MS=${WORKER_POLL_INTERVAL_MS:-2000}
-readonly processes=$((${ORCHESTRATORS_EVENT_DRIVEN:-5} + ${ORCHESTRATORS_POLLING:-2} + ${WORKERS_FULFILLMENT:-10} + ${WORKERS_POLLING:-1}))
+readonly processes=$((${ORCHESTRATORS_EVENT_DRIVEN:-5} + ${ORCHESTRATORS_POLLING:-2} +
+  ${WORKERS_FULFILLMENT:-10} + ${WORKERS_POLLING:-1}))
 
 sql() {
   podman exec "${project}_postgres_1" psql --no-psqlrc --quiet --tuples-only --no-align \
@@ -144,6 +152,8 @@ live="select count(*) = $processes from tasker.processes where last_seen_at > cl
 say "starting $processes processes …"
 compose up --detach --no-build
 await 'all processes have registered' 90 "$live"
+names=$(sql "select count(distinct identity) from tasker.processes where identity !~ '[\$]'")
+[[ $names == "$processes" ]] || fail "$processes processes have $names names: INSTANCE_ID is not expanded"
 
 api=http://$(podman port "${project}_orchestrator-event-driven_1" 8080/tcp)
 post() { curl --silent --show-error --fail-with-body --max-time 60 --output /dev/null "$@"; }
@@ -208,9 +218,16 @@ twice=$(sql "select count(*) from (select from tasker.step_transitions where to_
 elsewhere=$(sql "select count(*) from tasker.steps join tasker.templates using (template_id)
   where namespace = 'returns' and worker not like 'worker-poll-%'")
 [[ $elsewhere == 0 ]] || fail "steps of another namespace ran elsewhere than on the fallback worker: $elsewhere"
-tasker doctor || fail 'the doctor has findings'
+# The resolvers of some versions of podman leave a question unanswered now and then.
+for attempt in 1 2 3; do
+  tasker doctor >"$scratch/doctor.log" 2>&1 && break
+  if ((attempt == 3)) || ! grep -q 'the database is unavailable' "$scratch/doctor.log"; then
+    cat "$scratch/doctor.log" >&2
+    fail 'the doctor has findings'
+  fi
+done
 for container in orchestrator-event-driven_2 orchestrator-polling_2 worker-fulfillment_3 worker-fulfillment_4; do
-  podman exec "${project}_$container" /usr/bin/tasker health >/dev/null ||
+  podman healthcheck run "${project}_$container" >/dev/null ||
     fail "$container is not healthy after its restart"
 done
 say "nothing is unprocessed, nothing was done twice; $(tasker --version), $SECONDS s in all"
