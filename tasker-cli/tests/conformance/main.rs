@@ -12,6 +12,7 @@ mod expected;
 mod fleet;
 mod language;
 mod lifecycle;
+mod python_package;
 mod workflows;
 #[allow(dead_code, reason = "the tests of the system use the other parts")]
 #[path = "../system/world.rs"]
