@@ -14,14 +14,14 @@ pub(crate) struct Language {
     pub(crate) name: &'static str,
     /// Why this machine cannot have it, where it cannot. Panics where it should have it and has not.
     is_missing: fn() -> Option<String>,
-    spawn: fn(&[(&str, &str)]) -> TaskerProcess,
+    program: fn(&[(&str, &str)]) -> TaskerProcess,
 }
 
 const LANGUAGES: [Language; 2] = [
     Language {
         name: "rust",
         is_missing: || None,
-        spawn: |environment| TaskerBinary::example("conformance_worker").spawn(&[], environment),
+        program: |environment| TaskerBinary::example("conformance_worker").spawn(&[], environment),
     },
     Language {
         name: "python",
@@ -30,7 +30,7 @@ const LANGUAGES: [Language; 2] = [
                 .is_none()
                 .then(|| "there is no python3".to_owned())
         },
-        spawn: spawn_python,
+        program: spawn_python,
     },
 ];
 
@@ -62,6 +62,11 @@ impl Language {
             .unwrap_or(self)
     }
 
+    /// Starts its program.
+    pub(crate) fn spawn(self, environment: &[(&str, &str)]) -> TaskerProcess {
+        (self.program)(environment)
+    }
+
     /// Starts a worker of this name, with these further variables, and waits until it is registered.
     pub(crate) async fn worker(
         self,
@@ -86,7 +91,7 @@ impl Language {
             ("NAMESPACE", "conformance"),
         ];
         environment.extend_from_slice(variables);
-        let process = (self.spawn)(&environment);
+        let process = self.spawn(&environment);
         let mut role = Role {
             process,
             address: String::new(),
