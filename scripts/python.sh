@@ -7,6 +7,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 runs() { "$1" -c 'import sys, psycopg; sys.exit(sys.version_info < (3, 9) or psycopg.__version__ < "3.1")' 2>&1; }
 
 found=()
+problem=
 for python in ${TASKER_PYTHON:-"$root/.venv/bin/python3" python3 /usr/bin/python3}; do
   python=$(command -v "$python") || continue
   found+=("$python")

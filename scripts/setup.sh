@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what building and running Tasker needs and this machine lacks: a C compiler, a linker and
-# the PostgreSQL server binaries. Does nothing where all is present. No database cluster is made or
-# started: Tasker runs a private one. Rust is never installed for you, only asked for.
+# the PostgreSQL server binaries; and psycopg 3, for the tests of the worker in Python. Does nothing
+# where all is present. No database cluster is made or started: Tasker runs a private one. Rust is never
+# installed for you, only asked for.
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -22,6 +23,9 @@ has_postgres() {
   done
   command -v postgres >/dev/null && command -v initdb >/dev/null
 }
+
+# It never fails: only tests need Python, and say what they miss.
+"$(dirname "$0")/setup-python.sh"
 
 missing=()
 command -v cc >/dev/null || missing+=(build-essential)

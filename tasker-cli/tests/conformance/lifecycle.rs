@@ -143,6 +143,33 @@ pub(crate) async fn a_handler_that_outlasts_the_drain_is_tried_again_at_once(lan
     world.end([orchestrator]).await;
 }
 
+pub(crate) async fn a_handler_that_outlasts_its_lease_keeps_it_even_where_it_blocks_the_others(
+    language: Language,
+) {
+    let world = World::start().await;
+    let orchestrator = world.orchestrator(&[]).await;
+    let once = json!({ "max_attempts": 1 });
+    let ms = json!({ "ms": 5000 });
+    let steps = json!([
+        { "name": "waits", "handler": "builtin.sleep", "input": ms, "retry": once },
+        { "name": "blocks", "handler": "conformance.block", "input": ms, "retry": once },
+    ]);
+    apply(&world, "long", &json!({ "steps": steps })).await;
+    submit(&world, "long", &json!({})).await;
+    let holding = language.worker(&world, "holding", &[SHORT_LEASE]).await;
+    wait_until_running(&world, "holding", 2).await;
+
+    // It receives whatever comes back, and an attempt that it has to report as lost is the last.
+    let witness = language
+        .another()
+        .worker(&world, "witness", &[SHORT_LEASE])
+        .await;
+    world.wait_for_the_end().await;
+
+    assert_shares(&world, &["holding: 2 at attempt 1"]).await;
+    world.end([orchestrator, holding, witness]).await;
+}
+
 pub(crate) async fn the_steps_of_a_worker_that_is_killed_are_run_by_another(language: Language) {
     let world = World::start().await;
     let orchestrator = world.orchestrator(&[]).await;

@@ -12,6 +12,7 @@ mod expected;
 mod fleet;
 mod language;
 mod lifecycle;
+mod python_package;
 mod workflows;
 #[allow(dead_code, reason = "the tests of the system use the other parts")]
 #[path = "../system/world.rs"]
@@ -29,6 +30,7 @@ macro_rules! every_worker {
                 lifecycle::a_step_whose_handler_nobody_knows_waits_and_costs_no_attempt,
                 lifecycle::a_worker_that_drains_ends_what_it_runs_and_leaves_the_rest,
                 lifecycle::a_handler_that_outlasts_the_drain_is_tried_again_at_once,
+                lifecycle::a_handler_that_outlasts_its_lease_keeps_it_even_where_it_blocks_the_others,
                 lifecycle::the_steps_of_a_worker_that_is_killed_are_run_by_another,
                 lifecycle::an_outcome_survives_that_the_database_is_away,
                 lifecycle::a_second_signal_stops_at_once,
