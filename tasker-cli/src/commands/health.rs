@@ -21,9 +21,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 const MOST_BYTES: u64 = 1 << 20;
 
 const EXAMPLES: &str = "\
-Exit status 1 when the process is not ready or does not answer. A worker answers where it was started
-with --bind. One that was not is known to the database: --registered asks whether a process of this
-INSTANCE_ID, or without one of this host or container, has reported there within 30 s.
+Exit status 1 when the process is not ready or does not answer. A worker answers where it was
+started with --bind. One that was not is known to the database: --registered asks whether a process
+of this INSTANCE_ID, or without one of this host or container, has reported there within 30 s.
 
 Examples:
   tasker health
