@@ -63,17 +63,17 @@ impl Supervised for Gauges {
 }
 
 async fn look(engine: &Engine, namespaces: &[String], silent: &Silent) -> Result<(), Error> {
-    let database = &engine.database;
-    let gauges = database.call("database_gauges", database_gauges).await?;
+    let looked = engine.database.call("gauges", async |connection| {
+        let gauges = database_gauges(connection).await?;
+        let without_worker = steps_without_worker(connection, namespaces).await?;
+        Ok((gauges, without_worker))
+    });
+    let (gauges, without_worker) = looked.await?;
     for (role, lost) in silent.update(&gauges.silent) {
         metrics().processes_lost(role, lost);
     }
     metrics().database_gauges(gauges);
-
-    let without_worker = database.call("steps_without_worker", async |connection| {
-        steps_without_worker(connection, namespaces).await
-    });
-    metrics().steps_without_worker(&without_worker.await?);
+    metrics().steps_without_worker(&without_worker);
     Ok(())
 }
 

@@ -13,8 +13,9 @@ use crate::setup::Setup;
 const EXAMPLES: &str = "\
 Run it on the restored database before processes are started on it. Exit status 1 when something
 has to be put right first; what the engine deals with by itself is only told.
-With --repair it makes messages that queues lack, sets sequences that are behind their rows, and skips
-message numbers, so that workers of the database before cannot report on it what they did there.
+With --repair it makes messages that queues lack, sets sequences that are behind their rows, and
+skips message numbers, so that workers of the database before cannot report on it what they did
+there.
 
 Examples:
   tasker backup-check --database-url postgres://localhost/restored
