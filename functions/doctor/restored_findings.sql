@@ -1,4 +1,4 @@
--- What a restore from a backup left that somebody ought to know: where is_wrong, it has to be put right
+-- What an operator ought to know after a restore from a backup: where is_wrong, it has to be put right
 -- before the database is used, by tasker.mend_restored; else the engine deals with it by itself.
 create or replace function tasker.restored_findings()
 returns table (check_name text, is_wrong boolean, detail text, advice text)

@@ -1,6 +1,6 @@
 -- What keeps vacuum from dead rows of this database: for how long the oldest transaction has been open
--- that does, prepared ones included, and how many transactions began since the oldest that somebody
--- still sees, which counts replication slots and standbys too. Both 0 where nothing does.
+-- that does, prepared ones included, and how many transactions began since the oldest that any
+-- session still sees, which counts replication slots and standbys too. Both 0 where nothing does.
 --
 -- Of the sessions of other users only those are seen that a role may see, all with pg_read_all_stats.
 create or replace function tasker.vacuum_horizon(

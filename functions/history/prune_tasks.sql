@@ -3,8 +3,8 @@
 -- stays short. Answers where to go on, null at the end. p_retention is that of
 -- tasker.retention_rules().
 --
--- A task that has not ended, or that another transaction holds, stays as it is: whoever retries a
--- failed one at this moment is either first, or finds that there is none.
+-- A task that has not ended, or that another transaction holds, stays as it is: an operator who
+-- retries a failed one at this moment is either first, or gets the answer that there is none.
 --
 -- p_archive is `none`; `table`, and what is deleted is in tasker.archived_tasks by the same
 -- transaction; or `file`, and it is in `documents`, for the caller to store before it commits. Tasks
@@ -156,7 +156,7 @@ begin
   from gone g
   join tasker.templates tp on tp.template_id = g.template_id;
   if array_remove(v_keys, null) <> '{}' then
-    perform tasker.part_with_keys(
+    perform tasker.retire_keys(
       task_uuids, v_templates, v_keys, v_submissions,
       make_interval(hours => coalesce(24 * (p_retention ->> 'idempotency_key_days')::int, 0)), v_now
     );

@@ -1,7 +1,7 @@
 -- Has the indexes of both logs describe p_part of their ranges of pages again, as they are. A summary
 -- of a range only ever grows: pages that were emptied and filled again would be taken to hold what was
 -- in them before, and after some generations the logs could only be read whole. Goes round and
--- round; does nothing where another session is at it, or where the caller may not.
+-- round; does nothing while another session does it, or where the caller may not.
 create or replace function tasker.refresh_log_ranges(p_part double precision)
 returns void
 language plpgsql

@@ -1,6 +1,6 @@
 -- Latencies of sampled events from p_since on and before p_until, each group with how many events it
 -- stands for, how many of those failed, and percentiles with an error of 2%. Days whose samples are
--- gone count whole, and know no steps. p_by says what is told apart beside the event: `event` nothing
+-- gone count whole, and know no steps. p_by says what is distinguished beside the event: `event` nothing
 -- else, `template`, `step` or `day`. p_template is namespace/name, of any version.
 create or replace function tasker.statistics(
   p_since timestamptz, p_until timestamptz default null, p_namespaces text[] default null,

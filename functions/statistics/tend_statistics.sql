@@ -3,8 +3,8 @@
 -- after its last page. Answers whether there is more to do at once.
 --
 -- One session at a time does that; the others have nothing to do. What was read is in the same
--- transaction as the mark that it was, so that nothing counts twice. A partition that somebody reads
--- is dropped by a later call.
+-- transaction as the mark that it was, so that nothing counts twice. A partition that a session
+-- reads is dropped by a later call.
 create or replace function tasker.tend_statistics(p_retention_days int, p_pages bigint default 4096)
 returns boolean
 language plpgsql

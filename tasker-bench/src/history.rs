@@ -20,8 +20,8 @@ const STEPS: u64 = 4;
 /// Tasks that are inserted in one transaction.
 const CHUNK: u64 = 50_000;
 
-/// The template that the past belongs to.
-const TEMPLATE: &str = "
+/// The template of the tasks: four steps, one after the other.
+pub(crate) const TEMPLATE: &str = "
 namespace: history
 name: linear4
 version: 1.0.0

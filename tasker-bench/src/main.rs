@@ -11,6 +11,7 @@ mod client;
 mod figures;
 mod history;
 mod idle;
+mod lock_waits;
 mod output;
 mod readiness;
 mod retention;

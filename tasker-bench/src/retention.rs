@@ -1,7 +1,7 @@
 //! Many days in a few minutes: the clock of a database of its own is moved on by a day after each day's
-//! tasks, two orchestrators let go of what is older than a week, and a transaction is held open for
-//! some days in between. Told are the size of the database, the waits for locks, and how much of the
-//! throughput the deletion costs at its default pace.
+//! tasks, two orchestrators delete what is older than a week, and a transaction is held open for some
+//! days in between. The figures are the size of the database, the longest wait for a lock, and how much
+//! of the throughput the deletion costs at its default pace.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -24,7 +24,8 @@ use tokio::time::sleep;
 
 use crate::client::all_ended;
 use crate::figures::{Place, Run, figure, throughput, time};
-use crate::history::hold_vacuum;
+use crate::history::{TEMPLATE, hold_vacuum};
+use crate::lock_waits::LongestLockWait;
 use crate::output::remark;
 use crate::sizes::Sizes;
 use crate::{stage, stopwatch};
@@ -44,41 +45,10 @@ const HELD_DAYS: u32 = 3;
 /// How long a process may take to start, or to stop.
 const PROCESS_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time between two looks at the locks that are waited for.
-const LOOK: Duration = Duration::from_millis(10);
-
-/// The longest wait at this moment, in microseconds. Workers of autovacuum wait for each other, and
-/// extensions of files are waited for without any transaction in the way.
-const WAITS: &str = "
-    select (extract(epoch from clock_timestamp() - l.waitstart) * 1e6)::bigint as waited,
-      concat_ws(' ', l.mode, l.locktype, l.relation::regclass, a.query, '; held by', (
-        select string_agg(h.query, ', ') from pg_stat_activity h
-        where h.pid = any(pg_blocking_pids(l.pid))
-      ))
-    from pg_locks l
-    join pg_stat_activity a on a.pid = l.pid
-    where not l.granted and l.waitstart is not null and l.locktype <> 'extend'
-      and a.datname = current_database() and a.backend_type = 'client backend'
-    order by waited desc
-    limit 1";
-
-/// Microseconds from which on a wait is told of.
-const TOLD: u64 = 20_000;
-
 /// Longest hold of the transaction, should its days not end.
 const LONGEST_HOLD: Duration = Duration::from_hours(1);
 
-/// The template of the tasks: four steps in a row.
-const TEMPLATE: &str = "
-namespace: history
-name: linear4
-version: 1.0.0
-steps:
-  - {name: a, handler: builtin.noop}
-  - {name: b, handler: builtin.noop, depends_on: [a]}
-  - {name: c, handler: builtin.noop, depends_on: [b]}
-  - {name: d, handler: builtin.noop, depends_on: [c]}
-";
+/// Steps of a task of [`TEMPLATE`].
 const STEPS: u32 = 4;
 
 /// The database, the processes on it, and what is watched meanwhile.
@@ -104,7 +74,7 @@ pub(crate) async fn measure(
         ("TASKER__RETENTION__PAUSE_MS", "20"),
     ])
     .await?;
-    let longest = LongestWait::watch(&past.url).await?;
+    let longest = LongestLockWait::watch(&past.url).await?;
     let mut bytes: Vec<f64> = Vec::new();
     let mut held: Option<JoinHandle<()>> = None;
     for day in 1..=sizes.days {
@@ -186,7 +156,7 @@ impl Past {
             // A day of these takes seconds: what autovacuum does once a minute it does as often a day.
             "alter system set autovacuum_naptime = '1s'",
             "select pg_reload_conf()",
-            // UUIDs have the time of the engine, as they have where nobody moves its clock.
+            // UUIDs have the time of the engine, as they have where the clock is not moved.
             "do $$ begin
               execute replace(
                 pg_get_functiondef('tasker.new_task_uuid'::regproc), 'clock_timestamp()', 'tasker.now()'
@@ -349,7 +319,7 @@ impl Past {
     }
 }
 
-/// What deletion did: tasks, and for how long it was at it.
+/// What deletion did: tasks, and for how long it was busy.
 #[derive(Debug, Default)]
 struct Work {
     deleted: AtomicU64,
@@ -370,49 +340,6 @@ async fn prune(url: String, config: RetentionConfig, work: Arc<Work>) -> Result<
         work.busy_us.fetch_add(took, Relaxed);
         work.deleted.fetch_add(pruned.count(), Relaxed);
         sleep(config.pause).await;
-    }
-}
-
-/// The longest wait for a lock that was seen.
-struct LongestWait {
-    microseconds: Arc<AtomicU64>,
-    watch: JoinHandle<()>,
-}
-
-impl LongestWait {
-    async fn watch(url: &str) -> Result<Self> {
-        let mut connection = PgConnection::connect(url).await?;
-        let microseconds = Arc::new(AtomicU64::new(0));
-        let longest = Arc::clone(&microseconds);
-        let watch = tokio::spawn(async move {
-            loop {
-                let wait: Result<Option<(i64, String)>, _> =
-                    sqlx::query_as(WAITS).fetch_optional(&mut connection).await;
-                if let Ok(Some((waited, what))) = wait {
-                    let waited = waited.unsigned_abs();
-                    if waited > TOLD && waited > longest.fetch_max(waited, Relaxed) {
-                        remark(format!("    {} ms: {what}", waited / 1000));
-                    }
-                    longest.fetch_max(waited, Relaxed);
-                }
-                sleep(LOOK).await;
-            }
-        });
-        Ok(Self {
-            microseconds,
-            watch,
-        })
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "nothing waits for years")]
-    fn milliseconds(&self) -> f64 {
-        self.microseconds.load(Relaxed) as f64 / 1e3
-    }
-}
-
-impl Drop for LongestWait {
-    fn drop(&mut self) {
-        self.watch.abort();
     }
 }
 

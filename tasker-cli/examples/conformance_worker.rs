@@ -88,6 +88,7 @@ struct Block {
     ms: u64,
 }
 
+/// Blocks its thread on purpose: heartbeats must not depend on what handlers do.
 async fn block(step: Step<Value, Block>) -> Answer {
     thread::sleep(Duration::from_millis(step.input.ms));
     Ok(Value::Null)

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(cli.run());
     end_metrics();
     // All that has to end has ended. What may still be under way is the look-up of a host name, which
-    // nothing interrupts and nobody waits for any more.
+    // nothing interrupts and whose answer is not needed any more.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,

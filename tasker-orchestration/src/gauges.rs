@@ -1,4 +1,4 @@
-//! Looks at what the database holds, for the gauges that show it, and counts processes that are lost.
+//! Reads what the database holds, for the gauges that show it, and counts processes that are lost.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -16,10 +16,10 @@ use uuid::Uuid;
 
 use crate::engine::Engine;
 
-/// Shortest time between two looks; processes report as often.
+/// Shortest time between two reads; processes report as often.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Looks at the backlogs of all namespaces, because those that no orchestrator serves are worth an alert;
+/// Reads the backlogs of all namespaces, because those that no orchestrator serves are worth an alert;
 /// and for steps without a worker in those that this one serves, in all where none is named.
 pub(crate) struct Gauges {
     namespaces: Vec<String>,
@@ -77,12 +77,12 @@ async fn look(engine: &Engine, namespaces: &[String], silent: &Silent) -> Result
     Ok(())
 }
 
-/// The processes that were silent at the last look.
+/// The processes that were silent at the last read.
 #[derive(Default)]
 struct Silent(Mutex<HashSet<Uuid>>);
 
 impl Silent {
-    /// Takes note of those that are silent; returns how many of each role were not at the last look.
+    /// Takes note of those that are silent; returns how many of each role were not at the last read.
     fn update(&self, silent: &[SilentProcess]) -> [(&'static str, u64); 2] {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lost = [Role::Orchestrator, Role::Worker].map(|role| {

@@ -1,4 +1,4 @@
-//! Lets go of history: deletes tasks whose retention is over, a small transaction at a time.
+//! Prunes history: deletes tasks whose retention is over, a small transaction at a time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use crate::engine::Engine;
 
-/// Longest wait for a lock: nobody is to wait behind this loop.
+/// Longest wait for a lock: live work must not wait behind this loop.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Longest transaction; one takes some tens of milliseconds.

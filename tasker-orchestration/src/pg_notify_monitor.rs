@@ -22,7 +22,7 @@ use tasker_shared::telemetry::metrics;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
-/// Time in which orchestrators that listen claim something of what is most urgent, if they know of it.
+/// Time in which listening orchestrators claim some of the most urgent tasks, if they know of them.
 const STANDSTILL: Duration = Duration::from_millis(500);
 
 /// Tasks that are looked at twice.
@@ -50,7 +50,7 @@ pub(crate) struct PgNotifyMonitor {
 #[derive(Debug)]
 struct Polled {
     at: Instant,
-    /// Whether notifications would have woken somebody before, and did not; `None` until it is known.
+    /// Whether no notification had woken a listener; `None` until it is known.
     unannounced: Option<bool>,
 }
 
@@ -255,7 +255,7 @@ mod tests {
         let long = Duration::from_hours(1);
         assert!(!stands_still(&mut ours, long, &[]).await.unwrap());
 
-        // One at a time, so that the first look comes long before the last.
+        // One at a time, so that the first query comes long before the last claim.
         let claims = async {
             while !claim_ready_tasks(&mut theirs, "listener", 1)
                 .await

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 
-/// Time between two looks: days change slowly.
+/// Time between two scans: days change slowly.
 const INTERVAL: Duration = Duration::from_mins(10);
 
 /// Time between two parts of a day that is reduced: one reads some tens of megabytes, and nothing

@@ -1,4 +1,4 @@
-//! The loop that lets go of history.
+//! The loop that prunes history.
 #![allow(
     clippy::unwrap_used,
     reason = "a test fails by panicking, in its helpers too"

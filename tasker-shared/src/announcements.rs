@@ -82,7 +82,7 @@ impl Announcements {
             && !self.timer_set
     }
 
-    /// How much is told on each channel: tasks, queues or timers.
+    /// How much is announced on each channel: tasks, queues or timers.
     pub(crate) fn counts(&self) -> [(&'static str, u64); 4] {
         let ready: HashSet<_> = self.ready.iter().chain(&self.submitted).collect();
         let states = [&self.created, &self.finished, &self.cancelled];

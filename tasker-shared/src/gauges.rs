@@ -24,7 +24,7 @@ pub struct DatabaseGauges {
     pub notification_queue_usage: f64,
     /// Age of the oldest transaction that keeps vacuum from its work.
     pub held_back_seconds: f64,
-    /// Transactions that began since the oldest that somebody still sees.
+    /// Transactions that began since the oldest that any session still sees.
     pub held_back_transactions: i64,
 }
 

@@ -26,7 +26,7 @@ pub struct RestoredFinding {
     pub advice: String,
 }
 
-/// Looks at a restored database. Reads all steps.
+/// Examines a restored database. Reads all steps.
 pub async fn restored_findings(
     connection: &mut PgConnection,
 ) -> Result<Vec<RestoredFinding>, Error> {

@@ -1,120 +1,22 @@
-//! Tasks: submitted, looked at, cancelled.
+//! Tasks: submitted, listed, and read with their steps and their history.
 
-use std::collections::HashSet;
-use std::time::Duration;
+mod list;
+mod submission;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::announcements::Announcements;
 use crate::error::Error;
 use crate::ids::TaskUuid;
 use crate::state::{StepState, TaskState};
 use crate::steps::StepError;
 
-/// A task to be submitted.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct NewTask {
-    /// Namespace of the template.
-    pub namespace: String,
-    /// Name of the template.
-    pub name: String,
-    /// Version of the template; the highest where none is named.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Input of the task, checked against the template's input schema.
-    pub context: Value,
-    /// Larger is claimed first.
-    pub priority: i32,
-    /// The same key again, for the same template, gives the first task.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub idempotency_key: Option<String>,
-    /// What happens where the key was used with another context.
-    #[serde(default)]
-    pub on_conflict: OnConflict,
-}
-
-/// What to do where an idempotency key was used with another context.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OnConflict {
-    /// Answer with the task of its first use, and say that its context differs.
-    #[default]
-    Existing,
-    /// Refuse the submission as a conflict.
-    Reject,
-}
-
-/// The answer to one submitted task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::FromRow, ToSchema)]
-pub struct Submitted {
-    /// The task; the first one where its idempotency key was known.
-    #[schema(value_type = Uuid, example = "01890a5d-ac96-774b-bcce-b302099a0000")]
-    pub task_uuid: TaskUuid,
-    /// Whether this request created it.
-    pub created: bool,
-    /// Whether that first task has another context than this request; false where it was created.
-    pub context_differs: bool,
-}
-
-impl Announcements {
-    /// Those of submitted tasks. One whose idempotency key was known is announced again, in case
-    /// its first announcement was lost; it is left out once a step of it was claimed.
-    pub fn of_submitted(submitted: &[Submitted]) -> Self {
-        let created = submitted.iter().filter(|task| task.created);
-        Self {
-            submitted: submitted.iter().map(|task| task.task_uuid.0).collect(),
-            created: created.map(|task| task.task_uuid.0).collect(),
-            ..Self::default()
-        }
-    }
-}
-
-/// Submits tasks, all or none, in the caller's transaction where there is one.
-///
-/// The answers are in the order of the input.
-///
-/// # Errors
-/// A refusal that names the position of the first offending task: not-found for an unknown
-/// template or version, invalid input for a context that its schema refuses, conflict for a key that
-/// was used with another context where that is to be refused.
-pub async fn submit_tasks(
-    connection: &mut PgConnection,
-    tasks: &[NewTask],
-) -> Result<Vec<Submitted>, Error> {
-    Ok(sqlx::query_as(
-        "select task_uuid, created, context_differs from tasker.submit_tasks($1) order by position",
-    )
-    .bind(Json(tasks))
-    .fetch_all(connection)
-    .await?)
-}
-
-/// Submits tasks as [`submit_tasks`] does, without announcing them: that is for the caller to do once
-/// it has committed. Where an idempotency key is in the hands of another transaction it waits no
-/// longer than `lock_timeout`.
-///
-/// # Errors
-/// Those of [`submit_tasks`], and [`Error::Locked`] when `lock_timeout` is over.
-pub async fn submit_tasks_silently(
-    connection: &mut PgConnection,
-    tasks: &[NewTask],
-    lock_timeout: Option<Duration>,
-) -> Result<Vec<Submitted>, Error> {
-    let lock_timeout = lock_timeout.map(|it| i32::try_from(it.as_millis()).unwrap_or(i32::MAX));
-    Ok(sqlx::query_as(
-        "select task_uuid, created, context_differs from tasker.submit_tasks_silently($1, $2)",
-    )
-    .bind(Json(tasks))
-    .bind(lock_timeout)
-    .fetch_all(connection)
-    .await?)
-}
+pub use list::{FailedStep, ListedTask, TaskFilter, find_tasks, list_tasks};
+pub use submission::{NewTask, OnConflict, Submitted, submit_tasks, submit_tasks_silently};
 
 /// What a task shows in a list and alone.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -157,32 +59,6 @@ pub enum WaitsFor {
     /// A worker that knows its handler: no live one of its namespace does. It costs no attempt, and
     /// ends as soon as such a worker runs.
     WorkerForHandler,
-}
-
-/// A task in a list.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct ListedTask {
-    /// The task itself.
-    #[serde(flatten)]
-    #[schema(inline)]
-    pub summary: TaskSummary,
-    /// The first of its steps that failed, of those that the list was restricted to.
-    #[schema(required)]
-    pub failed_step: Option<FailedStep>,
-}
-
-/// Which step of a task failed, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct FailedStep {
-    /// Name within the template.
-    #[schema(example = "charge")]
-    pub name: String,
-    /// Sort of failure.
-    #[schema(required, example = "handler_failed")]
-    pub kind: Option<String>,
-    /// What the error says, up to 500 characters.
-    #[schema(required, example = "card refused")]
-    pub message: Option<String>,
 }
 
 /// A task with its steps.
@@ -309,97 +185,6 @@ pub async fn get_step(
         .fetch_one(connection)
         .await?;
     decode(step, "tasker.get_step", task_uuid)
-}
-
-/// Which tasks to list.
-#[derive(Debug, Clone, Default)]
-pub struct TaskFilter {
-    /// Only tasks of this namespace.
-    pub namespace: Option<String>,
-    /// Only tasks of templates of this name.
-    pub name: Option<String>,
-    /// Only tasks in this state.
-    pub state: Option<TaskState>,
-    /// At most this many.
-    pub limit: i32,
-    /// Only tasks submitted before this one.
-    pub before: Option<TaskUuid>,
-    /// Only tasks submitted at this moment or later.
-    pub since: Option<DateTime<Utc>>,
-    /// Only tasks submitted before this moment.
-    pub until: Option<DateTime<Utc>>,
-    /// Only tasks that were submitted with this idempotency key.
-    pub key: Option<String>,
-    /// Only failed tasks of which a step of this name failed.
-    pub step: Option<String>,
-    /// Only failed tasks of which a step's error says this, in whatever case.
-    pub error: Option<String>,
-}
-
-/// Tasks that match, the latest submitted first.
-pub async fn list_tasks(
-    connection: &mut PgConnection,
-    filter: &TaskFilter,
-) -> Result<Vec<ListedTask>, Error> {
-    let rows: Vec<Value> = sqlx::query_scalar(
-        "select tasker.list_tasks($1, $2, $3::text::tasker.task_state, $4, $5, $6, $7, $8, $9, $10)",
-    )
-    .bind(&filter.namespace)
-    .bind(&filter.name)
-    .bind(filter.state.map(TaskState::as_str))
-    .bind(filter.before)
-    .bind(filter.limit)
-    .bind(filter.since)
-    .bind(filter.until)
-    .bind(&filter.key)
-    .bind(&filter.step)
-    .bind(&filter.error)
-    .fetch_all(&mut *connection)
-    .await?;
-    let tasks = rows.into_iter();
-    let tasks = tasks.map(|row| decode(row, "tasker.list_tasks", "a row"));
-    let mut tasks = tasks.collect::<Result<Vec<ListedTask>, Error>>()?;
-    mark_those_without_worker(connection, &mut tasks).await?;
-    Ok(tasks)
-}
-
-/// Notes which of the tasks have a step that no live worker can run.
-async fn mark_those_without_worker(
-    connection: &mut PgConnection,
-    tasks: &mut [ListedTask],
-) -> Result<(), Error> {
-    let under_way = tasks
-        .iter()
-        .filter(|task| task.summary.state == TaskState::InProgress);
-    let under_way: Vec<Uuid> = under_way.map(|task| task.summary.task_uuid.0).collect();
-    if under_way.is_empty() {
-        return Ok(());
-    }
-    let waiting: Vec<Uuid> = sqlx::query_scalar("select tasker.tasks_without_worker($1)")
-        .bind(under_way)
-        .fetch_one(connection)
-        .await?;
-    let waiting: HashSet<Uuid> = waiting.into_iter().collect();
-    for task in tasks {
-        if waiting.contains(&task.summary.task_uuid.0) {
-            task.summary.waits_for = Some(WaitsFor::WorkerForHandler);
-        }
-    }
-    Ok(())
-}
-
-/// Up to `limit` tasks whose UUID begins with these hexadecimal digits or ends with them, as
-/// [`TaskUuid::short`] does; the latest first.
-pub async fn find_tasks(
-    connection: &mut PgConnection,
-    digits: &str,
-    limit: i32,
-) -> Result<Vec<TaskUuid>, Error> {
-    Ok(sqlx::query_scalar("select tasker.find_tasks($1, $2)")
-        .bind(digits)
-        .bind(limit)
-        .fetch_all(connection)
-        .await?)
 }
 
 /// Whether the task ended; `None` where there is no such task.

@@ -234,7 +234,7 @@ async fn orchestrators_that_tend_at_once_count_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_day_that_somebody_reads_is_dropped_later() {
+async fn a_day_that_a_session_reads_is_dropped_later() {
     let (mut world, task) = with_a_task().await;
     store(&mut world, task, 1..=100).await;
     let before = told(&mut world, By::Event).await;

@@ -12,7 +12,7 @@ use crate::setup::Setup;
 
 const EXAMPLES: &str = "\
 Run it on the restored database before processes are started on it. Exit status 1 when something
-has to be put right first; what the engine deals with by itself is only told.
+has to be put right first; what the engine deals with by itself is only reported.
 With --repair it makes messages that queues lack, sets sequences that are behind their rows, and
 skips message numbers, so that workers of the database before cannot report on it what they did
 there.
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     repair: bool,
 }
 
-/// Looks at the database; fails when something has to be put right.
+/// Examines the database; fails when something has to be put right.
 pub(crate) async fn run(args: &Args, setup: &Setup) -> Result<(), Failure> {
     // Which build the schema is of is checked first.
     let database = setup.database().await?;
@@ -46,7 +46,7 @@ pub(crate) async fn run(args: &Args, setup: &Setup) -> Result<(), Failure> {
             let restored = restored_findings(connection).await?;
             let are_queues_empty = restored.iter().any(|it| it.check == CHECKS[0]);
             let mut findings = examine(connection).await?;
-            // They are told of already, once and not for each step.
+            // They are listed already, once and not for each step.
             findings.retain(|it| it.check != "no_task_is_stuck" || !are_queues_empty);
             Ok((restored, findings))
         })

@@ -15,7 +15,7 @@ use crate::output::{Output, remark};
 use crate::setup::Setup;
 use crate::table::{Table, plain};
 
-/// Longest wait for a lock: nobody is to wait behind this command.
+/// Longest wait for a lock: live work must not wait behind this command.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
 const EXAMPLES: &str = "\
@@ -71,6 +71,7 @@ pub(crate) async fn run(args: &Args, setup: &Setup) -> Result<(), Failure> {
             if output.is_live() {
                 remark(format!("deleted {so_far} tasks"));
             }
+            // The pace of orchestrators: live work has its turn in between.
             tokio::time::sleep(config.retention.pause).await;
         }
     }

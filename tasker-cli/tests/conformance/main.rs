@@ -14,7 +14,10 @@ mod language;
 mod lifecycle;
 mod python_package;
 mod workflows;
-#[allow(dead_code, reason = "the tests of the system use the other parts")]
+#[allow(
+    dead_code,
+    reason = "the file is shared with the system tests, which use the rest of it"
+)]
 #[path = "../system/world.rs"]
 mod world;
 

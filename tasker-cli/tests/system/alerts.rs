@@ -21,7 +21,7 @@ steps:
   - { name: never, handler: builtin.fail, depends_on: [next] }
 ";
 
-/// Metrics that are there once something has gone wrong, or somebody subscribes to events. The tests of
+/// Metrics that are there once something has gone wrong, or a client subscribes to events. The tests of
 /// `tasker-shared` see to it that they are exported then.
 const AFTER_AN_INCIDENT: [&str; 9] = [
     "events_dropped_total",

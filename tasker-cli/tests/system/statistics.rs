@@ -13,7 +13,7 @@ const TASKS: usize = 20;
 
 const EVERYTHING: [(&str, &str); 1] = [("TASKER__STATISTICS__SAMPLING_RATES__NORMAL", "1.0")];
 
-/// How many events of each kind are told of, in the order of their names.
+/// How many events of each kind are reported, in the order of their names.
 fn counts(stats: &Value) -> Vec<(String, f64)> {
     let rows = stats["statistics"].as_array().unwrap().iter();
     let mut counts: Vec<_> = rows

@@ -37,7 +37,7 @@ pub struct RetentionConfig {
     /// Time between two such transactions.
     #[serde(rename = "pause_ms", with = "Millis::<0, 60_000>")]
     pub pause: Duration,
-    /// Time between two looks.
+    /// Time between two scans.
     #[serde(rename = "interval_seconds", with = "Seconds::<100, 86_400_000>")]
     pub interval: Duration,
     /// Namespaces that differ: days, by the keys above.

@@ -56,7 +56,7 @@ pub struct StatisticsFilter {
     pub until: Option<DateTime<Utc>>,
     /// Of tasks of this template, `namespace/name` in any version; `None`: of all.
     pub template: Option<String>,
-    /// What is told apart.
+    /// What is distinguished.
     pub by: By,
 }
 

@@ -53,7 +53,7 @@ const OVERALL: [Overall; 3] = [
     ),
     (
         "tasker_vacuum_held_back_transactions",
-        "Transactions that began since the oldest one that somebody still sees: a transaction, a \
+        "Transactions that began since the oldest one that is still visible to any: a transaction, a \
          replication slot or a standby",
         |gauges| number(gauges.held_back_transactions),
     ),

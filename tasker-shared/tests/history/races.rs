@@ -29,7 +29,7 @@ async fn a_task_that_an_operator_holds_stays_and_nobody_waits() {
 }
 
 #[tokio::test]
-async fn whoever_retries_a_task_that_leaves_finds_that_there_is_none() {
+async fn a_retry_of_a_task_that_leaves_finds_that_there_is_none() {
     let mut world = with_template().await;
     let task = failed_task(&mut world).await;
     let mut deleting = world.begin().await;

@@ -18,7 +18,7 @@ def validate(step: Step) -> dict[str, Any]:
     items = step.context.get("items") or [{"sku": "book"}]
     unknown = [item["sku"] for item in items if item["sku"] not in PRICES]
     if unknown:
-        # No further attempt would know them: the step fails for good, and the task with it.
+        # No further attempt would know them: the step fails permanently, and the task with it.
         raise PermanentError(f"unknown: {', '.join(unknown)}", kind="unknown_sku")
     return {"items": items}
 

@@ -28,7 +28,7 @@ CALLS_PER_LEASE = 4
 
 
 class Heartbeat:
-    """The thread. ``places`` answers how many steps run; what is lost is told to the worker's loop."""
+    """The thread. ``places`` answers how many steps run; what is lost is reported to the worker's loop."""
 
     def __init__(
         self, settings: Settings, handlers: Sequence[str], leases: Leases,

@@ -27,7 +27,7 @@ from tasker_worker.threads import Threads
 CALLS_PER_LEASE = 3
 # Pause before another look for what was left out because another transaction held it.
 LEFT_OUT_PAUSE = 0.2
-# Polls between two looks for namespaces that nothing announced.
+# Polls between two scans for namespaces that nothing announced.
 POLLS_PER_LOOK = 10
 
 LEASE_EXPIRED = "lease_expired"

@@ -42,7 +42,7 @@ class Settings:
     report_batch_size: int = 200
     """Most outcomes recorded by one database call."""
     poll_interval_ms: int = 1500
-    """Time between two looks for steps that no notification announced."""
+    """Time between two polls for steps that no notification announced."""
     drain_timeout_seconds: float = 30.0
     """How long running handlers may go on after the process was told to stop."""
     max_result_bytes: int = 1024 * 1024

@@ -35,17 +35,17 @@ class Attempts(unittest.IsolatedAsyncioTestCase):
         await self.ended.wait()
 
     async def test_a_thread_that_goes_on_keeps_its_place_and_is_told(self):
-        told, may_end = threading.Event(), threading.Event()
+        cancelled, may_end = threading.Event(), threading.Event()
 
-        def stubborn(step):
+        def ignores_cancellation(step):
             step.wait_cancelled_blocking()
-            told.set()
+            cancelled.set()
             may_end.wait()
 
-        outcome = await self.start(stubborn, timeout=0.0)
+        outcome = await self.start(ignores_cancellation, timeout=0.0)
 
         self.assertEqual(outcome.failure.kind, "timeout")
-        await asyncio.get_running_loop().run_in_executor(None, told.wait)
+        await asyncio.get_running_loop().run_in_executor(None, cancelled.wait)
         self.assertFalse(self.ended.is_set())
         may_end.set()
         await self.ended.wait()

@@ -1,6 +1,6 @@
 -- Deletes the idempotency keys of tasks that are gone, except those submitted less than p_retention
 -- before p_now: they still answer with their task's UUID, until tasker.forget_keys() deletes them.
-create or replace function tasker.part_with_keys(
+create or replace function tasker.retire_keys(
   p_task_uuids uuid[], p_template_ids int[], p_keys text[], p_submitted_at timestamptz[],
   p_retention interval, p_now timestamptz
 )
