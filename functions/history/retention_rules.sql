@@ -1,6 +1,7 @@
 -- For how long tasks that ended are kept, for each template and outcome that has a limit: what the
 -- template says wins over its namespace in p_retention, and that over the default there. p_retention
--- is the section `retention` of the configuration; 0 keeps for ever.
+-- is the section `retention` of the configuration; 0 keeps for ever, and so does what cannot be read in
+-- a template that was stored without the checks of its YAML.
 create or replace function tasker.retention_rules(p_retention jsonb)
 returns table (template_id int, outcome tasker.task_state, retention interval)
 language sql
@@ -15,11 +16,15 @@ as $$
     select t.body #>> array['retention', o.outcome::text] as written
   ) w
   cross join lateral (
-    select coalesce(
-      left(w.written, -1)::int * case right(w.written, 1) when 'd' then 24 else 1 end,
-      24 * (p_retention #>> array['namespaces', t.namespace, o.outcome || '_days'])::int,
-      24 * (p_retention ->> (o.outcome || '_days'))::int
-    ) as hours
+    select case
+      when w.written is null then 24 * coalesce(
+        p_retention #>> array['namespaces', t.namespace, o.outcome || '_days'],
+        p_retention ->> (o.outcome || '_days')
+      )::int
+      when w.written ~ '^[0-9]{1,6}[dh]$'
+        then left(w.written, -1)::int * case right(w.written, 1) when 'd' then 24 else 1 end
+      else 0
+    end as hours
   ) r
   where r.hours > 0
 $$;

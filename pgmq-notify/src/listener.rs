@@ -1,18 +1,19 @@
 //! One connection that listens, for as long as it is wanted.
 //!
 //! A connection that breaks is replaced, with growing and jittered pauses. One that is half open
-//! shows no error, so the loop sends itself a heartbeat and replaces a connection that does not
-//! echo it in time. Every new connection is reported as [`ListenEvent::Connected`]: whatever was
-//! announced before it may have been missed, and the receiver has to look for itself. It is so only
-//! once a first heartbeat has come back: behind a pooler that gives a client another session for each
-//! transaction LISTEN succeeds, and nothing is ever heard.
+//! shows no error, so the loop asks it for a sign of life and replaces one that does not answer in
+//! time. That is not a notification: PostgreSQL wakes every listener of the database for each. Every
+//! new connection is reported as [`ListenEvent::Connected`]: whatever was announced before it may have
+//! been missed, and the receiver has to look for itself. It is so only once the connection has heard
+//! itself: behind a pooler that gives a client another session for each transaction LISTEN succeeds,
+//! and nothing is ever heard.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgNotification, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, PgPool, Postgres, Row};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout, timeout_at};
@@ -32,7 +33,7 @@ const UNKNOWN_STATEMENT: &str = "26000";
 /// How the loop keeps its connection.
 #[derive(Debug, Clone, Copy)]
 pub struct ListenerSettings {
-    /// Time between two heartbeats; a connection is given up when an echo takes this long.
+    /// Time between two heartbeats; a connection is given up when an answer takes this long.
     pub heartbeat_interval: Duration,
     /// Pause before the first attempt to reconnect.
     pub reconnect_min: Duration,
@@ -127,7 +128,7 @@ impl Drop for Connected<'_> {
 enum Lost {
     #[error("the connection was closed")]
     Closed,
-    #[error("a heartbeat was not echoed within {0:?}")]
+    #[error("it did not answer within {0:?}")]
     Silent(Duration),
     #[error(
         "nothing that is announced comes back through it: LISTEN does not work behind a pooler in \
@@ -178,7 +179,7 @@ pub async fn can_listen(
             }
         }
         another.close().await?;
-        let channel = heartbeat_channel();
+        let channel = own_channel();
         within(deadline, listener.listen(&channel)).await?;
         prove(&mut listener, &channel, deadline, &mut no_one).await
     };
@@ -279,15 +280,16 @@ async fn listen_until_lost(
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
 
-    let heartbeat_channel = heartbeat_channel();
+    let own_channel = own_channel();
     let mut wanted = subscriptions.channels.subscribe();
     let mut listening = wanted.borrow_and_update().clone();
     let channels = listening
         .iter()
         .map(String::as_str)
-        .chain([heartbeat_channel.as_str()]);
+        .chain([own_channel.as_str()]);
     within(deadline, listener.listen_all(channels.collect::<Vec<_>>())).await?;
-    prove(&mut listener, &heartbeat_channel, deadline, sink).await?;
+    prove(&mut listener, &own_channel, deadline, sink).await?;
+    within(deadline, listener.unlisten(&own_channel)).await?;
     let _connected = Connected::note(&subscriptions.connected);
     if std::mem::take(outage) {
         info!("listening again");
@@ -297,25 +299,15 @@ async fn listen_until_lost(
     let period = settings.heartbeat_interval;
     let mut heartbeat = interval_at(Instant::now() + period, period);
     heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut awaiting_echo = false;
     loop {
         tokio::select! {
-            // Reading comes first: an echo that lies in the socket is not late.
             biased;
             received = listener.try_recv() => {
                 let Some(notification) = received? else { return Err(Lost::Closed) };
-                if notification.channel() == heartbeat_channel {
-                    awaiting_echo = false;
-                } else {
-                    sink(ListenEvent::Notification {
-                        channel: notification.channel().to_owned(),
-                        payload: notification.payload().to_owned(),
-                    })
-                    .await;
-                    // A sign of life. The echo may be far behind, with `sink` to wait for; and a
-                    // heartbeat in the middle of a burst would have all of it read into memory.
-                    heartbeat.reset();
-                }
+                hand_on(&notification, sink).await;
+                // A sign of life; and a heartbeat in the middle of a burst would have all of it read
+                // into memory.
+                heartbeat.reset();
             }
             _ = wanted.changed() => {
                 let next = wanted.borrow_and_update().clone();
@@ -329,19 +321,13 @@ async fn listen_until_lost(
                 }
                 listening = next;
             }
-            _ = heartbeat.tick() => {
-                if awaiting_echo {
-                    return Err(Lost::Silent(period));
-                }
-                awaiting_echo = true;
-                within(period, beat(&mut listener, &heartbeat_channel)).await?;
-            }
+            _ = heartbeat.tick() => within(period, beat(&mut listener)).await?,
         }
     }
 }
 
 /// A channel that nobody else listens to.
-fn heartbeat_channel() -> String {
+fn own_channel() -> String {
     format!("pgmq_notify_{}", Uuid::new_v4().simple())
 }
 
@@ -369,20 +355,22 @@ async fn backend_pid<'c>(
     row.try_get(0)
 }
 
-/// Announces to itself; the statement has no name that it could share with one of another client.
-async fn beat(listener: &mut PgListener, channel: &str) -> Result<(), sqlx::Error> {
-    let notify = sqlx::query("select pg_notify($1, '')").persistent(false);
-    notify.bind(channel).execute(listener).await.map(drop)
+/// Asks for a sign of life, with what costs the server least.
+async fn beat(listener: &mut PgListener) -> Result<(), sqlx::Error> {
+    let nothing = sqlx::raw_sql("/* a listener asks whether it is connected */");
+    nothing.execute(listener).await.map(drop)
 }
 
-/// Waits for the first heartbeat to come back; what comes before it is handed on.
+/// Announces to its own channel and waits until that comes back; what comes before it is handed on.
 async fn prove(
     listener: &mut PgListener,
-    heartbeat_channel: &str,
+    own_channel: &str,
     deadline: Duration,
     sink: &mut impl AsyncFnMut(ListenEvent),
 ) -> Result<(), Lost> {
-    within(deadline, beat(listener, heartbeat_channel)).await?;
+    // The statement has no name that it could share with one of another client.
+    let notify = sqlx::query("select pg_notify($1, '')").persistent(false);
+    within(deadline, notify.bind(own_channel).execute(&mut *listener)).await?;
     let mut until = Instant::now() + deadline;
     loop {
         let received = match timeout_at(until, listener.try_recv()).await {
@@ -392,16 +380,20 @@ async fn prove(
         let Some(notification) = received else {
             return Err(Lost::Closed);
         };
-        if notification.channel() == heartbeat_channel {
+        if notification.channel() == own_channel {
             return Ok(());
         }
-        sink(ListenEvent::Notification {
-            channel: notification.channel().to_owned(),
-            payload: notification.payload().to_owned(),
-        })
-        .await;
+        hand_on(&notification, sink).await;
         until = Instant::now() + deadline;
     }
+}
+
+async fn hand_on(notification: &PgNotification, sink: &mut impl AsyncFnMut(ListenEvent)) {
+    sink(ListenEvent::Notification {
+        channel: notification.channel().to_owned(),
+        payload: notification.payload().to_owned(),
+    })
+    .await;
 }
 
 /// Follows a change of the wanted channels on the open connection.

@@ -13,7 +13,7 @@ mod world;
 
 use std::time::Duration;
 
-use tasker_testing::{CONTINUATION_LIMIT, FaultProxy, WAIT_TIMEOUT, wait_until};
+use tasker_testing::{CONTINUATION_LIMIT, FaultProxy, LISTENING, WAIT_TIMEOUT, wait_until};
 use templates::{LINEAR, MIXED};
 use tokio::time::timeout;
 use world::{Role, World};
@@ -28,11 +28,9 @@ const NO_CONTINUATION: (&str, &str) = (CONTINUATION_LIMIT, "0");
 /// Ends the sessions that listen for orchestrators; says how many.
 async fn terminate_listeners(world: &World) -> usize {
     let ended: Vec<bool> = world
-        .values(
-            "select pg_terminate_backend(pid) from pg_stat_activity
-             where datname = current_database() and application_name = 'tasker'
-               and (query ilike 'listen %' or query = 'select pg_notify($1, '''')')",
-        )
+        .values(&format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where {LISTENING}"
+        ))
         .await;
     ended.len()
 }
@@ -79,9 +77,8 @@ async fn a_fleet_of_two_modes_ends_everything_while_its_listeners_are_cut() {
     proxy.resume();
     for _ in 0..2 {
         world.submit("mixed", TASKS_OF_A_PHASE / 2).await;
-        let listening = "select count(*) > 3 from pg_stat_activity
-            where datname = current_database() and query = 'select pg_notify($1, '''')'";
-        world.wait_for("sessions listen", listening).await;
+        let listening = format!("select count(*) > 3 from pg_stat_activity where {LISTENING}");
+        world.wait_for("sessions listen", &listening).await;
         assert!(terminate_listeners(&world).await > 3);
     }
     // A network that swallows everything in silence, and one that resets its connections.

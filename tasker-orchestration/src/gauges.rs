@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use crate::engine::Engine;
 
-/// Shortest time between two reads; processes report as often.
-const INTERVAL: Duration = Duration::from_secs(10);
+/// Shortest time between two reads; metrics are rarely scraped more often.
+const INTERVAL: Duration = Duration::from_secs(15);
 
 /// Reads the backlogs of all namespaces, because those that no orchestrator serves are worth an alert;
 /// and for steps without a worker in those that this one serves, in all where none is named.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tasker_orchestration::ComponentState;
 use tasker_shared::config::DeploymentMode::{EventDrivenOnly, Hybrid, PollingOnly};
-use tasker_testing::{FaultProxy, FrozenSession, WAIT_TIMEOUT, wait_for, wait_until};
+use tasker_testing::{FaultProxy, FrozenSession, LISTENING, WAIT_TIMEOUT, wait_for, wait_until};
 use world::World;
 
 #[tokio::test]
@@ -60,11 +60,9 @@ async fn a_listener_whose_connection_dies_silently_is_replaced() {
 
 /// Ends the sessions of the database that listen; returns how many there were.
 async fn terminate_listeners(connection: &mut PgConnection) -> i64 {
-    sqlx::query_scalar(
-        "select count(pg_terminate_backend(pid)) from pg_stat_activity \
-         where datname = current_database() \
-           and (query ilike 'listen %' or query ilike 'select pg_notify(%')",
-    )
+    sqlx::query_scalar(AssertSqlSafe(format!(
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity where {LISTENING}"
+    )))
     .fetch_one(connection)
     .await
     .unwrap()

@@ -40,5 +40,5 @@ pub use private_postgres::Durability;
 pub use proxy::FaultProxy;
 pub use releases::{Release, releases, releases_folder};
 pub use server::TestServer;
-pub use sessions::{FrozenSession, end_sessions};
+pub use sessions::{FrozenSession, LISTENING, end_sessions};
 pub use wait::{WAIT_TIMEOUT, wait_for, wait_until};

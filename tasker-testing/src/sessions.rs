@@ -7,6 +7,10 @@ use sqlx::PgPool;
 
 use crate::wait::{WAIT_TIMEOUT, wait_until};
 
+/// The condition for sessions of `pg_stat_activity` whose latest statement was one of a listener.
+pub const LISTENING: &str = "(datname = current_database() and application_name = 'tasker' \
+    and query ~ '^(UN)?LISTEN |^/[*] a listener asks')";
+
 /// The server process of one session, stopped until this is dropped.
 ///
 /// Its client gets no sign: neither an error nor the end of the connection ever comes.

@@ -1,7 +1,7 @@
 //! Connections that break while the server lives: listeners that are thrown out again and again,
 //! a network that is cut, and one that swallows everything in silence.
 
-use tasker_testing::{FaultProxy, WAIT_TIMEOUT, wait_until};
+use tasker_testing::{FaultProxy, LISTENING, WAIT_TIMEOUT, wait_until};
 
 use super::templates::{LINEAR, mixed_of_sleeps};
 use super::world::{NO_POLLING, Role, SHORT_LEASE, World};
@@ -10,10 +10,6 @@ use super::world::{NO_POLLING, Role, SHORT_LEASE, World};
 const ROUNDS: usize = 10;
 /// Tasks submitted at each of these moments.
 const TASKS_OF_A_ROUND: usize = 20;
-
-/// Sessions of the system whose latest statement was one of a listener.
-const LISTENING: &str = "datname = current_database() and application_name = 'tasker'
-    and (query ilike 'listen %' or query = 'select pg_notify($1, '''')')";
 
 /// Deadlines under which a connection that swallows everything is given up soon.
 const SHORT_DEADLINES: [(&str, &str); 5] = [

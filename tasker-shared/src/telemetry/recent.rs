@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a gauge shows what was seen. The database is looked at every ten seconds; a process that
+/// How long a gauge shows what was seen. The database is looked at every 15 seconds; a process that
 /// does not reach it shows nothing, instead of what may have changed meanwhile.
 const SHOWN_FOR: Duration = Duration::from_mins(1);
 

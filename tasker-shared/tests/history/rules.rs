@@ -92,6 +92,46 @@ async fn nothing_leaves_where_nothing_is_configured() {
     assert_eq!(prune(&mut world, &config).await, 0);
 }
 
+/// A template that was stored in plain SQL passed none of the checks of its YAML.
+#[tokio::test]
+async fn a_retention_that_cannot_be_read_keeps_its_tasks_and_holds_up_no_others() {
+    let mut world = with_template().await;
+    world
+        .apply(json!({
+            "namespace": "shop", "name": "single", "version": "1.0.0",
+            "steps": [{"name": "only", "handler": "builtin.noop"}],
+        }))
+        .await;
+    let here = complete_task(&mut world).await;
+    let there = world
+        .submit_with("single", |task| "shop".clone_into(&mut task.namespace))
+        .await;
+    world.operate(there, Action::CancelTask).await;
+    world.advance(DAY * 40).await;
+    for unreadable in [
+        r#""soon""#,
+        r#""""#,
+        r#""-1d""#,
+        r#""99999999999d""#,
+        "{}",
+        "7",
+    ] {
+        world
+            .run(format!(
+                "update tasker.templates set body = body
+                   || '{{\"retention\": {{\"cancelled\": {unreadable}}}}}'
+                 where namespace = 'shop'"
+            ))
+            .await;
+        assert_eq!(
+            prune(&mut world, &config()).await,
+            u64::from(unreadable == r#""soon""#)
+        );
+        assert!(exists(&mut world, there).await, "{unreadable}");
+    }
+    assert!(!exists(&mut world, here).await);
+}
+
 #[tokio::test]
 async fn a_namespace_may_differ_and_keep_for_ever() {
     let mut world = with_template().await;
