@@ -33,5 +33,6 @@ pub mod tasks;
 pub mod telemetry;
 pub mod template;
 pub mod templates;
+pub mod why;
 
 pub use pgmq_notify::backoff;

@@ -4,8 +4,9 @@ use tasker_shared::config::DeploymentMode;
 use tasker_shared::processes::{self, Places, Process, Role};
 use uuid::Uuid;
 
+use crate::listed;
 use crate::support::World;
-use crate::{SOME, listed, register, suppress_notify, worker};
+use crate::support::processes::{SOME, register, unseen_for, worker};
 
 #[tokio::test]
 async fn a_process_is_listed_with_all_that_it_told() {
@@ -57,7 +58,7 @@ async fn two_processes_of_one_name_are_two_and_each_takes_only_itself_away() {
 async fn a_process_that_is_seen_is_not_silent_and_its_places_are_those_of_now() {
     let mut world = World::new().await;
     let process = register(&mut world, &worker("w", &[], &[])).await;
-    suppress_notify(&mut world, process, 31).await;
+    unseen_for(&mut world, process, 31).await;
     assert!(listed(&mut world).await[0].silent);
 
     let now = Places {
@@ -79,7 +80,7 @@ async fn a_process_that_is_long_gone_is_forgotten_by_whoever_writes_and_register
     let mut world = World::new().await;
     let gone = register(&mut world, &worker("gone", &[], &[])).await;
     let alive = register(&mut world, &worker("alive", &[], &[])).await;
-    suppress_notify(&mut world, gone, 61).await;
+    unseen_for(&mut world, gone, 61).await;
 
     assert!(
         processes::seen(&mut world.connection, alive, Some(SOME))
@@ -99,7 +100,7 @@ async fn forgetting_waits_for_nobody() {
     let mut world = World::new().await;
     let gone = register(&mut world, &worker("gone", &[], &[])).await;
     let alive = register(&mut world, &worker("alive", &[], &[])).await;
-    suppress_notify(&mut world, gone, 61).await;
+    unseen_for(&mut world, gone, 61).await;
     let mut held = world.begin().await;
     sqlx::query("select from tasker.processes where registration_uuid = $1 for update")
         .bind(gone)
@@ -184,7 +185,7 @@ async fn a_listener_is_a_live_orchestrator_that_listens_for_the_namespace() {
     register(&mut world, &worker("w", &[], &[])).await;
     let silent = orchestrator(DeploymentMode::Hybrid, "shop");
     let silent = register(&mut world, &silent).await;
-    suppress_notify(&mut world, silent, 31).await;
+    unseen_for(&mut world, silent, 31).await;
     assert!(!has_listener(&mut world, &[]).await);
 
     let listens = orchestrator(DeploymentMode::EventDrivenOnly, "shop");

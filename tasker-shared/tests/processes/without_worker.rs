@@ -8,7 +8,7 @@ use tasker_shared::queues::{self, MissingHandler, QueueSummary};
 use tasker_shared::tasks::{self, TaskFilter, WaitsFor};
 
 use crate::support::World;
-use crate::{SOME, register, suppress_notify, worker};
+use crate::support::processes::{SOME, register, unseen_for, worker};
 
 /// A template of the namespace with a step for each handler, all without dependencies.
 async fn template(world: &mut World, namespace: &str, handlers: &[&str]) {
@@ -112,7 +112,7 @@ async fn a_step_is_run_by_live_workers_of_its_namespace_that_still_take_steps() 
     assert_eq!(marked(&mut world).await, []);
     assert_eq!(*queue(&mut world, "shop").await.without_worker, []);
 
-    suppress_notify(&mut world, everywhere, 31).await;
+    unseen_for(&mut world, everywhere, 31).await;
     assert_eq!(missing(&mut world).await.len(), 1);
     assert_eq!(waiting_steps(&mut world, waits).await.len(), 1);
     assert_eq!(queue(&mut world, "shop").await.workers, 0);

@@ -2,6 +2,8 @@
 //! orchestrator and worker.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
+pub mod processes;
+
 use std::time::Duration;
 
 use serde_json::{Value, json};

@@ -1,0 +1,131 @@
+//! Steps that another transaction holds up, by a row or a table.
+
+use sqlx::{PgConnection, Postgres, Transaction};
+use tasker_shared::ids::TaskUuid;
+use tasker_shared::why::Cause;
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
+
+use crate::support::World;
+use crate::{assert_why, reasons, served};
+
+/// A transaction that has done this, a second ago.
+async fn holder(world: &mut World, statement: String) -> (Transaction<'static, Postgres>, i32) {
+    let mut holder = world.begin().await;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let pid: i32 = sqlx::query_scalar("select pg_backend_pid()")
+        .fetch_one(&mut *holder)
+        .await
+        .unwrap();
+    wait_until(
+        "the transaction is a second old",
+        WAIT_TIMEOUT,
+        async || is_old(&mut world.connection, pid).await,
+    )
+    .await;
+    (holder, pid)
+}
+
+async fn is_old(connection: &mut PgConnection, pid: i32) -> bool {
+    sqlx::query_scalar(
+        "select xact_start < clock_timestamp() - interval '1 s' from pg_stat_activity
+         where pid = $1",
+    )
+    .bind(pid)
+    .fetch_one(connection)
+    .await
+    .unwrap()
+}
+
+/// Says that this transaction holds the step up, until it ends.
+async fn assert_locked_by(world: &mut World, task: TaskUuid, statement: String, says: &str) {
+    let (held, pid) = holder(world, statement).await;
+    let reason = assert_why(world, task, Cause::Locked, says).await;
+    assert_eq!(reason.evidence["pid"], pid);
+    assert!(
+        reason
+            .action
+            .contains(&format!("pg_terminate_backend({pid})"))
+    );
+    held.rollback().await.unwrap();
+    let after = reasons(world, task).await;
+    assert!(
+        after.iter().all(|reason| reason.cause != Cause::Locked),
+        "{after:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_ready_step_whose_task_is_held() {
+    let mut world = served().await;
+    let task = world.submit("single").await;
+    let statement = format!("select from tasker.tasks where task_uuid = '{task}' for update");
+    assert_locked_by(&mut world, task, statement, "holds its row for 1 s").await;
+}
+
+#[tokio::test]
+async fn a_ready_step_that_is_held() {
+    let mut world = served().await;
+    let task = world.submit("single").await;
+    let statement = format!("select from tasker.steps where task_uuid = '{task}' for update");
+    assert_locked_by(&mut world, task, statement, "holds its row for 1 s").await;
+}
+
+#[tokio::test]
+async fn an_enqueued_step_whose_message_is_held() {
+    let mut world = served().await;
+    let task = world.submit("single").await;
+    world.claim().await;
+    let statement = "select from pgmq.q_worker_test_queue for update".to_owned();
+    assert_locked_by(&mut world, task, statement, "holds its row for 1 s").await;
+}
+
+#[tokio::test]
+async fn an_enqueued_step_whose_queue_is_locked() {
+    let mut world = served().await;
+    let task = world.submit("single").await;
+    world.claim().await;
+    let statement = "lock table pgmq.q_worker_test_queue".to_owned();
+    let says = "holds the table pgmq.q_worker_test_queue";
+    assert_locked_by(&mut world, task, statement, says).await;
+}
+
+#[tokio::test]
+async fn a_step_whose_table_takes_no_writes() {
+    let mut world = served().await;
+    let task = world.submit("single").await;
+    // As an index is made that is not made concurrently.
+    let statement = "lock table tasker.steps in share mode".to_owned();
+    let says = "holds the table tasker.steps";
+    assert_locked_by(&mut world, task, statement, says).await;
+}
+
+#[tokio::test]
+async fn steps_that_cannot_even_be_read() {
+    let mut world = served().await;
+    let task = world.submit("single").await;
+    let (held, pid) = holder(&mut world, "lock table tasker.steps".to_owned()).await;
+
+    let reasons = reasons(&mut world, task).await;
+    assert_eq!(reasons.len(), 1, "{reasons:#?}");
+    assert_eq!(reasons[0].cause, Cause::Locked);
+    assert_eq!((&reasons[0].step_name, reasons[0].state), (&None, None));
+    assert_eq!(reasons[0].evidence["pid"], pid);
+    held.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_held_for_a_moment_is_no_reason() {
+    let mut world = served().await;
+    let task = world.submit("single").await;
+    let mut moment = world.begin().await;
+    sqlx::query("lock table tasker.steps in share mode")
+        .execute(&mut *moment)
+        .await
+        .unwrap();
+
+    assert_why(&mut world, task, Cause::WaitsToBeClaimed, "0 steps").await;
+    moment.rollback().await.unwrap();
+}

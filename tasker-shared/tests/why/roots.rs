@@ -1,0 +1,117 @@
+//! Steps that wait for others are followed back to the one that holds them up.
+
+use serde_json::json;
+use tasker_shared::ids::TaskUuid;
+use tasker_shared::why::{Cause, Reason, why};
+
+use crate::support::{DIAMOND, World, complete, fail};
+use crate::{reasons, served};
+
+async fn of_step(world: &mut World, task: TaskUuid, step: &str) -> Vec<Reason> {
+    why(&mut world.connection, task, Some(step))
+        .await
+        .unwrap()
+        .reasons
+}
+
+/// The steps with their causes and roots.
+fn outline(reasons: &[Reason]) -> Vec<(&str, Cause, &str)> {
+    let outline = reasons.iter().map(|reason| {
+        let step = reason.step_name.as_deref().unwrap();
+        (step, reason.cause, reason.root.as_deref().unwrap())
+    });
+    outline.collect()
+}
+
+#[tokio::test]
+async fn steps_wait_for_the_first_of_their_chain() {
+    let mut world = served().await;
+    world
+        .template("chain", &[("c", &["b"]), ("b", &["a"]), ("a", &[])])
+        .await;
+    let task = world.submit("chain").await;
+
+    let expected = [
+        ("a", Cause::WaitsToBeClaimed, "a"),
+        ("c", Cause::WaitsForSteps, "a"),
+        ("b", Cause::WaitsForSteps, "a"),
+    ];
+    let found = reasons(&mut world, task).await;
+    assert_eq!(outline(&found), expected);
+    assert_eq!(
+        found[1].detail,
+        "1 of the 1 steps it depends on is not done: b; what it waits for is a, which is pending"
+    );
+    assert_eq!(
+        found[1].evidence["parents"],
+        json!([{ "step": "b", "state": "pending" }])
+    );
+    assert_eq!(
+        outline(&of_step(&mut world, task, "c").await),
+        expected[..2]
+    );
+}
+
+#[tokio::test]
+async fn a_step_that_failed_counts_before_one_that_runs() {
+    let mut world = served().await;
+    world.template("diamond", DIAMOND).await;
+    let task = world.submit("diamond").await;
+    let first = world.start_one().await;
+    world.report(&[complete(&first)]).await;
+    world.claim().await;
+    let both = world.receive().await;
+    assert_eq!(both.len(), 2);
+    world.report(&[fail(&both[1])]).await;
+
+    let found = reasons(&mut world, task).await;
+    let expected = [
+        ("b", Cause::WorkerLost, "b"),
+        ("c", Cause::Failed, "c"),
+        ("d", Cause::WaitsForSteps, "c"),
+    ];
+    assert_eq!(outline(&found), expected);
+    assert_eq!(found[2].evidence["not_done"], 2);
+
+    world.report(&[complete(&both[0])]).await;
+    let found = reasons(&mut world, task).await;
+    assert_eq!(outline(&found), expected[1..]);
+    assert!(
+        found[1]
+            .detail
+            .contains("is not done: c; what it waits for is c, which is error")
+    );
+}
+
+#[tokio::test]
+async fn of_many_steps_those_come_first_that_wait_for_no_other() {
+    let mut world = served().await;
+    let mut steps: Vec<serde_json::Value> = (0..1100)
+        .map(|number| json!({
+            "name": format!("s{number}"), "handler": "builtin.noop",
+            "depends_on": if number == 1099 { vec![] } else { vec![format!("s{}", number + 1)] },
+        }))
+        .collect();
+    steps.push(json!({ "name": "beside", "handler": "builtin.noop" }));
+    world
+        .apply(json!({
+            "namespace": "test", "name": "long", "version": "1.0.0", "steps": steps,
+        }))
+        .await;
+    let task = world.submit("long").await;
+
+    let found = why(&mut world.connection, task, None).await.unwrap();
+    assert!(found.has_more);
+    assert_eq!(found.reasons.len(), 1000);
+    let first = outline(&found.reasons[..3]);
+    assert_eq!(
+        first,
+        [
+            ("s1099", Cause::WaitsToBeClaimed, "s1099"),
+            ("beside", Cause::WaitsToBeClaimed, "beside"),
+            ("s0", Cause::WaitsForSteps, "s1099"),
+        ]
+    );
+    let one = of_step(&mut world, task, "s7").await;
+    assert_eq!(outline(&one)[1], ("s7", Cause::WaitsForSteps, "s1099"));
+}
