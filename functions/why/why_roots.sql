@@ -57,6 +57,8 @@ begin
       v_first[v_step + 1], coalesce(cardinality(v_dependents), 0) + 1
     ) - 1 loop
       v_dependent := v_dependents[v_edge];
+      -- One that an operator settled before its time passes nothing on.
+      continue when v_ranks[v_dependent] is null;
       if v_roots[v_dependent] is null or v_ranks[v_root] > v_ranks[v_roots[v_dependent]] then
         v_roots[v_dependent] := v_root;
       end if;

@@ -121,6 +121,15 @@ impl Expected {
         }
     }
 
+    /// The steps that a step depends on.
+    pub(crate) fn parents(&self, id: StepId) -> Vec<StepId> {
+        let parents = self.graph[index(id)].iter().map(|parent| StepId {
+            task_uuid: id.task_uuid,
+            step_no: i32::try_from(parent + 1).unwrap(),
+        });
+        parents.collect()
+    }
+
     pub(crate) fn submit(&mut self, task_uuid: TaskUuid, priority: i32) {
         let steps = self.graph.iter().map(|parents| Step {
             state: StepState::Pending,
@@ -426,7 +435,7 @@ pub(crate) fn result_of(step: &ReceivedStep) -> Value {
 }
 
 /// Whether steps that depend on one in this state may run.
-const fn satisfies_dependents(state: StepState) -> bool {
+pub(crate) const fn satisfies_dependents(state: StepState) -> bool {
     matches!(
         state,
         StepState::Complete | StepState::Skipped | StepState::ResolvedManually

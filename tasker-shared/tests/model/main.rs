@@ -7,6 +7,7 @@
 
 mod both_ways;
 mod call;
+mod causes;
 mod expected;
 mod held;
 mod play;

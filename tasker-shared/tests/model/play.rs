@@ -12,6 +12,7 @@ use tasker_shared::steps::{self, Continuation, ReceivedStep, ReleasedStep, Repor
 use tasker_shared::tasks;
 
 use crate::call::{Call, Outcome};
+use crate::causes::{assert_causes, be_seen};
 use crate::expected::{Expected, Graph, Moved, index, result_of, step_name};
 use crate::held::{Held, empty_but_for};
 use crate::support::{LEASE, World, act, error, given_back, new_task, report};
@@ -36,6 +37,7 @@ impl<'a> Play<'a> {
     /// A database that is empty except for a template of the graph, and one task.
     pub(crate) async fn start(world: &'a mut World, graph: Graph) -> Self {
         let template = empty_but_for(world, &graph).await;
+        be_seen(world).await;
         let mut play = Self {
             world,
             expected: Expected::new(graph),
@@ -54,6 +56,7 @@ impl<'a> Play<'a> {
             assert_eq!(*held, Held::expected(&self.expected, id), "after {call:?}");
         }
         assert_eq!(held.len(), self.expected.ids().len());
+        assert_causes(self.world, &self.expected).await;
         let findings = self.world.findings().await;
         assert!(findings.is_empty(), "after {call:?}: {findings:#?}");
     }
