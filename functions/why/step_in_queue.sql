@@ -1,5 +1,5 @@
 -- The message of a step in its queue, and how many messages of the same handler that could be received
--- now come before it, a thousand at most; nothing where there is no such message.
+-- now come before it, a hundred at most; no message where it is not there.
 create or replace function tasker.step_in_queue(
   p_queue_name text, p_msg_id bigint,
   out msg_id bigint, out vt timestamptz, out locked_by xid, out ahead int
@@ -19,7 +19,7 @@ begin
           and q.message -> ''priority'' >= m.message -> ''priority''
           and (q.message -> ''priority'' > m.message -> ''priority'' or q.msg_id < m.msg_id)
           and q.vt <= $2
-        limit 1000
+        limit 100
       ) a
     )
     from pgmq.%1$I m

@@ -1,8 +1,8 @@
--- What each step of a task waits for that has not ended, or that failed and holds up others: the cause,
--- in words, what can be done, and the evidence. A step that waits for others names the root of its wait
--- and why that is not done. With p_step_name answers for that step and its root alone, otherwise for
--- p_limit steps at most, those that wait for no other step first. No rows where all have ended well.
--- Raises TK404 for an unknown task or step.
+-- What each step of a task waits for that has not ended, or that failed: the cause, the same in words,
+-- what a person can do where it does not pass by itself, and the evidence. For one that waits for others
+-- root is the step in which that wait ends. With p_step_name answers for that step and its root alone,
+-- otherwise for p_limit steps at most, those that wait for no other step first. No rows where all have
+-- ended well. Raises TK404 for an unknown task or step.
 --
 -- Waits a tenth of a second for a lock at most. The queue is locked first, because one that is
 -- rewritten meanwhile is empty for the snapshot in which all else is read.
@@ -19,20 +19,24 @@ as $$
 #variable_conflict use_column
 declare
   v_table regclass;
-  v_holder jsonb;
+  v_why jsonb;
   v_queue_is_readable boolean := true;
 begin
   begin
     lock table tasker.tasks, tasker.steps, tasker.ready_steps, tasker.timers in access share mode;
   exception when lock_not_available then
-    v_holder := tasker.lock_holder('{}', array[
-      'tasker.tasks', 'tasker.steps', 'tasker.ready_steps', 'tasker.timers'
-    ]::regclass[]);
+    v_why := coalesce(
+      tasker.why_locked('{}', array[
+        'tasker.tasks', 'tasker.steps', 'tasker.ready_steps', 'tasker.timers'
+      ]::regclass[]),
+      jsonb_build_object(
+        'cause', 'locked', 'detail', 'the tables of tasks were locked at this moment',
+        'evidence', '{}'::jsonb
+      )
+    );
     return query
-    select null::text, null::tasker.step_state, 'locked',
-      coalesce(v_holder ->> 'words', 'the tables of tasks were locked at this moment'),
-      coalesce(v_holder ->> 'action', 'none: ask again in a moment'), null::text,
-      coalesce(v_holder - '{words,action}'::text[], '{}');
+    select null::text, null::tasker.step_state, v_why ->> 'cause', v_why ->> 'detail',
+      v_why ->> 'action', null::text, v_why -> 'evidence';
     return;
   end;
 

@@ -1,8 +1,7 @@
--- Why no orchestrator claims what is ready in a namespace; nothing where one could. A process is
+-- Why no orchestrator claims what is ready in a namespace; null where one could. A process is
 -- remembered for a minute after it was last seen.
-create or replace function tasker.why_nobody_claims(
-  p_namespace text, out cause text, out detail text, out action text, out evidence jsonb
-)
+create or replace function tasker.why_nobody_claims(p_namespace text)
+returns jsonb
 language plpgsql
 stable
 as $$
@@ -14,30 +13,32 @@ begin
     where p.role = 'orchestrator' and tasker.is_live(p.last_seen_at)
       and (p.namespaces = '{}' or p_namespace = any(p.namespaces))
   ) then
-    return;
+    return null;
   end if;
   select p.identity, p.last_seen_at into v_last
   from tasker.processes p
   where p.role = 'orchestrator' and (p.namespaces = '{}' or p_namespace = any(p.namespaces))
   order by p.last_seen_at desc
   limit 1;
-  cause := 'no_orchestrator';
-  detail := format('no orchestrator serves the namespace %s', p_namespace)
-    || coalesce(format(': %s was last seen %s ago', quote_ident(v_last.identity),
-      tasker.in_words(clock_timestamp() - v_last.last_seen_at)), '');
-  action := 'start an orchestrator that serves it: tasker orchestrator';
-  evidence := jsonb_build_object(
-    'namespace', p_namespace, 'last_orchestrator', v_last.identity,
-    'last_seen_at', v_last.last_seen_at,
-    'orchestrators_of_others', (
-      select coalesce(jsonb_agg(o.seen), '[]')
-      from (
-        select jsonb_build_object('identity', p.identity, 'namespaces', p.namespaces) as seen
-        from tasker.processes p
-        where p.role = 'orchestrator' and tasker.is_live(p.last_seen_at)
-        order by p.identity
-        limit 10
-      ) o
+  return jsonb_build_object(
+    'cause', 'no_orchestrator',
+    'detail', format('no orchestrator serves the namespace %s', p_namespace)
+      || coalesce(': ' || v_last.identity || ' was last seen '
+        || tasker.in_words(clock_timestamp() - v_last.last_seen_at) || ' ago', ''),
+    'action', 'start an orchestrator that serves it: tasker orchestrator',
+    'evidence', jsonb_build_object(
+      'namespace', p_namespace, 'last_orchestrator', v_last.identity,
+      'last_seen_at', v_last.last_seen_at,
+      'orchestrators_of_others', (
+        select coalesce(jsonb_agg(o.seen), '[]')
+        from (
+          select jsonb_build_object('identity', p.identity, 'namespaces', p.namespaces) as seen
+          from tasker.processes p
+          where p.role = 'orchestrator' and tasker.is_live(p.last_seen_at)
+          order by p.identity
+          limit 10
+        ) o
+      )
     )
   );
 end

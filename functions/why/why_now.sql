@@ -1,4 +1,4 @@
--- tasker.why() in one snapshot.
+-- tasker.why() in one snapshot. p_queue_is_readable says whether the queue of the task is not locked.
 create or replace function tasker.why_now(
   p_task_uuid uuid, p_step_name text, p_limit int, p_queue_is_readable boolean
 )
@@ -17,12 +17,17 @@ as $$
 #variable_conflict use_column
 declare
   v_task tasker.tasks;
+  v_queue record;
   v_asked int;
   v_roots int[];
   v_ready jsonb;
-  v_root int;
+  -- What is in the way of all that is to be claimed, and of all that is to be received, by handler.
+  v_queue_fails jsonb;
+  v_nobody_claims jsonb;
+  v_nobody_receives jsonb := '{}';
   v_step record;
-  v_why record;
+  v_in_the_way jsonb;
+  v_why jsonb;
 begin
   select t.* into v_task from tasker.tasks t where t.task_uuid = p_task_uuid;
   if v_task.task_uuid is null then
@@ -32,11 +37,18 @@ begin
   if p_step_name is not null then
     v_asked := tasker.step_no(p_task_uuid, p_step_name);
   end if;
-  -- What is left open in a task that somebody resolved or cancelled waits for nothing.
+  -- What an operator left open waits for nothing.
   if v_task.state in ('complete', 'resolved_manually') then
     return;
   end if;
   v_roots := tasker.why_roots(v_task.task_uuid);
+  select n.namespace, n.queue_name,
+    case when p_queue_is_readable and to_regclass(format('pgmq.%I', 'q_' || n.queue_name))
+      is not null then n.queue_name end as readable
+  into v_queue
+  from tasker.templates t
+  join tasker.namespaces n on n.namespace = t.namespace
+  where t.template_id = v_task.template_id;
   select coalesce(jsonb_object_agg(
     r.step_no,
     jsonb_build_object('ready_no', r.ready_no, 'ready_at', r.ready_at, 'xmax', r.xmax::text)
@@ -44,9 +56,18 @@ begin
   from tasker.ready_steps r
   where r.template_id = v_task.template_id and r.priority = v_task.priority
     and r.task_uuid = v_task.task_uuid;
+  v_queue_fails := tasker.why_queue_fails(v_queue.namespace, v_queue.queue_name);
+  if v_queue_fails is null and not p_queue_is_readable then
+    v_queue_fails := jsonb_build_object(
+      'cause', 'locked', 'detail', format('the queue %s was locked at this moment',
+        v_queue.queue_name),
+      'evidence', jsonb_build_object('queue_name', v_queue.queue_name)
+    );
+  end if;
+  v_nobody_claims := tasker.why_nobody_claims(v_queue.namespace);
 
   for v_step in
-    select s as row, s.step_no, s.state, ts.name, ts.depends_on, s.waiting_on,
+    select s as row, s.step_no, s.state, ts.name, ts.handler, ts.timeout_ms,
       s.state = 'pending' and s.waiting_on > 0 as waits_for_steps
     from tasker.steps s
     join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
@@ -57,42 +78,44 @@ begin
     order by waits_for_steps, s.step_no
     limit p_limit
   loop
-    if not v_step.waits_for_steps then
-      v_why := tasker.why_step(
-        v_task, v_step.row, v_ready -> v_step.step_no::text, p_queue_is_readable
+    if v_step.state in ('enqueued', 'in_progress') and not v_nobody_receives ? v_step.handler then
+      v_nobody_receives := v_nobody_receives || jsonb_build_object(
+        v_step.handler, tasker.why_nobody_receives(v_queue.namespace, v_step.handler)
       );
-      return query
-      select v_step.name, v_step.state, v_why.cause, v_why.detail, v_why.action, v_step.name,
-        v_why.evidence;
-      continue;
     end if;
-    v_root := v_roots[v_step.step_no];
-    return query
-    select v_step.name, v_step.state, 'waits_for_steps',
-      format('%s of the %s steps it depends on %s not done: %s; what it waits for is %s, which is %s',
-        v_step.waiting_on, cardinality(v_step.depends_on),
-        case when v_step.waiting_on = 1 then 'is' else 'are' end, p.names,
-        rts.name, r.state),
-      format('see %s', rts.name), rts.name,
-      jsonb_build_object('not_done', v_step.waiting_on, 'parents', p.parents, 'root_state', r.state)
-    from tasker.steps r
-    join tasker.template_steps rts on rts.template_id = r.template_id and rts.step_no = r.step_no
-    cross join lateral (
-      select coalesce(jsonb_agg(jsonb_build_object('step', f.name, 'state', f.state)), '[]')
-          as parents,
-        string_agg(f.name, ', ') || case when v_step.waiting_on > 10 then ', …' else '' end as names
-      from (
-        select pts.name, ps.state
-        from unnest(v_step.depends_on) with ordinality as d(step_no, position)
-        join tasker.steps ps on ps.task_uuid = v_task.task_uuid and ps.step_no = d.step_no
-        join tasker.template_steps pts
-          on pts.template_id = v_task.template_id and pts.step_no = d.step_no
-        where ps.state not in ('complete', 'skipped', 'resolved_manually')
-        order by d.position
-        limit 10
-      ) f
-    ) p
-    where r.task_uuid = v_task.task_uuid and r.step_no = v_root;
+    v_in_the_way := coalesce(
+      v_queue_fails, nullif(v_nobody_receives -> v_step.handler, 'null')
+    );
+    v_why := case
+      when v_step.waits_for_steps then
+        tasker.why_dependent(v_step.row, v_roots[v_step.step_no])
+      when v_step.state = 'enqueued' then
+        tasker.why_enqueued(v_step.row, v_queue.queue_name, v_in_the_way)
+      when v_step.state = 'in_progress' then
+        tasker.why_running(
+          v_task, v_step.row, v_step.timeout_ms, v_queue.readable, v_in_the_way
+        )
+      else coalesce(
+        tasker.why_stopped(v_step.row, v_step.name),
+        tasker.why_ready(
+          v_task, v_step.row, v_ready -> v_step.step_no::text,
+          coalesce(v_nobody_claims, v_queue_fails)
+        )
+      )
+    end;
+    step_name := v_step.name;
+    state := v_step.state;
+    cause := v_why ->> 'cause';
+    detail := v_why ->> 'detail';
+    action := v_why ->> 'action';
+    root := v_step.name;
+    if v_step.waits_for_steps then
+      select ts.name into root
+      from tasker.template_steps ts
+      where ts.template_id = v_task.template_id and ts.step_no = v_roots[v_step.step_no];
+    end if;
+    evidence := v_why -> 'evidence';
+    return next;
   end loop;
 end
 $$;

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     backup_check, config, demo, dev, doctor, health, migrate, openapi, orchestrator, processes,
-    prune, queue, stats, step, task, template, worker,
+    prune, queue, stats, step, task, template, why, worker,
 };
 use crate::failure::Failure;
 use crate::setup::Setup;
@@ -63,6 +63,8 @@ enum Command {
     /// Put a failed or waiting step in motion again
     #[command(subcommand)]
     Step(step::Command),
+    /// Say what each step of a task waits for, and what can be done
+    Why(why::Args),
     /// List the orchestrators and workers that run
     Processes(processes::Args),
     /// Look at the queues of the namespaces
@@ -96,6 +98,7 @@ impl Cli {
             Command::Template(command) => template::run(command, setup).await,
             Command::Task(command) => task::run(command, setup).await,
             Command::Step(command) => step::run(command, setup).await,
+            Command::Why(args) => why::run(args, setup).await,
             Command::Processes(args) => processes::run(&args, setup).await,
             Command::Queue(command) => queue::run(command, setup).await,
             Command::Stats(args) => stats::run(args, setup).await,

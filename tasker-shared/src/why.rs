@@ -77,9 +77,12 @@ pub struct Reason {
     /// The same in words.
     #[schema(example = "no worker serves the namespace shop")]
     pub detail: String,
-    /// What can be done about it.
-    #[schema(example = "start a worker that serves shop and knows payments.charge")]
-    pub action: String,
+    /// What a person can do; null where it passes by itself.
+    #[schema(
+        required,
+        example = "start a worker that serves shop and knows payments.charge"
+    )]
+    pub action: Option<String>,
     /// The step that it waits for in the end: itself, unless it waits for others.
     #[schema(required, example = "charge")]
     pub root: Option<String>,

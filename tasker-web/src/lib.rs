@@ -30,6 +30,7 @@ mod submitter;
 mod tasks;
 mod templates;
 mod waiter;
+mod why;
 
 pub use router::openapi;
 pub use server::{serve, serve_probes};

@@ -21,7 +21,7 @@ use crate::problem::{Kind, Problem};
 use crate::state::{Probes, WebState};
 use crate::{
     docs, document, events, health, operate, processes, queues, stats, steps, submit, tasks,
-    templates,
+    templates, why,
 };
 
 /// The whole service.
@@ -87,6 +87,7 @@ fn api_routes() -> OpenApiRouter<WebState> {
         .routes(routes!(submit::submit_task, tasks::list_tasks))
         .routes(routes!(submit::submit_batch))
         .routes(routes!(tasks::task_history))
+        .routes(routes!(why::why_task))
         .routes(routes!(operate::cancel_task))
         .routes(routes!(operate::resolve_task))
         .routes(routes!(steps::show_step))

@@ -18,4 +18,5 @@ pub(crate) mod stats;
 pub(crate) mod step;
 pub(crate) mod task;
 pub(crate) mod template;
+pub(crate) mod why;
 pub(crate) mod worker;

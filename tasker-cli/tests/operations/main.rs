@@ -15,3 +15,4 @@ mod queues;
 mod show;
 mod submitting;
 mod templates;
+mod why;

@@ -17,6 +17,7 @@ async fn a_ready_step_that_no_orchestrator_ever_served() {
 
     let says = "no orchestrator serves the namespace test";
     let reason = assert_why(&mut world, task, Cause::NoOrchestrator, says).await;
+    assert_eq!(reason.detail, says);
     assert_eq!(reason.evidence["last_orchestrator"], json!(null));
 }
 
@@ -28,7 +29,7 @@ async fn a_ready_step_whose_orchestrator_was_lost() {
     unseen_for(&mut world, process, 45).await;
     let task = world.submit("single").await;
 
-    let says = "\"o-1\" was last seen 45 s ago";
+    let says = "o-1 was last seen 45 s ago";
     let reason = assert_why(&mut world, task, Cause::NoOrchestrator, says).await;
     assert_eq!(reason.evidence["last_orchestrator"], "o-1");
 }

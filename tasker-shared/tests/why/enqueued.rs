@@ -28,6 +28,7 @@ async fn an_enqueued_step_where_no_worker_ever_was() {
 
     let says = "no worker serves the namespace test";
     let reason = assert_why(&mut world, task, Cause::NoWorker, says).await;
+    assert_eq!(reason.detail, says);
     assert_eq!(reason.evidence["handler"], HANDLER);
 }
 
@@ -37,7 +38,7 @@ async fn an_enqueued_step_whose_worker_was_lost() {
     let process = register(&mut world, &worker("w-1", &[], &[HANDLER])).await;
     unseen_for(&mut world, process, 50).await;
 
-    let says = "\"w-1\" was last seen 50 s ago";
+    let says = "w-1 was last seen 50 s ago";
     assert_why(&mut world, task, Cause::NoWorker, says).await;
 }
 
@@ -46,7 +47,7 @@ async fn an_enqueued_step_whose_handler_nobody_there_knows() {
     let (mut world, task) = enqueued().await;
     register(&mut world, &worker("w", &["test"], &["shop.pay"])).await;
 
-    let says = "none of the 1 live workers of the namespace test knows the handler builtin.noop";
+    let says = "the only live worker of the namespace test does not know the handler builtin.noop";
     let reason = assert_why(&mut world, task, Cause::UnknownHandler, says).await;
     assert_eq!(
         reason.evidence["workers"],
@@ -60,7 +61,7 @@ async fn an_enqueued_step_whose_workers_shut_down() {
     let process = register(&mut world, &worker("w", &["test"], &[HANDLER])).await;
     takes(&mut world, process, 0, 2).await;
 
-    let says = "all 1 workers that know the handler builtin.noop are shutting down";
+    let says = "every worker that knows the handler builtin.noop is shutting down";
     assert_why(&mut world, task, Cause::WorkersDrain, says).await;
 }
 
@@ -77,12 +78,12 @@ async fn an_enqueued_step_whose_workers_are_busy_with_others() {
     let task = world.submit("single").await;
     world.claim().await;
 
-    let says = "all 1 places of the 1 workers that know the handler builtin.noop are taken";
+    let says = "every worker that knows the handler builtin.noop is busy: 1 of 1 places are taken";
     let reason = assert_why(&mut world, task, Cause::NoFreePlace, says).await;
     let running = &reason.evidence["running"];
     assert_eq!(running.as_array().unwrap().len(), 1, "{running}");
     assert_eq!(running[0]["task_uuid"], json!(busy));
-    assert_eq!(running[0]["step"], "only");
+    assert_eq!(running[0]["step_name"], "only");
 }
 
 #[tokio::test]

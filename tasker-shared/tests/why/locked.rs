@@ -47,6 +47,7 @@ async fn assert_locked_by(world: &mut World, task: TaskUuid, statement: String, 
     assert!(
         reason
             .action
+            .unwrap()
             .contains(&format!("pg_terminate_backend({pid})"))
     );
     held.rollback().await.unwrap();

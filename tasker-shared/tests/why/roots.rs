@@ -40,11 +40,11 @@ async fn steps_wait_for_the_first_of_their_chain() {
     assert_eq!(outline(&found), expected);
     assert_eq!(
         found[1].detail,
-        "1 of the 1 steps it depends on is not done: b; what it waits for is a, which is pending"
+        "1 of the 1 steps it depends on is not done: b; it waits for a, which is pending"
     );
     assert_eq!(
         found[1].evidence["parents"],
-        json!([{ "step": "b", "state": "pending" }])
+        json!([{ "step_name": "b", "state": "pending" }])
     );
     assert_eq!(
         outline(&of_step(&mut world, task, "c").await),
@@ -79,7 +79,7 @@ async fn a_step_that_failed_counts_before_one_that_runs() {
     assert!(
         found[1]
             .detail
-            .contains("is not done: c; what it waits for is c, which is error")
+            .contains("is not done: c; it waits for c, which is error")
     );
 }
 

@@ -17,7 +17,7 @@ async fn a_step_that_runs() {
     let task = world.submit("single").await;
     world.start_one().await;
 
-    let says = "\"worker-1\" has been running it for 0 s, attempt 1 of 3; its timeout ends in";
+    let says = "worker-1 has been running it for 0 s, attempt 1 of 3; its timeout ends in";
     let reason = assert_why(&mut world, task, Cause::Running, says).await;
     let evidence = &reason.evidence;
     assert_eq!(evidence["worker"], WORKER);
@@ -44,7 +44,7 @@ async fn a_step_whose_worker_is_silent() {
     world.start_one().await;
     unseen_for(&mut world, process, 40).await;
 
-    let says = "which runs it, was last seen 40 s ago; another worker can take it in";
+    let says = "which ran it, was last seen 40 s ago; another worker can take it in";
     assert_why(&mut world, task, Cause::WorkerLost, says).await;
 }
 
@@ -65,7 +65,7 @@ async fn a_step_whose_lease_is_over_waits_for_another_worker() {
     world.start_one().await;
     world.expire_leases().await;
 
-    let says = "the lease of \"worker-1\" ended 1 s ago: another worker receives it";
+    let says = "the lease of worker-1 ended 1 s ago: another worker receives it";
     assert_why(&mut world, task, Cause::LeaseOver, says).await;
 }
 
@@ -79,7 +79,7 @@ async fn a_step_whose_lease_is_over_and_that_nobody_else_can_run() {
         .run("delete from tasker.processes where role = 'worker'")
         .await;
 
-    let says = "the lease of \"worker-1\" ended 1 s ago: no worker serves the namespace test";
+    let says = "the lease of worker-1 ended 1 s ago: no worker serves the namespace test";
     assert_why(&mut world, task, Cause::NoWorker, says).await;
 }
 

@@ -99,6 +99,8 @@ async fn answers_are_what_the_document_says() {
         &format!("{one}/history"),
         &api.get(&format!("/v1/tasks/{uuid}/history")).await,
     );
+    let why = format!("/v1/tasks/{uuid}/why");
+    check("get", &format!("{one}/why"), &api.get(&why).await);
     check(
         "get",
         &format!("{one}/steps/{{step_name}}"),
