@@ -6,6 +6,7 @@
 //! commands. A coordinator keeps all of these loops running. Nothing is decided from what an event
 //! says; the database decides.
 
+mod bulk_acts;
 mod channels;
 mod command_processor;
 pub mod commands;

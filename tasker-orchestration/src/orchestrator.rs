@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::bulk_acts::BulkActs;
 use crate::channels;
 use crate::command_processor::CommandProcessor;
 use crate::commands::OrchestrationCommand;
@@ -182,6 +183,7 @@ fn start(
     coordinator.start(Stage::Discovery, |stop| {
         HistoryPruning::new(config, engine, stop)
     });
+    coordinator.start(Stage::Discovery, |stop| BulkActs::new(engine, stop));
 }
 
 /// What is listened to, and understood of it.

@@ -2,6 +2,7 @@
 
 pub mod announcements;
 pub mod announcer;
+pub mod bulk;
 pub mod channel;
 #[cfg(feature = "testing")]
 pub mod clock;

@@ -17,6 +17,8 @@ pub enum Action<'a> {
     CancelTask,
     /// Marks a failed task as dealt with outside of the system. A conflict when it is not in `error`.
     ResolveTask,
+    /// Runs all failed steps of the task again with fresh attempts. A conflict when there is none.
+    RetryTask,
     /// Runs a failed step again with a fresh set of attempts, or one that waits for its retry at
     /// once. A conflict when it is in another state.
     RetryStep(&'a str),
@@ -48,6 +50,7 @@ impl Action<'_> {
         match self {
             Self::CancelTask => "cancel_task",
             Self::ResolveTask => "resolve_task",
+            Self::RetryTask => "retry_task",
             Self::RetryStep(_) => "retry_step",
             Self::SettleStep(..) => "settle_step",
         }
@@ -68,6 +71,7 @@ impl Action<'_> {
         let call = match self {
             Self::CancelTask => call("select tasker.cancel_task($1, $2, $3)"),
             Self::ResolveTask => call("select tasker.resolve_task($1, $2, $3)"),
+            Self::RetryTask => call("select tasker.retry_task($1, $2, $3)"),
             Self::RetryStep(step) => call("select tasker.retry_step($1, $2, $3, $4)").bind(step),
             Self::SettleStep(step, settlement) => {
                 let settle =

@@ -4,6 +4,7 @@
 //! It knows the engine only through the database, so it runs in the orchestrator's process or in
 //! one of its own. Every error answer is a problem (RFC 9457); [`openapi`] describes all of it.
 
+mod bulk;
 mod connection;
 mod cursor;
 mod docs;

@@ -16,7 +16,7 @@ use crate::storable_json::{refuse_unstorable, refuse_unstorable_text};
 use crate::tasks::{no_task, parse_task_uuid};
 
 /// Who the transition log says moved a task or step through this API.
-const ACTOR: &str = "operator:rest";
+pub(crate) const ACTOR: &str = "operator:rest";
 
 /// Longest reason.
 const MAX_REASON_CHARACTERS: usize = 2000;
@@ -41,6 +41,28 @@ pub(crate) struct SettlementRequest {
     #[serde(default)]
     #[schema(required = false, example = json!({"paid": true}))]
     result: Value,
+}
+
+/// Retry the failed steps of a task
+///
+/// Each gets fresh attempts, and the task goes on. A task of which no step failed is a conflict.
+#[utoipa::path(
+    post,
+    path = "/v1/tasks/{task_uuid}/retry",
+    tag = "tasks",
+    params(("task_uuid" = Uuid, Path, description = "Identity of the task")),
+    request_body = Option<ReasonRequest>,
+    responses(
+        (status = 200, body = TaskDetail, description = "The task as it is now."),
+        (status = 409, response = Problem),
+    ),
+)]
+pub(crate) async fn retry_task(
+    State(state): State<WebState>,
+    PathParts(task_uuid): PathParts<String>,
+    OptionalJsonBody(request): OptionalJsonBody<ReasonRequest>,
+) -> Result<Json<TaskDetail>, Problem> {
+    operate(&state, &task_uuid, Action::RetryTask, request.reason).await
 }
 
 /// Cancel a task
@@ -196,7 +218,7 @@ async fn operate(
 }
 
 /// Refuses a reason that cannot be kept: it is written to the history of every step it moves.
-fn check_reason(reason: Option<&str>) -> Result<(), Problem> {
+pub(crate) fn check_reason(reason: Option<&str>) -> Result<(), Problem> {
     refuse_unstorable_text("reason", reason)?;
     let length = reason.map_or(0, |reason| reason.chars().count());
     if length > MAX_REASON_CHARACTERS {

@@ -20,7 +20,7 @@ use crate::observe::{observe, panicked};
 use crate::problem::{Kind, Problem};
 use crate::state::{Probes, WebState};
 use crate::{
-    docs, document, events, health, operate, processes, queues, stats, steps, submit, tasks,
+    bulk, docs, document, events, health, operate, processes, queues, stats, steps, submit, tasks,
     templates, why,
 };
 
@@ -88,6 +88,10 @@ fn api_routes() -> OpenApiRouter<WebState> {
         .routes(routes!(submit::submit_batch))
         .routes(routes!(tasks::task_history))
         .routes(routes!(why::why_task))
+        .routes(routes!(bulk::act_on_tasks, bulk::list_acts))
+        .routes(routes!(bulk::show_act))
+        .routes(routes!(bulk::stop_act))
+        .routes(routes!(operate::retry_task))
         .routes(routes!(operate::cancel_task))
         .routes(routes!(operate::resolve_task))
         .routes(routes!(steps::show_step))

@@ -25,6 +25,8 @@ pub struct WebState {
     pub(crate) waiter: TaskWaiter,
     /// What happens to tasks and steps, for clients that subscribe.
     pub(crate) events: EventFeed,
+    /// Ends what goes on in the background.
+    pub(crate) stop: CancellationToken,
     /// The loops behind these; they end with the last clone at the latest.
     loops: Arc<Supervisor>,
     /// What probes of the process look at.
@@ -86,6 +88,7 @@ impl WebState {
             submitter,
             waiter,
             events,
+            stop: shutdown.clone(),
             loops,
         }
     }

@@ -25,7 +25,7 @@ pub(crate) async fn act(
 }
 
 /// The account that runs this command, for the history of a task.
-fn actor() -> String {
+pub(crate) fn actor() -> String {
     let user = User::from_uid(geteuid()).ok().flatten();
     let name = user.map_or_else(|| geteuid().to_string(), |user| user.name);
     format!("operator:{name}")

@@ -2,11 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use tasker_shared::moment;
-use tasker_shared::state::TaskState;
 use tasker_shared::tasks::{ListedTask, TaskFilter, WaitsFor, list_tasks};
 use unicode_width::UnicodeWidthStr;
 
+use crate::commands::task::filter::FilterArgs;
 use crate::commands::task::which::TaskArg;
 use crate::drawing::{Paint, Style, task_paint};
 use crate::failure::Failure;
@@ -25,10 +24,6 @@ const FAILURE_LESS: usize = 6;
 /// Columns that templates have at least.
 const TEMPLATE_COLUMNS: usize = 14;
 
-/// Names the states, as the rest of the text of the arguments cannot.
-const STATE: &str = "Only tasks in this state: pending, in_progress, complete, error, cancelled, \
-     resolved_manually";
-
 const EXAMPLES: &str = "\
 TASK is the end of a task's UUID; every command takes it in the place of the whole. AGE is the time
 since the submission, TIME how long the task took or has been taking.
@@ -42,36 +37,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Only tasks of this namespace
-    #[arg(long, value_name = "NS")]
-    namespace: Option<String>,
-
-    /// Only tasks of templates of this name
-    #[arg(long, value_name = "NAME")]
-    name: Option<String>,
-
-    #[arg(long, value_name = "STATE", help = STATE)]
-    state: Option<TaskState>,
-
-    /// Only tasks submitted since: 30m, 2h, 3d (ago), 2030-05-01 or 2030-05-01T12:00:00Z
-    #[arg(long, value_name = "WHEN", value_parser = when)]
-    since: Option<DateTime<Utc>>,
-
-    /// Only tasks submitted before, written as --since is
-    #[arg(long, value_name = "WHEN", value_parser = when)]
-    until: Option<DateTime<Utc>>,
-
-    /// Only tasks submitted with this idempotency key
-    #[arg(long, value_name = "KEY")]
-    key: Option<String>,
-
-    /// Only tasks of which this step failed; those in error where no --state is given
-    #[arg(long, value_name = "STEP")]
-    step: Option<String>,
-
-    /// Only tasks of which a step's error says this; those in error where no --state is given
-    #[arg(long, value_name = "TEXT")]
-    error: Option<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
 
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = PAGE,
@@ -83,10 +50,6 @@ pub(crate) struct Args {
     cursor: Option<TaskArg>,
 }
 
-fn when(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    moment::parse(text, Utc::now())
-}
-
 /// Lists the tasks.
 pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let output = setup.output();
@@ -95,18 +58,28 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
         Some(task) => Some(task.find(&database).await?),
         None => None,
     };
+    let FilterArgs {
+        namespace,
+        name,
+        state,
+        since,
+        until,
+        key,
+        step,
+        error,
+    } = args.filter;
     let filter = TaskFilter {
-        namespace: args.namespace,
-        name: args.name,
-        state: args.state,
+        namespace,
+        name,
+        state,
         // One more tells whether there is another page.
         limit: args.limit + 1,
         before,
-        since: args.since,
-        until: args.until,
-        key: args.key,
-        step: args.step,
-        error: args.error,
+        since,
+        until,
+        key,
+        step,
+        error,
     };
     let mut tasks = database
         .call("list_tasks", async |connection| {

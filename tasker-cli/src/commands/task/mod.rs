@@ -1,6 +1,8 @@
 //! `tasker task`: submits tasks, shows them and ends them.
 
+mod bulk;
 mod export;
+mod filter;
 mod list;
 mod payloads;
 pub(crate) mod picture;
@@ -10,9 +12,9 @@ mod submit;
 pub(crate) mod watch;
 pub(crate) mod which;
 
+use tasker_shared::bulk::BulkAction;
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
-use tasker_shared::operator::Action;
 use tasker_shared::tasks::{TaskDetail, Transition, get_task, task_history};
 
 use crate::failure::Failure;
@@ -39,9 +41,11 @@ pub(crate) enum Command {
     Show(show::Args),
     /// Print everything there is of a task as one line of JSON, from the archive table too
     Export(export::Args),
-    /// Cancel a task: what has not started never starts, running handlers are told
+    /// Run the failed steps of a task again, or of all tasks that match
+    Retry(settle::Args),
+    /// Cancel a task, or all that match: what has not started never starts, running handlers are told
     Cancel(settle::Args),
-    /// Mark a failed task as dealt with by hand
+    /// Mark a failed task as dealt with by hand, or all that match
     Resolve(settle::Args),
 }
 
@@ -52,8 +56,9 @@ pub(crate) async fn run(command: Command, setup: &Setup) -> Result<(), Failure> 
         Command::List(args) => list::run(args, setup).await,
         Command::Show(args) => show::run(args, setup).await,
         Command::Export(args) => export::run(args, setup).await,
-        Command::Cancel(args) => settle::run(Action::CancelTask, args, setup).await,
-        Command::Resolve(args) => settle::run(Action::ResolveTask, args, setup).await,
+        Command::Retry(args) => settle::run(BulkAction::Retry, args, setup).await,
+        Command::Cancel(args) => settle::run(BulkAction::Cancel, args, setup).await,
+        Command::Resolve(args) => settle::run(BulkAction::Resolve, args, setup).await,
     }
 }
 

@@ -1,0 +1,12 @@
+-- An act that is under way and that nobody has touched for p_age; null where there is none.
+create or replace function tasker.abandoned_bulk_act(p_age interval default '30 s')
+returns uuid
+language sql
+stable
+as $$
+  select b.bulk_uuid
+  from tasker.bulk_acts b
+  where b.ended_at is null and b.touched_at < clock_timestamp() - p_age
+  order by b.touched_at
+  limit 1
+$$;
