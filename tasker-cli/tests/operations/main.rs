@@ -4,6 +4,7 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod bulk;
 #[path = "../common/mod.rs"]
 mod common;
 mod doctor;

@@ -124,6 +124,29 @@ async fn answers_are_what_the_document_says() {
     );
 }
 
+#[tokio::test]
+async fn answers_about_many_tasks_are_what_the_document_says() {
+    let api = Api::with_template().await;
+    let document = api.get("/openapi.json").await.expect(200);
+    let check = |method: &str, path: &str, answer: &crate::support::Answer| {
+        let schema = schema_of(&document, method, path, answer.status);
+        assert_fits(&document, &schema, &answer.json());
+    };
+    api.submit().await;
+    api.fail().await;
+
+    let count = json!({"filter": {"name": "order"}, "action": "retry", "dry_run": true});
+    check("post", "/v1/bulk", &api.post("/v1/bulk", &count).await);
+    let retry = json!({"filter": {"name": "order"}, "action": "retry"});
+    let act = api.post("/v1/bulk", &retry).await;
+    check("post", "/v1/bulk", &act);
+    let path = act.header("location");
+    check("get", "/v1/bulk/{bulk_uuid}", &api.get(path).await);
+    let stop = format!("{path}/stop");
+    check("post", "/v1/bulk/{bulk_uuid}/stop", &api.act(&stop).await);
+    check("get", "/v1/bulk", &api.get("/v1/bulk").await);
+}
+
 /// A worker that knows none of the handlers, and so the queue and a task say what they lack.
 async fn register_worker(api: &Api) {
     let register = "select tasker.register_process(gen_random_uuid(), 'w', 'worker', 'host', 7, \

@@ -6,6 +6,7 @@
 
 mod bodies;
 mod bounds;
+mod bulk;
 mod document;
 mod events;
 mod gathering;

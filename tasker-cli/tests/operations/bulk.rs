@@ -1,0 +1,77 @@
+//! `tasker task retry`, `cancel` and `resolve` of all tasks that match.
+
+use serde_json::json;
+use tasker_testing::TestDatabase;
+
+use crate::common::{LINEAR, apply, submit, tasker_on};
+
+/// A database with three tasks that nobody has claimed.
+async fn with_tasks() -> TestDatabase {
+    let db = TestDatabase::create().await;
+    apply(db.url(), LINEAR).await;
+    for _ in 0..3 {
+        submit(db.url(), "shop/linear", "{\"order_id\": 1}").await;
+    }
+    db
+}
+
+const CANCEL: [&str; 6] = [
+    "task",
+    "cancel",
+    "--namespace",
+    "shop",
+    "--state",
+    "pending",
+];
+
+async fn pending(db: &TestDatabase) -> usize {
+    let args = ["task", "list", "--state", "pending", "--json"];
+    let listed = tasker_on(db.url(), &args).await.ok().json();
+    listed["tasks"].as_array().unwrap().len()
+}
+
+#[tokio::test]
+async fn tasks_are_counted_and_nothing_is_done_before_somebody_agrees() {
+    let db = with_tasks().await;
+    let counted = tasker_on(db.url(), &[&CANCEL[..], &["--dry-run"]].concat())
+        .await
+        .ok();
+    assert_eq!(counted.stdout, "3 tasks would be cancelled\n");
+    let counted = tasker_on(db.url(), &[&CANCEL[..], &["--dry-run", "--json"]].concat()).await;
+    assert_eq!(
+        counted.ok().json(),
+        json!({"matches": 3, "has_more": false})
+    );
+    let nobody = tasker_on(db.url(), &CANCEL).await;
+    nobody.refused(
+        1,
+        &["3 tasks will be cancelled, and nobody is there", "--yes"],
+    );
+    assert_eq!(pending(&db).await, 3);
+}
+
+#[tokio::test]
+async fn tasks_are_cancelled_as_one_act_with_its_reason() {
+    let db = with_tasks().await;
+    let args = [&CANCEL[..], &["--yes", "--reason", "sold out"]].concat();
+    let done = tasker_on(db.url(), &args).await.ok();
+    assert!(done.stdout.starts_with("3 tasks cancelled ("), "{done:#?}");
+    assert_eq!(pending(&db).await, 0);
+
+    let again = tasker_on(db.url(), &[&CANCEL[..], &["--yes"]].concat())
+        .await
+        .ok();
+    assert_eq!(again.stdout, "no tasks match\n");
+    tasker_on(db.url(), &["doctor"]).await.ok();
+}
+
+#[tokio::test]
+async fn either_a_task_or_options_say_what_is_meant() {
+    let db = with_tasks().await;
+    let nothing = tasker_on(db.url(), &["task", "retry"]).await;
+    nothing.refused(2, &["say which task"]);
+    let both = tasker_on(db.url(), &["task", "retry", "9f3ac21b", "--name", "x"]).await;
+    both.refused(2, &["either a task, or options"]);
+    let stateless = tasker_on(db.url(), &["task", "cancel", "--name", "linear", "--yes"]).await;
+    stateless.refused(1, &["say which state the tasks are in"]);
+}
