@@ -1,12 +1,13 @@
--- An act that is under way and that nobody has touched for p_age; null where there is none.
+-- An act that is under way and that nobody has touched for p_age; null where there is none. Any of
+-- several: one that nobody can go on with is not to stand before the others.
 create or replace function tasker.abandoned_bulk_act(p_age interval default '30 s')
 returns uuid
 language sql
-stable
+volatile
 as $$
   select b.bulk_uuid
   from tasker.bulk_acts b
   where b.ended_at is null and b.touched_at < clock_timestamp() - p_age
-  order by b.touched_at
+  order by random()
   limit 1
 $$;

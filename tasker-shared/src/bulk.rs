@@ -19,8 +19,8 @@ use crate::database::Database;
 use crate::error::Error;
 use crate::state::TaskState;
 
-/// Tasks of one batch.
-const BATCH: i32 = 50;
+/// Tasks of one batch at most.
+pub const BATCH: i32 = 50;
 /// Shortest pause between two batches.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 /// Pause before an act that another process has in hand is looked at again.
@@ -206,17 +206,18 @@ pub async fn stop_bulk_act(
     decode(act)
 }
 
-/// Does the next batch of an act; `None` where another process does.
+/// Does the next batch of an act, of so many tasks at most; `None` where another process does.
 ///
 /// # Errors
 /// Not-found.
 pub async fn continue_bulk_act(
     connection: &mut PgConnection,
     bulk_uuid: Uuid,
+    batch: i32,
 ) -> Result<Option<BulkAct>, Error> {
     let act: Option<Value> = sqlx::query_scalar("select tasker.continue_bulk_act($1, $2)")
         .bind(bulk_uuid)
-        .bind(BATCH)
+        .bind(batch)
         .fetch_one(connection)
         .await?;
     act.map(decode).transpose()
@@ -230,19 +231,29 @@ pub async fn abandoned_bulk_act(connection: &mut PgConnection) -> Result<Option<
 }
 
 /// Goes on with an act until it has ended, and tells how far it has come after each batch; `None` where
-/// `stop` came first, or the act is gone.
+/// `stop` came first, or the act is gone. A batch that does not end within the deadline of a call, because
+/// its tasks are large, is tried again with half as many.
 pub async fn carry_out(
     database: &Database,
     bulk_uuid: Uuid,
     stop: &CancellationToken,
     mut progress: impl FnMut(&BulkAct),
 ) -> Result<Option<BulkAct>, Error> {
+    let mut batch = BATCH;
     loop {
         let started = Instant::now();
         let continued = database.call("continue_bulk_act", async |connection| {
-            continue_bulk_act(connection, bulk_uuid).await
+            continue_bulk_act(connection, bulk_uuid, batch).await
         });
-        let (act, pause) = if let Some(act) = continued.await? {
+        let continued = match continued.await {
+            Err(error) if error.is_transient() && batch > 1 => {
+                batch /= 2;
+                continue;
+            }
+            continued => continued?,
+        };
+        let (act, pause) = if let Some(act) = continued {
+            batch = (batch * 2).min(BATCH);
             (Some(act), started.elapsed().max(SHORTEST_PAUSE))
         } else {
             let read = database.call("bulk_act", async |connection| {

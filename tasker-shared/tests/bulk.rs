@@ -4,15 +4,21 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::json;
 use support::{SINGLE, World, fail};
 use tasker_shared::bulk::{
-    BulkAct, BulkAction, BulkFilter, BulkState, abandoned_bulk_act, bulk_act, continue_bulk_act,
-    count_matching_tasks, list_bulk_acts, start_bulk_act, stop_bulk_act,
+    BATCH, BulkAct, BulkAction, BulkFilter, BulkState, abandoned_bulk_act, bulk_act,
+    carry_out as carry_out_on, continue_bulk_act, count_matching_tasks, list_bulk_acts,
+    start_bulk_act, stop_bulk_act,
 };
+use tasker_shared::config::{DatabaseConfig, TaskerConfig};
+use tasker_shared::database::Database;
 use tasker_shared::error::RefusalKind;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::state::TaskState;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Tasks of more than two batches.
@@ -59,7 +65,7 @@ async fn count(world: &mut World, filter: &BulkFilter) -> i64 {
 /// Goes on until it has ended; answers the act, and in how many batches.
 async fn carry_out(world: &mut World, bulk: Uuid) -> (BulkAct, usize) {
     for batch in 1.. {
-        let act = continue_bulk_act(&mut world.connection, bulk)
+        let act = continue_bulk_act(&mut world.connection, bulk, BATCH)
             .await
             .unwrap();
         let act = act.unwrap();
@@ -207,7 +213,9 @@ async fn processes_that_go_on_with_one_act_at_once_do_each_task_once() {
     let bulk = start(&mut world, BulkAction::Retry, &of_test()).await;
     let both = [world.db.connect().await, world.db.connect().await];
     let goes_on = async |mut connection: sqlx::PgConnection| loop {
-        let act = continue_bulk_act(&mut connection, bulk).await.unwrap();
+        let act = continue_bulk_act(&mut connection, bulk, BATCH)
+            .await
+            .unwrap();
         if act.is_some_and(|act| act.state != BulkState::Running) {
             return;
         }
@@ -228,9 +236,12 @@ async fn a_batch_that_another_process_has_in_hand_is_not_waited_for() {
     let (mut world, _) = with_failed(1).await;
     let bulk = start(&mut world, BulkAction::Retry, &of_test()).await;
     let mut other = world.begin().await;
-    continue_bulk_act(&mut other, bulk).await.unwrap().unwrap();
+    continue_bulk_act(&mut other, bulk, BATCH)
+        .await
+        .unwrap()
+        .unwrap();
 
-    let waits = continue_bulk_act(&mut world.connection, bulk)
+    let waits = continue_bulk_act(&mut world.connection, bulk, BATCH)
         .await
         .unwrap();
     assert_eq!(waits, None);
@@ -243,7 +254,7 @@ async fn a_batch_that_another_process_has_in_hand_is_not_waited_for() {
 async fn an_act_that_is_stopped_does_no_more() {
     let (mut world, _) = with_failed(MANY).await;
     let bulk = start(&mut world, BulkAction::Retry, &of_test()).await;
-    continue_bulk_act(&mut world.connection, bulk)
+    continue_bulk_act(&mut world.connection, bulk, BATCH)
         .await
         .unwrap();
     let stopped = stop_bulk_act(&mut world.connection, bulk).await.unwrap();
@@ -330,7 +341,7 @@ async fn an_unknown_act_cannot_be_gone_on_with_or_stopped() {
         bulk_act(&mut world.connection, unknown).await.unwrap(),
         None
     );
-    let goes_on = continue_bulk_act(&mut world.connection, unknown).await;
+    let goes_on = continue_bulk_act(&mut world.connection, unknown, BATCH).await;
     assert_eq!(
         goes_on.unwrap_err().refusal().unwrap().kind,
         RefusalKind::NotFound
@@ -340,4 +351,30 @@ async fn an_unknown_act_cannot_be_gone_on_with_or_stopped() {
         stopped.unwrap_err().refusal().unwrap().kind,
         RefusalKind::NotFound
     );
+}
+
+#[tokio::test]
+async fn a_batch_that_takes_too_long_is_done_in_smaller_ones() {
+    let (mut world, _) = with_failed(20).await;
+    world
+        .run(
+            "create function slow() returns trigger language plpgsql as
+               'begin perform pg_sleep(0.1); return new; end';
+             create trigger slow before update on tasker.tasks
+               for each row execute function slow()",
+        )
+        .await;
+    let bulk = start(&mut world, BulkAction::Resolve, &of_test()).await;
+    let config = DatabaseConfig {
+        url: world.db.url().into(),
+        call_timeout: Duration::from_secs(1),
+        ..TaskerConfig::default().database
+    };
+    let database = Database::connect(&config).await.unwrap();
+    let mut batches = Vec::new();
+    let progress = |act: &BulkAct| batches.push(act.done);
+    let act = carry_out_on(&database, bulk, &CancellationToken::new(), progress).await;
+
+    assert_eq!(act.unwrap().unwrap().done, 20);
+    assert!(batches[0] < 10, "{batches:?}");
 }

@@ -144,7 +144,10 @@ async fn until_interrupted(database: &Database, bulk_uuid: uuid::Uuid) -> Result
         }
     };
     let ended = tokio::select! {
-        ended = carry_out(database, bulk_uuid, &stop, progress) => ended?,
+        ended = carry_out(database, bulk_uuid, &stop, progress) => ended.map_err(|error| {
+            Failure::from(error)
+                .hint(format!("an orchestrator goes on with it: GET /v1/bulk/{bulk_uuid}"))
+        })?,
         () = interrupted => None,
     };
     match ended {
