@@ -73,6 +73,7 @@ async fn no_round_reads_all_of_history_however_much_of_it_has_not_ended() {
         .await;
     let due = complete_task(&mut world).await;
     world.advance(DAY * 31).await;
+    let mut counted = 0;
     for round in 0..8 {
         world.run("begin").await;
         let before = reads(&mut world).await;
@@ -88,13 +89,19 @@ async fn no_round_reads_all_of_history_however_much_of_it_has_not_ended() {
         if round == 0 {
             assert_eq!(pruned.count(), 1, "{due} is due");
         }
+        world.run("commit").await;
         let (rows, scans) = (after.0 - before.0, after.1 - before.1);
+        // About once a second, a session gives its counts away and begins again.
+        if rows < 0 || scans < 0 {
+            continue;
+        }
+        counted += 1;
         assert_eq!(scans, 0, "round {round} reads a table whole");
         // The part of the sweep behind sees 2,000; ranges of pages of the logs are read whole.
         assert!(rows < 15_000, "round {round} reads {rows} rows");
         assert!(behind.reached.is_some() || round > 0);
-        world.run("commit").await;
     }
+    assert!(counted > 0);
 }
 
 #[tokio::test]
