@@ -177,5 +177,5 @@ async fn a_body_that_may_be_left_out_may_not_be_null_and_is_not_said_to() {
         let null = api.post(&path, &Value::Null).await;
         null.problem(422, "invalid-input");
     }
-    assert_eq!(optional, 5);
+    assert_eq!(optional, 6);
 }
