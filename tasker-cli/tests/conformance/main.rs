@@ -51,4 +51,4 @@ macro_rules! every_worker {
     )+ };
 }
 
-every_worker!(rust, python);
+every_worker!(rust, python, ruby);
