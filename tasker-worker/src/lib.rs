@@ -87,7 +87,9 @@ mod worker;
 pub use handler::{FromJson, Handler, HandlerFuture, IntoHandler};
 pub use handlers::Handlers;
 pub use health::WorkerHealth;
-pub use outcome::{HandlerError, IntoHandlerError, IntoOutcome, Outcome, StepResult};
+pub use outcome::{
+    HandlerError, IntoHandlerError, IntoOutcome, Outcome, StepResult, stored_result,
+};
 pub use place::KeptPlace;
 pub use run::RunError;
 pub use step::Step;

@@ -174,15 +174,7 @@ impl Attempt {
     /// Answers with a result. One that is no JSON is a permanent failure, which is logged as such.
     pub(crate) fn complete(ruby: &Ruby, this: &Self, result: Value) -> Result<(), Error> {
         guarded(ruby, || {
-            let answer = match json::from_ruby(ruby, result) {
-                Ok(result) => Ok(result),
-                Err(NotJson::Raised(error)) => return Err(error),
-                Err(NotJson::Because(reason)) => {
-                    let message = format_args!("the result cannot be stored: {reason}");
-                    Err(HandlerError::fail(message).kind("invalid_result"))
-                }
-            };
-            this.answer(answer);
+            this.answer(json_result(ruby, result)?);
             Ok(())
         })
     }
@@ -269,6 +261,18 @@ impl Failure {
         match &self.details {
             Some(details) => error.details(details.clone()),
             None => error,
+        }
+    }
+}
+
+/// A result as JSON, or the failure of a handler whose result is none; an error where Ruby raised.
+pub(crate) fn json_result(ruby: &Ruby, result: Value) -> Result<Answer, Error> {
+    match json::from_ruby(ruby, result) {
+        Ok(result) => Ok(Ok(result)),
+        Err(NotJson::Raised(error)) => Err(error),
+        Err(NotJson::Because(reason)) => {
+            let message = format_args!("the result cannot be stored: {reason}");
+            Ok(Err(HandlerError::fail(message).kind("invalid_result")))
         }
     }
 }

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::collections::HashMap;
 
 use magnus::{Error, RArray, Ruby, Value};
-use tasker_shared::config::SharedFfiConfig;
+use tasker_shared::config::{SharedFfiConfig, TaskerConfig};
 use tasker_worker::Step;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{Attempt, wait_for};
+use crate::attempt::{Attempt, json_result, wait_for};
 use crate::handler;
 use crate::json::{self, NotJson};
 use crate::native_worker::take;
@@ -132,6 +132,23 @@ impl Attempts {
 /// The value as it is after a way through JSON.
 pub(crate) fn through_json(ruby: &Ruby, value: Value) -> Result<Value, Error> {
     guarded(ruby, || json::to_ruby(ruby, &of(ruby, value)?))
+}
+
+/// A result as a worker stores it by default: `[result]`, or `[message, kind]` of its failure.
+pub(crate) fn stored_result(ruby: &Ruby, result: Value) -> Result<RArray, Error> {
+    guarded(ruby, || {
+        let most = TaskerConfig::default().worker.max_result_bytes;
+        let stored = json_result(ruby, result)?.and_then(|it| tasker_worker::stored_result(it, most));
+        let answer = ruby.ary_new();
+        match stored {
+            Ok(result) => answer.push(json::to_ruby(ruby, &result)?)?,
+            Err(failure) => {
+                answer.push(failure.to_string())?;
+                answer.push(failure.kind_name())?;
+            }
+        }
+        Ok(answer)
+    })
 }
 
 fn of(ruby: &Ruby, value: Value) -> Result<serde_json::Value, Error> {

@@ -3,7 +3,7 @@
 use magnus::{Class, Error, Module, Object, RModule, Ruby, function, method};
 
 use crate::attempt::Attempt;
-use crate::detached::{Detached, through_json};
+use crate::detached::{Detached, stored_result, through_json};
 use crate::native_worker::NativeWorker;
 use crate::refusals::guarded;
 
@@ -11,6 +11,7 @@ use crate::refusals::guarded;
 fn init(ruby: &Ruby) -> Result<(), Error> {
     let native = ruby.define_module("TaskerCore")?.define_module("Native")?;
     native.define_singleton_method("through_json", function!(through_json, 1))?;
+    native.define_singleton_method("stored_result", function!(stored_result, 1))?;
     native.define_singleton_method("metrics", function!(metrics, 0))?;
     define_worker(ruby, native)?;
     define_attempt(ruby, native)?;

@@ -1,0 +1,51 @@
+# frozen_string_literal: true
+
+require 'spec_helper'
+
+RSpec.describe 'the channel ruby_events' do
+  def series(metric)
+    lines = TaskerCore.metrics.lines.select { |line| line.start_with?(metric) && line.include?('ruby_events') }
+    lines.sum { |line| line.split.last.to_f }
+  end
+
+  it 'fills when handlers do not keep up, and loses nothing' do
+    gate = Queue.new
+    handler = lambda do |step|
+      gate.pop
+      step.context['n']
+    end
+    Stage.open(handler, threads: 1, buffer_size: 2) do |stage|
+      numbers = (0...50).map { |n| stage.native.start({ n: n }, {}) }
+      50.times { gate << 1 }
+
+      expect(numbers.map { |number| stage.native.outcome(number) }).to eq((0...50).map { |n| [true, n] })
+    end
+  end
+
+  it 'counts what it refused and how full it is' do
+    stage = Stage.new(->(_) { 1 }, buffer_size: 2)
+    numbers = Array.new(3) { stage.native.start({}, {}) }
+    Thread.pass until series('mpsc_channel_full_events_total').positive?
+
+    expect(series('mpsc_channel_full_events_total')).to be >= 1
+    stage.pool.fill
+    expect(numbers.map { |number| stage.native.outcome(number) }).to all(eq([true, 1]))
+    stage.close
+  end
+
+  it 'is bounded by bytes as well, except for one step alone' do
+    large = { text: 'x' * 10_000 }
+    Stage.open(->(step) { step.context['text'].size }, buffer_bytes: 1024) do |stage|
+      numbers = Array.new(10) { stage.native.start(large, {}) }
+
+      expect(numbers.map { |number| stage.native.outcome(number) }).to all(eq([true, 10_000]))
+    end
+  end
+
+  it 'has the steps that wait in it tried again when Ruby stops' do
+    stage = Stage.new(->(_) { 1 }, buffer_size: 1)
+    stage.native.close
+
+    expect(stage.run).to match([false, /FFI channel closed.*worker_stopped/])
+  end
+end
