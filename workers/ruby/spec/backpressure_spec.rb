@@ -3,8 +3,13 @@
 require 'spec_helper'
 
 RSpec.describe 'the channel ruby_events' do
-  def series(metric)
-    lines = TaskerCore.metrics.lines.select { |line| line.start_with?(metric) && line.include?('ruby_events') }
+  def series(start)
+    lines = TaskerCore.metrics.lines.select { |line| line.start_with?(start) && line.include?('channel="ruby_events"') }
+    lines.sum { |line| line.split.last.to_f }
+  end
+
+  def refused
+    lines = TaskerCore.metrics.lines.grep(/\Ampsc_send_failures_total.*"ruby_events".*error="full"/)
     lines.sum { |line| line.split.last.to_f }
   end
 
@@ -24,10 +29,14 @@ RSpec.describe 'the channel ruby_events' do
 
   it 'counts what it refused and how full it is' do
     stage = Stage.new(->(_) { 1 }, buffer_size: 2)
-    numbers = Array.new(3) { stage.native.start({}, {}) }
-    Thread.pass until series('mpsc_channel_full_events_total').positive?
+    numbers = Array.new(2) { stage.native.start({}, {}) }
+    Thread.pass until series('mpsc_channel_saturation') == 1
+    before = refused
+    number = stage.native.start({}, {})
+    Thread.pass until refused > before
 
-    expect(series('mpsc_channel_full_events_total')).to be >= 1
+    expect(series('mpsc_channel_saturation')).to eq(1)
+    numbers << number
     stage.pool.fill
     expect(numbers.map { |number| stage.native.outcome(number) }).to all(eq([true, 1]))
     stage.close
@@ -46,6 +55,6 @@ RSpec.describe 'the channel ruby_events' do
     stage = Stage.new(->(_) { 1 }, buffer_size: 1)
     stage.native.close
 
-    expect(stage.run).to match([false, /FFI channel closed.*worker_stopped/])
+    expect(stage.run).to match([false, /worker_stopped.*FFI channel closed/])
   end
 end

@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require 'timeout'
 require 'tasker_core'
 require 'tasker_core/testing'
 
@@ -41,6 +42,8 @@ def attempt(handler, context = {}, **options)
 end
 
 RSpec.configure do |config|
+  # A deadline that only what hangs misses.
+  config.around { |example| Timeout.timeout(120) { example.run } }
   config.disable_monkey_patching!
   config.expect_with(:rspec) { |it| it.syntax = :expect }
 end

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use magnus::{Error, RHash, Ruby, Value};
+use magnus::{Error, RArray, RHash, RString, Ruby, Value};
 use serde_json::Value as Json;
 use tasker_worker::{HandlerError, KeptPlace, Step};
 use tokio::runtime::Handle;
@@ -19,7 +19,7 @@ use crate::runtime::runtime;
 use crate::without_gvl::{check_interrupts, without_gvl};
 
 /// Longest wait that is asked for in one piece; nobody waits for longer.
-const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3600);
+const LONGEST_WAIT: Duration = Duration::from_hours(8760);
 
 /// A place for one attempt: empty, then filled by a Ruby thread that took an event, then answered.
 ///
@@ -118,9 +118,10 @@ impl Attempt {
     pub(crate) fn fetch_dependency(
         ruby: &Ruby,
         this: &Self,
-        name: String,
-    ) -> Result<magnus::RArray, Error> {
+        name: RString,
+    ) -> Result<RArray, Error> {
         guarded(ruby, || {
+            let name = name.to_string()?;
             let step = this.step(ruby)?;
             let fetched = wait_for(ruby, step.fetch_dependency::<Json>(&name))?;
             let answer = ruby.ary_new();

@@ -138,7 +138,8 @@ pub(crate) fn through_json(ruby: &Ruby, value: Value) -> Result<Value, Error> {
 pub(crate) fn stored_result(ruby: &Ruby, result: Value) -> Result<RArray, Error> {
     guarded(ruby, || {
         let most = TaskerConfig::default().worker.max_result_bytes;
-        let stored = json_result(ruby, result)?.and_then(|it| tasker_worker::stored_result(it, most));
+        let stored =
+            json_result(ruby, result)?.and_then(|it| tasker_worker::stored_result(it, most));
         let answer = ruby.ary_new();
         match stored {
             Ok(result) => answer.push(json::to_ruby(ruby, &result)?)?,
