@@ -13,6 +13,7 @@ mod fleet;
 mod language;
 mod lifecycle;
 mod python_package;
+mod ruby_package;
 mod workflows;
 #[allow(
     dead_code,
