@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what building and running Tasker needs and this machine lacks: a C compiler, a linker and
-# the PostgreSQL server binaries; Ruby with its headers and libclang, for the native part of the Ruby
-# gem; and psycopg 3, for the tests of the worker in Python. Does nothing where all is present. No database cluster is made or started: Tasker runs a private one. Rust is never
+# the PostgreSQL server binaries; psycopg 3, for the tests of the worker in Python; and, except
+# --without-ruby, Ruby with its headers, libclang and the libraries of the gem's tests. Does nothing
+# where all is present. No database cluster is made or started: Tasker runs a private one. Rust is never
 # installed for you, only asked for.
 set -euo pipefail
 
@@ -29,23 +30,25 @@ has_postgres() {
 
 # Where bindgen looks for it, besides where it is told to.
 has_libclang() {
-  [[ -n ${LIBCLANG_PATH:-} ]] || ldconfig -p 2>/dev/null | grep -q 'libclang[-.]' ||
-    compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null
+  [[ -n ${LIBCLANG_PATH:-} ]] || ldconfig -p 2>/dev/null | grep -qE 'libclang(-[0-9.]+)?[.]so' ||
+    compgen -G '/usr/lib/llvm-*/lib/libclang[.-][s0-9]*' >/dev/null
 }
 has_ruby_library() { "${TASKER_RUBY:-ruby}" -e "require '$1'" 2>/dev/null; }
 
 missing=()
 command -v cc >/dev/null || missing+=(build-essential)
 has_postgres || missing+=(postgresql)
-command -v "${TASKER_RUBY:-ruby}" >/dev/null || missing+=(ruby)
-# Of Debian's Ruby only: another one brings its own.
-if [[ -z ${TASKER_RUBY:-} && $(command -v ruby || echo /usr/bin/ruby) == /usr/bin/ruby ]]; then
-  "$(dirname "$0")/ruby.sh" >/dev/null 2>&1 || missing+=(ruby-dev)
-  has_ruby_library rspec || missing+=(ruby-rspec)
-  has_ruby_library active_record || missing+=(ruby-activerecord)
-  has_ruby_library pg || missing+=(ruby-pg)
+if [[ ${1:-} != --without-ruby ]]; then
+  command -v "${TASKER_RUBY:-ruby}" >/dev/null || missing+=(ruby)
+  has_libclang || missing+=(libclang-dev)
+  # To Debian's Ruby only: another one brings its own.
+  if [[ -z ${TASKER_RUBY:-} && $(command -v ruby || echo /usr/bin/ruby) == /usr/bin/ruby ]]; then
+    "$(dirname "$0")/ruby.sh" >/dev/null 2>&1 || missing+=(ruby-dev)
+    has_ruby_library rspec || missing+=(ruby-rspec)
+    has_ruby_library active_record || missing+=(ruby-activerecord)
+    has_ruby_library pg || missing+=(ruby-pg)
+  fi
 fi
-has_libclang || missing+=(libclang-dev)
 if ((${#missing[@]} == 0)); then
   exit 0
 fi

@@ -63,7 +63,7 @@ RSpec.describe 'a handler that misbehaves' do
 
   it 'may return what is no JSON' do
     {
-      Object.new => 'a Object, which is no JSON', Float::NAN => 'NaN', "\xff" => 'not UTF-8',
+      Object.new => 'of class Object, which is no JSON', Float::NAN => 'NaN', "\xff" => 'not UTF-8',
       "\xff".b => 'not UTF-8', { Object.new => 1 } => 'as a key', 2**64 => '64 bits', 1..2 => 'Range'
     }.each do |result, reason|
       expect(failure(->(_) { result })).to include('Fail', 'invalid_result', reason)

@@ -29,6 +29,10 @@ module TaskerCore
       native = @native
       @pool = Pool.new(native, @handlers, native.concurrency) { native.wake }
       wait_for_the_end
+    rescue SignalException # Ctrl-C where nobody traps it: the worker drains, unless there is another.
+      @native&.stop
+      wait_for_the_end if @native
+      raise
     ensure
       close(forwarding) if @native
     end

@@ -18,7 +18,7 @@ use crate::ruby_events::{Answer, StepEvent};
 use crate::runtime::runtime;
 use crate::without_gvl::{check_interrupts, without_gvl};
 
-/// Longest wait that is asked for in one piece; nobody waits for longer.
+/// Longest wait; nobody waits for longer.
 const LONGEST_WAIT: Duration = Duration::from_hours(8760);
 
 /// A place for one attempt: empty, then filled by a Ruby thread that took an event, then answered.
@@ -160,8 +160,10 @@ impl Attempt {
                 let task = running.step.cancellation().clone();
                 (task, running.over.clone())
             })?;
-            let longest = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-            let longest = longest.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
+            let longest = seconds.filter(|seconds| !seconds.is_nan());
+            let longest = longest.map_or(LONGEST_WAIT, |seconds| {
+                Duration::from_secs_f64(seconds.clamp(0.0, LONGEST_WAIT.as_secs_f64()))
+            });
             wait_for(ruby, async {
                 tokio::select! {
                     () = task.cancelled() => true,

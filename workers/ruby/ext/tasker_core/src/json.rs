@@ -157,7 +157,10 @@ fn key_text(key: Value) -> Result<String, NotJson> {
     } else if Integer::from_value(key).is_some() {
         Ok(key.to_r_string()?.to_string()?)
     } else {
-        because(format!("it has a {} as a key", class_name(key)))
+        because(format!(
+            "it has an object of class {} as a key",
+            class_name(key)
+        ))
     }
 }
 
