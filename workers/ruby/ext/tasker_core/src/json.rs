@@ -113,7 +113,7 @@ fn at_depth(ruby: &Ruby, value: Value, depth: usize) -> Result<Json, NotJson> {
         return at_depth(ruby, stands_for, depth + 1);
     }
     because(format!(
-        "it holds a {}, which is no JSON",
+        "it holds an object of class {}, which is no JSON",
         class_name(value)
     ))
 }
