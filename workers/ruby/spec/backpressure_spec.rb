@@ -51,6 +51,20 @@ RSpec.describe 'the channel ruby_events' do
     end
   end
 
+  it 'drops what its attempt has not waited for' do
+    ran = Queue.new
+    stage = Stage.new(->(step) { (ran << step.context['n']) && nil }, buffer_size: 5)
+    ended, wanted = [1, 2].map { |n| stage.native.start({ n: n }, {}) }
+    Thread.pass until series('mpsc_channel_saturation') >= 0.4
+    stage.native.end(ended)
+    expect(stage.native.outcome(ended)).to match([false, /cancelled/])
+    stage.pool.fill
+
+    expect(stage.native.outcome(wanted).first).to be(true)
+    stage.close
+    expect(Array.new(ran.size) { ran.pop }).to eq([2])
+  end
+
   it 'has the steps that wait in it tried again when Ruby stops' do
     stage = Stage.new(->(_) { 1 }, buffer_size: 1)
     stage.native.close

@@ -18,6 +18,10 @@ RSpec.describe 'tasker-worker' do
     expect(run('--version')).to match([0, /#{TaskerCore::VERSION}/o])
   end
 
+  it 'is of one version with its native part' do
+    expect(TaskerCore::VERSION).to eq(TaskerCore::Native::VERSION)
+  end
+
   it 'refuses settings that cannot be used' do
     expect(run('--concurrency', 'many')).to match([2, /invalid argument: --concurrency many/])
     expect(run('--concurrency', '0')).to match([2, /TASKER__WORKER__CONCURRENCY/])

@@ -37,7 +37,6 @@ module TaskerCore
       options
     end
 
-    # rubocop:disable Metrics/MethodLength -- one option a line
     def parser(options)
       OptionParser.new do |it|
         it.banner = 'Usage: tasker-worker --require ./app [options]'
@@ -54,7 +53,6 @@ module TaskerCore
         end
       end
     end
-    # rubocop:enable Metrics/MethodLength
 
     # `./app` is a file, as with `ruby ./app`; all else is found as `require` finds it.
     def load_app(path)

@@ -55,7 +55,7 @@ module TaskerCore
 
     def ended?(thread, seconds)
       !thread.join(seconds).nil?
-    rescue Exception # rubocop:disable Lint/RescueException -- of the thread, which ended by it
+    rescue Exception # Of the thread, which ended by it.
       true
     end
 

@@ -5,7 +5,7 @@ module TaskerCore
   module Runner
     module_function
 
-    # rubocop:disable Lint/RescueException -- what a handler raises is no reason to end the worker
+    # Of exceptions all: what a handler raises is no reason to end the worker.
     def run(handlers, attempt)
       outcome_of(handlers, attempt).answer(attempt)
     rescue Exception => e # Of a result, while it was read.
@@ -17,6 +17,5 @@ module TaskerCore
     rescue Exception => e
       Outcome.of_exception(e)
     end
-    # rubocop:enable Lint/RescueException
   end
 end

@@ -1,10 +1,9 @@
 //! Attempts outside of any worker, on the channel and the threads of one: for the gem's own tests,
 //! which need no database.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use magnus::{Error, RArray, Ruby, Value};
 use tasker_shared::config::{SharedFfiConfig, TaskerConfig};
@@ -36,16 +35,18 @@ struct Started {
 }
 
 impl Detached {
-    pub(crate) fn new(buffer_size: usize, buffer_bytes: usize) -> Self {
+    pub(crate) fn new(ruby: &Ruby, buffer_size: usize, buffer_bytes: usize) -> Result<Self, Error> {
         let config = SharedFfiConfig {
             ruby_event_buffer_size: buffer_size,
             ruby_event_buffer_bytes: buffer_bytes,
         };
-        Self(OfProcess::new(Attempts {
-            events: Arc::new(RubyEvents::new(&config)),
-            started: Mutex::default(),
-            last: AtomicU64::new(0),
-        }))
+        guarded(ruby, || {
+            Ok(Self(OfProcess::new(Attempts {
+                events: Arc::new(RubyEvents::new(&config)),
+                started: Mutex::default(),
+                last: AtomicU64::new(0),
+            })))
+        })
     }
 
     fn attempts(&self, ruby: &Ruby) -> Result<&Attempts, Error> {
@@ -57,8 +58,10 @@ impl Detached {
     }
 
     pub(crate) fn close(ruby: &Ruby, this: &Self) -> Result<(), Error> {
-        this.attempts(ruby)?.events.close();
-        Ok(())
+        guarded(ruby, || {
+            this.attempts(ruby)?.events.close();
+            Ok(())
+        })
     }
 
     /// Starts an attempt; returns its number.
@@ -108,23 +111,27 @@ impl Detached {
 
     /// Cancels the task of an attempt.
     pub(crate) fn cancel(ruby: &Ruby, this: &Self, number: u64) -> Result<(), Error> {
-        if let Some(started) = this.attempts(ruby)?.lock().get(&number) {
-            started.cancellation.cancel();
-        }
-        Ok(())
+        guarded(ruby, || {
+            if let Some(started) = this.attempts(ruby)?.lock().get(&number) {
+                started.cancellation.cancel();
+            }
+            Ok(())
+        })
     }
 
     /// Ends an attempt as a timeout does.
     pub(crate) fn end(ruby: &Ruby, this: &Self, number: u64) -> Result<(), Error> {
-        if let Some(started) = this.attempts(ruby)?.lock().get(&number) {
-            started.runs.abort();
-        }
-        Ok(())
+        guarded(ruby, || {
+            if let Some(started) = this.attempts(ruby)?.lock().get(&number) {
+                started.runs.abort();
+            }
+            Ok(())
+        })
     }
 }
 
 impl Attempts {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Started>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Started>> {
         self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,6 +10,7 @@ use crate::refusals::guarded;
 #[magnus::init]
 fn init(ruby: &Ruby) -> Result<(), Error> {
     let native = ruby.define_module("TaskerCore")?.define_module("Native")?;
+    native.const_set("VERSION", env!("CARGO_PKG_VERSION"))?;
     native.define_singleton_method("through_json", function!(through_json, 1))?;
     native.define_singleton_method("stored_result", function!(stored_result, 1))?;
     native.define_singleton_method("metrics", function!(metrics, 0))?;

@@ -30,7 +30,7 @@ static STARTED: AtomicBool = AtomicBool::new(false);
 pub(crate) struct NativeWorker(OfProcess<Running>);
 
 struct Running {
-    pub(crate) events: Arc<RubyEvents>,
+    events: Arc<RubyEvents>,
     stop: CancellationToken,
     ending: Arc<Ending>,
     lines: Arc<Lines>,
@@ -104,11 +104,11 @@ impl NativeWorker {
     }
 
     pub(crate) fn concurrency(ruby: &Ruby, this: &Self) -> Result<usize, Error> {
-        Ok(this.running(ruby)?.concurrency)
+        guarded(ruby, || Ok(this.running(ruby)?.concurrency))
     }
 
     pub(crate) fn name(ruby: &Ruby, this: &Self) -> Result<String, Error> {
-        Ok(this.running(ruby)?.name.clone())
+        guarded(ruby, || Ok(this.running(ruby)?.name.clone()))
     }
 
     /// Fills `attempt` with the next one that is for Ruby, and waits for it; false at the end.
@@ -135,22 +135,28 @@ impl NativeWorker {
 
     /// Has `wait` return soon.
     pub(crate) fn wake(ruby: &Ruby, this: &Self) -> Result<(), Error> {
-        this.running(ruby)?.ending.wake();
-        Ok(())
+        guarded(ruby, || {
+            this.running(ruby)?.ending.wake();
+            Ok(())
+        })
     }
 
     /// Begins to drain. It takes no lock of Ruby's, so that signal handlers may call it.
     pub(crate) fn stop(ruby: &Ruby, this: &Self) -> Result<(), Error> {
-        this.running(ruby)?.stop.cancel();
-        Ok(())
+        guarded(ruby, || {
+            this.running(ruby)?.stop.cancel();
+            Ok(())
+        })
     }
 
     /// Ends `take` and `next_line`.
     pub(crate) fn close(ruby: &Ruby, this: &Self) -> Result<(), Error> {
-        let running = this.running(ruby)?;
-        running.events.close();
-        running.lines.close();
-        Ok(())
+        guarded(ruby, || {
+            let running = this.running(ruby)?;
+            running.events.close();
+            running.lines.close();
+            Ok(())
+        })
     }
 
     /// The next line of the log as `[severity, text]`, waiting for it; nil at the end.

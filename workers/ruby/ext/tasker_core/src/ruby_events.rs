@@ -131,9 +131,9 @@ impl RubyEvents {
 
     /// The next event, where there is one.
     pub(crate) fn try_take(&self) -> Option<Box<StepEvent>> {
-        let event = self.lock().try_recv()?;
+        let event = next(&mut self.lock());
         self.room.notify_waiters();
-        Some(Box::new(event))
+        event
     }
 
     /// Waits for the next event, without the interpreter's lock.
@@ -141,10 +141,10 @@ impl RubyEvents {
         let mut receiver = self.lock();
         loop {
             // An event first: whoever sent it woke this thread alone.
-            if let Some(event) = receiver.try_recv() {
-                drop(receiver);
-                self.room.notify_waiters();
-                return Taken::Event(Box::new(event));
+            let event = next(&mut receiver);
+            self.room.notify_waiters();
+            if let Some(event) = event {
+                return Taken::Event(event);
             }
             if self.closed.load(Ordering::Acquire) {
                 return Taken::Closed;
@@ -175,4 +175,14 @@ impl RubyEvents {
     fn lock(&self) -> MutexGuard<'_, Receiver<StepEvent>> {
         self.receiver.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The next event whose attempt is not over; those that waited for too long are dropped.
+fn next(receiver: &mut Receiver<StepEvent>) -> Option<Box<StepEvent>> {
+    while let Some(event) = receiver.try_recv() {
+        if !event.answer.is_closed() {
+            return Some(Box::new(event));
+        }
+    }
+    None
 }
