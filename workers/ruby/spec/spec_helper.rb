@@ -43,7 +43,7 @@ end
 
 RSpec.configure do |config|
   # A deadline that only what hangs misses.
-  config.around { |example| Timeout.timeout(120) { example.run } }
+  config.around { |example| Timeout.timeout(60) { example.run } }
   config.disable_monkey_patching!
   config.expect_with(:rspec) { |it| it.syntax = :expect }
 end
