@@ -8,7 +8,7 @@ BUILD_BENCH = $(CARGO) build --locked --package tasker-cli --package tasker-benc
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test test-python test-without-continuation release-dump test-pg18 bench bench-readiness bench-channels bench-notify load fmt lint docs alerts manifests test-deploy release-artifacts ci clean
+.PHONY: help setup build demo dev test test-python test-ruby test-ruby-gem test-without-continuation release-dump test-pg18 bench bench-readiness bench-channels bench-notify load fmt lint docs alerts manifests test-deploy release-artifacts ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +16,8 @@ help: ## List the targets
 setup: ## Install the system packages that are missing
 	@scripts/setup.sh
 
-build: setup ## Build the tasker binary (debug)
+build: ## Build the tasker binary (debug)
+	@scripts/setup.sh --without-ruby
 	$(CARGO) build --locked --package tasker-cli
 
 demo: build ## Run an order workflow on a private PostgreSQL and draw it
@@ -32,11 +33,18 @@ WORKFLOW_TESTS = $(filter-out without_database refused_handlers testing, \
 
 test: setup ## Run all tests on the PostgreSQL of this machine
 	@$(MAKE) --no-print-directory test-python
+	@$(MAKE) --no-print-directory test-ruby
 	$(CARGO) test --workspace --locked
 	@$(MAKE) --no-print-directory test-without-continuation
 
 test-python: setup ## Run the tests of the Python package that need no database
 	@scripts/test-python.sh
+
+test-ruby: setup ## Run the specs of the Ruby gem that need no database
+	@CARGO="$(CARGO)" scripts/test-ruby.sh
+
+test-ruby-gem: setup ## Build both gems, install each and run a handler (release build)
+	@CARGO="$(CARGO)" scripts/test-ruby-gem.sh
 
 test-without-continuation: setup ## Run workflow tests with every step going through the queue
 	TASKER__WORKER__CONTINUATION_LIMIT=0 \

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and running Tasker needs and this machine lacks: a C compiler, a linker and
-# the PostgreSQL server binaries; and psycopg 3, for the tests of the worker in Python. Does nothing
+# the PostgreSQL server binaries; psycopg 3, for the tests of the worker in Python; and, except
+# --without-ruby, Ruby with its headers, libclang and the libraries of the gem's tests. Does nothing
 # where all is present. No database cluster is made or started: Tasker runs a private one. Rust is never
 # installed for you, only asked for.
 set -euo pipefail
@@ -27,9 +28,27 @@ has_postgres() {
 # It never fails: only tests need Python, and say what they miss.
 "$(dirname "$0")/setup-python.sh"
 
+# Where bindgen looks for it, besides where it is told to.
+has_libclang() {
+  [[ -n ${LIBCLANG_PATH:-} ]] || ldconfig -p 2>/dev/null | grep -qE 'libclang(-[0-9.]+)?[.]so' ||
+    compgen -G '/usr/lib/llvm-*/lib/libclang[.-][s0-9]*' >/dev/null
+}
+has_ruby_library() { "${TASKER_RUBY:-ruby}" -e "require '$1'" 2>/dev/null; }
+
 missing=()
 command -v cc >/dev/null || missing+=(build-essential)
 has_postgres || missing+=(postgresql)
+if [[ ${1:-} != --without-ruby ]]; then
+  command -v "${TASKER_RUBY:-ruby}" >/dev/null || missing+=(ruby)
+  has_libclang || missing+=(libclang-dev)
+  # To Debian's Ruby only: another one brings its own.
+  if [[ -z ${TASKER_RUBY:-} && $(command -v ruby || echo /usr/bin/ruby) == /usr/bin/ruby ]]; then
+    "$(dirname "$0")/ruby.sh" >/dev/null 2>&1 || missing+=(ruby-dev)
+    has_ruby_library rspec || missing+=(ruby-rspec)
+    has_ruby_library active_record || missing+=(ruby-activerecord)
+    has_ruby_library pg || missing+=(ruby-pg)
+  fi
+fi
 if ((${#missing[@]} == 0)); then
   exit 0
 fi
@@ -38,10 +57,10 @@ say "missing: ${missing[*]}"
 if ! command -v apt-get >/dev/null; then
   fail 'this script installs packages on Debian and Ubuntu only. Install a C compiler and
 PostgreSQL 14 or later, then try again:
-  Fedora, RHEL:     sudo dnf install gcc postgresql-server
-  Arch:             sudo pacman -S base-devel postgresql
-  Alpine:           sudo apk add build-base postgresql
-  macOS, Homebrew:  xcode-select --install; brew install postgresql@17'
+  Fedora, RHEL:     sudo dnf install gcc postgresql-server ruby-devel clang-devel
+  Arch:             sudo pacman -S base-devel postgresql ruby clang
+  Alpine:           sudo apk add build-base postgresql ruby-dev clang-dev
+  macOS, Homebrew:  xcode-select --install; brew install postgresql@17 ruby llvm'
 fi
 
 as_root=()

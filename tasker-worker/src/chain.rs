@@ -1,5 +1,6 @@
 //! Steps that run one after the other on one message, and what is reported of them.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use crate::handler::AnyHandler;
 use crate::handlers::Handlers;
 use crate::leases::{Attempt, Lease, Leases};
 use crate::outcome::step_error;
+use crate::place::TakenPlace;
 use crate::step::Step;
 use crate::step_runner;
 
@@ -219,13 +221,33 @@ pub(crate) async fn run(handler: AnyHandler, received: ReceivedStep, lease: Leas
         attempt = received.attempt,
     );
     let running = chain.running.clone();
-    run_permitted(handler, received, lease, chain)
+    let kept = run_permitted(handler, received, lease, chain)
         .instrument(span)
         .await;
-    let _ = running.completions.send(Occupancy::Freed(1)).await;
+    let completions = running.completions;
+    match kept {
+        None => freed(&completions).await,
+        // Not among the tasks that a drain waits for.
+        Some(kept) => drop(tokio::spawn(async move {
+            kept.await;
+            freed(&completions).await;
+        })),
+    }
 }
 
-async fn run_permitted(handler: AnyHandler, received: ReceivedStep, lease: Lease, chain: Chain) {
+async fn freed(completions: &Sender<Occupancy>) {
+    let _ = completions.send(Occupancy::Freed(1)).await;
+}
+
+/// The place of an attempt that has ended, where what it started keeps it; ends when it is free.
+type Kept = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn run_permitted(
+    handler: AnyHandler,
+    received: ReceivedStep,
+    lease: Lease,
+    chain: Chain,
+) -> Option<Kept> {
     let running = chain.running.clone();
     let attempt = Attempt::from(&received);
     let received_at = Instant::now();
@@ -233,14 +255,15 @@ async fn run_permitted(handler: AnyHandler, received: ReceivedStep, lease: Lease
     let recording = lasted(TimedEvent::EndedToSuccessorsReady, &received);
     let permit = tokio::select! {
         biased;
-        permit = running.permits.acquire(), if !running.shutdown.is_cancelled() => permit.ok(),
+        permit = Arc::clone(&running.permits).acquire_owned(), if !running.shutdown.is_cancelled() =>
+            permit.ok(),
         () = running.shutdown.cancelled() => None,
         () = sleep(PLACE_TIMEOUT) => None,
     };
     let Some(permit) = permit else {
         running.leases.release([attempt]);
         let _ = running.reports.send(release(received)).await;
-        return;
+        return None;
     };
     let described = running.events.describe(&received, &lease.cancellation);
     if let Some(described) = &described {
@@ -257,14 +280,25 @@ async fn run_permitted(handler: AnyHandler, received: ReceivedStep, lease: Lease
     let name = received.handler.clone();
     let standing = Standing::new(&received, &lease.cancellation);
     metrics().running_steps_changed(1);
-    let step = Step::new(received, &running.database, lease.cancellation);
+    let taken = TakenPlace::new();
+    let step = Step::new(
+        received,
+        &running.database,
+        lease.cancellation,
+        taken.place(),
+    );
     let outcome = step_runner::run(&handler, step, lease.abort, running.max_result_bytes).await;
     metrics().running_steps_changed(-1);
     metrics().step_ran(&name, started.elapsed());
-    drop(permit);
+    let kept = taken.attempt_ended().map(|released| -> Kept {
+        Box::pin(async move {
+            released.await;
+            drop(permit);
+        })
+    });
     let Some(outcome) = outcome else {
         running.leases.release([attempt]);
-        return;
+        return kept;
     };
     log(&name, &outcome);
     ran.latency = Some(received_at.elapsed());
@@ -278,6 +312,7 @@ async fn run_permitted(handler: AnyHandler, received: ReceivedStep, lease: Lease
         outcome,
     };
     chain.report(report, standing, described, recording).await;
+    kept
 }
 
 /// An event of a step that took a time which is not known yet.

@@ -73,6 +73,7 @@ mod launcher;
 mod leases;
 mod namespaces;
 mod outcome;
+mod place;
 mod registration;
 mod reporter;
 mod run;
@@ -86,7 +87,10 @@ mod worker;
 pub use handler::{FromJson, Handler, HandlerFuture, IntoHandler};
 pub use handlers::Handlers;
 pub use health::WorkerHealth;
-pub use outcome::{HandlerError, IntoHandlerError, IntoOutcome, Outcome, StepResult};
+pub use outcome::{
+    HandlerError, IntoHandlerError, IntoOutcome, Outcome, StepResult, stored_result,
+};
+pub use place::KeptPlace;
 pub use run::RunError;
 pub use step::Step;
 pub use tasker_shared::outage::Failing;

@@ -98,6 +98,11 @@ impl HandlerError {
         self
     }
 
+    /// The sort of failure.
+    pub fn kind_name(&self) -> &str {
+        &self.kind
+    }
+
     /// Whether another attempt may follow.
     pub const fn is_retryable(&self) -> bool {
         matches!(self.verdict, Verdict::Retry(_))
@@ -161,17 +166,10 @@ impl Outcome {
 
     /// What is reported for it: results and errors that the database takes.
     pub(crate) fn into_report(self, max_result_bytes: usize) -> StepOutcome {
-        let checked =
-            self.0.and_then(
-                |result| match step_result::check(&result, max_result_bytes) {
-                    Ok(()) => Ok(result),
-                    Err(Unstorable { kind, reason }) => {
-                        let message = format_args!("the result cannot be stored: {reason}");
-                        Err(HandlerError::fail(message).kind(kind))
-                    }
-                },
-            );
-        match checked {
+        match self
+            .0
+            .and_then(|result| stored_result(result, max_result_bytes))
+        {
             Ok(result) => StepOutcome::Complete(result),
             Err(error) => {
                 let verdict = error.verdict;
@@ -181,6 +179,20 @@ impl Outcome {
                     Verdict::Fail => StepOutcome::Fail(error),
                 }
             }
+        }
+    }
+}
+
+/// The result, where a worker with this limit stores it; what it records instead where it does not.
+///
+/// # Errors
+/// A permanent failure that says what is wrong with the result.
+pub fn stored_result(result: Value, max_bytes: usize) -> Result<Value, HandlerError> {
+    match step_result::check(&result, max_bytes) {
+        Ok(()) => Ok(result),
+        Err(Unstorable { kind, reason }) => {
+            let message = format_args!("the result cannot be stored: {reason}");
+            Err(HandlerError::fail(message).kind(kind))
         }
     }
 }

@@ -92,6 +92,25 @@ impl Worker {
         process::set_up(config, COMPONENT)?;
         let stop =
             process::stop_on_signal(|| info!("stopping; the same signal again stops at once"))?;
+        Self::run_set_up(config, handlers, stop).await
+    }
+
+    /// Runs a worker as [`Self::run_with`] does until `stop`, for programs that see to signals
+    /// themselves.
+    pub async fn run_until(
+        config: &TaskerConfig,
+        handlers: Handlers,
+        stop: CancellationToken,
+    ) -> Result<(), RunError> {
+        process::set_up(config, COMPONENT)?;
+        Self::run_set_up(config, handlers, stop).await
+    }
+
+    async fn run_set_up(
+        config: &TaskerConfig,
+        handlers: Handlers,
+        stop: CancellationToken,
+    ) -> Result<(), RunError> {
         let mode = config.worker.deployment.mode;
         let Some(database) = process::database(config, mode, Duration::MAX, &stop).await? else {
             return Ok(());

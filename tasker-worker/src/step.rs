@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::dependencies::Dependencies;
 use crate::outcome::{HandlerError, INVALID_INPUT};
+use crate::place::{KeptPlace, Place};
 
 /// One attempt of one step, in the hands of its handler.
 ///
@@ -41,6 +42,7 @@ struct Facts {
     timeout: Duration,
     dependencies: Dependencies,
     cancellation: CancellationToken,
+    place: Place,
 }
 
 impl Step {
@@ -49,6 +51,7 @@ impl Step {
         received: ReceivedStep,
         database: &Arc<Database>,
         cancellation: CancellationToken,
+        place: Place,
     ) -> Self {
         let dependencies = if received.asks_for_results {
             Dependencies::on_request(Arc::clone(database))
@@ -70,6 +73,7 @@ impl Step {
                 timeout: Duration::from_millis(u64::try_from(received.timeout_ms).unwrap_or(0)),
                 dependencies,
                 cancellation,
+                place,
             },
         }
     }
@@ -109,6 +113,7 @@ impl<C, I> Step<C, I> {
                 timeout: Duration::from_secs(30),
                 dependencies: Dependencies::detached(),
                 cancellation: CancellationToken::new(),
+                place: Place::default(),
             },
         }
     }
@@ -229,6 +234,15 @@ impl<C, I> Step<C, I> {
     /// How long this attempt may take; the runtime ends it then.
     pub const fn timeout(&self) -> Duration {
         self.facts.timeout
+    }
+
+    /// Keeps the place of this attempt taken until what it returns is dropped, even where the attempt
+    /// has ended before.
+    ///
+    /// For handlers that wait for work which cannot be ended from outside, such as that of a thread:
+    /// the worker receives no more steps than such work leaves room for.
+    pub fn keep_place(&self) -> KeptPlace {
+        self.facts.place.keep()
     }
 
     /// Cancelled when the outcome is not wanted any more, because the task was cancelled.

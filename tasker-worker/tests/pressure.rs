@@ -8,6 +8,7 @@
 mod world;
 
 use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -186,5 +187,37 @@ async fn a_worker_whose_outcomes_are_not_recorded_receives_only_what_it_has_room
     wait_for_count(&world, COMPLETE, 21).await;
     first.drain().await;
     second.drain().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_handler_whose_work_outlasts_its_attempt_keeps_its_place() {
+    let mut world = World::create().await;
+    world
+        .template("one", "  - { name: only, handler: gate }")
+        .await;
+    world.config.worker.concurrency = 1;
+    let kept = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&kept);
+    let keeping = Handlers::new().register("gate", move |step: Step| {
+        *keep.lock().unwrap() = Some(step.keep_place());
+        async { Ok::<_, HandlerError>(()) }
+    });
+    let full = world.start(keeping);
+    submit(&world, 1).await;
+    wait_for_count(&world, COMPLETE, 1).await;
+
+    submit(&world, 50).await;
+    let other = world.start_named("worker-2", instantly());
+    wait_for_count(&world, COMPLETE, 51).await;
+    let ran = "select count(*) from tasker.steps where worker = 'worker-1'";
+    assert_eq!(world.count(ran).await, 1);
+
+    other.drain().await;
+    drop(kept.lock().unwrap().take());
+    submit(&world, 1).await;
+    wait_for_count(&world, ran, 2).await;
+    wait_for_count(&world, COMPLETE, 52).await;
+    full.drain().await;
     world.assert_sound().await;
 }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use tasker_testing::{TaskerBinary, TaskerProcess};
 
@@ -17,7 +18,7 @@ pub(crate) struct Language {
     program: fn(&[(&str, &str)]) -> TaskerProcess,
 }
 
-const LANGUAGES: [Language; 2] = [
+const LANGUAGES: [Language; 3] = [
     Language {
         name: "rust",
         is_missing: || None,
@@ -31,6 +32,15 @@ const LANGUAGES: [Language; 2] = [
                 .then(|| "there is no python3".to_owned())
         },
         program: spawn_python,
+    },
+    Language {
+        name: "ruby",
+        is_missing: || {
+            ruby_program()
+                .is_none()
+                .then(|| "there is no ruby".to_owned())
+        },
+        program: spawn_ruby,
     },
 ];
 
@@ -113,9 +123,17 @@ pub(crate) fn root() -> &'static Path {
 
 /// A Python that has the driver; `None` where the machine has no Python at all.
 pub(crate) fn python_program() -> Option<PathBuf> {
-    let found = Command::new(root().join("scripts/python.sh"))
-        .output()
-        .unwrap();
+    path_from("scripts/python.sh")
+}
+
+/// A Ruby that the gem can be built for; `None` where the machine has no Ruby at all.
+pub(crate) fn ruby_program() -> Option<PathBuf> {
+    path_from("scripts/ruby.sh")
+}
+
+/// What the script prints; `None` where it says that the machine lacks the language.
+fn path_from(script: &str) -> Option<PathBuf> {
+    let found = Command::new(root().join(script)).output().unwrap();
     match found.status.code() {
         Some(0) => Some(PathBuf::from(
             String::from_utf8(found.stdout).unwrap().trim(),
@@ -142,4 +160,34 @@ fn spawn_python(environment: &[(&str, &str)]) -> TaskerProcess {
     ];
     let args = ["-m", "tasker_worker", "--require", module];
     TaskerBinary::at(python_program().unwrap()).spawn(&args, &environment.concat())
+}
+
+/// The arguments with which Ruby finds the gem of the checkout, whose native part is built here.
+pub(crate) fn ruby_arguments() -> [String; 6] {
+    static NATIVE: LazyLock<String> = LazyLock::new(|| {
+        let built = path_from("scripts/build-ruby.sh").expect("there is a Ruby");
+        built.display().to_string()
+    });
+    let gem = root().join("workers/ruby");
+    let inside = |folder: &str| gem.join(folder).display().to_string();
+    let include = || "-I".to_owned();
+    [
+        include(),
+        inside("lib"),
+        include(),
+        NATIVE.clone(),
+        include(),
+        inside("spec"),
+    ]
+}
+
+/// A worker in Ruby with the handlers of the suite, or of the file `REQUIRED`.
+fn spawn_ruby(environment: &[(&str, &str)]) -> TaskerProcess {
+    let required = environment.iter().find(|(name, _)| *name == "REQUIRED");
+    let required = required.map_or("conformance_handlers", |(_, file)| file);
+    let found = ruby_arguments();
+    let program = root().join("workers/ruby/exe/tasker-worker");
+    let mut args: Vec<&str> = found.iter().map(String::as_str).collect();
+    args.extend([program.to_str().unwrap(), "--require", required]);
+    TaskerBinary::at(ruby_program().unwrap()).spawn(&args, environment)
 }

@@ -13,6 +13,7 @@ mod fleet;
 mod language;
 mod lifecycle;
 mod python_package;
+mod ruby_package;
 mod workflows;
 #[allow(
     dead_code,
@@ -51,4 +52,4 @@ macro_rules! every_worker {
     )+ };
 }
 
-every_worker!(rust, python);
+every_worker!(rust, python, ruby);

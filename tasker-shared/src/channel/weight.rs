@@ -24,6 +24,12 @@ impl Weighed for ListenEvent {
     }
 }
 
+impl Weighed for Value {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + of_json(self)
+    }
+}
+
 impl Weighed for StepReport {
     fn weight(&self) -> usize {
         let payload = match &self.outcome {
