@@ -1,11 +1,11 @@
 //! What Ruby sees: `TaskerCore::Native`.
 
-use magnus::{Class, Error, Module, Object, RModule, Ruby, function, method};
+use magnus::{Class, Error, Module, Object, RModule, Ruby, TypedData, function, method};
 
 use crate::attempt::Attempt;
 use crate::detached::{Detached, stored_result, through_json};
 use crate::native_worker::NativeWorker;
-use crate::refusals::guarded;
+use crate::refusals::{guarded, look_up};
 
 #[magnus::init]
 fn init(ruby: &Ruby) -> Result<(), Error> {
@@ -16,7 +16,15 @@ fn init(ruby: &Ruby) -> Result<(), Error> {
     native.define_singleton_method("metrics", function!(metrics, 0))?;
     define_worker(ruby, native)?;
     define_attempt(ruby, native)?;
-    define_detached(ruby, native)
+    define_detached(ruby, native)?;
+    // By the one thread that loads the gem. Looking a class up runs Ruby, which may hand its lock to
+    // another thread in the middle; where that one looks it up as well, it waits for the first with
+    // Ruby's lock in hand, for ever.
+    NativeWorker::class(ruby);
+    Attempt::class(ruby);
+    Detached::class(ruby);
+    look_up(ruby);
+    Ok(())
 }
 
 /// The metrics of the process, in Prometheus' text format.

@@ -13,6 +13,13 @@ static CONFIGURATION: Lazy<ExceptionClass> = Lazy::new(|ruby| class(ruby, "Confi
 static FORK: Lazy<ExceptionClass> = Lazy::new(|ruby| class(ruby, "ForkError"));
 static RESULT: Lazy<ExceptionClass> = Lazy::new(|ruby| class(ruby, "ResultError"));
 
+/// Looks all classes up, before there are several threads to do so.
+pub(crate) fn look_up(ruby: &Ruby) {
+    for class in [&ERROR, &CONFIGURATION, &FORK, &RESULT] {
+        Lazy::force(class, ruby);
+    }
+}
+
 /// A class that `errors.rb` has defined, or Ruby's own where it has not.
 fn class(ruby: &Ruby, name: &str) -> ExceptionClass {
     let module = ruby.class_object().const_get::<_, RModule>("TaskerCore");
