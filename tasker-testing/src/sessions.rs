@@ -9,7 +9,8 @@ use crate::wait::{WAIT_TIMEOUT, wait_until};
 
 /// The condition for sessions of `pg_stat_activity` whose latest statement was one of a listener.
 pub const LISTENING: &str = "(datname = current_database() and application_name = 'tasker' \
-    and query ~ '^((UN)?LISTEN |select pg_notify.[$]1, .{4}$|/[*] a listener asks)')";
+    and (query ~ '^(UN)?LISTEN |^/[*] a listener asks' \
+      or query = 'select pg_notify($1, '''')'))";
 
 /// The server process of one session, stopped until this is dropped.
 ///
