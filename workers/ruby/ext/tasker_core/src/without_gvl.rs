@@ -9,10 +9,9 @@ use std::ptr;
 use magnus::{Error, Ruby};
 use rb_sys::rb_thread_call_without_gvl2;
 
-/// What the two callbacks share; it lives in the frame of [`without_gvl`].
-struct Call<'a, W, R> {
+/// What is to be run, and what it came to; it lives in the frame of [`without_gvl`].
+struct Call<W, R> {
     work: Option<W>,
-    unblock: &'a (dyn Fn() + Sync),
     result: Option<Result<R, Box<dyn Any + Send>>>,
 }
 
@@ -27,10 +26,9 @@ pub(crate) fn without_gvl<R: Send>(
 ) -> Option<R> {
     let mut call = Call {
         work: Some(work),
-        unblock,
         result: None,
     };
-    run(&mut call);
+    run(&mut call, unblock);
     match call.result? {
         Ok(result) => Some(result),
         // To be caught where the method was called: nothing may unwind into Ruby.
@@ -44,14 +42,14 @@ pub(crate) fn check_interrupts(ruby: &Ruby) -> Result<(), Error> {
 }
 
 #[expect(unsafe_code, reason = "Ruby's own interface for this has no safe form")]
-fn run<W: FnOnce() -> R, R>(call: &mut Call<'_, W, R>) {
+fn run<W: FnOnce() -> R, R>(call: &mut Call<W, R>, unblock: &(dyn Fn() + Sync)) {
     let data = ptr::from_mut(call).cast::<c_void>();
-    let unblock = ptr::from_ref(&call.unblock).cast_mut().cast::<c_void>();
+    let unblock = ptr::from_ref(&unblock).cast_mut().cast::<c_void>();
     // SAFETY: the caller has a `Ruby`, so this thread is one of Ruby's and holds the lock. Both
     // pointers are valid until the call returns, and Ruby uses neither afterwards: it takes the
-    // unblocking function back under the thread's lock before it returns. `work` and `result` are
-    // touched by `work_of` alone, on this thread; `unblock` is only read. This form of the call does
-    // not raise, so no frame of Rust is jumped over.
+    // unblocking function back under the thread's lock before it returns. The call is touched by
+    // `work_of` alone, on this thread; `unblock` lies beside it and is only read. This form of the
+    // call does not raise, so no frame of Rust is jumped over.
     unsafe {
         rb_thread_call_without_gvl2(Some(work_of::<W, R>), data, Some(unblock_of), unblock);
     }
@@ -60,7 +58,7 @@ fn run<W: FnOnce() -> R, R>(call: &mut Call<'_, W, R>) {
 #[expect(unsafe_code, reason = "called by Ruby")]
 unsafe extern "C" fn work_of<W: FnOnce() -> R, R>(data: *mut c_void) -> *mut c_void {
     // SAFETY: `data` is the `Call` of `run`, whose types are these.
-    let call = unsafe { &mut *data.cast::<Call<'_, W, R>>() };
+    let call = unsafe { &mut *data.cast::<Call<W, R>>() };
     if let Some(work) = call.work.take() {
         call.result = Some(catch_unwind(AssertUnwindSafe(work)));
     }
@@ -69,7 +67,7 @@ unsafe extern "C" fn work_of<W: FnOnce() -> R, R>(data: *mut c_void) -> *mut c_v
 
 #[expect(unsafe_code, reason = "called by Ruby")]
 unsafe extern "C" fn unblock_of(data: *mut c_void) {
-    // SAFETY: `data` is the reference in the `Call` of `run`, which outlives its call.
+    // SAFETY: `data` is the variable of `run`, which outlives the call.
     let unblock = unsafe { *data.cast::<&(dyn Fn() + Sync)>() };
     // It notifies, and has nothing to tell if that should panic.
     let _ = catch_unwind(AssertUnwindSafe(unblock));
