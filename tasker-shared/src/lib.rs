@@ -35,5 +35,6 @@ pub mod telemetry;
 pub mod template;
 pub mod templates;
 pub mod why;
+pub mod words;
 
 pub use pgmq_notify::backoff;

@@ -215,6 +215,21 @@ pub async fn ended_tasks(
     .await?)
 }
 
+/// Of each of the tasks that there are, a number that is another one after the task or one of its
+/// steps moved.
+pub async fn change_marks(
+    connection: &mut PgConnection,
+    task_uuids: &[TaskUuid],
+) -> Result<Vec<(TaskUuid, i64)>, Error> {
+    let task_uuids: Vec<Uuid> = task_uuids.iter().map(|task_uuid| task_uuid.0).collect();
+    Ok(
+        sqlx::query_as("select task_uuid, mark from tasker.change_marks($1)")
+            .bind(task_uuids)
+            .fetch_all(connection)
+            .await?,
+    )
+}
+
 /// One move of a task or of one of its steps.
 #[derive(Debug, Clone, Serialize, Deserialize, sqlx::FromRow, ToSchema)]
 pub struct Transition {

@@ -2,17 +2,12 @@
 
 use std::fmt::Write;
 
-use axum::response::{Html, Redirect};
+use axum::response::Html;
 use serde_json::Value;
 use utoipa::openapi::OpenApi;
 
 /// The frame of the page; `{title}`, `{description}` and `{operations}` are filled in.
 const PAGE: &str = include_str!("docs.html");
-
-/// Sends those who open the server in a browser to the page.
-pub(crate) async fn index() -> Redirect {
-    Redirect::to("/docs")
-}
 
 /// Shows every operation of an OpenAPI document.
 pub(crate) fn docs(openapi: &OpenApi) -> Html<String> {

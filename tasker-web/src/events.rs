@@ -25,10 +25,11 @@ use crate::tasks::parse_task_uuid;
 
 /// After so long without an event a comment is sent: proxies close what is silent, and a client
 /// that has gone shows when it is written to.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Tells proxies of the nginx family not to gather what is sent.
-const NO_BUFFERING: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
+pub(crate) const NO_BUFFERING: (HeaderName, &str) =
+    (HeaderName::from_static("x-accel-buffering"), "no");
 
 /// The event that says to a slow client what it missed.
 const LAGGED: &str = "lagged";

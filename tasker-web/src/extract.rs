@@ -211,7 +211,7 @@ pub(crate) fn some_text<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Str
 }
 
 /// Refuses the one character that PostgreSQL cannot store, in its only form in a URL.
-fn refuse_unstorable(encoded: &str, place: &str) -> Result<(), Problem> {
+pub(crate) fn refuse_unstorable(encoded: &str, place: &str) -> Result<(), Problem> {
     if encoded.contains("%00") {
         return Err(Problem::new(
             Kind::InvalidRequest,

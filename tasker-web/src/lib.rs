@@ -1,5 +1,5 @@
 //! The REST API of Tasker: templates, tasks, steps, queues, processes and events over the database,
-//! health and metrics of the process.
+//! health and metrics of the process; and the web interface.
 //!
 //! It knows the engine only through the database, so it runs in the orchestrator's process or in
 //! one of its own. Every error answer is a problem (RFC 9457); [`openapi`] describes all of it.
@@ -30,6 +30,7 @@ mod submit;
 mod submitter;
 mod tasks;
 mod templates;
+mod ui;
 mod waiter;
 mod why;
 

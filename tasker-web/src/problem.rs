@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     MethodNotAllowed,
     /// The body did not arrive in time.
     BodyTimeout,
+    /// A page of another site sent the request.
+    CrossSite,
     /// The present state forbids it.
     Conflict,
     /// The body is larger than the server takes.
@@ -80,6 +82,11 @@ impl Kind {
                 StatusCode::REQUEST_TIMEOUT,
                 "body-timeout",
                 "The body did not arrive in time",
+            ),
+            Self::CrossSite => (
+                StatusCode::FORBIDDEN,
+                "cross-site",
+                "The request came from another site",
             ),
             Self::Conflict => (
                 StatusCode::CONFLICT,
@@ -202,6 +209,21 @@ impl Problem {
         self
     }
 
+    /// The sort of problem in words.
+    pub(crate) const fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// What is wrong with this request.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// How to mend it.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// One mistake in the input, at this place.
     pub(crate) fn mistake(path: &str, message: impl Into<String>) -> Self {
         let message = message.into();
@@ -303,6 +325,8 @@ impl IntoResponse for Problem {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
+        // The web interface shows it as a page.
+        response.extensions_mut().insert(self);
         response
     }
 }

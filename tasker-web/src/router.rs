@@ -19,9 +19,10 @@ use crate::limits::{Limits, admit, deadline};
 use crate::observe::{observe, panicked};
 use crate::problem::{Kind, Problem};
 use crate::state::{Probes, WebState};
+use crate::ui::refuse_cross_site;
 use crate::{
     bulk, docs, document, events, health, operate, processes, queues, stats, steps, submit, tasks,
-    templates, why,
+    templates, ui, why,
 };
 
 /// The whole service.
@@ -37,6 +38,7 @@ pub(crate) fn router(state: WebState) -> Router {
     let wait_timeout = request_timeout + config.max_wait;
     let requests = api_routes().layer(from_fn_with_state(request_timeout, deadline));
     let waits = wait_routes().layer(from_fn_with_state(wait_timeout, deadline));
+    let pages = ui::routes(&limits, request_timeout);
     let bounded = requests
         .merge(waits)
         .layer(from_fn_with_state(limits, admit));
@@ -44,7 +46,8 @@ pub(crate) fn router(state: WebState) -> Router {
     let (router, _) = bounded.merge(unbounded).split_for_parts();
     with_net(
         router
-            .route("/", get(docs::index))
+            .merge(pages)
+            .route("/", get(ui::index))
             .route("/docs", get(async || docs::docs(&openapi()))),
     )
     .with_state(state)
@@ -61,6 +64,7 @@ fn with_net<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     router
         .fallback(unknown_route)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(refuse_cross_site))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(observe))
 }

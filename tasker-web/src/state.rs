@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event_feed::EventFeed;
 use crate::submitter::Submitter;
+use crate::ui::LivePages;
 use crate::waiter::TaskWaiter;
 
 /// What the API works on; clones share it.
@@ -25,6 +26,8 @@ pub struct WebState {
     pub(crate) waiter: TaskWaiter,
     /// What happens to tasks and steps, for clients that subscribe.
     pub(crate) events: EventFeed,
+    /// Tells open pages of the web interface that something changed.
+    pub(crate) live_pages: LivePages,
     /// Ends what goes on in the background.
     pub(crate) stop: CancellationToken,
     /// The loops behind these; they end with the last clone at the latest.
@@ -73,6 +76,7 @@ impl WebState {
         let waiter = TaskWaiter::start(&mut loops, &database, config, shutdown);
         let submitter = Submitter::start(&mut loops, &database, config);
         let events = EventFeed::start(&mut loops, &database, config, shutdown);
+        let live_pages = LivePages::start(&mut loops, &database, shutdown);
         let own = Own {
             loops: Arc::new(loops),
             waiter: waiter.clone(),
@@ -88,6 +92,7 @@ impl WebState {
             submitter,
             waiter,
             events,
+            live_pages,
             stop: shutdown.clone(),
             loops,
         }

@@ -1,0 +1,72 @@
+//! The web interface under `/ui`: pages for people, drawn by the server.
+//!
+//! Every page is complete HTML and works without a script. With one, what it shows is kept current:
+//! the page hears that something changed, fetches itself again and replaces what differs. It calls what
+//! the REST API calls, and shows what the API answers; it has no state of its own.
+
+#![allow(dead_code, reason = "pages to come use it")]
+
+mod assets;
+mod bulk;
+mod channels;
+mod forms;
+mod frame;
+mod live;
+mod overview;
+mod parts;
+mod processes;
+mod queues;
+mod search;
+mod shared_pages;
+mod task;
+mod tasks;
+mod templates;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Uri;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Redirect;
+use axum::routing::get;
+
+use crate::limits::{Limits, admit, deadline};
+use crate::problem::{Kind, Problem};
+use crate::state::WebState;
+
+use frame::frame;
+use shared_pages::{SharedPages, share};
+
+pub(crate) use forms::refuse_cross_site;
+pub(crate) use live::LivePages;
+
+/// The pages, and what they are made of.
+pub(crate) fn routes(limits: &Limits, request_timeout: Duration) -> Router<WebState> {
+    Router::new()
+        .route("/ui", get(overview::overview))
+        .route("/ui/processes", get(processes::processes))
+        .route("/ui/queues", get(queues::queues))
+        .route("/ui/channels", get(channels::channels))
+        .route("/ui/tasks", get(tasks::tasks))
+        .route("/ui/search", get(search::search))
+        .route("/ui/bulk", get(bulk::acts))
+        .route("/ui/tasks/{task_uuid}", get(task::task))
+        .route("/ui/templates", get(templates::templates))
+        .layer(from_fn_with_state(SharedPages::default(), share))
+        .route("/ui/live", get(live::stream_changes))
+        .layer(from_fn_with_state(request_timeout, deadline))
+        .layer(from_fn_with_state(limits.clone(), admit))
+        .route("/ui/assets/{version}/{file}", get(assets::asset))
+        .route("/ui/{*rest}", get(unknown_page))
+        .layer(from_fn(frame))
+}
+
+/// Sends those who open the server in a browser to the first page.
+pub(crate) async fn index() -> Redirect {
+    Redirect::to("/ui")
+}
+
+async fn unknown_page(uri: Uri) -> Problem {
+    let path = uri.path();
+    Problem::new(Kind::UnknownRoute, format!("there is no page at {path}"))
+}

@@ -1,0 +1,87 @@
+//! Pages that fetch themselves again at the same moment, answered with one.
+//!
+//! Whatever many screens show costs what one costs: a page is the same for every viewer.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::response::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use crate::problem::Problem;
+
+/// The header of a page that fetches itself again.
+const LIVE: &str = "x-tasker-live";
+
+/// How old an answer may be that a page is given.
+const MAX_AGE: Duration = Duration::from_millis(900);
+
+/// Most answers that are kept; further pages are drawn each by itself.
+const MOST_PAGES: usize = 100;
+
+/// Answers of this moment; clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct SharedPages {
+    pages: Arc<Mutex<HashMap<String, Kept>>>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    since: Instant,
+    answer: Arc<OnceCell<(Parts, Bytes)>>,
+}
+
+impl SharedPages {
+    /// The place of this page's answer, which may have to be filled.
+    fn place(&self, page: &str) -> Option<Arc<OnceCell<(Parts, Bytes)>>> {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.retain(|_, kept| kept.since.elapsed() < MAX_AGE);
+        if let Some(kept) = pages.get(page) {
+            return Some(Arc::clone(&kept.answer));
+        }
+        if pages.len() >= MOST_PAGES {
+            return None;
+        }
+        let answer = Arc::default();
+        let kept = Kept {
+            since: Instant::now(),
+            answer: Arc::clone(&answer),
+        };
+        pages.insert(page.to_owned(), kept);
+        Some(answer)
+    }
+}
+
+/// Answers a page that fetches itself again with what another was just given.
+pub(crate) async fn share(
+    State(shared): State<SharedPages>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if !request.headers().contains_key(LIVE) {
+        return next.run(request).await;
+    }
+    let address = request.uri().to_string();
+    let Some(place) = shared.place(&address) else {
+        return next.run(request).await;
+    };
+    // A request that is given up before its answer leaves the place to the next that waits for it.
+    let answer = place
+        .get_or_try_init(async || {
+            let (parts, body) = next.run(request).await.into_parts();
+            let body = body.collect().await.map_err(Problem::internal)?;
+            Ok::<_, Problem>((parts, body.to_bytes()))
+        })
+        .await;
+    match answer {
+        Ok((parts, body)) => Response::from_parts(parts.clone(), Body::from(body.clone())),
+        Err(problem) => problem.into_response(),
+    }
+}
