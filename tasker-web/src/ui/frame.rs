@@ -87,6 +87,11 @@ impl IntoResponse for Page<'_> {
                     a.skip href="#main" { "Skip to the content" }
                     (navigation(self.section))
                     main #main tabindex="-1" { (self.content) }
+                    footer.bottom {
+                        span { "Tasker " (env!("CARGO_PKG_VERSION")) }
+                        a href="/docs" { "REST API" }
+                        span { "Press " kbd { "?" } " for the keys" }
+                    }
                     (keys())
                 }
             }

@@ -85,3 +85,63 @@ pub(crate) async fn share(
         Err(problem) => problem.into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+    use axum::Router;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use tokio::time::{advance, sleep};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    /// A page that shows how often it was drawn, and takes a moment to be.
+    fn counting_page() -> Router {
+        static DRAWN: AtomicU32 = AtomicU32::new(0);
+        let draw = async || {
+            sleep(Duration::from_millis(10)).await;
+            DRAWN.fetch_add(1, Relaxed).to_string()
+        };
+        Router::new()
+            .route("/page", get(draw))
+            .layer(from_fn_with_state(SharedPages::default(), share))
+    }
+
+    async fn text(page: &Router, address: &str, is_live: bool) -> String {
+        let mut request = Request::get(address);
+        if is_live {
+            request = request.header(LIVE, "1");
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let response = page.clone().oneshot(request).await.unwrap();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8_lossy(&body).into_owned()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pages_that_fetch_themselves_together_are_drawn_once() {
+        let page = counting_page();
+
+        let (first, second) = tokio::join!(text(&page, "/page", true), text(&page, "/page", true));
+        assert_eq!(first, second);
+        assert_ne!(text(&page, "/page?state=error", true).await, first);
+        assert_ne!(text(&page, "/page", false).await, first);
+
+        advance(MAX_AGE).await;
+        assert_ne!(text(&page, "/page", true).await, first);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_whose_viewer_left_is_drawn_for_the_next() {
+        let page = counting_page();
+
+        let left = tokio::time::timeout(Duration::from_millis(1), text(&page, "/page", true));
+        let (left, answer) = tokio::join!(left, text(&page, "/page", true));
+
+        assert!(left.is_err());
+        assert_ne!(answer, "");
+    }
+}

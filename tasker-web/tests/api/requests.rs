@@ -70,11 +70,14 @@ async fn requests_are_counted_by_the_pattern_of_their_path() {
 }
 
 #[tokio::test]
-async fn a_browser_is_led_to_the_documentation() {
+async fn a_browser_is_led_to_the_interface_and_from_there_to_the_documentation() {
     let api = Api::start().await;
     let page = api.get("/").await;
     assert_eq!(page.status, 200);
     assert!(page.header("content-type").starts_with("text/html"));
+    assert!(page.text.contains("href=\"/docs\""));
+    let page = api.get("/docs").await;
+    assert_eq!(page.status, 200);
     assert!(page.text.contains("/v1/tasks/{task_uuid}"));
 }
 

@@ -71,9 +71,15 @@ function keepsOpen(name, element) {
 function follow() {
   const address = document.body.dataset.live;
   if (!address || document.hidden || changes !== null) return;
+  let opened = false;
   changes = new EventSource(address);
   changes.addEventListener("changed", refresh);
-  changes.addEventListener("open", () => stale(false));
+  changes.addEventListener("open", () => {
+    stale(false);
+    // What happened while the connection was away was not told.
+    if (opened) refresh();
+    opened = true;
+  });
   changes.addEventListener("error", () => stale(true));
 }
 
