@@ -258,6 +258,7 @@ fn announce(
     let url = server.url();
     output.json_line(&json!({
         "api": format!("http://{address}"),
+        "ui": format!("http://{address}/ui"),
         "docs": format!("http://{address}/docs"),
         "openapi": format!("http://{address}/openapi.json"),
         "metrics": format!("http://{address}/metrics"),
@@ -279,6 +280,7 @@ fn announce(
         "\
 tasker dev is running on {server}
 
+  web UI    http://{address}/ui
   API       http://{address}
   docs      http://{address}/docs
   OpenAPI   http://{address}/openapi.json

@@ -94,20 +94,39 @@ async fn on_roles(
     let arguments = ["orchestrator", "--bind", "127.0.0.1:0"];
     let mut orchestrator = workplace.start("orchestrator", &arguments)?;
     let mut worker = workplace.start("worker", &["worker"])?;
-    let api = orchestrator.answer().await?["api"].clone();
+    let answer = orchestrator.answer().await?;
+    let api = answer["api"].as_str().unwrap_or_default();
     worker.answer().await?;
     output.text(format!(
-        "orchestrator with API on {} (process {}), worker (process {}) run after {}\n",
-        api.as_str().unwrap_or_default(),
+        "orchestrator with API and web UI on {api} (process {}), worker (process {}) run after {}\n",
         orchestrator.pid(),
         worker.pid(),
         duration(started.elapsed())
     ))?;
     let mut roles = [orchestrator, worker];
-    let ran = orders(database, &mut roles, output, style, started, stop).await;
+    let mut ran = orders(database, &mut roles, output, style, started, stop).await;
+    if ran.is_ok() && output.is_live() {
+        output.text(format!(
+            "\nSee it in a browser: {api}/ui\nCtrl-C ends the demo, and its data goes with it."
+        ))?;
+        ran = stay(&mut roles, stop).await;
+    }
     let [orchestrator, worker] = roles;
     let stopped = worker.stop().await.and(orchestrator.stop().await);
     ran.and(stopped)
+}
+
+/// Keeps the roles running until the viewer has seen enough.
+async fn stay(roles: &mut [Role], stop: &CancellationToken) -> Result<(), Failure> {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(progress::POLL_INTERVAL) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+        for role in &mut *roles {
+            role.check()?;
+        }
+    }
 }
 
 async fn orders(
