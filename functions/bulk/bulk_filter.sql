@@ -1,5 +1,5 @@
 -- A filter as an act uses it: with the state that its action is for where it names none. Raises TK400
--- for one that has a key nobody knows, a value of the wrong sort, or a state that the action is not for.
+-- for one that has an unknown key, a value of the wrong sort, or a state that the action is not for.
 create or replace function tasker.bulk_filter(p_action text, p_filter jsonb)
 returns jsonb
 language plpgsql

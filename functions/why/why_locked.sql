@@ -1,5 +1,5 @@
 -- That another transaction holds one of these, and has for a second at least: rows, by what their xmax
--- says, or tables, in a mode in which nobody else writes; null where none does. Of several the oldest
+-- says, or tables, in a mode that keeps others from writing; null where none does. Of several the oldest
 -- is named. A row that several transactions have locked is not found. What sessions of other users do
 -- only some accounts may see.
 create or replace function tasker.why_locked(p_rows xid[], p_tables regclass[])

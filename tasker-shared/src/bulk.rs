@@ -1,8 +1,8 @@
 //! What operators do to all tasks that match a filter.
 //!
 //! An act is noted first and then done in small batches, each a transaction, with pauses as long as the
-//! batches, so that tasks at work do not feel it. Whoever starts an act goes on with it; an
-//! orchestrator does where that process ends before.
+//! batches, so that running tasks are not slowed down. The process that starts an act
+//! carries it out; an orchestrator goes on with it where that process ends before.
 
 use std::time::Duration;
 
@@ -223,7 +223,7 @@ pub async fn continue_bulk_act(
     act.map(decode).transpose()
 }
 
-/// An act that nobody goes on with.
+/// An act that no process goes on with.
 pub async fn abandoned_bulk_act(connection: &mut PgConnection) -> Result<Option<Uuid>, Error> {
     Ok(sqlx::query_scalar("select tasker.abandoned_bulk_act()")
         .fetch_one(connection)
@@ -268,6 +268,8 @@ pub async fn carry_out(
         if act.state != BulkState::Running {
             return Ok(Some(act));
         }
+        // As long as the batch took, so that the act uses half of one connection's time at most: what
+        // it reads and writes is in the way of running tasks, more so on a database that is slow.
         if stop.run_until_cancelled(sleep(pause)).await.is_none() {
             return Ok(None);
         }

@@ -269,7 +269,7 @@ async fn an_act_that_is_stopped_does_no_more() {
 }
 
 #[tokio::test]
-async fn an_act_is_abandoned_when_nobody_touched_it_for_half_a_minute() {
+async fn an_act_is_abandoned_when_it_was_not_touched_for_half_a_minute() {
     let (mut world, _) = with_failed(1).await;
     let bulk = start(&mut world, BulkAction::Retry, &of_test()).await;
     let abandoned = abandoned_bulk_act(&mut world.connection).await.unwrap();

@@ -5,7 +5,7 @@ use tasker_testing::TestDatabase;
 
 use crate::common::{LINEAR, apply, submit, tasker_on};
 
-/// A database with three tasks that nobody has claimed.
+/// A database with three tasks that are not claimed yet.
 async fn with_tasks() -> TestDatabase {
     let db = TestDatabase::create().await;
     apply(db.url(), LINEAR).await;
@@ -31,7 +31,7 @@ async fn pending(db: &TestDatabase) -> usize {
 }
 
 #[tokio::test]
-async fn tasks_are_counted_and_nothing_is_done_before_somebody_agrees() {
+async fn tasks_are_counted_and_nothing_is_done_before_a_person_agrees() {
     let db = with_tasks().await;
     let counted = tasker_on(db.url(), &[&CANCEL[..], &["--dry-run"]].concat())
         .await
@@ -42,10 +42,10 @@ async fn tasks_are_counted_and_nothing_is_done_before_somebody_agrees() {
         counted.ok().json(),
         json!({"matches": 3, "has_more": false})
     );
-    let nobody = tasker_on(db.url(), &CANCEL).await;
-    nobody.refused(
+    let unasked = tasker_on(db.url(), &CANCEL).await;
+    unasked.refused(
         1,
-        &["3 tasks will be cancelled, and nobody is there", "--yes"],
+        &["3 tasks will be cancelled, and standard input is no", "--yes"],
     );
     assert_eq!(pending(&db).await, 3);
 }

@@ -95,7 +95,7 @@ async fn a_retry_that_is_not_due() {
 }
 
 #[tokio::test]
-async fn a_retry_that_is_due_and_that_nobody_makes_ready() {
+async fn a_retry_that_is_due_and_was_not_made_ready() {
     let mut world = served().await;
     let task = world.submit("single").await;
     let step = world.start_one().await;

@@ -43,7 +43,7 @@ async fn an_enqueued_step_whose_worker_was_lost() {
 }
 
 #[tokio::test]
-async fn an_enqueued_step_whose_handler_nobody_there_knows() {
+async fn an_enqueued_step_whose_handler_no_worker_there_knows() {
     let (mut world, task) = enqueued().await;
     register(&mut world, &worker("w", &["test"], &["shop.pay"])).await;
 

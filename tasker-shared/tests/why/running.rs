@@ -70,7 +70,7 @@ async fn a_step_whose_lease_is_over_waits_for_another_worker() {
 }
 
 #[tokio::test]
-async fn a_step_whose_lease_is_over_and_that_nobody_else_can_run() {
+async fn a_step_whose_lease_is_over_and_that_no_other_worker_can_run() {
     let mut world = served().await;
     let task = world.submit("single").await;
     world.start_one().await;

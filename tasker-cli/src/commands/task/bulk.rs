@@ -113,7 +113,7 @@ const fn past(action: BulkAction) -> &'static str {
 fn confirm(what: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(
-            Failure::new(format!("{what}, and nobody is there to be asked"))
+            Failure::new(format!("{what}, and standard input is no terminal to ask at"))
                 .hint("repeat it with --yes, or with --dry-run to see the count alone"),
         );
     }
