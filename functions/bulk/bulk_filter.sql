@@ -33,6 +33,9 @@ begin
       raise exception using
         errcode = 'TK400', message = format('filter.%s is no text', v_key);
     end if;
+    if v_key in ('since', 'until') then
+      v_filter := v_filter || jsonb_build_object(v_key, tasker.bulk_time(v_filter, v_key));
+    end if;
   end loop;
   -- A step that failed, or an error, is one of tasks in error where nothing else is said.
   if p_action <> 'cancel' or v_filter ?| '{step,error}' then

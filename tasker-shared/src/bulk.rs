@@ -231,8 +231,8 @@ pub async fn abandoned_bulk_act(connection: &mut PgConnection) -> Result<Option<
 }
 
 /// Goes on with an act until it has ended, and tells how far it has come after each batch; `None` where
-/// `stop` came first, or the act is gone. A batch that does not end within the deadline of a call, because
-/// its tasks are large, is tried again with half as many.
+/// `stop` came first, which lets the batch in hand end, or the act is gone. A batch that does not end
+/// within the deadline of a call, because its tasks are large, is tried again with half as many.
 pub async fn carry_out(
     database: &Database,
     bulk_uuid: Uuid,
@@ -246,6 +246,7 @@ pub async fn carry_out(
             continue_bulk_act(connection, bulk_uuid, batch).await
         });
         let continued = match continued.await {
+            Err(error) if error.is_transient() && stop.is_cancelled() => return Ok(None),
             Err(error) if error.is_transient() && batch > 1 => {
                 batch /= 2;
                 continue;

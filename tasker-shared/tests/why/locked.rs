@@ -1,6 +1,6 @@
 //! Steps that another transaction holds up, by a row or a table.
 
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{Executor, PgConnection, Postgres, Transaction};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::why::Cause;
 use tasker_testing::{WAIT_TIMEOUT, wait_until};
@@ -104,16 +104,36 @@ async fn a_step_whose_table_takes_no_writes() {
 }
 
 #[tokio::test]
-async fn steps_that_cannot_even_be_read() {
+async fn steps_of_which_any_table_cannot_even_be_read() {
     let mut world = served().await;
     let task = world.submit("single").await;
-    let (held, pid) = holder(&mut world, "lock table tasker.steps".to_owned()).await;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select distinct format('tasker.%s', c.relname) from pg_class c
+         join pg_proc p on p.pronamespace = c.relnamespace
+           and p.prosrc ~ ('(from|join) tasker\\.' || c.relname || '\\M')
+         where c.relnamespace = 'tasker'::regnamespace and c.relkind = 'r'
+           and (p.proname like 'why%' or p.proname = 'last_seen')",
+    )
+    .fetch_all(&mut world.connection)
+    .await
+    .unwrap();
+    assert_eq!(tables.len(), 9, "{tables:?}");
+    let (mut held, pid) = holder(&mut world, "savepoint free".to_owned()).await;
+    for table in tables {
+        let lock = format!("lock table {table}");
+        held.execute(sqlx::AssertSqlSafe(lock)).await.unwrap();
 
-    let reasons = reasons(&mut world, task).await;
-    assert_eq!(reasons.len(), 1, "{reasons:#?}");
-    assert_eq!(reasons[0].cause, Cause::Locked);
-    assert_eq!((&reasons[0].step_name, reasons[0].state), (&None, None));
-    assert_eq!(reasons[0].evidence["pid"], pid);
+        let reasons = reasons(&mut world, task).await;
+        assert_eq!(reasons.len(), 1, "{reasons:#?}");
+        assert_eq!(reasons[0].cause, Cause::Locked);
+        assert_eq!((&reasons[0].step_name, reasons[0].state), (&None, None));
+        let evidence = &reasons[0].evidence;
+        assert_eq!(
+            (&evidence["pid"], &evidence["table"]),
+            (&pid.into(), &table.into())
+        );
+        held.execute("rollback to free").await.unwrap();
+    }
     held.rollback().await.unwrap();
 }
 
