@@ -84,6 +84,94 @@ async fn an_enqueued_step_whose_message_is_held() {
 }
 
 #[tokio::test]
+async fn a_ready_step_whose_offer_is_held() {
+    let mut world = served().await;
+    let task = world.submit("single").await;
+    let statement = "select from tasker.ready_steps for update".to_owned();
+    assert_locked_by(&mut world, task, statement, "holds its row for 1 s").await;
+}
+
+#[tokio::test]
+async fn an_enqueued_step_that_is_held() {
+    let mut world = served().await;
+    let task = world.submit("single").await;
+    world.claim().await;
+    let statement = format!("select from tasker.steps where task_uuid = '{task}' for update");
+    assert_locked_by(&mut world, task, statement, "holds its row for 1 s").await;
+}
+
+#[tokio::test]
+async fn of_several_sessions_the_one_is_named_that_has_held_it_for_longest() {
+    let mut world = served().await;
+    let task = world.submit("single").await;
+    let share = "lock table tasker.steps in share mode";
+    let (first, pid) = holder(&mut world, share.to_owned()).await;
+    let (second, _) = holder(&mut world, share.to_owned()).await;
+
+    let reason = assert_why(&mut world, task, Cause::Locked, "tasker.steps").await;
+    assert_eq!(reason.evidence["pid"], pid);
+    first.rollback().await.unwrap();
+    second.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_that_waits_for_a_lock_holds_nothing() {
+    let mut world = served().await;
+    let task = world.submit("single").await;
+    // The older of the two transactions is the one that waits.
+    let (mut older, _) = holder(&mut world, "select 1".to_owned()).await;
+    let row = format!("select from tasker.tasks where task_uuid = '{task}' for update");
+    let (held, pid) = holder(&mut world, row.clone()).await;
+    let waits = tokio::spawn(async move {
+        older.execute(sqlx::AssertSqlSafe(row)).await.unwrap();
+        older.rollback().await.unwrap();
+    });
+    wait_until("a session waits", WAIT_TIMEOUT, async || {
+        let blocked = "select exists (select from pg_locks where not granted)";
+        sqlx::query_scalar(blocked)
+            .fetch_one(&mut world.connection)
+            .await
+            .unwrap()
+    })
+    .await;
+
+    let reason = assert_why(&mut world, task, Cause::Locked, "holds its row").await;
+    assert_eq!(reason.evidence["pid"], pid);
+    held.rollback().await.unwrap();
+    waits.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_in_another_database_is_no_reason() {
+    let mut world = served().await;
+    let task = world.submit("single").await;
+    // A copy: its tables have the same numbers.
+    let mut copy = World::new().await;
+    let share = "lock table tasker.steps in share mode";
+    let (held, _) = holder(&mut copy, share.to_owned()).await;
+
+    assert_why(&mut world, task, Cause::WaitsToBeClaimed, "0 steps").await;
+    held.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_enqueued_step_whose_queue_is_locked_at_this_moment() {
+    let mut world = served().await;
+    let task = world.submit("single").await;
+    world.claim().await;
+    let mut moment = world.begin().await;
+    sqlx::query("lock table pgmq.q_worker_test_queue")
+        .execute(&mut *moment)
+        .await
+        .unwrap();
+
+    let reason = &reasons(&mut world, task).await[0];
+    moment.rollback().await.unwrap();
+    assert_eq!(reason.cause, Cause::Locked, "{reason:#?}");
+    assert_eq!(reason.step_name.as_deref(), Some("only"));
+}
+
+#[tokio::test]
 async fn an_enqueued_step_whose_queue_is_locked() {
     let mut world = served().await;
     let task = world.submit("single").await;
@@ -100,6 +188,15 @@ async fn a_step_whose_table_takes_no_writes() {
     // As an index is made that is not made concurrently.
     let statement = "lock table tasker.steps in share mode".to_owned();
     let says = "holds the table tasker.steps";
+    assert_locked_by(&mut world, task, statement, says).await;
+}
+
+#[tokio::test]
+async fn a_step_whose_log_takes_no_writes() {
+    let mut world = served().await;
+    let task = world.submit("single").await;
+    let statement = "lock table tasker.step_transitions in share mode".to_owned();
+    let says = "holds the table tasker.step_transitions";
     assert_locked_by(&mut world, task, statement, says).await;
 }
 
