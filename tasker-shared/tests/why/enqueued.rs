@@ -196,6 +196,12 @@ async fn an_enqueued_step_whose_queue_could_not_be_refilled() {
     let task = world.submit("single").await;
     world.claim().await;
     world
+        .apply(json!({
+            "namespace": "elsewhere", "name": "single", "version": "1.0.0",
+            "steps": [{"name": "only", "handler": HANDLER}],
+        }))
+        .await;
+    world
         .run("insert into tasker.queues_to_refill values ('elsewhere', clock_timestamp())")
         .await;
     assert_why(&mut world, task, Cause::WaitsToBeReceived, "0 steps").await;

@@ -127,7 +127,8 @@ async fn a_session_that_waits_for_a_lock_holds_nothing() {
         older.rollback().await.unwrap();
     });
     wait_until("a session waits", WAIT_TIMEOUT, async || {
-        let blocked = "select exists (select from pg_locks where not granted)";
+        let blocked = "select exists (select from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock')";
         sqlx::query_scalar(blocked)
             .fetch_one(&mut world.connection)
             .await

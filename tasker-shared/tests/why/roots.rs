@@ -90,7 +90,7 @@ async fn ten_of_many_parents_are_named_and_none_that_is_settled() {
     let names: Vec<String> = (1..=13).map(|number| format!("p{number}")).collect();
     let parents: Vec<&str> = names.iter().map(|name| &**name).collect();
     let mut steps: Vec<(&str, &[&str])> = parents.iter().map(|name| (*name, &[][..])).collect();
-    steps.push(("last", &parents));
+    steps.push(("last", &parents[..]));
     world.template("wide", &steps).await;
     let task = world.submit("wide").await;
     let skip = Settlement::Skip(json!(null));
