@@ -232,6 +232,7 @@ async fn tasks_that_were_left_as_they_are_are_not_met_again() {
 
     let act = last.unwrap();
     assert_eq!((act.state, act.done, act.held), (BulkState::Finished, 3, 1));
+    assert!(act.problem.unwrap().contains("holds task"));
 }
 
 #[tokio::test]

@@ -168,10 +168,8 @@ async fn an_enqueued_step_whose_message_is_held_back() {
 }
 
 #[tokio::test]
-async fn an_enqueued_step_whose_queue_lost_its_index() {
-    let mut world = served().await;
-    let task = world.submit("single").await;
-    world.claim().await;
+async fn an_enqueued_step_whose_queue_lost_its_index_whether_there_are_workers_or_not() {
+    let (mut world, task) = enqueued().await;
     world
         .run(
             "do $$ begin execute (
