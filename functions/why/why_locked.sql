@@ -38,8 +38,12 @@ begin
     )
     from pg_locks l
     left join pg_stat_activity a on a.pid = l.pid
-    left join pg_prepared_xacts x
-      on l.pid is null and l.virtualtransaction = '-1/' || x.transaction::text
+    -- A prepared transaction has no session; that it holds its own number tells which one it is.
+    left join pg_prepared_xacts x on l.pid is null and exists (
+      select from pg_locks own
+      where own.pid is null and own.virtualtransaction = l.virtualtransaction
+        and own.locktype = 'transactionid' and own.transactionid = x.transaction
+    )
     cross join lateral (select coalesce(a.xact_start, x.prepared) as since) h
     where l.granted and l.pid is distinct from pg_backend_pid()
       and (

@@ -1,5 +1,6 @@
 //! Steps that another transaction holds up, by a row or a table.
 
+use serde_json::json;
 use sqlx::{Executor, PgConnection, Postgres, Transaction};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::why::Cause;
@@ -140,6 +141,42 @@ async fn a_session_that_waits_for_a_lock_holds_nothing() {
     assert_eq!(reason.evidence["pid"], pid);
     held.rollback().await.unwrap();
     waits.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_prepared_transaction_that_holds_a_row_or_a_table_is_named() {
+    let mut world = served().await;
+    let most: String = world.value("show max_prepared_transactions").await;
+    if most == "0" {
+        return;
+    }
+    let task = world.submit("single").await;
+    let gid = format!("holds {task}");
+    for (statement, says) in [
+        (
+            "select from tasker.tasks for update",
+            "holds its row for 1 s",
+        ),
+        (
+            "lock table tasker.steps in share mode",
+            "holds the table tasker.steps",
+        ),
+    ] {
+        let prepare = format!("begin; {statement}; prepare transaction '{gid}'");
+        world.run(prepare).await;
+        let old = "select prepared < clock_timestamp() - interval '1 s' from pg_prepared_xacts
+            where database = current_database()";
+        wait_until("it is a second old", WAIT_TIMEOUT, async || {
+            world.value(old).await
+        })
+        .await;
+
+        let reason = assert_why(&mut world, task, Cause::Locked, says).await;
+        assert_eq!(reason.evidence["prepared_transaction"], json!(gid));
+        let rollback = format!("rollback prepared '{gid}'");
+        assert!(reason.action.unwrap().ends_with(&rollback));
+        world.run(rollback).await;
+    }
 }
 
 #[tokio::test]

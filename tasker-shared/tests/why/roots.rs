@@ -3,6 +3,7 @@
 use serde_json::json;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::{Action, Settlement};
+use tasker_shared::readiness;
 use tasker_shared::why::{Cause, Reason, why};
 
 use crate::support::{DIAMOND, World, complete, fail};
@@ -82,6 +83,28 @@ async fn a_step_that_failed_counts_before_one_that_runs() {
             .detail
             .contains("is not done: c; it waits for c, which is error")
     );
+}
+
+#[tokio::test]
+async fn a_step_that_failed_counts_before_one_that_was_not_claimed() {
+    let mut world = served().await;
+    world
+        .template("two", &[("a", &[]), ("b", &[]), ("c", &["a", "b"])])
+        .await;
+    let task = world.submit("two").await;
+    readiness::claim_ready_tasks(&mut world.connection, "orchestrator-1", 1)
+        .await
+        .unwrap();
+    let first = world.receive().await;
+    world.report(&[fail(&first[0])]).await;
+
+    let found = reasons(&mut world, task).await;
+    let expected = [
+        ("a", Cause::Failed, "a"),
+        ("b", Cause::WaitsToBeClaimed, "b"),
+        ("c", Cause::WaitsForSteps, "a"),
+    ];
+    assert_eq!(outline(&found), expected);
 }
 
 #[tokio::test]
