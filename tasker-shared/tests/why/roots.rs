@@ -120,9 +120,9 @@ async fn ten_of_many_parents_are_named_and_none_that_is_settled() {
     world.operate(task, Action::SettleStep("p2", &skip)).await;
 
     let found = &of_step(&mut world, task, "last").await[1];
-    let named = "12 of the 13 steps it depends on are not done: p1, p3, p4, p5, p6, p7, p8, p9, p10, \
+    let says = "12 of the 13 steps it depends on are not done: p1, p3, p4, p5, p6, p7, p8, p9, p10, \
                  p11, …; it waits for p1";
-    assert!(found.detail.starts_with(named), "{found:#?}");
+    assert!(found.detail.starts_with(says), "{found:#?}");
     assert_eq!(found.evidence["parents"].as_array().unwrap().len(), 10);
 }
 
