@@ -1,5 +1,5 @@
--- An act that is under way and that nobody has touched for p_age; null where there is none. Any of
--- several: one that nobody can go on with is not to stand before the others.
+-- An act that is under way and that no process has touched for p_age; null where there is none. Any of
+-- several, so that one which always fails does not keep the others from their turn.
 create or replace function tasker.abandoned_bulk_act(p_age interval default '30 s')
 returns uuid
 language sql

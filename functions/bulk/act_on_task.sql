@@ -24,8 +24,6 @@ begin
   end case;
   outcome := 'done';
 exception
-  when read_only_sql_transaction then
-    raise;
   when sqlstate 'TK409' then
     outcome := 'refused';
     problem := sqlerrm;

@@ -1,5 +1,5 @@
 -- A filter as an act uses it: with the state that its action is for where it names none. Raises TK400
--- for one that has a key nobody knows, a value of the wrong sort, or a state that the action is not for.
+-- for one that has an unknown key, a value of the wrong sort, or a state that the action is not for.
 create or replace function tasker.bulk_filter(p_action text, p_filter jsonb)
 returns jsonb
 language plpgsql
@@ -32,6 +32,9 @@ begin
     if jsonb_typeof(v_filter -> v_key) <> 'string' then
       raise exception using
         errcode = 'TK400', message = format('filter.%s is no text', v_key);
+    end if;
+    if v_key in ('since', 'until') then
+      v_filter := v_filter || jsonb_build_object(v_key, tasker.bulk_time(v_filter, v_key));
     end if;
   end loop;
   -- A step that failed, or an error, is one of tasks in error where nothing else is said.

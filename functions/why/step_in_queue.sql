@@ -14,11 +14,21 @@ begin
   execute format(
     'select m.msg_id, m.vt, m.xmax, (
       select count(*) from (
-        select from pgmq.%1$I q
-        where (q.message ->> ''handler'') collate "C" = m.message ->> ''handler''
-          and q.message -> ''priority'' >= m.message -> ''priority''
-          and (q.message -> ''priority'' > m.message -> ''priority'' or q.msg_id < m.msg_id)
-          and q.vt <= $2
+        (
+          select from pgmq.%1$I q
+          where (q.message ->> ''handler'') collate "C" = m.message ->> ''handler''
+            and q.message -> ''priority'' > m.message -> ''priority''
+            and q.vt <= $2
+          limit 100
+        )
+        union all
+        (
+          select from pgmq.%1$I q
+          where (q.message ->> ''handler'') collate "C" = m.message ->> ''handler''
+            and q.message -> ''priority'' = m.message -> ''priority'' and q.msg_id < m.msg_id
+            and q.vt <= $2
+          limit 100
+        )
         limit 100
       ) a
     )

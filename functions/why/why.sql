@@ -4,8 +4,9 @@
 -- otherwise for p_limit steps at most, those that wait for no other step first. No rows where all have
 -- ended well. Raises TK404 for an unknown task or step.
 --
--- Waits a tenth of a second for a lock at most. The queue is locked first, because one that is
--- rewritten meanwhile is empty for the snapshot in which all else is read.
+-- Waits a tenth of a second for a lock at most. All that is read is locked first: a table that is
+-- locked is an answer and no error, and a queue that is rewritten meanwhile would be empty for the
+-- snapshot in which all else is read.
 create or replace function tasker.why(
   p_task_uuid uuid, p_step_name text default null, p_limit int default 1000
 )
@@ -18,17 +19,19 @@ set lock_timeout to '100ms'
 as $$
 #variable_conflict use_column
 declare
+  c_read constant regclass[] := array[
+    'tasker.tasks', 'tasker.steps', 'tasker.ready_steps', 'tasker.timers', 'tasker.templates',
+    'tasker.template_steps', 'tasker.namespaces', 'tasker.queues_to_refill', 'tasker.processes'
+  ]::regclass[];
   v_table regclass;
   v_why jsonb;
   v_queue_is_readable boolean := true;
 begin
   begin
-    lock table tasker.tasks, tasker.steps, tasker.ready_steps, tasker.timers in access share mode;
+    execute format('lock table %s in access share mode', array_to_string(c_read, ', '));
   exception when lock_not_available then
     v_why := coalesce(
-      tasker.why_locked('{}', array[
-        'tasker.tasks', 'tasker.steps', 'tasker.ready_steps', 'tasker.timers'
-      ]::regclass[]),
+      tasker.why_locked('{}', c_read),
       jsonb_build_object(
         'cause', 'locked', 'detail', 'the tables of tasks were locked at this moment',
         'evidence', '{}'::jsonb

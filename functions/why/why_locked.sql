@@ -1,5 +1,5 @@
 -- That another transaction holds one of these, and has for a second at least: rows, by what their xmax
--- says, or tables, in a mode in which nobody else writes; null where none does. Of several the oldest
+-- says, or tables, in a mode that keeps others from writing; null where none does. Of several the oldest
 -- is named. A row that several transactions have locked is not found. What sessions of other users do
 -- only some accounts may see.
 create or replace function tasker.why_locked(p_rows xid[], p_tables regclass[])
@@ -38,8 +38,12 @@ begin
     )
     from pg_locks l
     left join pg_stat_activity a on a.pid = l.pid
-    left join pg_prepared_xacts x
-      on l.pid is null and l.virtualtransaction = '-1/' || x.transaction::text
+    -- A prepared transaction has no session; that it holds its own number tells which one it is.
+    left join pg_prepared_xacts x on l.pid is null and exists (
+      select from pg_locks own
+      where own.pid is null and own.virtualtransaction = l.virtualtransaction
+        and own.locktype = 'transactionid' and own.transactionid = x.transaction
+    )
     cross join lateral (select coalesce(a.xact_start, x.prepared) as since) h
     where l.granted and l.pid is distinct from pg_backend_pid()
       and (

@@ -1,5 +1,4 @@
--- Why no orchestrator claims what is ready in a namespace; null where one could. A process is
--- remembered for a minute after it was last seen.
+-- Why no orchestrator claims what is ready in a namespace; null where one could.
 create or replace function tasker.why_nobody_claims(p_namespace text)
 returns jsonb
 language plpgsql
@@ -15,16 +14,11 @@ begin
   ) then
     return null;
   end if;
-  select p.identity, p.last_seen_at into v_last
-  from tasker.processes p
-  where p.role = 'orchestrator' and (p.namespaces = '{}' or p_namespace = any(p.namespaces))
-  order by p.last_seen_at desc
-  limit 1;
+  select * into v_last from tasker.last_seen('orchestrator', p_namespace);
   return jsonb_build_object(
     'cause', 'no_orchestrator',
     'detail', format('no orchestrator serves the namespace %s', p_namespace)
-      || coalesce(': ' || v_last.identity || ' was last seen '
-        || tasker.in_words(clock_timestamp() - v_last.last_seen_at) || ' ago', ''),
+      || coalesce(': ' || v_last.in_words, ''),
     'action', 'start an orchestrator that serves it: tasker orchestrator',
     'evidence', jsonb_build_object(
       'namespace', p_namespace, 'last_orchestrator', v_last.identity,

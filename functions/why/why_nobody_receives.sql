@@ -46,16 +46,11 @@ begin
     limit c_most
   ) w;
   if v_there.workers = 0 then
-    select p.identity, p.last_seen_at into v_last
-    from tasker.processes p
-    where p.role = 'worker' and (p.namespaces = '{}' or p_namespace = any(p.namespaces))
-    order by p.last_seen_at desc
-    limit 1;
+    select * into v_last from tasker.last_seen('worker', p_namespace);
     return jsonb_build_object(
       'cause', 'no_worker',
       'detail', format('no worker serves the namespace %s', p_namespace)
-        || coalesce(': ' || v_last.identity || ' was last seen '
-          || tasker.in_words(clock_timestamp() - v_last.last_seen_at) || ' ago', ''),
+        || coalesce(': ' || v_last.in_words, ''),
       'action', format('start a worker that serves %s and knows %s', p_namespace, p_handler),
       'evidence', v_evidence || jsonb_build_object(
         'last_worker', v_last.identity, 'last_seen_at', v_last.last_seen_at

@@ -8,6 +8,7 @@ language plpgsql
 stable
 set plan_cache_mode to force_generic_plan
 set enable_seqscan to off
+set enable_bitmapscan to off
 as $$
 declare
   c_most_ahead constant int := 100;
@@ -49,9 +50,16 @@ begin
   end if;
   select count(*) into v_ahead
   from (
-    select from tasker.ready_steps r
-    where r.priority > p_task.priority
-      or r.priority = p_task.priority and r.ready_no < (p_ready ->> 'ready_no')::bigint
+    -- Two ranges of an index: with one condition for both, all that is behind it would be read too.
+    (
+      select from tasker.ready_steps r where r.priority > p_task.priority limit c_most_ahead
+    )
+    union all
+    (
+      select from tasker.ready_steps r
+      where r.priority = p_task.priority and r.ready_no < (p_ready ->> 'ready_no')::bigint
+      limit c_most_ahead
+    )
     limit c_most_ahead
   ) a;
   return jsonb_build_object(

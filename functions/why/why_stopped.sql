@@ -13,7 +13,7 @@ begin
       'cause', case when p_step.attempt < p_step.max_attempts then 'failed'
         else 'attempts_exhausted' end,
       'detail', format('attempt %s of %s failed%s%s', p_step.attempt, p_step.max_attempts,
-        case when p_step.attempt < p_step.max_attempts then ' for good' else ', the last one' end,
+        case when p_step.attempt < p_step.max_attempts then ' permanently' else ', the last one' end,
         v_error),
       'action', format('mend what failed, then: tasker step retry %1$s %2$s; or go on without it: '
         'tasker step skip %1$s %2$s', p_step.task_uuid, p_step_name),

@@ -68,7 +68,7 @@ pub(crate) async fn fill(database: &Database, url: &str, steps: u64) -> Result<(
     let filled = async {
         let mut connection = PgConnection::connect(url).await?;
         for setting in [
-            // Nobody is told of the past, and what is inserted can be inserted again.
+            // No process is notified of the past, and what is inserted can be inserted again.
             "set session_replication_role = replica",
             "set synchronous_commit = off",
         ] {

@@ -69,7 +69,7 @@ async fn a_fleet_of_two_modes_ends_everything_while_its_listeners_are_cut() {
         world.worker(&[NO_CONTINUATION]).await,
     ];
 
-    // While nobody hears anything, the poller finds what is ready.
+    // While no notification arrives, the poller finds what is ready.
     proxy.cut();
     world.submit("mixed", TASKS_OF_A_PHASE).await;
     wait_until_ended(&world, TASKS_OF_A_PHASE / 2).await;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 
-/// Time between two looks for an act that nobody goes on with.
+/// Time between two polls for an act that no process goes on with.
 const INTERVAL: Duration = Duration::from_secs(30);
 
 /// Before the first: what ended may have been this process.

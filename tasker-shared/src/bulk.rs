@@ -1,8 +1,8 @@
 //! What operators do to all tasks that match a filter.
 //!
 //! An act is noted first and then done in small batches, each a transaction, with pauses as long as the
-//! batches, so that tasks at work do not feel it. Whoever starts an act goes on with it; an
-//! orchestrator does where that process ends before.
+//! batches, so that running tasks are not slowed down. The process that starts an act
+//! carries it out; an orchestrator goes on with it where that process ends before.
 
 use std::time::Duration;
 
@@ -223,7 +223,7 @@ pub async fn continue_bulk_act(
     act.map(decode).transpose()
 }
 
-/// An act that nobody goes on with.
+/// An act that no process goes on with.
 pub async fn abandoned_bulk_act(connection: &mut PgConnection) -> Result<Option<Uuid>, Error> {
     Ok(sqlx::query_scalar("select tasker.abandoned_bulk_act()")
         .fetch_one(connection)
@@ -231,8 +231,8 @@ pub async fn abandoned_bulk_act(connection: &mut PgConnection) -> Result<Option<
 }
 
 /// Goes on with an act until it has ended, and tells how far it has come after each batch; `None` where
-/// `stop` came first, or the act is gone. A batch that does not end within the deadline of a call, because
-/// its tasks are large, is tried again with half as many.
+/// `stop` came first, which lets the batch in hand end, or the act is gone. A batch that does not end
+/// within the deadline of a call, because its tasks are large, is tried again with half as many.
 pub async fn carry_out(
     database: &Database,
     bulk_uuid: Uuid,
@@ -246,6 +246,7 @@ pub async fn carry_out(
             continue_bulk_act(connection, bulk_uuid, batch).await
         });
         let continued = match continued.await {
+            Err(error) if error.is_transient() && stop.is_cancelled() => return Ok(None),
             Err(error) if error.is_transient() && batch > 1 => {
                 batch /= 2;
                 continue;
@@ -268,6 +269,8 @@ pub async fn carry_out(
         if act.state != BulkState::Running {
             return Ok(Some(act));
         }
+        // As long as the batch took, so that the act uses half of one connection's time at most: what
+        // it reads and writes is in the way of running tasks, more so on a database that is slow.
         if stop.run_until_cancelled(sleep(pause)).await.is_none() {
             return Ok(None);
         }

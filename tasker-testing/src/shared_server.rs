@@ -133,6 +133,7 @@ impl Server {
         let settings = Settings::ephemeral()
             .durability(Durability::Disposable)
             .max_connections(MAX_CONNECTIONS)
+            .set("max_prepared_transactions", "10")
             .set("shared_buffers", "128MB");
         Ok(Self::Private(Box::new(PrivatePostgres::start(settings)?)))
     }

@@ -43,7 +43,7 @@ pub(crate) struct BulkRequest {
 pub(crate) struct BulkCount {
     /// Tasks that match at this moment, up to 100,000.
     matches: i64,
-    /// Whether there are more.
+    /// Whether there may be more.
     has_more: bool,
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
 
-/// Whoever has one keeps the place of an attempt taken.
+/// Keeps the place of an attempt taken as long as there is one.
 #[derive(Debug, Clone)]
 pub struct KeptPlace {
     _kept: Option<Arc<oneshot::Sender<Infallible>>>,
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_that_nobody_keeps_is_free_with_the_end_of_the_attempt() {
+    fn a_place_that_is_not_kept_is_free_with_the_end_of_the_attempt() {
         let taken = TakenPlace::new();
         drop(taken.place().keep());
 
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_place_is_free_when_the_last_one_lets_go_of_it() {
+    fn a_kept_place_is_free_when_the_last_one_is_dropped() {
         let taken = TakenPlace::new();
         let place = taken.place();
         let first = place.keep();

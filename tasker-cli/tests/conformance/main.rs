@@ -12,6 +12,7 @@ mod expected;
 mod fleet;
 mod language;
 mod lifecycle;
+mod order;
 mod python_package;
 mod ruby_package;
 mod workflows;

@@ -1,14 +1,12 @@
 //! What there is in Python besides its worker: the client and the example.
 
-use std::fs;
-
 use serde_json::json;
 use tasker_testing::{TaskerBinary, WAIT_TIMEOUT};
 
-use crate::language::{Language, python_environment, python_program, root};
-use crate::workflows::{apply, submit, task};
+use crate::language::{Language, python_environment, python_program};
+use crate::order;
+use crate::workflows::{apply, submit};
 use crate::world::World;
-use tasker_shared::ids::TaskUuid;
 
 #[tokio::test]
 async fn a_program_in_python_submits_tasks_and_waits_for_them() {
@@ -47,40 +45,9 @@ async fn a_program_in_python_submits_tasks_and_waits_for_them() {
 
 #[tokio::test]
 async fn the_example_in_python_fulfills_an_order() {
-    let Some(language) = Language::named("python") else {
-        return;
-    };
-    let world = World::start().await;
-    let orchestrator = world.orchestrator(&[]).await;
-    let template = "examples/order_fulfillment/order_with_own_handlers.yaml";
-    world
-        .apply(&fs::read_to_string(root().join(template)).unwrap())
-        .await;
-    let variables = [
-        ("NAMESPACE", "fulfillment"),
-        ("REQUIRED", "order_fulfillment"),
-    ];
-    let worker = language.worker(&world, "worker", &variables).await;
-    let order_task = |context| {
-        format!("select tasker.submit_task('fulfillment', 'order_with_own_handlers', '{context}')")
-    };
-    let order = json!({ "order_id": 7, "items": [{ "sku": "pen", "quantity": 2 }] });
-    let good = TaskUuid(world.value(&order_task(order)).await);
-    let order = json!({ "order_id": 8, "items": [{ "sku": "unicorn" }] });
-    let bad = TaskUuid(world.value(&order_task(order)).await);
-    world.wait_for_the_end().await;
-
-    let good = task(&world, good).await;
-    assert_eq!(good["state"], "complete");
-    let charge = &good["steps"]["charge"];
-    assert_eq!(
-        (&charge["attempts"], &charge["result"]["charged"]),
-        (&json!(2), &json!(7.0))
-    );
-    assert_eq!(charge["result"]["reference"], charge["step_uuid"]);
-    let bad = task(&world, bad).await;
-    assert_eq!(bad["steps"]["validate"]["error"]["kind"], "unknown_sku");
-    world.end([orchestrator, worker]).await;
+    if let Some(language) = Language::named("python") {
+        order::is_fulfilled(language, "order_fulfillment").await;
+    }
 }
 
 #[tokio::test]

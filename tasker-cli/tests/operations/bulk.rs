@@ -1,11 +1,12 @@
 //! `tasker task retry`, `cancel` and `resolve` of all tasks that match.
 
+use nix::sys::signal::Signal;
 use serde_json::json;
-use tasker_testing::TestDatabase;
+use tasker_testing::{TaskerBinary, TestDatabase, WAIT_TIMEOUT, wait_until};
 
 use crate::common::{LINEAR, apply, submit, tasker_on};
 
-/// A database with three tasks that nobody has claimed.
+/// A database with three tasks that are not claimed yet.
 async fn with_tasks() -> TestDatabase {
     let db = TestDatabase::create().await;
     apply(db.url(), LINEAR).await;
@@ -31,7 +32,7 @@ async fn pending(db: &TestDatabase) -> usize {
 }
 
 #[tokio::test]
-async fn tasks_are_counted_and_nothing_is_done_before_somebody_agrees() {
+async fn tasks_are_counted_and_nothing_is_done_before_a_person_agrees() {
     let db = with_tasks().await;
     let counted = tasker_on(db.url(), &[&CANCEL[..], &["--dry-run"]].concat())
         .await
@@ -42,10 +43,13 @@ async fn tasks_are_counted_and_nothing_is_done_before_somebody_agrees() {
         counted.ok().json(),
         json!({"matches": 3, "has_more": false})
     );
-    let nobody = tasker_on(db.url(), &CANCEL).await;
-    nobody.refused(
+    let unasked = tasker_on(db.url(), &CANCEL).await;
+    unasked.refused(
         1,
-        &["3 tasks will be cancelled, and nobody is there", "--yes"],
+        &[
+            "3 tasks will be cancelled, and standard input is no",
+            "--yes",
+        ],
     );
     assert_eq!(pending(&db).await, 3);
 }
@@ -74,4 +78,53 @@ async fn either_a_task_or_options_say_what_is_meant() {
     both.refused(2, &["either a task, or options"]);
     let stateless = tasker_on(db.url(), &["task", "cancel", "--name", "linear", "--yes"]).await;
     stateless.refused(1, &["say which state the tasks are in"]);
+}
+
+/// Lets no batch end before the table `gate` has a row.
+const GATE: &str = "
+    create table gate ();
+    create function wait_at_gate() returns trigger language plpgsql as $$
+      begin
+        while not exists (select from gate) loop
+          perform pg_sleep(0.01);
+        end loop;
+        return new;
+      end
+    $$;
+    create trigger waits_at_gate before update on tasker.tasks
+      for each row execute function wait_at_gate()";
+
+#[tokio::test]
+async fn an_act_that_is_interrupted_ends_with_the_batch_in_hand() {
+    let db = with_tasks().await;
+    let pool = db.pool();
+    let submit = "select tasker.submit_task('shop', 'linear', '{\"order_id\": 1}')
+        from generate_series(1, 57)";
+    sqlx::raw_sql(submit).execute(&pool).await.unwrap();
+    sqlx::raw_sql(GATE).execute(&pool).await.unwrap();
+    let args = [&CANCEL[..], &["--yes"]].concat();
+    let mut act = TaskerBinary::locate().spawn(&args, &[("DATABASE_URL", db.url())]);
+    wait_until("a batch is in hand", WAIT_TIMEOUT, async || {
+        let waits = "select exists (select from pg_stat_activity
+            where datname = current_database() and wait_event = 'PgSleep')";
+        sqlx::query_scalar(waits).fetch_one(&pool).await.unwrap()
+    })
+    .await;
+
+    act.signal(Signal::SIGINT);
+    act.wait_for_line("stopping after the batch", WAIT_TIMEOUT)
+        .await;
+    sqlx::raw_sql("insert into gate default values")
+        .execute(&pool)
+        .await
+        .unwrap();
+
+    assert_eq!(act.wait(WAIT_TIMEOUT).await.code(), Some(1));
+    assert!(act.output().contains("50 tasks cancelled ("), "{act:?}");
+    assert_eq!(pending(&db).await, 10);
+    let stopped: bool = sqlx::query_scalar("select stopped and done = 50 from tasker.bulk_acts")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert!(stopped);
 }

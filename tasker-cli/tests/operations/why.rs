@@ -6,7 +6,7 @@ use tasker_testing::TestDatabase;
 use crate::common::{LINEAR, apply, submit, tasker_on};
 
 #[tokio::test]
-async fn a_task_that_nobody_serves_says_so_in_words_and_as_json() {
+async fn a_task_that_no_worker_serves_says_so_in_words_and_as_json() {
     let db = TestDatabase::create().await;
     apply(db.url(), LINEAR).await;
     let task = submit(db.url(), "shop/linear", "{\"order_id\": 1}").await;

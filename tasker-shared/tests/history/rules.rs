@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use tasker_shared::history::{Pruned, Sweep};
+use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::Action;
 
 use crate::support::{SINGLE, World, complete, retry};
@@ -10,6 +11,21 @@ use crate::{
     DAY, complete_task, config, exists, failed_task, of, one_of_each, prune, retention, rows,
     sweep_all, with_template,
 };
+
+/// A task of the namespace `shop` that was cancelled.
+async fn cancelled_in_shop(world: &mut World) -> TaskUuid {
+    world
+        .apply(json!({
+            "namespace": "shop", "name": "single", "version": "1.0.0",
+            "steps": [{"name": "only", "handler": "builtin.noop"}],
+        }))
+        .await;
+    let task = world
+        .submit_with("single", |task| "shop".clone_into(&mut task.namespace))
+        .await;
+    world.operate(task, Action::CancelTask).await;
+    task
+}
 
 #[tokio::test]
 async fn a_task_leaves_when_the_retention_of_its_outcome_is_over() {
@@ -96,17 +112,8 @@ async fn nothing_leaves_where_nothing_is_configured() {
 #[tokio::test]
 async fn a_retention_that_cannot_be_read_keeps_its_tasks_and_holds_up_no_others() {
     let mut world = with_template().await;
-    world
-        .apply(json!({
-            "namespace": "shop", "name": "single", "version": "1.0.0",
-            "steps": [{"name": "only", "handler": "builtin.noop"}],
-        }))
-        .await;
     let here = complete_task(&mut world).await;
-    let there = world
-        .submit_with("single", |task| "shop".clone_into(&mut task.namespace))
-        .await;
-    world.operate(there, Action::CancelTask).await;
+    let there = cancelled_in_shop(&mut world).await;
     world.advance(DAY * 40).await;
     for unreadable in [
         r#""soon""#,
@@ -135,17 +142,8 @@ async fn a_retention_that_cannot_be_read_keeps_its_tasks_and_holds_up_no_others(
 #[tokio::test]
 async fn a_namespace_may_differ_and_keep_for_ever() {
     let mut world = with_template().await;
-    world
-        .apply(json!({
-            "namespace": "shop", "name": "single", "version": "1.0.0",
-            "steps": [{"name": "only", "handler": "builtin.noop"}],
-        }))
-        .await;
     let here = complete_task(&mut world).await;
-    let there = world
-        .submit_with("single", |task| "shop".clone_into(&mut task.namespace))
-        .await;
-    world.operate(there, Action::CancelTask).await;
+    let there = cancelled_in_shop(&mut world).await;
     let mut config = config();
     let days = [
         ("cancelled_days".to_owned(), 7),

@@ -209,7 +209,7 @@ impl Expected {
 
     pub(crate) fn receive(&mut self, received: &ReceivedStep, worker: &str) {
         let step = self.step_mut(received.id);
-        assert!(!step.leased, "received under somebody's lease");
+        assert!(!step.leased, "received under another's lease");
         step.leased = true;
         step.msg_id = Some(received.msg_id);
         if step.state == StepState::Enqueued {

@@ -12,6 +12,7 @@ mod gauges;
 mod lists;
 #[path = "../support/mod.rs"]
 mod support;
+mod why;
 mod without_worker;
 
 use sqlx::PgConnection;

@@ -1,4 +1,4 @@
-//! What processes tell about themselves, and what is seen by it: steps that nobody can run.
+//! What processes tell about themselves, and what is seen by it: steps that no worker can run.
 
 #![allow(clippy::unwrap_used)]
 

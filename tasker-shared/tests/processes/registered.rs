@@ -76,7 +76,8 @@ async fn a_process_that_is_seen_is_not_silent_and_its_places_are_those_of_now() 
 }
 
 #[tokio::test]
-async fn a_process_that_is_long_gone_is_forgotten_by_whoever_writes_and_registers_again() {
+async fn a_process_that_is_long_gone_is_forgotten_by_the_next_one_that_writes_and_registers_again()
+{
     let mut world = World::new().await;
     let gone = register(&mut world, &worker("gone", &[], &[])).await;
     let alive = register(&mut world, &worker("alive", &[], &[])).await;

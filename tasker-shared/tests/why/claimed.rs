@@ -5,14 +5,15 @@ use std::time::Duration;
 use serde_json::json;
 use tasker_shared::why::Cause;
 
-use crate::support::processes::{orchestrator, register, unseen_for};
+use crate::support::processes::{orchestrator, register, unseen_for, worker};
 use crate::support::{SINGLE, World, retry};
-use crate::{assert_why, served};
+use crate::{HANDLER, assert_why, served};
 
 #[tokio::test]
 async fn a_ready_step_that_no_orchestrator_ever_served() {
     let mut world = World::new().await;
     world.template("single", SINGLE).await;
+    register(&mut world, &worker("w", &[], &[HANDLER])).await;
     let task = world.submit("single").await;
 
     let says = "no orchestrator serves the namespace test";
@@ -25,8 +26,10 @@ async fn a_ready_step_that_no_orchestrator_ever_served() {
 async fn a_ready_step_whose_orchestrator_was_lost() {
     let mut world = World::new().await;
     world.template("single", SINGLE).await;
-    let process = register(&mut world, &orchestrator("o-1", &["test"])).await;
-    unseen_for(&mut world, process, 45).await;
+    for (identity, seconds) in [("o-0", 50), ("o-1", 45), ("o-2", 55)] {
+        let process = register(&mut world, &orchestrator(identity, &["test"])).await;
+        unseen_for(&mut world, process, seconds).await;
+    }
     let task = world.submit("single").await;
 
     let says = "o-1 was last seen 45 s ago";
@@ -95,7 +98,7 @@ async fn a_retry_that_is_not_due() {
 }
 
 #[tokio::test]
-async fn a_retry_that_is_due_and_that_nobody_makes_ready() {
+async fn a_retry_that_is_due_and_was_not_made_ready() {
     let mut world = served().await;
     let task = world.submit("single").await;
     let step = world.start_one().await;

@@ -9,13 +9,13 @@ use crate::support::{fail, retry};
 use crate::{assert_why, reasons, served};
 
 #[tokio::test]
-async fn a_step_that_failed_for_good() {
+async fn a_step_that_failed_permanently() {
     let mut world = served().await;
     let task = world.submit("single").await;
     let step = world.start_one().await;
     world.report(&[fail(&step)]).await;
 
-    let says = "attempt 1 of 3 failed for good: no";
+    let says = "attempt 1 of 3 failed permanently: no";
     let reason = assert_why(&mut world, task, Cause::Failed, says).await;
     let retry = format!("tasker step retry {task} only");
     assert!(reason.action.unwrap().contains(&retry));

@@ -43,7 +43,7 @@ async fn an_enqueued_step_whose_worker_was_lost() {
 }
 
 #[tokio::test]
-async fn an_enqueued_step_whose_handler_nobody_there_knows() {
+async fn an_enqueued_step_whose_handler_no_worker_there_knows() {
     let (mut world, task) = enqueued().await;
     register(&mut world, &worker("w", &["test"], &["shop.pay"])).await;
 
@@ -72,6 +72,14 @@ async fn an_enqueued_step_whose_workers_are_busy_with_others() {
         .run("delete from tasker.processes where role = 'worker'")
         .await;
     let process = register(&mut world, &worker("worker-1", &["test"], &[HANDLER])).await;
+    register(&mut world, &worker("other", &["test"], &["shop.pay"])).await;
+    let elsewhere = world.submit("single").await;
+    world.start_one().await;
+    world
+        .run(format!(
+            "update tasker.steps set worker = 'gone' where task_uuid = '{elsewhere}'"
+        ))
+        .await;
     let busy = world.submit("single").await;
     world.start_one().await;
     takes(&mut world, process, 1, 1).await;
@@ -84,6 +92,8 @@ async fn an_enqueued_step_whose_workers_are_busy_with_others() {
     assert_eq!(running.as_array().unwrap().len(), 1, "{running}");
     assert_eq!(running[0]["task_uuid"], json!(busy));
     assert_eq!(running[0]["step_name"], "only");
+    let workers = &reason.evidence["workers"];
+    assert_eq!(workers.as_array().unwrap().len(), 1, "{workers}");
 }
 
 #[tokio::test]
@@ -111,6 +121,30 @@ async fn an_enqueued_step_behind_more_urgent_and_older_ones() {
 }
 
 #[tokio::test]
+async fn steps_that_run_and_those_of_other_handlers_are_not_ahead() {
+    let mut world = served().await;
+    for priority in [7, 0] {
+        world
+            .submit_with("single", |task| task.priority = priority)
+            .await;
+        world.start_one().await;
+    }
+    world
+        .apply(json!({
+            "namespace": "test", "name": "other", "version": "1.0.0",
+            "steps": [{"name": "only", "handler": "builtin.echo"}],
+        }))
+        .await;
+    world.submit("other").await;
+    world.submit_with("other", |task| task.priority = 7).await;
+    let task = world.submit("single").await;
+    world.claim().await;
+
+    let says = "0 steps of its handler are ahead of it";
+    assert_why(&mut world, task, Cause::WaitsToBeReceived, says).await;
+}
+
+#[tokio::test]
 async fn an_enqueued_step_whose_message_is_gone() {
     let mut world = served().await;
     let task = world.submit("single").await;
@@ -134,10 +168,8 @@ async fn an_enqueued_step_whose_message_is_held_back() {
 }
 
 #[tokio::test]
-async fn an_enqueued_step_whose_queue_lost_its_index() {
-    let mut world = served().await;
-    let task = world.submit("single").await;
-    world.claim().await;
+async fn an_enqueued_step_whose_queue_lost_its_index_whether_there_are_workers_or_not() {
+    let (mut world, task) = enqueued().await;
     world
         .run(
             "do $$ begin execute (
@@ -161,6 +193,16 @@ async fn an_enqueued_step_whose_queue_could_not_be_refilled() {
     let mut world = served().await;
     let task = world.submit("single").await;
     world.claim().await;
+    world
+        .apply(json!({
+            "namespace": "elsewhere", "name": "single", "version": "1.0.0",
+            "steps": [{"name": "only", "handler": HANDLER}],
+        }))
+        .await;
+    world
+        .run("insert into tasker.queues_to_refill values ('elsewhere', clock_timestamp())")
+        .await;
+    assert_why(&mut world, task, Cause::WaitsToBeReceived, "0 steps").await;
     world
         .run("insert into tasker.queues_to_refill values ('test', clock_timestamp())")
         .await;

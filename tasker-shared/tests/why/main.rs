@@ -50,6 +50,24 @@ async fn assert_why(world: &mut World, task: TaskUuid, cause: Cause, says: &str)
 }
 
 #[tokio::test]
+async fn times_are_told_in_their_two_largest_units() {
+    let mut world = World::new().await;
+    for (time, words) in [
+        ("-5 s", "0 s"),
+        ("59.9 s", "59 s"),
+        ("60 s", "1 min 0 s"),
+        ("3 min 20 s", "3 min 20 s"),
+        ("2 h 5 min 30 s", "2 h 5 min"),
+        ("3 d 4 h 59 min", "3 d 4 h"),
+    ] {
+        let told: String = world
+            .value(format!("select tasker.in_words(interval '{time}')"))
+            .await;
+        assert_eq!(told, words);
+    }
+}
+
+#[tokio::test]
 async fn the_causes_are_those_that_the_database_gives() {
     let mut world = World::new().await;
     let sources: Vec<String> = sqlx::query_scalar(

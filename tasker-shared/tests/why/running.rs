@@ -6,8 +6,8 @@ use serde_json::json;
 use tasker_shared::operator::Action;
 use tasker_shared::why::Cause;
 
-use crate::support::processes::{register, unseen_for, worker};
-use crate::support::{WORKER, World};
+use crate::support::processes::{orchestrator, register, unseen_for, worker};
+use crate::support::{WORKER, World, fail};
 use crate::{HANDLER, assert_why, served};
 
 #[tokio::test]
@@ -22,6 +22,28 @@ async fn a_step_that_runs() {
     let evidence = &reason.evidence;
     assert_eq!(evidence["worker"], WORKER);
     assert!(evidence["lease_until"].is_string() && evidence["timeout_at"].is_string());
+}
+
+#[tokio::test]
+async fn a_worker_that_began_again_under_its_name_lives() {
+    let mut world = served().await;
+    let before = register(&mut world, &worker(WORKER, &["test"], &[HANDLER])).await;
+    unseen_for(&mut world, before, 40).await;
+    register(&mut world, &worker(WORKER, &["test"], &[HANDLER])).await;
+    let task = world.submit("single").await;
+    world.start_one().await;
+
+    assert_why(&mut world, task, Cause::Running, "has been running it").await;
+}
+
+#[tokio::test]
+async fn an_orchestrator_of_the_same_name_is_no_worker() {
+    let mut world = served().await;
+    register(&mut world, &orchestrator(WORKER, &[])).await;
+    let task = world.submit("single").await;
+    world.start_one().await;
+
+    assert_why(&mut world, task, Cause::WorkerLost, "is gone").await;
 }
 
 #[tokio::test]
@@ -70,7 +92,7 @@ async fn a_step_whose_lease_is_over_waits_for_another_worker() {
 }
 
 #[tokio::test]
-async fn a_step_whose_lease_is_over_and_that_nobody_else_can_run() {
+async fn a_step_whose_lease_is_over_and_that_no_other_worker_can_run() {
     let mut world = served().await;
     let task = world.submit("single").await;
     world.start_one().await;
@@ -86,12 +108,18 @@ async fn a_step_whose_lease_is_over_and_that_nobody_else_can_run() {
 #[tokio::test]
 async fn a_step_that_runs_in_a_cancelled_task() {
     let mut world = served().await;
-    let task = world.submit("single").await;
-    world.start_one().await;
+    world
+        .template("both", &[("fails", &[]), ("runs", &[])])
+        .await;
+    let task = world.submit("both").await;
+    world.claim().await;
+    let both = world.receive().await;
+    world.report(&[fail(&both[0])]).await;
     world.operate(task, Action::CancelTask).await;
 
     let says = "the task is cancelled";
-    assert_why(&mut world, task, Cause::BeingCancelled, says).await;
+    let reason = assert_why(&mut world, task, Cause::BeingCancelled, says).await;
+    assert_eq!(reason.step_name.as_ref(), Some(&both[1].step_name));
 }
 
 #[tokio::test]

@@ -112,10 +112,10 @@ const fn past(action: BulkAction) -> &'static str {
 /// Asks a person; a program has to say so beforehand.
 fn confirm(what: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
-        return Err(
-            Failure::new(format!("{what}, and nobody is there to be asked"))
-                .hint("repeat it with --yes, or with --dry-run to see the count alone"),
-        );
+        return Err(Failure::new(format!(
+            "{what}, and standard input is no terminal to ask at"
+        ))
+        .hint("repeat it with --yes, or with --dry-run to see the count alone"));
     }
     remark(format!("{what}. Go on? [y/N]"));
     let mut answer = String::new();
@@ -126,7 +126,7 @@ fn confirm(what: &str) -> Result<(), Failure> {
     Err(Failure::new("nothing was done"))
 }
 
-/// Carries the act out; Ctrl-C stops it.
+/// Carries the act out; Ctrl-C stops it after the batch in hand, which holds the act until it ends.
 async fn until_interrupted(database: &Database, bulk_uuid: uuid::Uuid) -> Result<BulkAct, Failure> {
     let stop = CancellationToken::new();
     let mut tens = 0;
@@ -139,17 +139,22 @@ async fn until_interrupted(database: &Database, bulk_uuid: uuid::Uuid) -> Result
         }
     };
     let interrupted = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+        if tokio::signal::ctrl_c().await.is_ok() {
+            remark("stopping after the batch in hand …");
+            stop.cancel();
         }
+        std::future::pending().await
     };
     let ended = tokio::select! {
-        ended = carry_out(database, bulk_uuid, &stop, progress) => ended.map_err(|error| {
-            Failure::from(error)
-                .hint(format!("an orchestrator goes on with it: GET /v1/bulk/{bulk_uuid}"))
-        })?,
-        () = interrupted => None,
+        biased;
+        ended = interrupted => ended,
+        ended = carry_out(database, bulk_uuid, &stop, progress) => ended,
     };
+    let ended = ended.map_err(|error| {
+        Failure::from(error).hint(format!(
+            "an orchestrator goes on with it: GET /v1/bulk/{bulk_uuid}"
+        ))
+    })?;
     match ended {
         Some(act) => Ok(act),
         None => Ok(database

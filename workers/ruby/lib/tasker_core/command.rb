@@ -17,7 +17,7 @@ module TaskerCore
 
     def run(arguments)
       options = parse(arguments)
-      $stdout.sync = true # Whoever reads the logs reads them as they come.
+      $stdout.sync = true # Logs are read as they come.
       @required.each { |path| load_app(path) }
       worker = Worker.new(**options)
       stop_on_signals(worker)

@@ -71,7 +71,7 @@ module TaskerCore
     # When the worker ends the attempt.
     def deadline = Time.at(facts[:deadline])
 
-    # Whether nobody wants the outcome: the task was cancelled, or the attempt is over.
+    # Whether the outcome is not wanted any more: the task was cancelled, or the attempt is over.
     def cancelled? = @attempt.cancelled?
 
     # Waits until `cancelled?`, or so many seconds; whether it is. After the task was cancelled a handler

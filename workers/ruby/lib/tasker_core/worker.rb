@@ -29,7 +29,7 @@ module TaskerCore
       native = @native
       @pool = Pool.new(native, @handlers, native.concurrency) { native.wake }
       wait_for_the_end
-    rescue SignalException # Ctrl-C where nobody traps it: the worker drains, unless there is another.
+    rescue SignalException # Ctrl-C where it is not trapped: the worker drains, unless there is another.
       @native&.stop
       wait_for_the_end if @native
       raise

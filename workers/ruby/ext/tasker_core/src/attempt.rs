@@ -18,7 +18,7 @@ use crate::ruby_events::{Answer, StepEvent};
 use crate::runtime::runtime;
 use crate::without_gvl::{check_interrupts, without_gvl};
 
-/// Longest wait; nobody waits for longer.
+/// Longest wait, whatever a handler asks for: the runtime's clock takes no infinite one.
 const LONGEST_WAIT: Duration = Duration::from_hours(8760);
 
 /// A place for one attempt: empty, then filled by a Ruby thread that took an event, then answered.
@@ -29,7 +29,7 @@ const LONGEST_WAIT: Duration = Duration::from_hours(8760);
 #[derive(Default)]
 pub(crate) struct Attempt(Mutex<Option<OfProcess<Running>>>);
 
-/// An attempt that nobody has answered.
+/// An attempt that has no answer yet.
 struct Running {
     step: Arc<Step>,
     place: KeptPlace,
@@ -136,7 +136,7 @@ impl Attempt {
         })
     }
 
-    /// Whether nobody wants the outcome: the task was cancelled, or the attempt is over.
+    /// Whether the outcome is not wanted any more: the task was cancelled, or the attempt is over.
     pub(crate) fn is_cancelled(ruby: &Ruby, this: &Self) -> Result<bool, Error> {
         guarded(ruby, || {
             if this.lock().is_none() {
@@ -168,6 +168,7 @@ impl Attempt {
                 tokio::select! {
                     () = task.cancelled() => true,
                     () = attempt.cancelled() => true,
+                    // The handler's own bound: it asked to wait for as long as this.
                     () = sleep(longest) => false,
                 }
             })

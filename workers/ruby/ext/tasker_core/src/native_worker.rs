@@ -48,7 +48,7 @@ struct Ending {
 #[derive(Default)]
 struct Waited {
     ended: Option<End>,
-    /// Somebody wants the waiting thread to look at something else.
+    /// The waiting thread has something else to look at.
     woken: bool,
 }
 

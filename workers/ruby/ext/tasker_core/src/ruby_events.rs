@@ -84,8 +84,8 @@ impl RubyEvents {
         }
     }
 
-    /// Sends the event as soon as there is room. Whoever waits here keeps its place in the worker,
-    /// which receives less meanwhile.
+    /// Sends the event as soon as there is room. An attempt that waits here keeps its place in the
+    /// worker, which receives less meanwhile.
     pub(crate) async fn deliver(&self, event: StepEvent) -> Result<(), NotDelivered> {
         let mut event = event;
         loop {
@@ -140,7 +140,7 @@ impl RubyEvents {
     pub(crate) fn take(&self, interrupted: &AtomicBool) -> Taken {
         let mut receiver = self.lock();
         loop {
-            // An event first: whoever sent it woke this thread alone.
+            // An event first: its sender woke this thread alone.
             let event = next(&mut receiver);
             self.room.notify_waiters();
             if let Some(event) = event {
@@ -164,7 +164,7 @@ impl RubyEvents {
         self.available.notify_all();
     }
 
-    /// Nothing more is sent, and whoever waits is let go.
+    /// Nothing more is sent, and no thread waits any longer.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         drop(self.lock());
