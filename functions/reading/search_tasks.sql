@@ -51,7 +51,7 @@ begin
   if jsonb_array_length(nullif(p_filter -> 'where', 'null')) > 0 then
     select s.probes, s.few, s.path_ids, s.clause, s.operand
     into v_restricted, v_found, v_path_ids, v_clause, v_operand
-    from tasker.search_plan(p_filter, v_listed_as, v_above, v_below) s;
+    from tasker.search_plan(p_filter, v_listed_as, greatest(v_above, v_since), v_below) s;
   elsif v_namespace is not null or v_name is not null then
     v_templates := array(
       select template_id from tasker.templates

@@ -1,6 +1,6 @@
 -- How tasks of a filter are found by its conditions (`where`): `probes` restricts tasks t to those that
 -- meet all of them. `few` has the tasks that can, where one condition or the state alone leaves few,
--- those between p_above and p_below at least. Otherwise the tasks of the condition `clause` are walked in
+-- all those from p_above to p_below at least. Otherwise the tasks of the condition `clause` are walked in
 -- their order: by its only `operand`, or all those that have a value at `path_ids`.
 -- Raises what tasker.search_conditions() raises.
 create or replace function tasker.search_plan(
@@ -21,8 +21,7 @@ declare
   v_found uuid[];
 begin
   probes := '';
-  for v_condition in select * from tasker.search_conditions(p_filter)
-  loop
+  for v_condition in select * from tasker.search_conditions(p_filter) loop
     -- A subquery that answers one row is run for each task by itself.
     probes := probes || format(
       ' and (select true from tasker.search_values s where s.path_id = (
@@ -35,7 +34,9 @@ begin
       clause := v_condition.clause;
       operand := case v_condition.operator when '=' then left(v_condition.operand, 256) end;
     end if;
-    continue when cardinality(few) <= 100;
+    -- Of one value alone every task is shown.
+    continue when cardinality(few) <= 100
+      or operand is not null and p_listed_as is null and jsonb_array_length(p_filter -> 'where') = 1;
     -- The order is that of the index that is meant.
     execute 'select array_agg(f.task_uuid) from (
       select s.task_uuid from unnest($1) as w(path_id)
@@ -43,7 +44,7 @@ begin
         select s.task_uuid from tasker.search_values s
         where s.path_id = w.path_id and ' || v_condition.clause || case
           when v_condition.operator = '=' then
-            ' and (s.path_id, s.value, s.task_uuid) < (w.path_id, $2, $3) and s.task_uuid > $4
+            ' and (s.path_id, s.value, s.task_uuid) < (w.path_id, $2, $3) and s.task_uuid >= $4
             order by s.task_uuid desc'
           when v_condition.clause like 's.number%' then ' order by s.number'
           else ' order by s.value'
@@ -62,7 +63,7 @@ begin
     v_found := array(
       select t.task_uuid from tasker.tasks t
       where t.listed_as = p_listed_as and t.listed_as <> 'complete'
-        and (t.listed_as, t.task_uuid) < (p_listed_as, p_below) and t.task_uuid > p_above
+        and (t.listed_as, t.task_uuid) < (p_listed_as, p_below) and t.task_uuid >= p_above
       order by t.task_uuid desc
       limit c_few + 1
     );
