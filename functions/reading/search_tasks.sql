@@ -41,6 +41,7 @@ declare
   v_found uuid[];
   v_clause text;
   v_operand text;
+  v_probe text := '';
   v_failed text;
   v_source text;
 begin
@@ -49,8 +50,8 @@ begin
     return;
   end if;
   if jsonb_array_length(nullif(p_filter -> 'where', 'null')) > 0 then
-    select s.probes, s.few, s.path_ids, s.clause, s.operand
-    into v_restricted, v_found, v_path_ids, v_clause, v_operand
+    select s.probe, s.probes, s.few, s.path_ids, s.clause, s.operand
+    into v_probe, v_restricted, v_found, v_path_ids, v_clause, v_operand
     from tasker.search_plan(p_filter, v_listed_as, greatest(v_above, v_since), v_below) s;
   elsif v_namespace is not null or v_name is not null then
     v_templates := array(
@@ -116,7 +117,8 @@ begin
     v_source := '(
       select t.* from unnest($7) as w(task_uuid)
       cross join lateral (
-        select * from tasker.tasks t where t.task_uuid = w.task_uuid' || v_restricted || ' offset 0
+        select * from tasker.tasks t
+        where t.task_uuid = w.task_uuid' || v_restricted || v_probe || ' offset 0
       ) t
       limit $3
     ) t';

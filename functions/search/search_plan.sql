@@ -1,11 +1,12 @@
--- How tasks of a filter are found by its conditions (`where`): `probes` restricts tasks t to those that
--- meet all of them. `few` has the tasks that can, where one condition or the state alone leaves few,
--- all those from p_above to p_below at least. Otherwise the tasks of the condition `clause` are walked in
--- their order: by its only `operand`, or all those that have a value at `path_ids`.
+-- How tasks of a filter are found by its conditions (`where`): `probe` and `probes` restrict tasks t to
+-- those that meet the first condition and all others. `few` has the tasks that can, where one condition or
+-- the state alone leaves few, all those from p_above to p_below at least. Otherwise the tasks of the first
+-- condition, `clause`, are walked in their order: by its only `operand`, or all those that have a value
+-- at `path_ids`.
 -- Raises what tasker.search_conditions() raises.
 create or replace function tasker.search_plan(
   p_filter jsonb, p_listed_as tasker.task_state, p_above uuid, p_below uuid,
-  out probes text, out few uuid[], out path_ids int[], out clause text, out operand text
+  out probe text, out probes text, out few uuid[], out path_ids int[], out clause text, out operand text
 )
 language plpgsql
 stable
@@ -18,12 +19,13 @@ declare
   -- So many are sorted in some milliseconds. Of a condition that more tasks meet, a page is found soon.
   c_few constant int := 10000;
   v_condition record;
+  v_probe text;
   v_found uuid[];
 begin
   probes := '';
   for v_condition in select * from tasker.search_conditions(p_filter) loop
     -- A subquery that answers one row is run for each task by itself.
-    probes := probes || format(
+    v_probe := format(
       ' and (select true from tasker.search_values s where s.path_id = (
         select p.path_id from tasker.template_paths p
         where p.template_id = t.template_id and p.path = %L
@@ -33,6 +35,9 @@ begin
       path_ids := v_condition.path_ids;
       clause := v_condition.clause;
       operand := case v_condition.operator when '=' then left(v_condition.operand, 256) end;
+      probe := v_probe;
+    else
+      probes := probes || v_probe;
     end if;
     -- Of one value alone every task is shown.
     continue when cardinality(few) <= 100

@@ -75,7 +75,7 @@ impl FromRequestParts<WebState> for ListQuery {
         let (others, conditions) = extract::take_repeated(&parts.uri, "where")?;
         let params = extract::parse_query(&others)?;
         let conditions = conditions.iter().map(|text| {
-            text.parse().map_err(|error| {
+            text.parse::<Condition>().map_err(|error| {
                 Problem::new(Kind::InvalidRequest, format!("where: {error}"))
                     .hint("in a URL, write %3C for <, %3E for > and %5E for ^")
             })
