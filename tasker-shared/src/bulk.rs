@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::database::Database;
 use crate::error::Error;
 use crate::state::TaskState;
+use crate::tasks::Condition;
 
 /// Tasks of one batch at most.
 pub const BATCH: i32 = 50;
@@ -80,6 +81,11 @@ pub struct BulkFilter {
     /// Tasks of which a step's error says this, in whatever case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Tasks whose search values meet all of these: `PATH=VALUE`, `PATH^=BEGINNING`, `PATH<VALUE`, or with
+    /// `<=`, `>` or `>=`. Templates name the paths.
+    #[serde(default, rename = "where", skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, required = false, max_items = 8, example = json!(["order_id=42"]))]
+    pub conditions: Vec<Condition>,
 }
 
 /// How far an act has come.

@@ -1,5 +1,6 @@
 //! Tasks: submitted, listed, and read with their steps and their history.
 
+mod condition;
 mod list;
 mod submission;
 
@@ -15,6 +16,8 @@ use crate::ids::TaskUuid;
 use crate::state::{StepState, TaskState};
 use crate::steps::StepError;
 
+pub(crate) use condition::is_search_path;
+pub use condition::{Condition, NoCondition, Operator};
 pub use list::{FailedStep, ListedTask, TaskFilter, find_tasks, list_tasks};
 pub use submission::{NewTask, OnConflict, Submitted, submit_tasks, submit_tasks_silently};
 

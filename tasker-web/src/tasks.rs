@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tasker_shared::error::Error;
 use tasker_shared::ids::{StepId, TaskUuid};
 use tasker_shared::moment;
 use tasker_shared::state::TaskState;
-use tasker_shared::tasks::{self, ListedTask, TaskDetail, TaskFilter, Transition};
+use tasker_shared::tasks::{self, Condition, ListedTask, TaskDetail, TaskFilter, Transition};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 use utoipa::{IntoParams, ToSchema};
@@ -60,6 +61,32 @@ pub(crate) struct ListParams {
     error: Option<String>,
 }
 
+/// The query of a list: the parameter that may be repeated, and the others.
+#[derive(Debug)]
+pub(crate) struct ListQuery {
+    params: ListParams,
+    conditions: Vec<Condition>,
+}
+
+impl FromRequestParts<WebState> for ListQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &WebState) -> Result<Self, Problem> {
+        let (others, conditions) = extract::take_repeated(&parts.uri, "where")?;
+        let params = extract::parse_query(&others)?;
+        let conditions = conditions.iter().map(|text| {
+            text.parse::<Condition>().map_err(|error| {
+                Problem::new(Kind::InvalidRequest, format!("where: {error}"))
+                    .hint("in a URL, write %3C for <, %3E for > and %5E for ^")
+            })
+        });
+        Ok(Self {
+            params,
+            conditions: conditions.collect::<Result<_, Problem>>()?,
+        })
+    }
+}
+
 /// One page of tasks, the latest submitted first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TaskPage {
@@ -97,12 +124,20 @@ pub(crate) struct History {
     get,
     path = "/v1/tasks",
     tag = "tasks",
-    params(ListParams),
+    params(
+        ListParams,
+        ("where" = Option<Vec<String>>, Query, style = Form, explode = true, max_items = 8,
+            description = "Only tasks whose search values meet this condition; all of several, where the \
+                parameter is repeated: `PATH=VALUE`, `PATH^=BEGINNING`, `PATH<VALUE`, or with `<=`, `>` or \
+                `>=`. Templates name the paths (`search`). `=` and `^=` compare texts; the others numbers \
+                where VALUE is one, else texts.",
+            example = json!(["order_id=42", "customer.email^=bob@"])),
+    ),
     responses((status = 200, body = TaskPage, description = "One page.")),
 )]
 pub(crate) async fn list_tasks(
     State(state): State<WebState>,
-    Params(params): Params<ListParams>,
+    ListQuery { params, conditions }: ListQuery,
 ) -> Result<Json<TaskPage>, Problem> {
     let limit = page_size(params.limit.as_deref(), &state)?;
     let filter = TaskFilter {
@@ -112,11 +147,13 @@ pub(crate) async fn list_tasks(
         // One more than asked for tells whether there is another page.
         limit: limit + 1,
         before: params.cursor.as_deref().map(cursor::read).transpose()?,
+        after: None,
         since: parse_moment("since", params.since.as_deref())?,
         until: parse_moment("until", params.until.as_deref())?,
         key: params.key,
         step: params.step,
         error: params.error,
+        conditions,
     };
     let mut tasks = state
         .database

@@ -90,6 +90,7 @@ fn as_bulk(args: FilterArgs) -> BulkFilter {
         key: args.key,
         step: args.step,
         error: args.error,
+        conditions: args.conditions,
     }
 }
 
