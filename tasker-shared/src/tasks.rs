@@ -2,6 +2,7 @@
 
 mod list;
 mod submission;
+mod unfinished;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use crate::steps::StepError;
 
 pub use list::{FailedStep, ListedTask, TaskFilter, find_tasks, list_tasks};
 pub use submission::{NewTask, OnConflict, Submitted, submit_tasks, submit_tasks_silently};
+pub use unfinished::{UnfinishedTasks, count_unfinished};
 
 /// What a task shows in a list and alone.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
