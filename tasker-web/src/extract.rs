@@ -172,7 +172,7 @@ fn json_problem(path: &str, error: &serde_json::Error) -> Problem {
     }])
 }
 
-fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+pub(crate) fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     refuse_unstorable(uri.query().unwrap_or_default(), "the query")?;
     let Query(value) = Query::try_from_uri(uri).map_err(|rejection| {
         let text = rejection.body_text();

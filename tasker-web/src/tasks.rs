@@ -104,32 +104,44 @@ pub(crate) async fn list_tasks(
     State(state): State<WebState>,
     Params(params): Params<ListParams>,
 ) -> Result<Json<TaskPage>, Problem> {
-    let limit = page_size(params.limit.as_deref(), &state)?;
-    let filter = TaskFilter {
-        namespace: params.namespace,
-        name: params.name,
-        state: params.state.as_deref().map(parse_state).transpose()?,
-        // One more than asked for tells whether there is another page.
-        limit: limit + 1,
-        before: params.cursor.as_deref().map(cursor::read).transpose()?,
-        since: parse_moment("since", params.since.as_deref())?,
-        until: parse_moment("until", params.until.as_deref())?,
-        key: params.key,
-        step: params.step,
-        error: params.error,
-    };
-    let mut tasks = state
-        .database
-        .call("list_tasks", async |connection| {
-            tasks::list_tasks(connection, &filter).await
-        })
-        .await?;
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = tasks.len() > limit;
-    tasks.truncate(limit);
+    let filter = params.filter(&state)?;
+    let (tasks, has_more) = read_page(&state, &filter).await?;
     let last = tasks.last().filter(|_| has_more);
     let next_cursor = last.map(|task| cursor::after(task.summary.task_uuid));
     Ok(Json(TaskPage { tasks, next_cursor }))
+}
+
+impl ListParams {
+    /// What to list: one more than the page takes tells whether there is another page.
+    pub(crate) fn filter(self, state: &WebState) -> Result<TaskFilter, Problem> {
+        Ok(TaskFilter {
+            namespace: self.namespace,
+            name: self.name,
+            state: self.state.as_deref().map(parse_state).transpose()?,
+            limit: page_size(self.limit.as_deref(), state)? + 1,
+            before: self.cursor.as_deref().map(cursor::read).transpose()?,
+            since: parse_moment("since", self.since.as_deref())?,
+            until: parse_moment("until", self.until.as_deref())?,
+            key: self.key,
+            step: self.step,
+            error: self.error,
+        })
+    }
+}
+
+/// The tasks of a page, and whether there are more in its direction; the filter asks for one more.
+pub(crate) async fn read_page(
+    state: &WebState,
+    filter: &TaskFilter,
+) -> Result<(Vec<ListedTask>, bool), Problem> {
+    let listed = state.database.call("list_tasks", async |connection| {
+        tasks::list_tasks(connection, filter).await
+    });
+    let mut tasks = listed.await?;
+    let page = usize::try_from(filter.limit - 1).unwrap_or_default();
+    let has_more = tasks.len() > page;
+    tasks.truncate(page);
+    Ok((tasks, has_more))
 }
 
 fn page_size(limit: Option<&str>, state: &WebState) -> Result<i32, Problem> {
