@@ -85,15 +85,25 @@ pub(crate) async fn confirm_matching(
     confirm(&state, action, &as_bulk(filter.tasks(&state)?), &back).await
 }
 
+fn no_action(text: &str) -> Problem {
+    Problem::mistake(
+        "action",
+        format!("{text:?} is none of retry, resolve, cancel"),
+    )
+}
+
 /// Counts the tasks that were selected and asks.
 pub(crate) async fn confirm_selected(
     State(state): State<WebState>,
     FormBody(selection): FormBody<Selection>,
 ) -> Result<Page<'static>, Problem> {
-    let filter = BulkFilter { tasks: selection.task, ..BulkFilter::default() };
-    if filter.tasks.is_empty() {
+    if selection.task.is_empty() {
         return Err(Problem::mistake("task", "no task is selected").hint("go back and select some"));
     }
+    let filter = BulkFilter {
+        tasks: Some(selection.task),
+        ..BulkFilter::default()
+    };
     confirm(&state, selection.action, &filter, tasks::PATH).await
 }
 
@@ -144,7 +154,11 @@ async fn confirm(
 
 /// `1 task`, `12 tasks`, `100 000 tasks or more`.
 fn tasks_counted(matches: i64) -> String {
-    let more = if matches == MOST_COUNTED { " or more" } else { "" };
+    let more = if matches == MOST_COUNTED {
+        " or more"
+    } else {
+        ""
+    };
     let noun = if matches == 1 { "task" } else { "tasks" };
     format!("{} {noun}{more}", parts::number(matches))
 }
@@ -159,7 +173,10 @@ pub(crate) async fn begin(
     let reason = Some(confirmed.reason.trim()).filter(|reason| !reason.is_empty());
     check_reason(reason)?;
     let act = start(&state, confirmed.action, &filter, ACTOR, reason).await?;
-    Ok(Redirect::to(&format!("/ui/bulk/{}?of={}", act.bulk_uuid, confirmed.of)))
+    Ok(Redirect::to(&format!(
+        "/ui/bulk/{}?of={}",
+        act.bulk_uuid, confirmed.of
+    )))
 }
 
 /// Stops an act and leads back to its page.
@@ -183,7 +200,11 @@ pub(crate) async fn act(
     Ok(Page {
         title: action_name(act.action),
         section: Section::Tasks,
-        live: if is_running { Live::Everything } else { Live::No },
+        live: if is_running {
+            Live::Everything
+        } else {
+            Live::No
+        },
         content: html! {
             h1 { (action_name(act.action)) " " (parts::act_state(act.state)) }
             @if let Some(of) = progress.of.filter(|of| is_running && *of > 0) {
@@ -224,7 +245,7 @@ fn facts(act: &BulkAct) -> Markup {
             dt { "To" }
             dd {
                 (words(&act.filter))
-                @if act.filter.tasks.is_empty() { " · " a href=(list) { "those that match now" } }
+                @if act.filter.tasks.is_none() { " · " a href=(list) { "those that match now" } }
             }
             dt { "Reason" } dd { @match &act.reason { Some(reason) => (parts::foreign(reason)), None => (parts::dash()) } }
             dt { "Started" } dd { (parts::moment(act.created_at)) " by " (parts::foreign(&act.actor)) }

@@ -5,19 +5,21 @@ use axum::http::request::Parts;
 use maud::{Markup, html};
 use serde_json::Value;
 use tasker_shared::bulk::BulkFilter;
-use tasker_shared::ids::TaskUuid;
-use tasker_shared::tasks::TaskFilter;
+use tasker_shared::tasks::{Condition, TaskFilter};
+use tasker_shared::words::count;
 
 use super::parts::{foreign, in_words, moment};
+use crate::cursor;
 use crate::extract::Params;
 use crate::problem::{Kind, Problem};
 use crate::state::WebState;
-use crate::tasks::ListParams;
-use crate::{cursor, extract};
+use crate::tasks::ListQuery;
 
 /// Where a page ended that another follows, and where one began that another precedes.
 pub(crate) const CURSOR: &str = "cursor";
 pub(crate) const AFTER: &str = "after";
+/// The parameter with conditions, which may be repeated.
+pub(crate) const WHERE: &str = "where";
 /// Parameters that say which part of what matches is shown.
 const PLACES: [&str; 3] = [CURSOR, AFTER, "limit"];
 
@@ -38,9 +40,12 @@ impl FromRequestParts<WebState> for Filter {
 
 impl Filter {
     fn of(params: Vec<(String, String)>) -> Self {
-        let trimmed = params.into_iter().map(|(name, value)| (name, value.trim().to_owned()));
+        let single = params.into_iter().flat_map(|(name, value)| {
+            let values = if name == WHERE { conditions(&value) } else { vec![value] };
+            values.into_iter().map(move |value| (name.clone(), value.trim().to_owned()))
+        });
         Self {
-            params: trimmed.filter(|(_, value)| !value.is_empty()).collect(),
+            params: single.filter(|(_, value)| !value.is_empty()).collect(),
         }
     }
 
@@ -64,6 +69,12 @@ impl Filter {
     pub(crate) fn get(&self, name: &str) -> &str {
         let found = self.params.iter().find(|(one, _)| one == name);
         found.map_or("", |(_, value)| value)
+    }
+
+    /// All conditions, as they stand in one field.
+    pub(crate) fn conditions(&self) -> String {
+        let found = self.params.iter().filter(|(name, _)| name == WHERE);
+        found.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(" ")
     }
 
     /// Takes a parameter away.
@@ -102,12 +113,31 @@ impl Filter {
         let cursor = filter.get(CURSOR).to_owned();
         let uri = filter.address("/", &[(CURSOR, &cursor)]).parse();
         let uri = uri.map_err(|_| Problem::new(Kind::InvalidRequest, "the address is too long"))?;
-        let params: ListParams = extract::parse_query(&uri)?;
         Ok(TaskFilter {
             after: after.as_deref().map(cursor::read).transpose()?,
-            ..params.filter(state)?
+            ..ListQuery::read(&uri)?.filter(state)?
         })
     }
+}
+
+/// The conditions in a field: each begins at a word that is one, and has the words up to the next in its
+/// value. So a value may have spaces.
+fn conditions(text: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match found.last_mut() {
+            Some(last) if word.parse::<Condition>().is_err() => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => found.push(word.to_owned()),
+        }
+    }
+    let count = found.len();
+    for condition in found.iter_mut().take(count.saturating_sub(1)) {
+        condition.truncate(condition.trim_end_matches([',', ' ']).len());
+    }
+    found
 }
 
 /// The tasks of a list as an act is started with them.
@@ -115,12 +145,15 @@ pub(crate) fn as_bulk(filter: TaskFilter) -> BulkFilter {
     BulkFilter {
         namespace: filter.namespace,
         name: filter.name,
+        version: filter.version,
         state: filter.state,
         since: filter.since,
         until: filter.until,
         key: filter.key,
         step: filter.step,
         error: filter.error,
+        conditions: filter.conditions,
+        tasks: None,
     }
 }
 
@@ -131,13 +164,16 @@ pub(crate) fn words(filter: &BulkFilter) -> Markup {
         (Some(namespace), None) => Some(format!("namespace {namespace}")),
         (None, name) => name.as_ref().map(|name| format!("template {name}")),
     };
-    let mut parts = vec![match filter.state {
-        Some(state) => html! { "tasks in state " (in_words(state.as_str())) },
-        None => html! { "tasks" },
+    let mut parts = vec![match (&filter.tasks, filter.state) {
+        (Some(tasks), _) => html! { (count(tasks.len(), "selected task")) },
+        (None, Some(state)) => html! { "tasks in state " (in_words(state.as_str())) },
+        (None, None) => html! { "tasks" },
     }];
     parts.extend(template.map(|template| html! { "of " (template) }));
     parts.extend(filter.since.map(|at| html! { "submitted since " (moment(at)) }));
     parts.extend(filter.until.map(|at| html! { "submitted before " (moment(at)) }));
+    let version = filter.version.as_ref();
+    parts.extend(version.map(|version| html! { "of version " (version) }));
     let texts = [
         ("with the idempotency key", &filter.key),
         ("of which this step failed:", &filter.step),
@@ -146,7 +182,46 @@ pub(crate) fn words(filter: &BulkFilter) -> Markup {
     for (what, text) in texts {
         parts.extend(text.iter().map(|text| html! { (what) " “" (foreign(text)) "”" }));
     }
+    parts.extend(filter.conditions.iter().map(|one| html! { "where " (foreign(&one.to_string())) }));
     html! {
         @for (number, part) in parts.iter().enumerate() { @if number > 0 { ", " } (part) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(params: &[(&str, &str)]) -> Filter {
+        let owned = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Filter::of(owned.collect())
+    }
+
+    #[test]
+    fn empty_fields_do_not_restrict() {
+        let filter = filter(&[("state", ""), ("name", "  "), ("key", " a b ")]);
+        assert_eq!(filter.address("/x", &[]), "/x?key=a+b");
+        assert!(!filter.is_open());
+    }
+
+    #[test]
+    fn a_link_keeps_the_filter_and_not_the_page() {
+        let filter = filter(&[("state", "error"), ("cursor", "c"), ("limit", "5")]);
+        assert_eq!(filter.address("/x", &[]), "/x?state=error&limit=5");
+        assert_eq!(filter.address("/x", &[("state", ""), ("after", "a")]), "/x?limit=5&after=a");
+    }
+
+    #[test]
+    fn conditions_stand_in_one_field() {
+        for (text, expected) in [
+            ("a=1", vec!["a=1"]),
+            ("a=1 b.c>=2", vec!["a=1", "b.c>=2"]),
+            ("a=1, b^=x", vec!["a=1", "b^=x"]),
+            ("a=New  York b=2", vec!["a=New York", "b=2"]),
+            ("a=1,2", vec!["a=1,2"]),
+            ("nonsense", vec!["nonsense"]),
+        ] {
+            assert_eq!(conditions(text), expected, "{text}");
+        }
     }
 }

@@ -87,11 +87,13 @@ async fn find(state: &WebState, sought: &str) -> Result<Found, Problem> {
         return Ok(Found::Nothing);
     };
     let (namespace, name) = (&first.namespace, &first.name);
-    Ok(Found::Page(if named.all(|one| one.namespace == *namespace) {
-        format!("/ui/templates/{namespace}/{name}")
-    } else {
-        format!("{}?name={name}", tasks::PATH)
-    }))
+    Ok(Found::Page(
+        if named.all(|one| one.namespace == *namespace) {
+            format!("/ui/templates/{namespace}/{name}")
+        } else {
+            format!("{}?name={name}", tasks::PATH)
+        },
+    ))
 }
 
 /// A task, by its UUID or a part of it.
@@ -99,19 +101,23 @@ async fn find_by_uuid(state: &WebState, sought: &str) -> Result<Found, Problem> 
     let named = sought.parse::<NamedTask>().ok();
     let found = match named {
         None => return Ok(Found::Nothing),
-        Some(NamedTask::Whole(task_uuid)) => state
-            .database
-            .call("task_is_terminal", async |connection| {
-                let known = task_is_terminal(connection, task_uuid).await?;
-                Ok(known.map(|_| task_uuid).into_iter().collect::<Vec<_>>())
-            })
-            .await?,
-        Some(NamedTask::Part(digits)) => state
-            .database
-            .call("find_tasks", async |connection| {
-                find_tasks(connection, &digits, MOST_SHOWN).await
-            })
-            .await?,
+        Some(NamedTask::Whole(task_uuid)) => {
+            state
+                .database
+                .call("task_is_terminal", async |connection| {
+                    let known = task_is_terminal(connection, task_uuid).await?;
+                    Ok(known.map(|_| task_uuid).into_iter().collect::<Vec<_>>())
+                })
+                .await?
+        }
+        Some(NamedTask::Part(digits)) => {
+            state
+                .database
+                .call("find_tasks", async |connection| {
+                    find_tasks(connection, &digits, MOST_SHOWN).await
+                })
+                .await?
+        }
     };
     Ok(match found.as_slice() {
         [] => Found::Nothing,

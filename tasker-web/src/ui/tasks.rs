@@ -8,7 +8,7 @@ use tasker_shared::state::TaskState;
 use tasker_shared::tasks::{ListedTask, WaitsFor};
 
 use super::bulk::{ACTIONS, action_name};
-use super::filter::{AFTER, CURSOR, Filter};
+use super::filter::{AFTER, CURSOR, Filter, WHERE};
 use super::frame::{Live, Page, Section};
 use super::parts;
 use crate::cursor;
@@ -26,7 +26,8 @@ const FILTERS: [(&str, &str, &str); 4] = [
     ("since", "Submitted since", "2h, 3d or a date"),
     ("until", "Submitted before", "1h or a date"),
 ];
-const FURTHER_FILTERS: [(&str, &str, &str); 3] = [
+const FURTHER_FILTERS: [(&str, &str, &str); 4] = [
+    ("version", "Version", "1.0.0"),
     ("key", "Idempotency key", "order-1"),
     ("step", "Failed step", "charge"),
     ("error", "Error says", "card refused"),
@@ -57,13 +58,21 @@ pub(crate) async fn list(state: &WebState, filter: &Filter) -> Result<Listed, Pr
         let (tasks, has_newer) = read_page(state, &wanted).await?;
         if has_newer {
             let has_older = true;
-            return Ok(Listed { tasks, has_newer, has_older });
+            return Ok(Listed {
+                tasks,
+                has_newer,
+                has_older,
+            });
         }
         wanted.after = None;
     }
     let (tasks, has_older) = read_page(state, &wanted).await?;
     let has_newer = wanted.before.is_some();
-    Ok(Listed { tasks, has_newer, has_older })
+    Ok(Listed {
+        tasks,
+        has_newer,
+        has_older,
+    })
 }
 
 /// The page; a note stands before what it lists.
@@ -116,6 +125,7 @@ fn form(filter: &Filter) -> Markup {
                 input type="hidden" name=(kept) value=(filter.get(kept));
             }
             @for one in &FILTERS { (field(one)) }
+            label { "Search values" input name=(WHERE) value=(filter.conditions()) placeholder="order_id=42 amount>=10"; }
             details.further open[FURTHER_FILTERS.iter().any(is_used)] {
                 summary { "More" }
                 div.filters { @for one in &FURTHER_FILTERS { (field(one)) } }
@@ -132,7 +142,10 @@ fn nothing(filter: &Filter) -> Markup {
         return parts::empty("This page is beyond the last task.", &first);
     }
     if !filter.is_open() {
-        return parts::empty("No tasks match.", &html! { p { a href=(PATH) { "Drop the filter" } } });
+        return parts::empty(
+            "No tasks match.",
+            &html! { p { a href=(PATH) { "Drop the filter" } } },
+        );
     }
     let how = html! {
         p { "Submit the first one from " a href="/ui/templates" { "a template" } ", or on the command line:" }
@@ -148,10 +161,17 @@ fn acts_on_all(filter: &Filter) -> Markup {
         BulkAction::Retry => matches!(state, None | Some(TaskState::Error | TaskState::InProgress)),
         BulkAction::Resolve => matches!(state, None | Some(TaskState::Error)),
         BulkAction::Cancel => state.is_some_and(|state| {
-            matches!(state, TaskState::Pending | TaskState::InProgress | TaskState::Error)
+            matches!(
+                state,
+                TaskState::Pending | TaskState::InProgress | TaskState::Error
+            )
         }),
     };
-    let which = if state.is_some() { "All that match:" } else { "All that match and failed:" };
+    let which = if state.is_some() {
+        "All that match:"
+    } else {
+        "All that match and failed:"
+    };
     let fitting: Vec<_> = ACTIONS.iter().filter(fits).collect();
     html! {
         div.actions {
@@ -230,8 +250,10 @@ fn trouble(task: &ListedTask) -> Markup {
 }
 
 fn pages(filter: &Filter, listed: &Listed) -> Markup {
-    let [first, last] = [listed.tasks.first(), listed.tasks.last()]
-        .map(|task| task.map(|task| cursor::after(task.summary.task_uuid)).unwrap_or_default());
+    let [first, last] = [listed.tasks.first(), listed.tasks.last()].map(|task| {
+        task.map(|task| cursor::after(task.summary.task_uuid))
+            .unwrap_or_default()
+    });
     html! {
         nav.pages aria-label="Pages" {
             @if listed.has_newer {
