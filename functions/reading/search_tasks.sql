@@ -42,6 +42,7 @@ declare
   v_found uuid[];
   v_clause text;
   v_operand text;
+  v_probe text := '';
   v_failed text;
   v_source text;
 begin
@@ -50,9 +51,9 @@ begin
     return;
   end if;
   if jsonb_array_length(nullif(p_filter -> 'where', 'null')) > 0 then
-    select s.probes, s.few, s.path_ids, s.clause, s.operand
-    into v_restricted, v_found, v_path_ids, v_clause, v_operand
-    from tasker.search_plan(p_filter, v_listed_as, v_above, v_below) s;
+    select s.probe, s.probes, s.few, s.path_ids, s.clause, s.operand
+    into v_probe, v_restricted, v_found, v_path_ids, v_clause, v_operand
+    from tasker.search_plan(p_filter, v_listed_as, greatest(v_above, v_since), v_below) s;
   end if;
   if coalesce(v_namespace, v_name, v_version) is not null then
     v_templates := array(
@@ -101,7 +102,8 @@ begin
       || ' and t.listed_as = ' || quote_literal(v_listed_as) || v_restricted;
   end if;
   if v_templates is not null and (v_found is not null or v_clause is not null) then
-    v_restricted := v_restricted || ' and t.template_id = any($1)';
+    -- No index is to be taken for it: these tasks are found by their UUIDs.
+    v_restricted := v_restricted || ' and (t.template_id = any($1)) is true';
   end if;
   if v_finds_failures then
     v_restricted := v_restricted || ' and t.failed_steps > 0 and (select true' || v_failed || ')';
@@ -128,7 +130,8 @@ begin
     v_source := '(
       select t.* from unnest($7) as w(task_uuid)
       cross join lateral (
-        select * from tasker.tasks t where t.task_uuid = w.task_uuid' || v_restricted || ' offset 0
+        select * from tasker.tasks t
+        where t.task_uuid = w.task_uuid' || v_restricted || v_probe || ' offset 0
       ) t
       limit $3
     ) t';

@@ -33,7 +33,8 @@ begin
         else format(' in templates %s/%s', coalesce(p_namespace, '*'), coalesce(p_name, '*')) end,
     detail = case when v_others is null then 'there are no search paths'
       else 'there are ' || v_others end,
-    hint = case when v_others is null then 'templates name them: search: [' || left(p_path, 100) || ']'
+    hint = case when v_others is null
+      then format('templates name them: search: [%s]', left(p_path, 100))
       else 'there are ' || left(v_others, 500) end;
 end
 $$;

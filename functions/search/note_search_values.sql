@@ -13,7 +13,10 @@ set jit to off
 as $$
 begin
   insert into tasker.search_values (path_id, task_uuid, value, number)
-  select p.path_id, n.task_uuid, left(v.value, 256), tasker.number_of(v.value)
+  select p.path_id, n.task_uuid, left(v.value, 256), case
+    when jsonb_typeof(e.element) = 'string' then tasker.number_of(v.value)
+    when jsonb_typeof(e.element) = 'number' and length(v.value) <= 256 then v.value::numeric
+  end
   from unnest(p_task_uuids, p_new, p_template_ids, p_contexts)
     as n(task_uuid, is_new, template_id, context)
   join tasker.template_paths p on p.template_id = n.template_id

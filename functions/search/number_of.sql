@@ -5,7 +5,9 @@ language sql
 immutable parallel safe
 as $$
   select case
-    when length(p_text) <= 256 and p_text ~ '^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$'
+    -- What begins with a letter is not looked at further.
+    when p_text < ':' collate "C" and length(p_text) <= 256
+      and p_text ~ '^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$'
       then p_text::numeric
   end
 $$;

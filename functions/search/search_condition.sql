@@ -12,7 +12,8 @@ begin
   if v_parts is null then
     raise exception using
       errcode = 'TK400', message = format('%L is no condition', left(p_text, 100)),
-      hint = 'conditions are PATH=VALUE, PATH^=BEGINNING, PATH<VALUE, PATH<=VALUE, PATH>VALUE, PATH>=VALUE';
+      hint = 'conditions are PATH=VALUE, PATH^=BEGINNING, PATH<VALUE, PATH<=VALUE, PATH>VALUE and '
+        'PATH>=VALUE';
   end if;
   path := v_parts[1];
   operator := v_parts[2];

@@ -12,7 +12,7 @@ as $$
       select format('%s is no path', p.path)
       from jsonb_array_elements(p_search) as p(path)
       where jsonb_typeof(p.path) <> 'string'
-        or p.path #>> '{}' !~ '^[^.=<>^!~[:space:][:cntrl:]]{1,64}(\.[^.=<>^!~[:space:][:cntrl:]]{1,64})*$'
+        or p.path #>> '{}' ~ '[=<>^!~[:space:][:cntrl:]]|^\.|\.\.|\.$|^$|[^.]{65}'
       limit 1
     )
   end

@@ -22,7 +22,8 @@ as $$
       order by s.task_uuid %s limit $3
     ) t',
     case when p_operand is null then 'distinct on (s.task_uuid)' end, p_clause,
-    case when p_operand is null then 's.path_id, s.task_uuid' else 's.path_id, s.value, s.task_uuid' end,
+    case when p_operand is null then 's.path_id, s.task_uuid'
+      else 's.path_id, s.value, s.task_uuid' end,
     format(
       p_edge, case when p_operand is null then 'w.path_id, '
         else format('w.path_id, %L, ', p_operand) end

@@ -87,7 +87,7 @@ impl ListQuery {
         let (others, conditions) = extract::take_repeated(uri, "where")?;
         let params = extract::parse_query(&others)?;
         let conditions = conditions.iter().map(|text| {
-            text.parse().map_err(|error| {
+            text.parse::<Condition>().map_err(|error| {
                 Problem::new(Kind::InvalidRequest, format!("where: {error}"))
                     .hint("in a URL, write %3C for <, %3E for > and %5E for ^")
             })

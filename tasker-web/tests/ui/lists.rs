@@ -15,7 +15,9 @@ pub(crate) async fn page(api: &Api, path: &str) -> String {
 
 /// What a path answers itself, without following where it leads.
 pub(crate) async fn first_answer(api: &Api, path: &str) -> Answer {
-    let client = reqwest::Client::builder().no_proxy().redirect(Policy::none());
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(Policy::none());
     Answer::of(client.build().unwrap().get(api.url(path))).await
 }
 
@@ -74,7 +76,10 @@ async fn a_step_that_no_worker_can_run_is_named() {
     api.submit().await;
     api.receive().await;
     let given_back = "update tasker.steps set state = 'enqueued' where state = 'in_progress'";
-    sqlx::query(given_back).execute(api.database.pool()).await.unwrap();
+    sqlx::query(given_back)
+        .execute(api.database.pool())
+        .await
+        .unwrap();
     let shown = page(&api, "/ui/tasks").await;
     assert!(shown.contains("no worker knows its handler"), "{shown}");
 }
@@ -95,7 +100,10 @@ async fn the_address_is_the_filter_and_empty_fields_do_not_restrict() {
 
     for (query, expected) in [
         ("", all.clone()),
-        ("?namespace=&name=&state=&since=&until=&key=&step=&error=&where=", all.clone()),
+        (
+            "?namespace=&name=&state=&since=&until=&key=&step=&error=&where=",
+            all.clone(),
+        ),
         ("?namespace=shop&name=order&since=1h", all.clone()),
         ("?state=error", vec![failed.clone()]),
         ("?step=charge", vec![failed.clone()]),
@@ -107,7 +115,11 @@ async fn the_address_is_the_filter_and_empty_fields_do_not_restrict() {
     ] {
         let shown = page(&api, &format!("/ui/tasks{query}")).await;
         assert_eq!(listed(&shown), expected, "{query}");
-        assert_eq!(shown.contains("No tasks match."), expected.is_empty(), "{query}");
+        assert_eq!(
+            shown.contains("No tasks match."),
+            expected.is_empty(),
+            "{query}"
+        );
         let is_restricted = query.contains("=1") || query.contains("=e") || expected.len() < 2;
         assert_eq!(shown.contains("Drop the filter"), is_restricted, "{query}");
     }
@@ -116,7 +128,8 @@ async fn the_address_is_the_filter_and_empty_fields_do_not_restrict() {
 #[tokio::test]
 async fn tasks_are_found_by_search_values_in_one_field() {
     let api = Api::start().await;
-    api.apply(&TEMPLATE.replace("defaults:", "search: [order_id, city]\ndefaults:")).await;
+    api.apply(&TEMPLATE.replace("defaults:", "search: [order_id, city]\ndefaults:"))
+        .await;
     for (order, city) in [(1, "New York"), (2, "Rome"), (3, "New York")] {
         let context = json!({"order_id": order, "city": city});
         let task = json!({"namespace": "shop", "name": "order", "context": context});
@@ -129,12 +142,23 @@ async fn tasks_are_found_by_search_values_in_one_field() {
         ("order_id>=2,+city^=R", 1),
         ("order_id=2&where=order_id=3", 0),
     ] {
-        let shown = page(&api, &format!("/ui/tasks?where={}", query.replace('>', "%3E").replace('^', "%5E"))).await;
+        let shown = page(
+            &api,
+            &format!(
+                "/ui/tasks?where={}",
+                query.replace('>', "%3E").replace('^', "%5E")
+            ),
+        )
+        .await;
         assert_eq!(listed(&shown).len(), expected, "{query}");
     }
     let answer = api.get("/ui/tasks?where=colour=red").await;
     assert_eq!(answer.status, 422);
-    assert!(answer.text.contains("there is no search path colour"), "{}", answer.text);
+    assert!(
+        answer.text.contains("there is no search path colour"),
+        "{}",
+        answer.text
+    );
 }
 
 #[tokio::test]
@@ -178,7 +202,11 @@ async fn a_page_beyond_the_last_task_leads_to_the_first() {
 async fn what_errors_and_addresses_say_is_text() {
     let api = Api::with_template().await;
     api.submit().await;
-    fail_with(&api, &format!("<script>\u{202e}\"'&{}", "x".repeat(100_000))).await;
+    fail_with(
+        &api,
+        &format!("<script>\u{202e}\"'&{}", "x".repeat(100_000)),
+    )
+    .await;
     for path in [
         "/ui/tasks",
         "/ui/tasks?error=%22%3E%3Cscript%3E",
@@ -197,7 +225,10 @@ async fn what_errors_and_addresses_say_is_text() {
 async fn a_filter_that_cannot_be_read_is_answered_with_what_is_wrong() {
     let api = Api::start().await;
     for (query, says) in [
-        ("since=yesterday", "since is &quot;yesterday&quot;, expected how long ago"),
+        (
+            "since=yesterday",
+            "since is &quot;yesterday&quot;, expected how long ago",
+        ),
         ("state=broken", "unknown state &quot;broken&quot;"),
         ("cursor=1", "cursor is not one that this listing gave"),
         ("after=1", "cursor is not one that this listing gave"),
@@ -237,7 +268,11 @@ async fn a_search_leads_to_what_is_called_so() {
         ("", "/ui/tasks"),
     ] {
         let answer = first_answer(&api, &format!("/ui/search?q={sought}")).await;
-        assert_eq!((answer.status, answer.header("location")), (303, leads_to), "{sought}");
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (303, leads_to),
+            "{sought}"
+        );
     }
 }
 
@@ -245,7 +280,11 @@ async fn a_search_leads_to_what_is_called_so() {
 async fn a_search_that_finds_nothing_or_several_says_so_above_the_tasks() {
     let api = Api::with_template().await;
     let tasks = [api.submit().await, api.submit().await];
-    for sought in ["nothing-there", "01890a5d-ac96-774b-bcce-b302099a0000", "ffff"] {
+    for sought in [
+        "nothing-there",
+        "01890a5d-ac96-774b-bcce-b302099a0000",
+        "ffff",
+    ] {
         let shown = page(&api, &format!("/ui/search?q={sought}")).await;
         assert!(shown.contains(&format!("“<bdi>{sought}</bdi>”")), "{shown}");
         assert!(shown.contains("Nothing is called"), "{shown}");
