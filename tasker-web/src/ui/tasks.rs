@@ -181,7 +181,7 @@ fn acts_on_all(filter: &Filter) -> Markup {
                     (action_name(*action)) "…"
                 }
             }
-            a href="/ui/bulk" { "Bulk acts" }
+            a.away href="/ui/bulk" { "Bulk acts" }
         }
     }
 }
