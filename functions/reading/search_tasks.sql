@@ -21,6 +21,7 @@ as $$
 declare
   v_namespace text := p_filter ->> 'namespace';
   v_name text := p_filter ->> 'name';
+  v_version text := p_filter ->> 'version';
   v_step text := p_filter ->> 'step';
   v_error text := p_filter ->> 'error';
   v_since uuid := tasker.first_task_uuid((p_filter ->> 'since')::timestamptz);
@@ -53,10 +54,12 @@ begin
     select s.probe, s.probes, s.few, s.path_ids, s.clause, s.operand
     into v_probe, v_restricted, v_found, v_path_ids, v_clause, v_operand
     from tasker.search_plan(p_filter, v_listed_as, greatest(v_above, v_since), v_below) s;
-  elsif v_namespace is not null or v_name is not null then
+  end if;
+  if coalesce(v_namespace, v_name, v_version) is not null then
     v_templates := array(
       select template_id from tasker.templates
       where (v_namespace is null or namespace = v_namespace) and (v_name is null or name = v_name)
+        and (v_version is null or version = v_version)
     );
   end if;
   if p_filter ->> 'key' is not null then
@@ -70,6 +73,12 @@ begin
       where (v_namespace is null or t.namespace = v_namespace)
         and (v_name is null or t.name = v_name)
       group by t.namespace, t.name
+    );
+  end if;
+  if p_filter ->> 'tasks' is not null then
+    v_found := array(
+      select w.task_uuid from unnest(tasker.selected_tasks(p_filter -> 'tasks')) as w(task_uuid)
+      where p_filter ->> 'key' is null or w.task_uuid = any(v_found)
     );
   end if;
 
@@ -91,6 +100,10 @@ begin
   elsif v_wanted is not null then
     v_restricted := ' and t.state = ' || quote_literal(v_wanted)
       || ' and t.listed_as = ' || quote_literal(v_listed_as) || v_restricted;
+  end if;
+  if v_templates is not null and (v_found is not null or v_clause is not null) then
+    -- No index is to be taken for it: these tasks are found by their UUIDs.
+    v_restricted := v_restricted || ' and (t.template_id = any($1)) is true';
   end if;
   if v_finds_failures then
     v_restricted := v_restricted || ' and t.failed_steps > 0 and (select true' || v_failed || ')';

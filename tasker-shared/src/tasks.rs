@@ -2,6 +2,7 @@
 
 mod condition;
 mod list;
+mod named;
 mod submission;
 mod unfinished;
 
@@ -20,6 +21,7 @@ use crate::steps::StepError;
 pub(crate) use condition::is_search_path;
 pub use condition::{Condition, NoCondition, Operator};
 pub use list::{FailedStep, ListedTask, TaskFilter, find_tasks, list_tasks};
+pub use named::NamedTask;
 pub use submission::{NewTask, OnConflict, Submitted, submit_tasks, submit_tasks_silently};
 pub use unfinished::{UnfinishedTasks, count_unfinished};
 

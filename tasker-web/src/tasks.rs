@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
+use axum::http::Uri;
 use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,10 @@ pub(crate) struct ListParams {
     #[serde(default, deserialize_with = "extract::name")]
     #[param(min_length = 1)]
     name: Option<String>,
+    /// Only tasks of this version of their template.
+    #[serde(default, deserialize_with = "extract::some_text")]
+    #[param(example = "1.0.0")]
+    version: Option<String>,
     /// Only tasks in this state.
     #[param(value_type = Option<TaskState>)]
     state: Option<String>,
@@ -72,7 +77,14 @@ impl FromRequestParts<WebState> for ListQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &WebState) -> Result<Self, Problem> {
-        let (others, conditions) = extract::take_repeated(&parts.uri, "where")?;
+        Self::read(&parts.uri)
+    }
+}
+
+impl ListQuery {
+    /// Reads the query of an address.
+    pub(crate) fn read(uri: &Uri) -> Result<Self, Problem> {
+        let (others, conditions) = extract::take_repeated(uri, "where")?;
         let params = extract::parse_query(&others)?;
         let conditions = conditions.iter().map(|text| {
             text.parse::<Condition>().map_err(|error| {
@@ -83,6 +95,26 @@ impl FromRequestParts<WebState> for ListQuery {
         Ok(Self {
             params,
             conditions: conditions.collect::<Result<_, Problem>>()?,
+        })
+    }
+
+    /// What to list: one more than the page takes tells whether there is another page.
+    pub(crate) fn filter(self, state: &WebState) -> Result<TaskFilter, Problem> {
+        let Self { params, conditions } = self;
+        Ok(TaskFilter {
+            namespace: params.namespace,
+            name: params.name,
+            version: params.version,
+            state: params.state.as_deref().map(parse_state).transpose()?,
+            limit: page_size(params.limit.as_deref(), state)? + 1,
+            before: params.cursor.as_deref().map(cursor::read).transpose()?,
+            after: None,
+            since: parse_moment("since", params.since.as_deref())?,
+            until: parse_moment("until", params.until.as_deref())?,
+            key: params.key,
+            step: params.step,
+            error: params.error,
+            conditions,
         })
     }
 }
@@ -137,36 +169,32 @@ pub(crate) struct History {
 )]
 pub(crate) async fn list_tasks(
     State(state): State<WebState>,
-    ListQuery { params, conditions }: ListQuery,
+    query: ListQuery,
 ) -> Result<Json<TaskPage>, Problem> {
-    let limit = page_size(params.limit.as_deref(), &state)?;
-    let filter = TaskFilter {
-        namespace: params.namespace,
-        name: params.name,
-        state: params.state.as_deref().map(parse_state).transpose()?,
-        // One more than asked for tells whether there is another page.
-        limit: limit + 1,
-        before: params.cursor.as_deref().map(cursor::read).transpose()?,
-        after: None,
-        since: parse_moment("since", params.since.as_deref())?,
-        until: parse_moment("until", params.until.as_deref())?,
-        key: params.key,
-        step: params.step,
-        error: params.error,
-        conditions,
-    };
-    let mut tasks = state
-        .database
-        .call("list_tasks", async |connection| {
-            tasks::list_tasks(connection, &filter).await
-        })
-        .await?;
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = tasks.len() > limit;
-    tasks.truncate(limit);
+    let filter = query.filter(&state)?;
+    let (tasks, has_more) = read_page(&state, &filter).await?;
     let last = tasks.last().filter(|_| has_more);
     let next_cursor = last.map(|task| cursor::after(task.summary.task_uuid));
     Ok(Json(TaskPage { tasks, next_cursor }))
+}
+
+/// The tasks of a page, and whether there are more in its direction. The filter asks for one more, which
+/// is the first of those after a task, and the last of all others.
+pub(crate) async fn read_page(
+    state: &WebState,
+    filter: &TaskFilter,
+) -> Result<(Vec<ListedTask>, bool), Problem> {
+    let listed = state.database.call("list_tasks", async |connection| {
+        tasks::list_tasks(connection, filter).await
+    });
+    let mut tasks = listed.await?;
+    let page = usize::try_from(filter.limit - 1).unwrap_or_default();
+    let has_more = tasks.len() > page;
+    if has_more && filter.after.is_some() {
+        tasks.remove(0);
+    }
+    tasks.truncate(page);
+    Ok((tasks, has_more))
 }
 
 fn page_size(limit: Option<&str>, state: &WebState) -> Result<i32, Problem> {

@@ -47,6 +47,8 @@ pub struct TaskFilter {
     pub namespace: Option<String>,
     /// Only tasks of templates of this name.
     pub name: Option<String>,
+    /// Only tasks of this version of their template.
+    pub version: Option<String>,
     /// Only tasks in this state.
     pub state: Option<TaskState>,
     /// At most this many.
@@ -75,6 +77,7 @@ impl TaskFilter {
         json!({
             "namespace": self.namespace,
             "name": self.name,
+            "version": self.version,
             "state": self.state,
             "since": self.since.map(storable),
             "until": self.until.map(storable),

@@ -84,6 +84,7 @@ fn as_bulk(args: FilterArgs) -> BulkFilter {
     BulkFilter {
         namespace: args.namespace,
         name: args.name,
+        version: args.template_version,
         state: args.state,
         since: args.since,
         until: args.until,
@@ -91,6 +92,7 @@ fn as_bulk(args: FilterArgs) -> BulkFilter {
         step: args.step,
         error: args.error,
         conditions: args.conditions,
+        tasks: None,
     }
 }
 

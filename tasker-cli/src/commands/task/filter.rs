@@ -20,6 +20,10 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
 
+    /// Only tasks of this version of their template
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) template_version: Option<String>,
+
     #[arg(long, value_name = "STATE", help = STATE)]
     pub(crate) state: Option<TaskState>,
 

@@ -63,6 +63,7 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let FilterArgs {
         namespace,
         name,
+        template_version,
         state,
         since,
         until,
@@ -74,6 +75,7 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let filter = TaskFilter {
         namespace,
         name,
+        version: template_version,
         state,
         // One more tells whether there is another page.
         limit: args.limit + 1,
