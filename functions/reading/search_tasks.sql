@@ -101,7 +101,8 @@ begin
   -- which only the index that is meant can do.
   if v_order = 'asc' then
     v_edge := '> (%s$8)';
-    v_bounds := ' and t.task_uuid < $2';
+    -- The page is near the end of the index, which is entered at its beginning by the row alone.
+    v_bounds := ' and t.task_uuid > $8 and t.task_uuid < $2';
   end if;
   if v_since is not null then
     v_bounds := v_bounds || ' and t.task_uuid >= $4';
