@@ -103,6 +103,7 @@ async fn tasks_of_a_template_are_paged_backwards_too() {
     for _ in 0..5 {
         all.push(world.submit("order").await);
     }
+    all.sort_unstable();
     for name in [None, Some("order".to_owned())] {
         for state in [None, Some(TaskState::Pending)] {
             let filter = TaskFilter {
