@@ -44,10 +44,8 @@ async fn fill_unevenly(world: &mut World) {
 }
 
 /// Behind the tasks of [`fill`], and before those of the template `late`.
-fn middle() -> Option<TaskUuid> {
-    Some(TaskUuid(
-        "01890000-0000-7000-8000-000080000000".parse().unwrap(),
-    ))
+fn middle() -> TaskUuid {
+    TaskUuid("01890000-0000-7000-8000-000080000000".parse().unwrap())
 }
 
 /// Lists by every filter, from the latest on and from the middle on.
@@ -61,7 +59,7 @@ async fn list_by_everything(meter: &mut Meter, when: &str) {
     ];
     for name in names {
         for state in states {
-            for before in [None, middle()] {
+            for before in [None, Some(middle())] {
                 let filter = TaskFilter {
                     namespace: name.map(|name| if name == "rare" { name } else { "test" }.into()),
                     name: name.map(str::to_owned),
@@ -110,7 +108,7 @@ const BY_DETAILS: [Case; 14] = [
     (
         "name, backwards",
         |list| {
-            list.after = middle();
+            list.after = Some(middle());
             list.name = Some("late".to_owned());
         },
         150,
@@ -119,7 +117,7 @@ const BY_DETAILS: [Case; 14] = [
     (
         "rare name, backwards",
         |list| {
-            list.after = middle();
+            list.after = Some(middle());
             list.name = Some("rare".to_owned());
         },
         10,
@@ -128,7 +126,7 @@ const BY_DETAILS: [Case; 14] = [
     (
         "state, backwards",
         |list| {
-            list.after = middle();
+            list.after = Some(middle());
             list.state = Some(TaskState::Error);
         },
         10,
