@@ -8,7 +8,6 @@
     field: "input:not([type=checkbox], [type=hidden], [type=submit]), select, textarea",
     heading: "h1, h2, h3",
     link: "a[href]",
-    summary: "summary",
   };
   const nameOf = (element) => {
     const labels = [...(element.labels ?? [])].map((label) => label.innerText).join(" ");

@@ -8,12 +8,20 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod bulk;
 mod chromium;
+mod filled;
+mod first_path;
 mod frame;
+mod hostile;
 mod keyboard;
 mod noticed;
 mod page;
+mod pages;
 mod person;
+mod pictures;
 mod policy;
 mod stack;
+mod templates;
+mod times;
 mod window;

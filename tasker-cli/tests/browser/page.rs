@@ -115,6 +115,15 @@ impl Page {
             .await;
     }
 
+    /// Waits until the first state that the page shows, which is that of its subject, is this one.
+    pub(crate) async fn wait_for_state(&mut self, state: &str) {
+        let is_shown = format!(
+            "document.querySelector('main .state')?.innerText.includes({})",
+            json!(state)
+        );
+        self.wait(&format!("the state is {state}"), &is_shown).await;
+    }
+
     /// Waits until this is so; a failure shows what the page says instead.
     pub(crate) async fn wait(&mut self, what: &str, condition: &str) -> Value {
         let end = Instant::now() + WAIT_TIMEOUT;

@@ -1,6 +1,7 @@
 //! What a person does on a page: clicks, types, presses keys.
 
 use serde_json::{Value, json};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 
 use crate::page::Page;
 
@@ -14,7 +15,6 @@ pub(crate) enum Kind {
     Field,
     Heading,
     Link,
-    Summary,
 }
 
 impl Kind {
@@ -25,7 +25,6 @@ impl Kind {
             Self::Field => "field",
             Self::Heading => "heading",
             Self::Link => "link",
-            Self::Summary => "summary",
         }
     }
 }
@@ -35,6 +34,22 @@ impl Page {
     pub(crate) async fn has(&mut self, kind: Kind, name: &str) -> bool {
         let found = format!("({FIND})({}, {}) !== null", json!(kind.name()), json!(name));
         self.evaluate(&found).await == true
+    }
+
+    /// Waits until there is such a control.
+    pub(crate) async fn wait_for(&mut self, kind: Kind, name: &str) {
+        self.control(kind, name, "return true;").await;
+    }
+
+    /// Loads the page again until there is such a control, as a person does whose browser runs no script.
+    pub(crate) async fn reload_until(&mut self, kind: Kind, name: &str) {
+        let address = self.address().await;
+        let what = format!("{address} shows the {} {name:?}", kind.name());
+        wait_until(&what, WAIT_TIMEOUT, async || {
+            self.open(&address).await;
+            self.has(kind, name).await
+        })
+        .await;
     }
 
     /// Clicks on it, once it is there and nothing covers it.

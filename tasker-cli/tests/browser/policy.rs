@@ -4,9 +4,12 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
+use serde_json::json;
+
 use crate::page::Page;
 use crate::person::Kind;
 use crate::stack::Stack;
+use crate::templates::FLAKY;
 
 #[tokio::test]
 #[ignore = "needs Chromium: make test-browser"]
@@ -34,13 +37,18 @@ async fn what_the_policy_forbids_is_stopped_and_noticed() {
 async fn a_form_on_a_page_of_another_site_is_refused() {
     let stack = Stack::start().await;
     let mut page = Page::of(&stack).await;
-    let elsewhere = other_site(&stack.url("/v1/bulk"));
+    stack.apply(FLAKY).await;
+    let task = stack.submit("shop/flaky", json!({})).await;
+    stack.wait_for_state(&task, "error").await;
+    let elsewhere = other_site(&stack.url(&format!("/ui/tasks/{task}/act/cancel")));
 
     page.open(&elsewhere).await;
     page.click(Kind::Button, "Win a prize").await;
     page.wait_for_text("a page of another site sent this request")
         .await;
-    assert!(page.take_faults().iter().any(|fault| fault.contains("403")),);
+    let faults = page.take_faults().join("\n");
+    assert!(faults.contains("403"), "{faults}");
+    stack.wait_for_state(&task, "error").await;
     stack.stop().await;
 }
 

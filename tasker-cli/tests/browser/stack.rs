@@ -53,13 +53,9 @@ impl Stack {
             .into_iter()
             .map(|context| json!({"namespace": namespace, "name": name, "context": context}))
             .collect();
-        let request = self.http.post(self.url("/v1/tasks/batch"));
-        let answer = request
-            .json(&json!({ "tasks": tasks }))
-            .send()
-            .await
-            .unwrap();
-        let answer = expect_success(answer).await;
+        let answer = self
+            .post("/v1/tasks/batch", json!({ "tasks": tasks }))
+            .await;
         let tasks = answer["tasks"].as_array().unwrap().iter();
         tasks
             .map(|task| task["task_uuid"].as_str().unwrap().to_owned())
@@ -86,6 +82,12 @@ impl Stack {
             (tasks == count).then_some(())
         })
         .await;
+    }
+
+    /// What a POST of this document is answered with.
+    pub(crate) async fn post(&self, path: &str, document: Value) -> Value {
+        let request = self.http.post(self.url(path)).json(&document);
+        expect_success(request.send().await.unwrap()).await
     }
 
     /// The document at this path of the API.
