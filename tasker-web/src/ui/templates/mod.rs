@@ -1,14 +1,76 @@
-//! Templates.
+//! Templates: listed, shown, compared, and submitted by a form.
 
-use maud::html;
+mod compare;
+mod fields;
+mod form;
+mod inputs;
+mod list;
+mod show;
+mod statistics;
+mod submit;
 
-use crate::ui::frame::{Live, Page, Section};
+use serde::Deserialize;
+use serde_json::Value;
+use tasker_shared::template::RetryPolicy;
+use tasker_shared::templates::{self, TemplateDetail, TemplateSummary};
 
-pub(crate) async fn templates() -> Page<'static> {
-    Page {
-        title: "Templates",
-        section: Section::Templates,
-        live: Live::Everything,
-        content: html! { h1 { "Templates" } },
-    }
+use crate::problem::Problem;
+use crate::state::WebState;
+
+pub(crate) use compare::compare;
+pub(crate) use list::templates;
+pub(crate) use show::{template, template_version};
+pub(crate) use submit::{show_form, submit};
+
+/// Most versions that a page lists.
+const MOST_VERSIONS: i32 = 100;
+
+/// A step, as the document of a template has it.
+#[derive(Debug, Deserialize)]
+struct Step {
+    name: String,
+    handler: String,
+    depends_on: Vec<String>,
+    input: Value,
+    retry: RetryPolicy,
+    timeout_ms: u64,
+}
+
+/// The address of a template's page.
+fn address(template: &TemplateSummary) -> String {
+    format!("/ui/templates/{}/{}", template.namespace, template.name)
+}
+
+/// The address of a version's page.
+fn version_address(template: &TemplateSummary) -> String {
+    format!("{}/{}", address(template), template.version)
+}
+
+async fn find(
+    state: &WebState,
+    namespace: &str,
+    name: &str,
+    version: Option<&str>,
+) -> Result<TemplateDetail, Problem> {
+    let template = state
+        .database
+        .call("show_template", async |connection| {
+            templates::show_template(connection, namespace, name, version).await
+        })
+        .await?;
+    Ok(template)
+}
+
+async fn versions(
+    state: &WebState,
+    template: &TemplateSummary,
+) -> Result<Vec<TemplateSummary>, Problem> {
+    let versions = state
+        .database
+        .call("template_versions", async |connection| {
+            let (namespace, name) = (&template.namespace, &template.name);
+            templates::template_versions(connection, namespace, name, MOST_VERSIONS).await
+        })
+        .await?;
+    Ok(versions)
 }
