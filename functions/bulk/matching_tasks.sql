@@ -6,9 +6,5 @@ language sql
 stable
 as $$
   select (t.task ->> 'task_uuid')::uuid
-  from tasker.list_tasks(
-    p_filter ->> 'namespace', p_filter ->> 'name', (p_filter ->> 'state')::tasker.task_state,
-    p_before, p_limit, (p_filter ->> 'since')::timestamptz, (p_filter ->> 'until')::timestamptz,
-    p_filter ->> 'key', p_filter ->> 'step', p_filter ->> 'error'
-  ) as t(task)
+  from tasker.search_tasks(p_filter, p_limit, p_before) as t(task)
 $$;

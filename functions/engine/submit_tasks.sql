@@ -167,6 +167,10 @@ begin
   join tasker.template_steps s on s.template_id = n.template_id
   where n.is_new;
 
+  if exists (select from tasker.template_paths p where p.template_id = any(v_templates)) then
+    perform tasker.note_search_values(v_uuids, v_new, v_templates, v_contexts);
+  end if;
+
   insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at, cause)
   select n.task_uuid, s.step_no, s.template_id, n.priority, v_now, 'task_start'
   from unnest(v_uuids, v_new, v_templates, v_priorities) with ordinality

@@ -155,6 +155,11 @@ begin
   into task_uuids, namespaces, outcomes, v_templates, v_keys, v_submissions
   from gone g
   join tasker.templates tp on tp.template_id = g.template_id;
+  if exists (select from tasker.template_paths p where p.template_id = any(v_templates)) then
+    delete from tasker.search_values s
+    using unnest(task_uuids, v_templates) as g(task_uuid, template_id), tasker.template_paths p
+    where p.template_id = g.template_id and s.path_id = p.path_id and s.task_uuid = g.task_uuid;
+  end if;
   if array_remove(v_keys, null) <> '{}' then
     perform tasker.retire_keys(
       task_uuids, v_templates, v_keys, v_submissions,

@@ -1,7 +1,7 @@
 -- Stores a version of a template from its document, in which every default is filled in, and makes
 -- its namespace and queue where they are new. The same document again changes nothing.
 -- Raises TK409 when the version exists with another body, TK400 when the input schema uses what
--- tasker.json_schema_error does not honour.
+-- tasker.json_schema_error does not honour, or `search` has what is no path.
 create or replace function tasker.apply_template(
   p_document jsonb, out template_id int, out created boolean
 )
@@ -19,6 +19,10 @@ begin
       raise exception using
         errcode = 'TK400', message = format('input_schema: %s', v_refusal);
     end if;
+  end if;
+  v_refusal := tasker.search_refusal(p_document -> 'search');
+  if v_refusal is not null then
+    raise exception using errcode = 'TK400', message = format('search: %s', v_refusal);
   end if;
 
   insert into tasker.namespaces (namespace) values (v_namespace) on conflict do nothing;
@@ -80,5 +84,11 @@ begin
   from step
   left join parents using (step_no)
   left join children using (step_no);
+
+  if p_document ? 'search' then
+    perform tasker.note_search_paths(
+      apply_template.template_id, array(select jsonb_array_elements_text(p_document -> 'search'))
+    );
+  end if;
 end
 $$;

@@ -17,7 +17,9 @@ use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::Error;
+use crate::ids::TaskUuid;
 use crate::state::TaskState;
+use crate::tasks::Condition;
 
 /// Tasks of one batch at most.
 pub const BATCH: i32 = 50;
@@ -41,6 +43,13 @@ pub enum BulkAction {
 }
 
 impl BulkAction {
+    /// What a name of the API means.
+    pub fn read(name: &str) -> Option<Self> {
+        [Self::Retry, Self::Cancel, Self::Resolve]
+            .into_iter()
+            .find(|action| action.as_str() == name)
+    }
+
     /// The name, as the database and the API have it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -62,6 +71,9 @@ pub struct BulkFilter {
     /// Tasks of templates of this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Tasks of this version of their template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Tasks in this state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<TaskState>,
@@ -80,6 +92,15 @@ pub struct BulkFilter {
     /// Tasks of which a step's error says this, in whatever case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Tasks whose search values meet all of these: `PATH=VALUE`, `PATH^=BEGINNING`, `PATH<VALUE`, or with
+    /// `<=`, `>` or `>=`. Templates name the paths.
+    #[serde(default, rename = "where", skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>, required = false, max_items = 8, example = json!(["order_id=42"]))]
+    pub conditions: Vec<Condition>,
+    /// These tasks, up to 500, whatever state they are in where `state` is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Uuid>>, min_items = 1, max_items = 500)]
+    pub tasks: Option<Vec<TaskUuid>>,
 }
 
 /// How far an act has come.

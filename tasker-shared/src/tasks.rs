@@ -1,6 +1,8 @@
 //! Tasks: submitted, listed, and read with their steps and their history.
 
+mod condition;
 mod list;
+mod named;
 mod submission;
 
 use chrono::{DateTime, Utc};
@@ -15,7 +17,10 @@ use crate::ids::TaskUuid;
 use crate::state::{StepState, TaskState};
 use crate::steps::StepError;
 
+pub(crate) use condition::is_search_path;
+pub use condition::{Condition, NoCondition, Operator};
 pub use list::{FailedStep, ListedTask, TaskFilter, find_tasks, list_tasks};
+pub use named::NamedTask;
 pub use submission::{NewTask, OnConflict, Submitted, submit_tasks, submit_tasks_silently};
 
 /// What a task shows in a list and alone.

@@ -15,6 +15,7 @@ mod retention;
 mod scalar;
 #[cfg(test)]
 mod schema_tests;
+mod search;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -49,6 +50,8 @@ pub struct Template {
     pub input_schema: Option<Value>,
     /// For how long tasks are kept, by outcome; what is not named is as configured.
     pub retention: BTreeMap<String, String>,
+    /// The paths into the context by whose values tasks are found: keys joined by dots.
+    pub search: Vec<String>,
     /// The steps in the order of the document; never empty, names unique, dependencies acyclic.
     pub steps: Vec<Step>,
 }
@@ -161,6 +164,9 @@ impl Template {
         }
         if !self.retention.is_empty() {
             document.insert("retention".into(), json!(self.retention));
+        }
+        if !self.search.is_empty() {
+            document.insert("search".into(), json!(self.search));
         }
         document.insert(
             "steps".into(),

@@ -51,7 +51,7 @@ pub(crate) struct BulkCount {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BulkActs {
     /// The latest acts, up to 50.
-    acts: Vec<BulkAct>,
+    pub(crate) acts: Vec<BulkAct>,
 }
 
 /// Do something to all tasks that match
@@ -81,26 +81,46 @@ pub(crate) async fn act_on_tasks(
     } = request;
     check_reason(reason.as_deref())?;
     if dry_run {
-        let counted = state
-            .database
-            .call("count_matching_tasks", async |connection| {
-                count_matching_tasks(connection, action, &filter).await
-            });
-        let matches = counted.await?;
+        let matches = count(&state, action, &filter).await?;
         let has_more = matches == MOST_COUNTED;
         return Ok(Json(BulkCount { matches, has_more }).into_response());
     }
+    let act = start(&state, action, &filter, ACTOR, reason.as_deref()).await?;
+    let location = [("location", format!("/v1/bulk/{}", act.bulk_uuid))];
+    Ok((StatusCode::ACCEPTED, location, Json(act)).into_response())
+}
+
+/// How many tasks it would be done to, up to [`MOST_COUNTED`].
+pub(crate) async fn count(
+    state: &WebState,
+    action: BulkAction,
+    filter: &BulkFilter,
+) -> Result<i64, Problem> {
+    let counted = state
+        .database
+        .call("count_matching_tasks", async |connection| {
+            count_matching_tasks(connection, action, filter).await
+        });
+    Ok(counted.await?)
+}
+
+/// Notes an act and begins it.
+pub(crate) async fn start(
+    state: &WebState,
+    action: BulkAction,
+    filter: &BulkFilter,
+    actor: &str,
+    reason: Option<&str>,
+) -> Result<BulkAct, Problem> {
     let started = state.database.call("start_bulk_act", async |connection| {
-        let reason = reason.as_deref();
-        let uuid = start_bulk_act(connection, action, &filter, ACTOR, reason).await?;
+        let uuid = start_bulk_act(connection, action, filter, actor, reason).await?;
         bulk_act(connection, uuid).await
     });
     let act = started
         .await?
         .ok_or_else(|| Problem::internal("an act that was noted is gone"))?;
-    go_on(&state, act.bulk_uuid);
-    let location = [("location", format!("/v1/bulk/{}", act.bulk_uuid))];
-    Ok((StatusCode::ACCEPTED, location, Json(act)).into_response())
+    go_on(state, act.bulk_uuid);
+    Ok(act)
 }
 
 /// An orchestrator goes on where this process ends before the act does.

@@ -172,7 +172,22 @@ fn json_problem(path: &str, error: &serde_json::Error) -> Problem {
     }])
 }
 
-fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
+/// Takes the parameter that may be repeated out of a query: what is left, and its values.
+pub(crate) fn take_repeated(uri: &Uri, name: &str) -> Result<(Uri, Vec<String>), Problem> {
+    let query = uri.query().unwrap_or_default().split('&');
+    let is_repeated = |part: &&str| part.split('=').next() == Some(name);
+    let (repeated, others): (Vec<&str>, Vec<&str>) = query.partition(is_repeated);
+    let values: Vec<(String, String)> = parse_query(&with_query(&repeated))?;
+    let values = values.into_iter().map(|(_, value)| value).collect();
+    Ok((with_query(&others), values))
+}
+
+fn with_query(parts: &[&str]) -> Uri {
+    let text = format!("/?{}", parts.join("&"));
+    text.parse().expect("parts of a query make a query")
+}
+
+pub(crate) fn parse_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Problem> {
     refuse_unstorable(uri.query().unwrap_or_default(), "the query")?;
     let Query(value) = Query::try_from_uri(uri).map_err(|rejection| {
         let text = rejection.body_text();
@@ -321,6 +336,17 @@ mod tests {
             problem["detail"],
             "the query cannot be read: page: unknown field `page`, expected `limit`"
         );
+    }
+
+    #[test]
+    fn a_parameter_that_may_be_repeated_is_taken_out_of_the_query() {
+        let uri = Uri::from_static("/v1/tasks?where=a%3D1&limit=1&where=b^=%26+c&wherever=2");
+        let (others, values) = take_repeated(&uri, "where").unwrap();
+        assert_eq!(others.query(), Some("limit=1&wherever=2"));
+        assert_eq!(values, ["a=1", "b^=& c"]);
+        let (others, values) = take_repeated(&Uri::from_static("/v1/tasks"), "where").unwrap();
+        parse_query::<Page>(&others).unwrap();
+        assert!(values.is_empty());
     }
 
     #[test]

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
+use axum::http::Uri;
+use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tasker_shared::error::Error;
 use tasker_shared::ids::{StepId, TaskUuid};
 use tasker_shared::moment;
 use tasker_shared::state::TaskState;
-use tasker_shared::tasks::{self, ListedTask, TaskDetail, TaskFilter, Transition};
+use tasker_shared::tasks::{self, Condition, ListedTask, TaskDetail, TaskFilter, Transition};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 use utoipa::{IntoParams, ToSchema};
@@ -33,6 +35,10 @@ pub(crate) struct ListParams {
     #[serde(default, deserialize_with = "extract::name")]
     #[param(min_length = 1)]
     name: Option<String>,
+    /// Only tasks of this version of their template.
+    #[serde(default, deserialize_with = "extract::some_text")]
+    #[param(example = "1.0.0")]
+    version: Option<String>,
     /// Only tasks in this state.
     #[param(value_type = Option<TaskState>)]
     state: Option<String>,
@@ -58,6 +64,59 @@ pub(crate) struct ListParams {
     /// `state` is left out, tasks in `error`.
     #[serde(default, deserialize_with = "extract::some_text")]
     error: Option<String>,
+}
+
+/// The query of a list: the parameter that may be repeated, and the others.
+#[derive(Debug)]
+pub(crate) struct ListQuery {
+    params: ListParams,
+    conditions: Vec<Condition>,
+}
+
+impl FromRequestParts<WebState> for ListQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &WebState) -> Result<Self, Problem> {
+        Self::read(&parts.uri)
+    }
+}
+
+impl ListQuery {
+    /// Reads the query of an address.
+    pub(crate) fn read(uri: &Uri) -> Result<Self, Problem> {
+        let (others, conditions) = extract::take_repeated(uri, "where")?;
+        let params = extract::parse_query(&others)?;
+        let conditions = conditions.iter().map(|text| {
+            text.parse::<Condition>().map_err(|error| {
+                Problem::new(Kind::InvalidRequest, format!("where: {error}"))
+                    .hint("in a URL, write %3C for <, %3E for > and %5E for ^")
+            })
+        });
+        Ok(Self {
+            params,
+            conditions: conditions.collect::<Result<_, Problem>>()?,
+        })
+    }
+
+    /// What to list: one more than the page takes tells whether there is another page.
+    pub(crate) fn filter(self, state: &WebState) -> Result<TaskFilter, Problem> {
+        let Self { params, conditions } = self;
+        Ok(TaskFilter {
+            namespace: params.namespace,
+            name: params.name,
+            version: params.version,
+            state: params.state.as_deref().map(parse_state).transpose()?,
+            limit: page_size(params.limit.as_deref(), state)? + 1,
+            before: params.cursor.as_deref().map(cursor::read).transpose()?,
+            after: None,
+            since: parse_moment("since", params.since.as_deref())?,
+            until: parse_moment("until", params.until.as_deref())?,
+            key: params.key,
+            step: params.step,
+            error: params.error,
+            conditions,
+        })
+    }
 }
 
 /// One page of tasks, the latest submitted first.
@@ -97,39 +156,45 @@ pub(crate) struct History {
     get,
     path = "/v1/tasks",
     tag = "tasks",
-    params(ListParams),
+    params(
+        ListParams,
+        ("where" = Option<Vec<String>>, Query, style = Form, explode = true, max_items = 8,
+            description = "Only tasks whose search values meet this condition; all of several, where the \
+                parameter is repeated: `PATH=VALUE`, `PATH^=BEGINNING`, `PATH<VALUE`, or with `<=`, `>` or \
+                `>=`. Templates name the paths (`search`). `=` and `^=` compare texts; the others numbers \
+                where VALUE is one, else texts.",
+            example = json!(["order_id=42", "customer.email^=bob@"])),
+    ),
     responses((status = 200, body = TaskPage, description = "One page.")),
 )]
 pub(crate) async fn list_tasks(
     State(state): State<WebState>,
-    Params(params): Params<ListParams>,
+    query: ListQuery,
 ) -> Result<Json<TaskPage>, Problem> {
-    let limit = page_size(params.limit.as_deref(), &state)?;
-    let filter = TaskFilter {
-        namespace: params.namespace,
-        name: params.name,
-        state: params.state.as_deref().map(parse_state).transpose()?,
-        // One more than asked for tells whether there is another page.
-        limit: limit + 1,
-        before: params.cursor.as_deref().map(cursor::read).transpose()?,
-        since: parse_moment("since", params.since.as_deref())?,
-        until: parse_moment("until", params.until.as_deref())?,
-        key: params.key,
-        step: params.step,
-        error: params.error,
-    };
-    let mut tasks = state
-        .database
-        .call("list_tasks", async |connection| {
-            tasks::list_tasks(connection, &filter).await
-        })
-        .await?;
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = tasks.len() > limit;
-    tasks.truncate(limit);
+    let filter = query.filter(&state)?;
+    let (tasks, has_more) = read_page(&state, &filter).await?;
     let last = tasks.last().filter(|_| has_more);
     let next_cursor = last.map(|task| cursor::after(task.summary.task_uuid));
     Ok(Json(TaskPage { tasks, next_cursor }))
+}
+
+/// The tasks of a page, and whether there are more in its direction. The filter asks for one more, which
+/// is the first of those after a task, and the last of all others.
+pub(crate) async fn read_page(
+    state: &WebState,
+    filter: &TaskFilter,
+) -> Result<(Vec<ListedTask>, bool), Problem> {
+    let listed = state.database.call("list_tasks", async |connection| {
+        tasks::list_tasks(connection, filter).await
+    });
+    let mut tasks = listed.await?;
+    let page = usize::try_from(filter.limit - 1).unwrap_or_default();
+    let has_more = tasks.len() > page;
+    if has_more && filter.after.is_some() {
+        tasks.remove(0);
+    }
+    tasks.truncate(page);
+    Ok((tasks, has_more))
 }
 
 fn page_size(limit: Option<&str>, state: &WebState) -> Result<i32, Problem> {

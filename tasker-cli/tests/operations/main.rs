@@ -13,6 +13,7 @@ mod lists;
 mod migrating;
 mod operators;
 mod queues;
+mod searching;
 mod show;
 mod submitting;
 mod templates;

@@ -1,28 +1,30 @@
-//! The template that was probably meant where one is not found.
+//! The template, or search path, that was probably meant where one is not found.
 //!
-//! The database names the templates there are in the detail of its refusal; which of them is near
+//! The database names those there are in the detail of its refusal; which of them is near
 //! is found out here, for every surface alike.
 
 use crate::template::fields::nearest;
 
-/// How the refusal of an unknown template begins.
+/// How the refusal of an unknown template begins, and that of an unknown search path.
 const UNKNOWN: &str = "there is no template ";
+const UNKNOWN_PATH: &str = "there is no search path ";
 /// How its detail begins.
 const KNOWN: &str = "there are ";
 
 /// A hint with the template that was meant, before the hint of the database.
 pub(super) fn hint(message: &str, detail: Option<&str>, hint: Option<&str>) -> Option<String> {
-    let meant = || {
-        let wanted = message.strip_prefix(UNKNOWN)?;
+    let meant = |unknown: &str| {
+        let wanted = message.strip_prefix(unknown)?;
+        let wanted = wanted.split(" in templates ").next()?;
         let known = detail?.strip_prefix(KNOWN)?;
         nearest(wanted, known.split(", "))
     };
-    match (meant(), hint) {
-        (Some(meant), _) => Some(format!(
-            "did you mean `{meant}`? `tasker template list` shows what there is"
-        )),
-        (None, hint) => hint.map(str::to_owned),
+    if let Some(meant) = meant(UNKNOWN) {
+        let list = "`tasker template list` shows what there is";
+        return Some(format!("did you mean `{meant}`? {list}"));
     }
+    let meant = meant(UNKNOWN_PATH).map(|meant| format!("did you mean `{meant}`? "));
+    hint.map(|hint| meant.unwrap_or_default() + hint)
 }
 
 #[cfg(test)]
@@ -39,6 +41,12 @@ mod tests {
         assert!(refused("shop/ordre").starts_with("did you mean `shop/order`?"));
         assert!(refused("shp/refund").starts_with("did you mean `shop/refund`?"));
         assert_eq!(refused("shop/greeting"), "apply it");
+        let known = Some("there are order_id, customer.email");
+        let message = "there is no search path orderid in templates shop/*";
+        assert_eq!(
+            hint(message, known, Some("there are two")).unwrap(),
+            "did you mean `order_id`? there are two"
+        );
         assert_eq!(hint("another refusal", None, None), None);
     }
 }

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{TaskSummary, WaitsFor, decode};
+use super::{Condition, TaskSummary, WaitsFor, decode};
 use crate::error::Error;
 use crate::ids::TaskUuid;
 use crate::state::TaskState;
@@ -47,12 +47,16 @@ pub struct TaskFilter {
     pub namespace: Option<String>,
     /// Only tasks of templates of this name.
     pub name: Option<String>,
+    /// Only tasks of this version of their template.
+    pub version: Option<String>,
     /// Only tasks in this state.
     pub state: Option<TaskState>,
     /// At most this many.
     pub limit: i32,
     /// Only tasks submitted before this one.
     pub before: Option<TaskUuid>,
+    /// Only tasks submitted after this one, and of those the earliest.
+    pub after: Option<TaskUuid>,
     /// Only tasks submitted at this moment or later.
     pub since: Option<DateTime<Utc>>,
     /// Only tasks submitted before this moment.
@@ -63,30 +67,54 @@ pub struct TaskFilter {
     pub step: Option<String>,
     /// Only failed tasks of which a step's error says this, in whatever case.
     pub error: Option<String>,
+    /// Only tasks whose search values meet all of these, eight at most.
+    pub conditions: Vec<Condition>,
+}
+
+impl TaskFilter {
+    /// As the database reads it.
+    fn document(&self) -> Value {
+        json!({
+            "namespace": self.namespace,
+            "name": self.name,
+            "version": self.version,
+            "state": self.state,
+            "since": self.since.map(storable),
+            "until": self.until.map(storable),
+            "key": self.key,
+            "step": self.step,
+            "error": self.error,
+            "where": self.conditions,
+        })
+    }
+}
+
+/// The moment or the nearest one that PostgreSQL reads, which is just as far from all tasks.
+fn storable(at: DateTime<Utc>) -> DateTime<Utc> {
+    const YEAR_9999: i64 = 253_370_764_800;
+    at.clamp(
+        DateTime::UNIX_EPOCH,
+        DateTime::from_timestamp(YEAR_9999, 0).unwrap_or(DateTime::UNIX_EPOCH),
+    )
 }
 
 /// Tasks that match, the latest submitted first.
+///
+/// # Errors
+/// A refusal where no template names the path of a condition.
 pub async fn list_tasks(
     connection: &mut PgConnection,
     filter: &TaskFilter,
 ) -> Result<Vec<ListedTask>, Error> {
-    let rows: Vec<Value> = sqlx::query_scalar(
-        "select tasker.list_tasks($1, $2, $3::text::tasker.task_state, $4, $5, $6, $7, $8, $9, $10)",
-    )
-    .bind(&filter.namespace)
-    .bind(&filter.name)
-    .bind(filter.state.map(TaskState::as_str))
-    .bind(filter.before)
-    .bind(filter.limit)
-    .bind(filter.since)
-    .bind(filter.until)
-    .bind(&filter.key)
-    .bind(&filter.step)
-    .bind(&filter.error)
-    .fetch_all(&mut *connection)
-    .await?;
+    let rows: Vec<Value> = sqlx::query_scalar("select tasker.search_tasks($1, $2, $3, $4)")
+        .bind(filter.document())
+        .bind(filter.limit)
+        .bind(filter.before)
+        .bind(filter.after)
+        .fetch_all(&mut *connection)
+        .await?;
     let tasks = rows.into_iter();
-    let tasks = tasks.map(|row| decode(row, "tasker.list_tasks", "a row"));
+    let tasks = tasks.map(|row| decode(row, "tasker.search_tasks", "a row"));
     let mut tasks = tasks.collect::<Result<Vec<ListedTask>, Error>>()?;
     mark_those_without_worker(connection, &mut tasks).await?;
     Ok(tasks)

@@ -10,11 +10,11 @@ use super::graph::{self, StepPlaces};
 use super::node::{Content, Node, Place};
 use super::{
     Backoff, DependencyResults, MAX_STEPS, RetryPolicy, Step, Template, builtins, input_schema,
-    retention,
+    retention, search,
 };
 
 /// The keys of a template.
-pub(super) const TEMPLATE_KEYS: [&str; 8] = [
+pub(super) const TEMPLATE_KEYS: [&str; 9] = [
     "namespace",
     "name",
     "version",
@@ -22,6 +22,7 @@ pub(super) const TEMPLATE_KEYS: [&str; 8] = [
     "input_schema",
     "defaults",
     "retention",
+    "search",
     "steps",
 ];
 
@@ -111,6 +112,10 @@ pub(super) fn template(root: &Node, mistakes: &mut Mistakes) -> Option<Template>
         retention: fields
             .get("retention")
             .and_then(|node| retention::read(node, &path.key("retention"), mistakes))
+            .unwrap_or_default(),
+        search: fields
+            .get("search")
+            .map(|node| search::read(node, &path.key("search"), mistakes))
             .unwrap_or_default(),
         steps: steps
             .map(|node| read_steps(node, &path.key("steps"), defaults, mistakes))

@@ -12,6 +12,7 @@ use super::read::{
     TEMPLATE_KEYS, TIMEOUT_MS,
 };
 use super::retention::RETENTION_KEYS;
+use super::search::MAX_PATHS;
 use super::{DependencyResults, MAX_STEPS, Template, yaml};
 
 /// Every YAML file in the folder of examples.
@@ -96,6 +97,7 @@ fn the_limits_and_defaults_of_the_schema_are_those_of_the_reader() {
     }
     let steps = &schema["properties"]["steps"];
     assert_eq!(steps["maxItems"], MAX_STEPS);
+    assert_eq!(schema["properties"]["search"]["maxItems"], MAX_PATHS);
     let retries = &schema["$defs"]["retry"]["properties"];
     assert_eq!(retries["backoff"]["default"], retry.backoff.as_str());
     assert_eq!(retries["jitter"]["default"], retry.jitter);

@@ -70,6 +70,7 @@ proptest! {
         steps in any_steps(),
         description in proptest::option::of("[^\\x00]{0,40}"),
         with_schema in any::<bool>(),
+        paths in proptest::collection::btree_set("[a-zü@$\\[\\]-]{1,5}(\\.[0-9a-z_]{1,5}){0,2}", 0..16),
         retained in proptest::collection::vec("complete|error|cancelled|resolved_manually", 0..4),
     ) {
         let template = Template {
@@ -82,6 +83,7 @@ proptest! {
                 .into_iter()
                 .map(|outcome| (outcome, "30d".to_owned()))
                 .collect(),
+            search: paths.into_iter().collect(),
             steps,
         };
         let document = template.document();

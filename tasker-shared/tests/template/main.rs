@@ -6,6 +6,7 @@ mod defaults;
 mod editors;
 mod limits;
 mod mistakes;
+mod search;
 
 use std::fmt::Write;
 

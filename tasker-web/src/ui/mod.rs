@@ -28,7 +28,7 @@ use axum::Router;
 use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::limits::{Limits, admit, deadline};
 use crate::problem::{Kind, Problem};
@@ -49,7 +49,13 @@ pub(crate) fn routes(limits: &Limits, request_timeout: Duration) -> Router<WebSt
         .route("/ui/channels", get(channels::channels))
         .route("/ui/tasks", get(tasks::tasks))
         .route("/ui/search", get(search::search))
-        .route("/ui/bulk", get(bulk::acts))
+        .route("/ui/bulk", get(bulk::acts).post(bulk::begin))
+        .route(
+            "/ui/bulk/new",
+            get(bulk::confirm_matching).post(bulk::confirm_selected),
+        )
+        .route("/ui/bulk/{bulk_uuid}", get(bulk::act))
+        .route("/ui/bulk/{bulk_uuid}/stop", post(bulk::stop))
         .route("/ui/tasks/{task_uuid}", get(task::task))
         .route("/ui/templates", get(templates::templates))
         .layer(from_fn_with_state(SharedPages::default(), share))

@@ -3,6 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, html};
 use serde_json::Value;
+use tasker_shared::bulk::BulkState;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::words;
@@ -40,6 +41,15 @@ pub(crate) const fn step_sign(state: StepState) -> &'static str {
         StepState::Cancelled => "⊘",
         StepState::Skipped => "»",
         StepState::ResolvedManually => "✎",
+    }
+}
+
+/// How far an act on many tasks has come.
+pub(crate) fn act_state(state: BulkState) -> Markup {
+    match state {
+        BulkState::Running => badge("running", "◔"),
+        BulkState::Finished => badge("finished", "✓"),
+        BulkState::Stopped => badge("stopped", "⊘"),
     }
 }
 

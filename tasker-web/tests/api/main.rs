@@ -18,6 +18,7 @@ mod outage;
 mod panics;
 mod pressure;
 mod requests;
+mod searching;
 mod submission;
 mod support;
 mod templates;

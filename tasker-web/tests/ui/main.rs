@@ -8,6 +8,7 @@
 #[expect(dead_code, reason = "the tests of the API use the rest")]
 mod support;
 
+mod bulk;
 mod frame;
 mod lists;
 mod overview;

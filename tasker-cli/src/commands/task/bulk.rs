@@ -84,12 +84,15 @@ fn as_bulk(args: FilterArgs) -> BulkFilter {
     BulkFilter {
         namespace: args.namespace,
         name: args.name,
+        version: args.template_version,
         state: args.state,
         since: args.since,
         until: args.until,
         key: args.key,
         step: args.step,
         error: args.error,
+        conditions: args.conditions,
+        tasks: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use tasker_shared::moment;
 use tasker_shared::state::TaskState;
+use tasker_shared::tasks::Condition;
 
 /// Names the states, as the rest of the text of the arguments cannot.
 const STATE: &str = "Only tasks in this state: pending, in_progress, complete, error, cancelled, \
@@ -18,6 +19,10 @@ pub(crate) struct FilterArgs {
     /// Only tasks of templates of this name
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+
+    /// Only tasks of this version of their template
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) template_version: Option<String>,
 
     #[arg(long, value_name = "STATE", help = STATE)]
     pub(crate) state: Option<TaskState>,
@@ -35,12 +40,17 @@ pub(crate) struct FilterArgs {
     pub(crate) key: Option<String>,
 
     /// Only tasks of which this step failed; those in error where no --state is given
-    #[arg(long, value_name = "STEP")]
+    #[arg(long, visible_alias = "failed-step", value_name = "STEP")]
     pub(crate) step: Option<String>,
 
     /// Only tasks of which a step's error says this; those in error where no --state is given
     #[arg(long, value_name = "TEXT")]
     pub(crate) error: Option<String>,
+
+    /// Only tasks whose search value is so: order_id=42, customer.email^=bob@ (begins with),
+    /// amount>=100, and so with <, <= and >; all of several
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub(crate) conditions: Vec<Condition>,
 }
 
 fn when(text: &str) -> Result<DateTime<Utc>, &'static str> {

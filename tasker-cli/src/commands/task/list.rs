@@ -30,7 +30,9 @@ since the submission, TIME how long the task took or has been taking.
 
 Examples:
   tasker task list --state error --since 2h
-  tasker task list --step charge --error 'card refused'
+  tasker task list --failed-step charge --error 'card refused'
+  tasker task list --where order_id=42
+  tasker task list --where customer.email^=bob@ --where 'amount>=100' --since 1w
   tasker task list --key order-1 --json | jq -r '.tasks[].task_uuid'";
 
 /// Arguments of `tasker task list`.
@@ -61,25 +63,30 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
     let FilterArgs {
         namespace,
         name,
+        template_version,
         state,
         since,
         until,
         key,
         step,
         error,
+        conditions,
     } = args.filter;
     let filter = TaskFilter {
         namespace,
         name,
+        version: template_version,
         state,
         // One more tells whether there is another page.
         limit: args.limit + 1,
         before,
+        after: None,
         since,
         until,
         key,
         step,
         error,
+        conditions,
     };
     let mut tasks = database
         .call("list_tasks", async |connection| {

@@ -54,6 +54,7 @@ async function refresh() {
       showTimes(content);
       Idiomorph.morph(main(), content, { callbacks: { beforeAttributeUpdated: keepsOpen } });
       markRow();
+      showSelected();
     }
     stale(!answer.ok);
   } catch {
