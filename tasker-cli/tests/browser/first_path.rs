@@ -119,7 +119,11 @@ async fn find_and_retry_the_failed(stack: &Stack, page: &mut Page) {
     page.wait_for_address("/ui/tasks?state=error").await;
     page.fill("Template", "flaky").await;
     page.click(Kind::Button, "Filter").await;
-    page.wait_for_address("/ui/tasks?").await;
+    page.wait(
+        "the filter is the address",
+        "location.search.includes('name=flaky')",
+    )
+    .await;
     page.wait_for_text(REFUSED).await;
     page.click(Kind::Link, &failed[24..32]).await;
     page.wait_for_address(&format!("/ui/tasks/{failed}")).await;

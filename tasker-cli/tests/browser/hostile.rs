@@ -1,5 +1,6 @@
 //! Texts that mean harm.
 
+use reqwest::Url;
 use serde_json::json;
 
 use crate::page::Page;
@@ -23,14 +24,13 @@ async fn hostile_texts_are_shown_and_do_nothing() {
     stack.wait_for_state(&task, "error").await;
     let mut page = Page::of(&stack).await;
 
-    let search: String = url_encoded(HOSTILE);
     for address in [
         "/ui/templates".to_owned(),
         "/ui/templates/hostile/texts".to_owned(),
         "/ui/templates/hostile/texts/submit".to_owned(),
         "/ui/tasks".to_owned(),
-        format!("/ui/tasks?error={search}"),
-        format!("/ui/search?q={search}"),
+        asking("/ui/tasks", "error"),
+        asking("/ui/search", "q"),
         format!("/ui/tasks/{task}"),
         format!("/ui/tasks/{task}/steps/first"),
         format!("/ui/tasks/{task}/steps/second"),
@@ -53,6 +53,8 @@ async fn hostile_texts_are_shown_and_do_nothing() {
     stack.stop().await;
 }
 
-fn url_encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+/// An address that asks for the hostile text.
+fn asking(path: &str, parameter: &str) -> String {
+    let address = Url::parse_with_params("http://any", [(parameter, HOSTILE)]).unwrap();
+    format!("{path}?{}", address.query().unwrap())
 }
