@@ -33,7 +33,7 @@ pub struct DatabaseGauges {
 pub struct Backlog {
     /// The namespace.
     pub namespace: String,
-    /// Steps that wait to be claimed; counted up to 10,000, like all that follow.
+    /// Steps that wait to be claimed; counted up to the bound asked for, like all that follow.
     pub ready_steps: i64,
     /// For how long the oldest of them has been ready.
     pub oldest_ready_seconds: f64,
@@ -60,9 +60,23 @@ pub struct SilentProcess {
     pub role: String,
 }
 
-/// Reads what the gauges show.
+/// Counts up to which the gauges go.
+pub const MOST: i32 = 10_000;
+
+/// Reads what the gauges show, counted up to [`MOST`].
 pub async fn database_gauges(connection: &mut PgConnection) -> Result<DatabaseGauges, Error> {
     Ok(sqlx::query_as("select * from tasker.database_gauges()")
+        .fetch_one(connection)
+        .await?)
+}
+
+/// The same, counted up to `most`: what people look at every few seconds.
+pub async fn bounded_gauges(
+    connection: &mut PgConnection,
+    most: i32,
+) -> Result<DatabaseGauges, Error> {
+    Ok(sqlx::query_as("select * from tasker.bounded_gauges($1)")
+        .bind(most)
         .fetch_one(connection)
         .await?)
 }

@@ -6,6 +6,7 @@ use sqlx::types::Json;
 use utoipa::ToSchema;
 
 use crate::error::Error;
+use crate::why::Cause;
 
 mod guard;
 mod troubles;
@@ -62,6 +63,28 @@ pub async fn list_queues(connection: &mut PgConnection) -> Result<Vec<QueueSumma
     Ok(sqlx::query_as("select * from tasker.list_queues()")
         .fetch_all(connection)
         .await?)
+}
+
+/// A queue that cannot be used at the moment.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct QueueTrouble {
+    /// The namespace.
+    pub namespace: String,
+    /// What is wrong.
+    pub cause: Cause,
+    /// The same in words.
+    pub detail: String,
+    /// What a person can do; null where it passes by itself.
+    pub action: Option<String>,
+}
+
+/// The queues that cannot be used at the moment, by namespace.
+pub async fn queue_troubles(connection: &mut PgConnection) -> Result<Vec<QueueTrouble>, Error> {
+    let rows: Vec<Json<QueueTrouble>> =
+        sqlx::query_scalar("select to_jsonb(q) from tasker.queue_troubles() q")
+            .fetch_all(connection)
+            .await?;
+    Ok(rows.into_iter().map(|Json(trouble)| trouble).collect())
 }
 
 /// The names of all namespaces.

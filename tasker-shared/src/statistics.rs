@@ -8,5 +8,8 @@ mod report;
 mod writer;
 
 pub use collector::{Lasted, SampledStatisticsCollector, SampledStep, TimedEvent};
-pub use report::{By, Statistics, StatisticsFilter, statistics, tend_statistics};
+pub use report::{
+    By, MinuteStatistics, Statistics, StatisticsFilter, statistics, statistics_by_minute,
+    tend_statistics,
+};
 pub use writer::StatisticsWriter;

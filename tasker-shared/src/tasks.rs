@@ -4,6 +4,7 @@ mod condition;
 mod list;
 mod named;
 mod submission;
+mod unfinished;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ pub use condition::{Condition, NoCondition, Operator};
 pub use list::{FailedStep, ListedTask, TaskFilter, find_tasks, list_tasks};
 pub use named::NamedTask;
 pub use submission::{NewTask, OnConflict, Submitted, submit_tasks, submit_tasks_silently};
+pub use unfinished::{UnfinishedTasks, count_unfinished};
 
 /// What a task shows in a list and alone.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

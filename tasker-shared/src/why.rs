@@ -125,3 +125,31 @@ pub async fn why(
         has_more,
     })
 }
+
+/// A cause for which tasks that began long ago have not ended.
+#[derive(Debug, Clone, Deserialize)]
+pub struct CommonCause {
+    /// What steps of them wait for.
+    pub cause: Cause,
+    /// How many of the tasks have such a step.
+    pub tasks: i32,
+    /// The oldest of them.
+    pub task_uuid: TaskUuid,
+    /// The cause in words, of that one.
+    pub detail: String,
+    /// What a person can do there; null where it passes by itself.
+    pub action: Option<String>,
+}
+
+/// What the tasks wait for that have not ended for longest, so many of them.
+pub async fn why_longest(
+    connection: &mut PgConnection,
+    tasks: i32,
+) -> Result<Vec<CommonCause>, Error> {
+    let rows: Vec<Json<CommonCause>> =
+        sqlx::query_scalar("select to_jsonb(w) from tasker.why_longest($1) w")
+            .bind(tasks)
+            .fetch_all(connection)
+            .await?;
+    Ok(rows.into_iter().map(|Json(cause)| cause).collect())
+}

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event_feed::EventFeed;
 use crate::submitter::Submitter;
-use crate::ui::LivePages;
+use crate::ui::{LivePages, Looks};
 use crate::waiter::TaskWaiter;
 
 /// What the API works on; clones share it.
@@ -28,6 +28,8 @@ pub struct WebState {
     pub(crate) events: EventFeed,
     /// Tells open pages of the web interface that something changed.
     pub(crate) live_pages: LivePages,
+    /// What pages show of the database that costs more to see.
+    pub(crate) looks: Looks,
     /// Ends what goes on in the background.
     pub(crate) stop: CancellationToken,
     /// The loops behind these; they end with the last clone at the latest.
@@ -93,6 +95,10 @@ impl WebState {
             waiter,
             events,
             live_pages,
+            looks: Looks {
+                samples: config.statistics.enabled,
+                ..Looks::default()
+            },
             stop: shutdown.clone(),
             loops,
         }

@@ -106,6 +106,38 @@ pub async fn statistics(
     Ok(rows)
 }
 
+/// Events of one kind within a minute.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct MinuteStatistics {
+    /// When the minute begins.
+    pub minute: DateTime<Utc>,
+    /// What is timed.
+    pub event: String,
+    /// How many events the samples stand for.
+    pub count: f64,
+    /// How many of those failed.
+    pub failures: f64,
+    /// Half of them took at most so many milliseconds, with an error of 2%.
+    pub p50_ms: f64,
+    /// 95 of 100 took at most so many milliseconds.
+    pub p95_ms: f64,
+}
+
+/// Statistics of events by minute, from `since` on, in any order. Of each day `pages` pages of samples
+/// are read at most, evenly spread.
+pub async fn statistics_by_minute(
+    connection: &mut PgConnection,
+    since: DateTime<Utc>,
+    pages: i32,
+) -> Result<Vec<MinuteStatistics>, Error> {
+    let rows = sqlx::query_as("select * from tasker.statistics_by_minute($1, $2)")
+        .bind(since)
+        .bind(pages)
+        .fetch_all(connection)
+        .await?;
+    Ok(rows)
+}
+
 /// Makes partitions in time, and reduces days older than `retention_days` to what is left of them, a
 /// part of one by each call. Answers whether there is more to do at once.
 pub async fn tend_statistics(

@@ -14,6 +14,7 @@ mod frame;
 mod live;
 mod overview;
 mod parts;
+mod plots;
 mod processes;
 mod queues;
 mod search;
@@ -39,6 +40,7 @@ use shared_pages::{SharedPages, share};
 
 pub(crate) use forms::refuse_cross_site;
 pub(crate) use live::LivePages;
+pub(crate) use overview::Looks;
 
 /// The pages, and what they are made of.
 pub(crate) fn routes(limits: &Limits, request_timeout: Duration) -> Router<WebState> {
