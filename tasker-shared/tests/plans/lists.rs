@@ -87,7 +87,7 @@ async fn list_by_everything(meter: &mut Meter, when: &str) {
 type Case = (&'static str, fn(&mut TaskFilter), i64, usize);
 
 /// Lists by time, by key, and by what failed. Failures are looked at one by one, and nothing else.
-const BY_DETAILS: [Case; 11] = [
+const BY_DETAILS: [Case; 12] = [
     ("time", |list| list.since = first(), 150, 20),
     ("time to come", |list| list.since = later(), 10, 0),
     ("time gone by", |list| list.until = later(), 150, 20),
@@ -100,6 +100,12 @@ const BY_DETAILS: [Case; 11] = [
         },
         10,
         0,
+    ),
+    (
+        "version",
+        |list| list.version = Some("1.0.0".into()),
+        150,
+        20,
     ),
     ("key", |list| list.key = Some("old 7".into()), 30, 1),
     ("unknown key", |list| list.key = Some("none".into()), 30, 0),

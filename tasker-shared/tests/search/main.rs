@@ -5,6 +5,7 @@
 mod noted;
 mod pages;
 mod refused;
+mod selected;
 #[path = "../support/mod.rs"]
 mod support;
 

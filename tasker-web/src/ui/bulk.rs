@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Redirect;
 use maud::{Markup, html};
 use serde::Deserialize;
 use tasker_shared::bulk::{BulkAct, BulkAction, BulkFilter, BulkState, MOST_COUNTED};
@@ -183,9 +183,9 @@ pub(crate) async fn begin(
 pub(crate) async fn stop(
     State(state): State<WebState>,
     PathParts(bulk_uuid): PathParts<String>,
-) -> Result<Response, Problem> {
+) -> Result<Redirect, Problem> {
     let Json(act) = stop_act(State(state), PathParts(bulk_uuid), NoParams).await?;
-    Ok(Redirect::to(&format!("/ui/bulk/{}", act.bulk_uuid)).into_response())
+    Ok(Redirect::to(&format!("/ui/bulk/{}", act.bulk_uuid)))
 }
 
 /// An act, how far it has come and what it came to.

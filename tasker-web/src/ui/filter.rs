@@ -1,6 +1,7 @@
 //! Which tasks a page is about: the parameters of its address, as a filter, in links and in words.
 
 use axum::extract::FromRequestParts;
+use axum::http::Uri;
 use axum::http::request::Parts;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -111,7 +112,7 @@ impl Filter {
         let mut filter = self.clone();
         let after = filter.take(AFTER);
         let cursor = filter.get(CURSOR).to_owned();
-        let uri = filter.address("/", &[(CURSOR, &cursor)]).parse();
+        let uri = filter.address("/", &[(CURSOR, &cursor)]).parse::<Uri>();
         let uri = uri.map_err(|_| Problem::new(Kind::InvalidRequest, "the address is too long"))?;
         Ok(TaskFilter {
             after: after.as_deref().map(cursor::read).transpose()?,

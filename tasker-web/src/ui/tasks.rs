@@ -156,7 +156,7 @@ fn nothing(filter: &Filter) -> Markup {
 
 /// What can be done to all that match, which leads to their count first.
 fn acts_on_all(filter: &Filter) -> Markup {
-    let state = filter.get("state").parse().ok();
+    let state: Option<TaskState> = filter.get("state").parse().ok();
     let fits = |action: &&BulkAction| match action {
         BulkAction::Retry => matches!(state, None | Some(TaskState::Error | TaskState::InProgress)),
         BulkAction::Resolve => matches!(state, None | Some(TaskState::Error)),
@@ -181,7 +181,7 @@ fn acts_on_all(filter: &Filter) -> Markup {
                     (action_name(*action)) "…"
                 }
             }
-            a href="/ui/bulk" { "Bulk acts" }
+            a.away href="/ui/bulk" { "Bulk acts" }
         }
     }
 }

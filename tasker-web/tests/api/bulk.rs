@@ -75,6 +75,8 @@ async fn what_is_no_act_is_refused() {
             "no task that is complete",
         ),
         (json!({"filter": {}, "action": "explode"}), "explode"),
+        (retry(&json!({"tasks": []})), "no list of 1 to 500"),
+        (retry(&json!({"tasks": ["x"]})), "filter.tasks[0]"),
         (json!({"filter": {}, "action": "cancel"}), "say which state"),
     ] {
         let problem = api

@@ -23,7 +23,15 @@ async fn send(api: &Api, path: &str, fields: &[(&str, &str)]) -> Answer {
         .redirect(reqwest::redirect::Policy::none())
         .build()
         .unwrap();
-    Answer::of(client.post(api.url(path)).form(fields)).await
+    Answer::of(form(client.post(api.url(path)), fields)).await
+}
+
+/// A request with a form.
+fn form(request: reqwest::RequestBuilder, fields: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    let body = serde_html_form::to_string(fields).unwrap();
+    request
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body)
 }
 
 /// What a hidden field of a page holds.
@@ -101,7 +109,7 @@ async fn all_that_match_are_counted_confirmed_and_retried() {
 #[tokio::test]
 async fn tasks_that_were_selected_are_one_act() {
     let (api, failed) = with_failed(3).await;
-    let fields = [
+    let fields: [(&str, &str); 3] = [
         ("action", "resolve"),
         ("task", &failed[0]),
         ("task", &failed[2]),
@@ -128,7 +136,7 @@ async fn tasks_that_were_selected_are_one_act() {
 async fn a_selected_task_that_cannot_take_it_is_refused_by_itself() {
     let (api, failed) = with_failed(1).await;
     let waits = api.submit().await;
-    let fields = [("action", "retry"), ("task", &failed[0]), ("task", &waits)];
+    let fields: [(&str, &str); 3] = [("action", "retry"), ("task", &failed[0]), ("task", &waits)];
     let asked = send(&api, "/ui/bulk/new", &fields).await;
     let address = confirm(&api, &asked.text, "").await;
     let shown = until_ended(&api, &address).await;
@@ -209,7 +217,7 @@ async fn what_cannot_be_done_is_said_before_anything_is_done() {
         ),
         (
             "/ui/bulk",
-            vec![("action", "retry"), ("filter", "{}"), ("reason", &long)],
+            vec![("action", "retry"), ("filter", "{}"), ("reason", &*long)],
             "2001 characters",
         ),
     ] {
@@ -232,14 +240,14 @@ async fn what_cannot_be_done_is_said_before_anything_is_done() {
 #[tokio::test]
 async fn no_other_site_starts_or_stops_an_act() {
     let (api, failed) = with_failed(1).await;
-    let form = [("action", "retry"), ("filter", "{}")];
+    let fields = [("action", "retry"), ("filter", "{}")];
     let client = &api.client;
     for path in [
         "/ui/bulk",
         "/ui/bulk/new",
         "/ui/bulk/01890a5d-ac96-774b-bcce-b302099a0000/stop",
     ] {
-        let request = client.post(api.url(path)).form(&form);
+        let request = form(client.post(api.url(path)), &fields);
         let answer = Answer::of(request.header("sec-fetch-site", "cross-site")).await;
         assert_eq!(answer.status, 403, "{path}");
     }
