@@ -35,6 +35,6 @@ begin
       else 'there are ' || v_others end,
     hint = case when v_others is null
       then format('templates name them: search: [%s]', left(p_path, 100))
-      else 'there are ' || left(v_others, 500) end;
+      else 'the search paths are ' || left(v_others, 500) end;
 end
 $$;

@@ -49,7 +49,8 @@ begin
         select s.task_uuid from tasker.search_values s
         where s.path_id = w.path_id and ' || v_condition.clause || case
           when v_condition.operator = '=' then
-            ' and (s.path_id, s.value, s.task_uuid) < (w.path_id, $2, $3) and s.task_uuid >= $4
+            ' and (s.path_id, s.value, s.task_uuid) < (w.path_id, $2, $3)
+              and s.task_uuid < $3 and s.task_uuid >= $4
             order by s.task_uuid desc'
           when v_condition.clause like 's.number%' then ' order by s.number'
           else ' order by s.value'

@@ -11,6 +11,10 @@ pub(super) const MAX_PATHS: usize = 16;
 /// How much of a wrong path a message quotes, in characters.
 const MAX_QUOTED: usize = 80;
 
+/// How paths are written.
+const HINT: &str = "join keys of 1 to 64 characters by dots, without spaces, =, <, >, ^, !, ~: \
+    customer.email";
+
 /// Paths into the context, in the order of the document.
 pub(super) fn read(node: &Node, path: &Path<'_>, mistakes: &mut Mistakes) -> Vec<String> {
     let nodes = list(node, path, mistakes).unwrap_or_default();
@@ -28,7 +32,7 @@ pub(super) fn read(node: &Node, path: &Path<'_>, mistakes: &mut Mistakes) -> Vec
         if !is_search_path(found) {
             let quoted = shortened(found, MAX_QUOTED);
             let message = format!("`{quoted}` is no path into the context");
-            mistakes.add_with_hint(node.place, path, message, || Some(hint(found)));
+            mistakes.add_with_hint(node.place, path, message, || Some(HINT.to_owned()));
         } else if paths.iter().any(|known| known == found) {
             mistakes.add(node.place, path, format!("`{found}` is named twice"));
         } else {
@@ -36,15 +40,4 @@ pub(super) fn read(node: &Node, path: &Path<'_>, mistakes: &mut Mistakes) -> Vec
         }
     }
     paths
-}
-
-/// How to mend a path; those that come from JSONPath are common.
-fn hint(found: &str) -> String {
-    let keys = "join keys of 1 to 64 characters by dots, without spaces, =, <, >, ^, !, ~";
-    let bare = found.trim_start_matches(['$', '/']).trim_start_matches('.');
-    let bare = bare.replace('/', ".");
-    if bare != found && is_search_path(&bare) {
-        return format!("write {bare}");
-    }
-    format!("{keys}: customer.email")
 }

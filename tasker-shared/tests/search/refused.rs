@@ -33,7 +33,7 @@ async fn a_path_that_no_template_names_is_refused_with_those_that_there_are() {
     let refused = refusal(&mut world, &of_order).await;
     assert!(refused.contains("in templates */order"), "{refused}");
     assert!(
-        refused.contains("there are order_id, customer.email"),
+        refused.contains("paths are order_id, customer.email"),
         "{refused}"
     );
 }

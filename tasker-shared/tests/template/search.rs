@@ -41,14 +41,6 @@ fn what_is_no_path_is_told_with_its_place_and_a_hint() {
             "line 1, column 10: search[0]: expected text, found a number (put it in quotes)",
         ),
         ("[a, a]", "line 1, column 13: search[1]: `a` is named twice"),
-        (
-            "[$.a.b]",
-            "line 1, column 10: search[0]: `$.a.b` is no path into the context (write a.b)",
-        ),
-        (
-            "[/a/b]",
-            "line 1, column 10: search[0]: `/a/b` is no path into the context (write a.b)",
-        ),
     ] {
         assert_eq!(mistakes(&with_search(search)), expected);
     }

@@ -42,8 +42,14 @@ impl FromRequestParts<WebState> for Filter {
 impl Filter {
     fn of(params: Vec<(String, String)>) -> Self {
         let single = params.into_iter().flat_map(|(name, value)| {
-            let values = if name == WHERE { conditions(&value) } else { vec![value] };
-            values.into_iter().map(move |value| (name.clone(), value.trim().to_owned()))
+            let values = if name == WHERE {
+                conditions(&value)
+            } else {
+                vec![value]
+            };
+            values
+                .into_iter()
+                .map(move |value| (name.clone(), value.trim().to_owned()))
         });
         Self {
             params: single.filter(|(_, value)| !value.is_empty()).collect(),
@@ -60,7 +66,9 @@ impl Filter {
                 Value::Array(values) => values,
                 value => vec![value],
             };
-            let texts = values.into_iter().filter_map(|value| value.as_str().map(str::to_owned));
+            let texts = values
+                .into_iter()
+                .filter_map(|value| value.as_str().map(str::to_owned));
             texts.map(|text| (name.clone(), text)).collect::<Vec<_>>()
         });
         Self::of(params.collect())
@@ -75,7 +83,10 @@ impl Filter {
     /// All conditions, as they stand in one field.
     pub(crate) fn conditions(&self) -> String {
         let found = self.params.iter().filter(|(name, _)| name == WHERE);
-        found.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(" ")
+        found
+            .map(|(_, value)| value.as_str())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// Takes a parameter away.
@@ -86,7 +97,9 @@ impl Filter {
 
     /// Whether it lets every task through.
     pub(crate) fn is_open(&self) -> bool {
-        self.params.iter().all(|(name, _)| PLACES.contains(&name.as_str()))
+        self.params
+            .iter()
+            .all(|(name, _)| PLACES.contains(&name.as_str()))
     }
 
     /// Whether it shows a further page.
@@ -104,7 +117,11 @@ impl Filter {
         let with = with.iter().copied().filter(|(_, value)| !value.is_empty());
         let params: Vec<(&str, &str)> = kept.chain(with).collect();
         let query = serde_html_form::to_string(params).unwrap_or_default();
-        if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+        if query.is_empty() {
+            path.to_owned()
+        } else {
+            format!("{path}?{query}")
+        }
     }
 
     /// What the list is to show, by the rules of the API.
@@ -171,8 +188,16 @@ pub(crate) fn words(filter: &BulkFilter) -> Markup {
         (None, None) => html! { "tasks" },
     }];
     parts.extend(template.map(|template| html! { "of " (template) }));
-    parts.extend(filter.since.map(|at| html! { "submitted since " (moment(at)) }));
-    parts.extend(filter.until.map(|at| html! { "submitted before " (moment(at)) }));
+    parts.extend(
+        filter
+            .since
+            .map(|at| html! { "submitted since " (moment(at)) }),
+    );
+    parts.extend(
+        filter
+            .until
+            .map(|at| html! { "submitted before " (moment(at)) }),
+    );
     let version = filter.version.as_ref();
     parts.extend(version.map(|version| html! { "of version " (version) }));
     let texts = [
@@ -181,9 +206,17 @@ pub(crate) fn words(filter: &BulkFilter) -> Markup {
         ("with an error that says", &filter.error),
     ];
     for (what, text) in texts {
-        parts.extend(text.iter().map(|text| html! { (what) " “" (foreign(text)) "”" }));
+        parts.extend(
+            text.iter()
+                .map(|text| html! { (what) " “" (foreign(text)) "”" }),
+        );
     }
-    parts.extend(filter.conditions.iter().map(|one| html! { "where " (foreign(&one.to_string())) }));
+    parts.extend(
+        filter
+            .conditions
+            .iter()
+            .map(|one| html! { "where " (foreign(&one.to_string())) }),
+    );
     html! {
         @for (number, part) in parts.iter().enumerate() { @if number > 0 { ", " } (part) }
     }
@@ -194,7 +227,9 @@ mod tests {
     use super::*;
 
     fn filter(params: &[(&str, &str)]) -> Filter {
-        let owned = params.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let owned = params
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Filter::of(owned.collect())
     }
 
@@ -209,7 +244,10 @@ mod tests {
     fn a_link_keeps_the_filter_and_not_the_page() {
         let filter = filter(&[("state", "error"), ("cursor", "c"), ("limit", "5")]);
         assert_eq!(filter.address("/x", &[]), "/x?state=error&limit=5");
-        assert_eq!(filter.address("/x", &[("state", ""), ("after", "a")]), "/x?limit=5&after=a");
+        assert_eq!(
+            filter.address("/x", &[("state", ""), ("after", "a")]),
+            "/x?limit=5&after=a"
+        );
     }
 
     #[test]

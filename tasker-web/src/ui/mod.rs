@@ -9,6 +9,7 @@
 mod assets;
 mod bulk;
 mod channels;
+mod filter;
 mod forms;
 mod frame;
 mod live;

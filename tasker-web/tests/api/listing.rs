@@ -96,6 +96,8 @@ async fn lists_are_restricted_by_time_key_step_and_error() {
         ("since=1h", 2),
         ("until=1h", 0),
         ("since=2000-01-01&until=2000-01-02T00:00:00Z", 0),
+        ("version=1.0.0", 2),
+        ("version=1.1.0&name=order", 0),
         ("key=order-1", 1),
         ("key=order-2", 0),
         ("step=charge", 1),
@@ -115,7 +117,14 @@ async fn lists_are_restricted_by_time_key_step_and_error() {
         page["tasks"][0]["failed_step"],
         json!({"name": "charge", "kind": "handler_failed", "message": "card refused"})
     );
-    for query in ["since=yesterday", "until=", "key=", "step=", "error="] {
+    for query in [
+        "since=yesterday",
+        "until=",
+        "version=",
+        "key=",
+        "step=",
+        "error=",
+    ] {
         let refused = api.get(&format!("/v1/tasks?{query}")).await;
         let problem = refused.problem(400, "invalid-request");
         let detail = problem["detail"].as_str().unwrap();
