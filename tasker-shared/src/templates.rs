@@ -101,11 +101,10 @@ pub async fn list_templates(
 }
 
 /// Templates in their highest versions, by namespace and name: at most `limit`, of one namespace where
-/// it is given, and only those behind the template of the name in `after`, where there is one.
+/// it is given.
 pub async fn newest_templates(
     connection: &mut PgConnection,
     namespace: Option<&str>,
-    after: Option<(&str, &str)>,
     limit: i32,
 ) -> Result<Vec<NewestTemplate>, Error> {
     Ok(sqlx::query_as(
@@ -113,14 +112,11 @@ pub async fn newest_templates(
            namespace, name, version, description, step_count, created_at, \
            count(*) over (partition by namespace, name) as versions \
          from tasker.templates \
-         where ($1::text is null or namespace = $1) \
-           and ($2::text is null or (namespace, name) > ($2, $3)) \
+         where $1::text is null or namespace = $1 \
          order by namespace, name, version_order desc \
-         limit $4",
+         limit $2",
     )
     .bind(namespace)
-    .bind(after.map(|(namespace, _)| namespace))
-    .bind(after.map(|(_, name)| name))
     .bind(limit)
     .fetch_all(connection)
     .await?)

@@ -1,6 +1,6 @@
 //! What differs between two versions of a template.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use axum::extract::State;
@@ -11,7 +11,7 @@ use similar::{ChangeTag, TextDiff};
 use tasker_shared::templates::TemplateSummary;
 use tokio::task::spawn_blocking;
 
-use super::{address, find, version_address, versions};
+use super::{address, find, table, versions};
 use crate::extract::{Params, PathParts};
 use crate::problem::Problem;
 use crate::state::WebState;
@@ -39,20 +39,8 @@ pub(crate) struct CompareParams {
     to: Option<String>,
 }
 
-/// Something that two versions have differently: where, and what each has there.
-#[derive(Debug, PartialEq)]
-struct Change {
-    step: Option<String>,
-    what: String,
-    from: Option<String>,
-    to: Option<String>,
-}
-
-/// A line of the documents.
-struct Line {
-    tag: ChangeTag,
-    text: String,
-}
+/// The values of a document by step and place in it; what is in no step has an empty one.
+type Values<'a> = BTreeMap<(&'a str, String), &'a Value>;
 
 pub(crate) async fn compare(
     State(state): State<WebState>,
@@ -61,179 +49,120 @@ pub(crate) async fn compare(
 ) -> Result<Page<'static>, Problem> {
     let newest = find(&state, &namespace, &name, None).await?.summary;
     let versions = versions(&state, &newest).await?;
-    let before = versions.get(1).unwrap_or(&newest);
-    let (from, to) = (
-        params.from.as_deref().unwrap_or(&before.version),
-        params.to.as_deref().unwrap_or(&newest.version),
-    );
-    let from = find(&state, &namespace, &name, Some(from)).await?;
+    let before = versions.get(1).unwrap_or(&newest).version.clone();
+    let from = params.from.unwrap_or(before);
+    let from = find(&state, &namespace, &name, Some(&from)).await?;
+    let to = params.to.as_ref().unwrap_or(&newest.version);
     let to = find(&state, &namespace, &name, Some(to)).await?;
-    let (one, other) = (from.summary, to.summary);
+    let choices = html! {
+        (choice("from", "From", &versions, &from.summary.version))
+        (choice("to", "To", &versions, &to.summary.version))
+    };
     // Two large documents take longer than a thread of the runtime should be held.
-    let (changes, lines) =
-        spawn_blocking(move || (changes(&from.body, &to.body), lines(&from.body, &to.body)))
-            .await
-            .map_err(Problem::internal)?;
+    let differences = spawn_blocking(move || differences(&from.body, &to.body));
+    let differences = differences.await.map_err(Problem::internal)?;
     Ok(Page {
         title: "Compare versions",
         section: Section::Templates,
         live: Live::No,
         content: html! {
             h1 { "Compare versions of " a href=(address(&newest)) { (namespace) "/" wbr; (name) } }
-            form.filters method="get" {
-                (choice("from", "From", &versions, &one))
-                (choice("to", "To", &versions, &other))
-                button { "Compare" }
-            }
-            p { "From " a href=(version_address(&one)) { (one.version) } " to " a href=(version_address(&other)) { (other.version) } "." }
-            @if changes.is_empty() { p.note { "Nothing but the version differs." } } @else {
-                h2 { "What changed" }
-                (change_table(&changes))
-                h2 { "Line by line" }
-                p.note { "The documents with all defaults filled in." }
-                (line_list(&lines))
-            }
+            form.filters method="get" { (choices) button { "Compare" } }
+            (differences)
         },
     })
 }
 
-fn choice(
-    name: &str,
-    label: &str,
-    versions: &[TemplateSummary],
-    chosen: &TemplateSummary,
-) -> Markup {
+fn choice(name: &str, label: &str, versions: &[TemplateSummary], chosen: &str) -> Markup {
     html! {
         label { (label) select name=(name) {
             // An old version may not be among those that are listed.
-            @if versions.iter().all(|one| one.version != chosen.version) { option selected { (chosen.version) } }
-            @for one in versions { option selected[one.version == chosen.version] { (one.version) } }
+            @if versions.iter().all(|one| one.version != chosen) { option selected { (chosen) } }
+            @for one in versions { option selected[one.version == chosen] { (one.version) } }
         } }
     }
 }
 
-fn change_table(changes: &[Change]) -> Markup {
-    let value = |value: &Option<String>| html! { @match value { Some(text) => code { (foreign(text)) }, None => (dash()) } };
-    html! {
-        div.scroll tabindex="0" role="region" aria-label="What changed" {
-            table {
-                thead { tr {
-                    th scope="col" { "Step" } th scope="col" { "What" } th scope="col" { "From" } th scope="col" { "To" }
-                } }
-                tbody { @for change in changes.iter().take(MOST_CHANGES) {
-                    tr {
-                        td { @match &change.step { Some(step) => (step), None => (dash()) } }
-                        td { (foreign(&change.what)) }
-                        td.text { (value(&change.from)) }
-                        td.text { (value(&change.to)) }
-                    }
-                } }
-            }
-        }
-        @if changes.len() > MOST_CHANGES { p.note { "The first " (MOST_CHANGES) " of " (changes.len()) " changes." } }
-    }
-}
-
-fn line_list(lines: &[Line]) -> Markup {
-    html! {
-        pre.diff tabindex="0" role="region" aria-label="Line by line" {
-            @for line in lines.iter().take(MOST_LINES) {
-                @match line.tag {
-                    ChangeTag::Insert => ins { "+ " (line.text) "\n" },
-                    ChangeTag::Delete => del { "− " (line.text) "\n" },
-                    ChangeTag::Equal => span { "  " (line.text) "\n" },
-                }
-            }
-        }
-        @if lines.len() > MOST_LINES { p.note { "The first " (MOST_LINES) " lines." } }
-    }
-}
-
-/// What differs, by step; first what is not in a step.
-fn changes(from: &Value, to: &Value) -> Vec<Change> {
-    let mut changes = Vec::new();
-    let general = |body: &Value| {
-        let mut body = body.as_object().cloned().unwrap_or_default();
-        body.retain(|key, _| !matches!(key.as_str(), "namespace" | "name" | "version" | "steps"));
-        Value::Object(body)
+fn differences(from: &Value, to: &Value) -> Markup {
+    let (old, new) = (values(from), values(to));
+    let places: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    let differing = places
+        .into_iter()
+        .filter(|place| old.get(*place) != new.get(*place));
+    let changes = differing.filter_map(|place| {
+        let what: &str = match (has_step(&old, place.0), has_step(&new, place.0)) {
+            (true, false) => "step removed",
+            (false, true) => "step added",
+            _ => &place.1,
+        };
+        // Of a step that the other does not have, one line says it.
+        (what == place.1 || place.1 == "handler").then_some((place, what))
+    });
+    let changes: Vec<_> = changes.collect();
+    let value = |value: Option<&&Value>| match value {
+        Some(value) => html! { code { (foreign(&shown(value))) } },
+        None => dash(),
     };
-    add_changes(None, &general(from), &general(to), &mut changes);
-    let (old, new) = (steps(from), steps(to));
-    let whole = |step: Option<&&Value>| step.map(|step| shown(&step["handler"]));
-    let mut names: Vec<_> = old.keys().collect();
-    names.extend(new.keys().filter(|name| !old.contains_key(*name)));
-    for name in names {
-        match (old.get(name), new.get(name)) {
-            (Some(old), Some(new)) => add_changes(Some(name), old, new, &mut changes),
-            (old, new) => changes.push(Change {
-                step: Some((*name).to_owned()),
-                what: if new.is_some() {
-                    "step added"
-                } else {
-                    "step removed"
-                }
-                .to_owned(),
-                from: whole(old),
-                to: whole(new),
-            }),
+    let rows = html! { @for (place, what) in changes.iter().copied().take(MOST_CHANGES) {
+        tr {
+            td { @if place.0.is_empty() { (dash()) } @else { (place.0) } }
+            td { (foreign(what)) }
+            td.text { (value(old.get(place))) }
+            td.text { (value(new.get(place))) }
         }
-    }
-    changes
-}
-
-fn steps(body: &Value) -> BTreeMap<&str, &Value> {
-    let steps = body["steps"].as_array().map_or(&[][..], Vec::as_slice);
-    let named = steps
-        .iter()
-        .filter_map(|step| Some((step["name"].as_str()?, step)));
-    named.collect()
-}
-
-fn add_changes(step: Option<&str>, from: &Value, to: &Value, changes: &mut Vec<Change>) {
-    let (mut old, mut new) = (BTreeMap::new(), BTreeMap::new());
-    flatten(String::new(), from, &mut old);
-    flatten(String::new(), to, &mut new);
-    let mut places: Vec<_> = old
-        .keys()
-        .chain(new.keys().filter(|place| !old.contains_key(*place)))
-        .collect();
-    places.sort();
-    for place in places {
-        let (from, to) = (old.get(place), new.get(place));
-        if from != to {
-            changes.push(Change {
-                step: step.map(str::to_owned),
-                what: place.clone(),
-                from: from.map(|value| shown(value)),
-                to: to.map(|value| shown(value)),
-            });
+    } };
+    html! {
+        @if changes.is_empty() { p.note { "Nothing but the version differs." } } @else {
+            h2 { "What changed" }
+            (table("What changed", &["Step", "What", "From", "To"], &rows))
+            @if changes.len() > MOST_CHANGES { p.note { "The first " (MOST_CHANGES) " of " (changes.len()) " changes." } }
+            h2 { "Line by line" }
+            p.note { "The documents with all defaults filled in." }
+            (lines(from, to))
         }
     }
 }
 
-/// The values of a document by their places; a list is one value.
-fn flatten<'a>(place: String, value: &'a Value, into: &mut BTreeMap<String, &'a Value>) {
+fn has_step<'a>(values: &Values<'a>, step: &'a str) -> bool {
+    values.contains_key(&(step, "handler".to_owned()))
+}
+
+fn values(body: &Value) -> Values<'_> {
+    let mut values = Values::new();
+    for (key, value) in body.as_object().into_iter().flatten() {
+        if !matches!(key.as_str(), "namespace" | "name" | "version" | "steps") {
+            add_values("", key.clone(), value, &mut values);
+        }
+    }
+    for step in body["steps"].as_array().into_iter().flatten() {
+        let name = step["name"].as_str().unwrap_or_default();
+        for (key, value) in step.as_object().into_iter().flatten() {
+            add_values(name, key.clone(), value, &mut values);
+        }
+    }
+    values
+}
+
+fn add_values<'a>(step: &'a str, place: String, value: &'a Value, into: &mut Values<'a>) {
     match value {
         Value::Object(members) if !members.is_empty() => {
             for (key, value) in members {
-                let dot = if place.is_empty() { "" } else { "." };
-                flatten(format!("{place}{dot}{key}"), value, into);
+                add_values(step, format!("{place}.{key}"), value, into);
             }
         }
-        value => drop(into.insert(place, value)),
+        value => drop(into.insert((step, place), value)),
     }
 }
 
 fn shown(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) if items.iter().all(Value::is_string) => {
+    match value {
+        Value::String(text) => shortened(text),
+        Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_string) => {
             let items: Vec<_> = items.iter().filter_map(Value::as_str).collect();
-            items.join(", ")
+            shortened(&items.join(", "))
         }
-        value => value.to_string(),
-    };
-    shortened(&text)
+        value => shortened(&value.to_string()),
+    }
 }
 
 fn shortened(text: &str) -> String {
@@ -243,27 +172,26 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn lines(from: &Value, to: &Value) -> Vec<Line> {
+fn lines(from: &Value, to: &Value) -> Markup {
     let text = |value| serde_json::to_string_pretty(value).unwrap_or_default();
     let (from, to) = (text(from), text(to));
     let diff = TextDiff::configure()
         .timeout(LINES_TIMEOUT)
         .diff_lines(&from, &to);
-    let mut lines = Vec::new();
-    for hunk in diff.unified_diff().context_radius(AROUND).iter_hunks() {
-        if !lines.is_empty() {
-            lines.push(Line {
-                tag: ChangeTag::Equal,
-                text: "…".to_owned(),
-            });
+    let groups = diff.grouped_ops(AROUND);
+    let parts = groups.iter().flatten();
+    let mut lines = parts.flat_map(|part| diff.iter_changes(part));
+    html! {
+        pre.diff tabindex="0" role="region" aria-label="Line by line" {
+            @for line in lines.by_ref().take(MOST_LINES) {
+                @let text = shortened(line.value().trim_end_matches('\n'));
+                @match line.tag() {
+                    ChangeTag::Insert => ins { "+ " (text) "\n" },
+                    ChangeTag::Delete => del { "− " (text) "\n" },
+                    ChangeTag::Equal => { "  " (text) "\n" }
+                }
+            }
         }
-        lines.extend(hunk.iter_changes().map(|change| Line {
-            tag: change.tag(),
-            text: shortened(change.value().trim_end_matches('\n')),
-        }));
-        if lines.len() > MOST_LINES {
-            break;
-        }
+        @if lines.next().is_some() { p.note { "The first " (MOST_LINES) " lines." } }
     }
-    lines
 }

@@ -58,6 +58,24 @@ pub(crate) enum Kind {
     Json,
 }
 
+impl Field {
+    /// A field that no schema describes, with this name and title.
+    pub(super) fn plain(input: &str, title: &str, description: &str, kind: Kind) -> Self {
+        Self {
+            input: input.to_owned(),
+            property: title.to_owned(),
+            place: title.to_owned(),
+            title: None,
+            description: Some(description.to_owned()),
+            default: None,
+            examples: Vec::new(),
+            is_required: false,
+            is_long: false,
+            kind,
+        }
+    }
+}
+
 /// The fields for what this schema describes; none where only JSON fits.
 pub(crate) fn fields(schema: &Value) -> Vec<Field> {
     let mut describing = Describing {

@@ -5,15 +5,15 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use tasker_shared::templates::{NewestTemplate, newest_templates};
 
-use super::{address, version_address};
+use super::{address, table, tasks_address, version_address};
 use crate::extract::{self, Params};
 use crate::problem::Problem;
 use crate::state::WebState;
 use crate::ui::frame::{Live, Page, Section};
 use crate::ui::parts::{dash, empty, foreign, moment};
 
-/// Templates on a page.
-const PAGE: usize = 200;
+/// Most templates that the page lists.
+const MOST_TEMPLATES: i32 = 500;
 
 /// A template that runs without any code, to begin with.
 const FIRST: &str = "namespace: demo
@@ -31,86 +31,62 @@ steps:
 pub(crate) struct ListParams {
     #[serde(default, deserialize_with = "extract::namespace")]
     namespace: Option<String>,
-    /// Only those behind this one, `namespace/name`.
-    #[serde(default)]
-    after: String,
 }
 
 pub(crate) async fn templates(
     State(state): State<WebState>,
-    Params(params): Params<ListParams>,
+    Params(ListParams { namespace }): Params<ListParams>,
 ) -> Result<Page<'static>, Problem> {
-    let namespace = params.namespace.as_deref();
-    let limit = i32::try_from(PAGE + 1).unwrap_or(i32::MAX);
-    let mut templates = state
+    let templates = state
         .database
         .call("newest_templates", async |connection| {
-            let after = params.after.split_once('/');
-            newest_templates(connection, namespace, after, limit).await
+            newest_templates(connection, namespace.as_deref(), MOST_TEMPLATES).await
         })
         .await?;
-    let has_more = templates.len() > PAGE;
-    templates.truncate(PAGE);
-    let last = templates.last().filter(|_| has_more);
+    let is_full = i32::try_from(templates.len()) == Ok(MOST_TEMPLATES);
     Ok(Page {
         title: "Templates",
         section: Section::Templates,
         live: Live::Everything,
         content: html! {
-            h1 { "Templates" @if let Some(namespace) = namespace { " of " (namespace) } }
-            @if namespace.is_some() || !params.after.is_empty() {
-                p { a href="/ui/templates" { "All templates" } }
-            }
-            @if templates.is_empty() { (nothing(namespace)) } @else { (table(&templates)) }
-            @if let Some(NewestTemplate { summary: last, .. }) = last {
-                nav.pages aria-label="Pages" {
-                    a href={
-                        "?after=" (last.namespace) "/" (last.name)
-                        @if let Some(namespace) = namespace { "&namespace=" (namespace) }
-                    } { "Next templates" }
-                }
-            }
+            h1 { "Templates" @if let Some(namespace) = &namespace { " of " (namespace) } }
+            @if namespace.is_some() { p { a href="/ui/templates" { "All templates" } } }
+            @if templates.is_empty() { (nothing(namespace.as_deref())) } @else { (rows(&templates)) }
+            @if is_full { p.note {
+                "The first " (MOST_TEMPLATES) " templates. Choose a namespace, or see " a href="/v1/templates" { "all of them as JSON" } "."
+            } }
         },
     })
 }
 
-fn table(templates: &[NewestTemplate]) -> Markup {
-    html! {
-        div.scroll tabindex="0" role="region" aria-label="Templates" {
-            table {
-                thead { tr {
-                    th scope="col" { "Name" } th scope="col" { "Namespace" } th scope="col" { "Description" }
-                    th.number scope="col" { "Steps" } th scope="col" { "Latest version" }
-                    th scope="col" { "Applied" } th scope="col" { "Go to" }
-                } }
-                tbody { @for NewestTemplate { summary, versions } in templates {
-                    tr data-row id={ "t-" (summary.namespace) "." (summary.name) } {
-                        td { a href=(address(summary)) { (summary.name) } }
-                        td { a href={ "/ui/templates?namespace=" (summary.namespace) } { (summary.namespace) } }
-                        td.text { @match &summary.description { Some(text) => (foreign(text)), None => (dash()) } }
-                        td.number { (summary.step_count) }
-                        td {
-                            a href=(version_address(summary)) { (summary.version) }
-                            @if *versions > 1 { span.note { " of " (versions) } }
-                        }
-                        td { (moment(summary.created_at)) }
-                        td.links {
-                            a href={ (address(summary)) "/submit" } aria-label={ "Submit a task of " (summary.name) } { "Submit" } " "
-                            a href=(tasks_address(summary)) aria-label={ "Tasks of " (summary.name) } { "Tasks" }
-                        }
-                    }
-                } }
+fn rows(templates: &[NewestTemplate]) -> Markup {
+    let rows = html! { @for NewestTemplate { summary, versions } in templates {
+        tr data-row id={ "t-" (summary.namespace) "." (summary.name) } {
+            td { a href=(address(summary)) { (summary.name) } }
+            td { a href={ "/ui/templates?namespace=" (summary.namespace) } { (summary.namespace) } }
+            td.text { @match &summary.description { Some(text) => (foreign(text)), None => (dash()) } }
+            td.number { (summary.step_count) }
+            td {
+                a href=(version_address(summary)) { (summary.version) }
+                @if *versions > 1 { span.note { " of " (versions) } }
+            }
+            td { (moment(summary.created_at)) }
+            td.links {
+                a href={ (address(summary)) "/submit" } aria-label={ "Submit a task of " (summary.name) } { "Submit" } " · "
+                a href=(tasks_address(summary)) aria-label={ "Tasks of " (summary.name) } { "Tasks" }
             }
         }
-    }
-}
-
-/// The address of the list of a template's tasks.
-pub(super) fn tasks_address(template: &tasker_shared::templates::TemplateSummary) -> String {
-    format!(
-        "/ui/tasks?namespace={}&name={}",
-        template.namespace, template.name
-    )
+    } };
+    let heads = [
+        "Name",
+        "Namespace",
+        "Description",
+        "# Steps",
+        "Latest version",
+        "Applied",
+        "Go to",
+    ];
+    table("Templates", &heads, &rows)
 }
 
 fn nothing(namespace: Option<&str>) -> Markup {

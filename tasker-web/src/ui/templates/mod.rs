@@ -9,6 +9,7 @@ mod show;
 mod statistics;
 mod submit;
 
+use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 use tasker_shared::template::RetryPolicy;
@@ -39,6 +40,14 @@ struct Step {
 /// The address of a template's page.
 fn address(template: &TemplateSummary) -> String {
     format!("/ui/templates/{}/{}", template.namespace, template.name)
+}
+
+/// The address of the list of a template's tasks.
+fn tasks_address(template: &TemplateSummary) -> String {
+    format!(
+        "/ui/tasks?namespace={}&name={}",
+        template.namespace, template.name
+    )
 }
 
 /// The address of a version's page.
@@ -73,4 +82,21 @@ async fn versions(
         })
         .await?;
     Ok(versions)
+}
+
+/// A table of these rows. The head of a column of numbers begins with `# `.
+fn table(label: &str, heads: &[&str], rows: &Markup) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(label) {
+            table {
+                thead { tr { @for head in heads {
+                    @match head.strip_prefix("# ") {
+                        Some(head) => th.number scope="col" { (head) },
+                        None => th scope="col" { (head) },
+                    }
+                } } }
+                tbody { (rows) }
+            }
+        }
+    }
 }

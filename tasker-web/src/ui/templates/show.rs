@@ -11,28 +11,22 @@ use tasker_shared::processes::{ProcessSummary, list_processes};
 use tasker_shared::templates::{TemplateDetail, TemplateSummary};
 use tasker_shared::words;
 
-use super::list::tasks_address;
-use super::{MOST_VERSIONS, Step, address, find, statistics, version_address, versions};
+use super::statistics::{self, ShowParams};
+use super::{Step, address, find, table, tasks_address, version_address, versions};
 use crate::extract::{Params, PathParts};
 use crate::problem::Problem;
 use crate::state::WebState;
 use crate::ui::frame::{Live, Page, Section};
-use crate::ui::parts::{dash, foreign, json, moment, number};
+use crate::ui::parts::{dash, foreign, in_words, json, moment};
 
 /// Most steps that a page lists.
 const MOST_STEPS: usize = 500;
 
+/// Most versions that are listed; there are more to compare.
+const MOST_VERSIONS: usize = 20;
+
 /// Most handlers that a warning names.
 const MOST_HANDLERS: usize = 20;
-
-/// What to show of a template.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ShowParams {
-    /// The time that statistics cover.
-    #[serde(default)]
-    period: statistics::Period,
-}
 
 pub(crate) async fn template(
     State(state): State<WebState>,
@@ -42,7 +36,7 @@ pub(crate) async fn template(
     show(
         &state,
         &find(&state, &namespace, &name, None).await?,
-        params.period,
+        &params,
     )
     .await
 }
@@ -52,14 +46,18 @@ pub(crate) async fn template_version(
     PathParts((namespace, name, version)): PathParts<(String, String, String)>,
     Params(params): Params<ShowParams>,
 ) -> Result<Page<'static>, Problem> {
-    let template = find(&state, &namespace, &name, Some(&version)).await?;
-    show(&state, &template, params.period).await
+    show(
+        &state,
+        &find(&state, &namespace, &name, Some(&version)).await?,
+        &params,
+    )
+    .await
 }
 
 async fn show(
     state: &WebState,
     template: &TemplateDetail,
-    period: statistics::Period,
+    params: &ShowParams,
 ) -> Result<Page<'static>, Problem> {
     let TemplateDetail { summary, body } = template;
     let steps = Vec::<Step>::deserialize(&body["steps"]).map_err(Problem::internal)?;
@@ -70,11 +68,11 @@ async fn show(
             list_processes(connection).await
         })
         .await?;
-    let workers: Vec<_> = processes
+    let workers = processes
         .iter()
-        .filter(|one| serves(one, &summary.namespace))
-        .collect();
-    let statistics = statistics::of_steps(state, summary, period).await?;
+        .filter(|one| serves(one, &summary.namespace));
+    let workers: Vec<_> = workers.collect();
+    let runs = statistics::of_steps(state, summary, params.period()).await?;
     let document = format!(
         "/v1/templates/{}/{}/{}",
         summary.namespace, summary.name, summary.version
@@ -89,23 +87,21 @@ async fn show(
             div.actions {
                 a.button href={ (address(summary)) "/submit?version=" (summary.version) } { "Submit a task" }
                 a href=(tasks_address(summary)) { "Tasks" }
-                @if versions.len() > 1 { a href={ (address(summary)) "/compare" } { "Compare versions" } }
                 a href=(document) { "As JSON" }
             }
             @if let Some(newest) = versions.first().filter(|one| one.version != summary.version) {
                 p.problem.mild { "Version " a href=(version_address(newest)) { (newest.version) } " is newer." }
             }
             (unknown_handlers(&steps, &workers, &summary.namespace))
-            (facts(template))
+            (facts(template, &versions))
             h2 { "Steps" }
             (step_table(&steps, &workers, &document))
-            (statistics::table(&steps, &statistics, period))
+            (statistics::runs(&steps, &runs, params.period()))
             @if let Some(schema) = body.get("input_schema") {
                 h2 { "Input" }
                 p { "What the context of a task has to be, as JSON Schema." }
                 (json(schema, &document))
             }
-            (version_table(summary, &versions))
         },
     })
 }
@@ -116,10 +112,6 @@ fn serves(process: &ProcessSummary, namespace: &str) -> bool {
     process.places.is_some_and(|places| places > 0)
         && !process.silent
         && (namespaces.is_empty() || namespaces.iter().any(|one| one == namespace))
-}
-
-fn knows(worker: &ProcessSummary, handler: &str) -> bool {
-    worker.handlers.iter().any(|one| one == handler)
 }
 
 fn unknown_handlers(steps: &[Step], workers: &[&ProcessSummary], namespace: &str) -> Markup {
@@ -140,19 +132,27 @@ fn unknown_handlers(steps: &[Step], workers: &[&ProcessSummary], namespace: &str
     }
 }
 
-fn facts(template: &TemplateDetail) -> Markup {
-    let retention = template.body["retention"].as_object();
-    let search = template.body["search"].as_array();
+fn facts(template: &TemplateDetail, versions: &[TemplateSummary]) -> Markup {
+    let TemplateDetail { summary, body } = template;
     html! {
         dl.facts {
-            dt { "Applied" } dd { (moment(template.summary.created_at)) }
-            @if let Some(retention) = retention {
+            dt { "Applied" } dd { (moment(summary.created_at)) }
+            dt { "Versions" }
+            dd {
+                @for one in versions.iter().take(MOST_VERSIONS) {
+                    @if one.version == summary.version { b { (one.version) } }
+                    @else { a href=(version_address(one)) { (one.version) } } " "
+                }
+                @if versions.len() > MOST_VERSIONS { "… " }
+                @if versions.len() > 1 { "· " a href={ (address(summary)) "/compare" } { "Compare" } }
+            }
+            @if let Some(retention) = body["retention"].as_object() {
                 dt { "Tasks are kept" }
                 dd { @for (outcome, time) in retention {
-                    span.fact { (outcome.replace('_', " ")) ": " (time.as_str().unwrap_or_default()) } " "
+                    div { (in_words(outcome)) ": " (time.as_str().unwrap_or_default()) }
                 } }
             }
-            @if let Some(search) = search {
+            @if let Some(search) = body["search"].as_array() {
                 dt { "Found by" }
                 dd { @for path in search { code { (path.as_str().unwrap_or_default()) } " " } }
             }
@@ -161,92 +161,48 @@ fn facts(template: &TemplateDetail) -> Markup {
 }
 
 fn step_table(steps: &[Step], workers: &[&ProcessSummary], document: &str) -> Markup {
-    html! {
-        div.scroll tabindex="0" role="region" aria-label="Steps" {
-            table {
-                thead { tr {
-                    th scope="col" { "Step" } th scope="col" { "Handler" } th scope="col" { "Waits for" }
-                    th scope="col" { "Attempts" } th.number scope="col" { "Timeout" } th.number scope="col" { "Workers" }
-                    th scope="col" { "Input" }
-                } }
-                tbody { @for step in steps.iter().take(MOST_STEPS) {
-                    tr id={ "s-" (step.name) } {
-                        th.name scope="row" { (step.name) }
-                        td { code { (step.handler) } }
-                        td.text { @if step.depends_on.is_empty() { (dash()) } @else { (step.depends_on.join(", ")) } }
-                        td.text { (attempts(step)) }
-                        td.number { (words::duration(Duration::from_millis(step.timeout_ms))) }
-                        td.number { @match workers.iter().filter(|one| knows(one, &step.handler)).count() {
-                            0 => span.mistake { "⚠ none" },
-                            some => (some),
-                        } }
-                        td { (input(&step.input, document)) }
-                    }
+    let milliseconds = |ms| words::duration(Duration::from_millis(ms));
+    let rows = html! { @for step in steps.iter().take(MOST_STEPS) {
+        tr id={ "s-" (step.name) } {
+            th.name scope="row" { (step.name) }
+            td { code { (step.handler) } }
+            td.text { @if step.depends_on.is_empty() { (dash()) } @else { (step.depends_on.join(", ")) } }
+            td.text {
+                (step.retry.max_attempts)
+                @if step.retry.max_attempts > 1 { span.note {
+                    " · " (step.retry.backoff.as_str()) ", " (milliseconds(step.retry.base_ms)) " to " (milliseconds(step.retry.max_ms))
                 } }
             }
+            td.number { (milliseconds(step.timeout_ms)) }
+            td.number { @match workers.iter().filter(|one| one.handlers.contains(&step.handler)).count() {
+                0 => span.mistake { "⚠ none" },
+                some => (some),
+            } }
+            td { (input(&step.input, document)) }
         }
+    } };
+    let heads = [
+        "Step",
+        "Handler",
+        "Waits for",
+        "Attempts",
+        "# Timeout",
+        "# Workers",
+        "Input",
+    ];
+    html! {
+        (table("Steps", &heads, &rows))
         @if steps.len() > MOST_STEPS {
-            p.note { "The first " (MOST_STEPS) " of " (number(i64::try_from(steps.len()).unwrap_or(i64::MAX)))
-                " steps. " a href=(document) { "All of them as JSON" } }
+            p.note { "The first " (MOST_STEPS) " of " (steps.len()) " steps. " a href=(document) { "All of them as JSON" } }
         }
     }
-}
-
-/// `3, after 500 ms, doubled up to 1 min`
-fn attempts(step: &Step) -> String {
-    use tasker_shared::template::Backoff;
-
-    let retry = &step.retry;
-    let time = |ms| words::duration(Duration::from_millis(ms));
-    if retry.max_attempts == 1 {
-        return "1".to_owned();
-    }
-    let growth = match retry.backoff {
-        Backoff::Fixed => String::new(),
-        Backoff::Linear => format!(", growing evenly up to {}", time(retry.max_ms)),
-        Backoff::Exponential => format!(", doubling up to {}", time(retry.max_ms)),
-    };
-    format!(
-        "{}, after {}{growth}",
-        retry.max_attempts,
-        time(retry.base_ms)
-    )
 }
 
 fn input(input: &Value, document: &str) -> Markup {
     let text = input.to_string();
-    html! {
-        @if text == "{}" { (dash()) }
-        @else if text.len() <= 60 { code { (text) } }
-        @else { details { summary { "Show" } (json(input, document)) } }
-    }
-}
-
-fn version_table(shown: &TemplateSummary, versions: &[TemplateSummary]) -> Markup {
-    html! {
-        h2 { "Versions" }
-        div.scroll tabindex="0" role="region" aria-label="Versions" {
-            table {
-                thead { tr {
-                    th scope="col" { "Version" } th scope="col" { "Applied" } th.number scope="col" { "Steps" }
-                    th scope="col" { "Compare" }
-                } }
-                tbody { @for version in versions {
-                    tr data-row id={ "v-" (version.version) } {
-                        td { a href=(version_address(version)) { (version.version) } }
-                        td { (moment(version.created_at)) }
-                        td.number { (version.step_count) }
-                        td { @if version.version == shown.version { span.note { "shown here" } } @else {
-                            a href={ (address(shown)) "/compare?from=" (version.version) "&to=" (shown.version) } {
-                                "from " (version.version) " to " (shown.version)
-                            }
-                        } }
-                    }
-                } }
-            }
-        }
-        @if versions.len() >= usize::try_from(MOST_VERSIONS).unwrap_or(usize::MAX) {
-            p.note { "The " (MOST_VERSIONS) " highest versions." }
-        }
+    match text.len() {
+        ..=2 => dash(),
+        3..=60 => html! { code { (text) } },
+        _ => html! { details { summary { "Show" } (json(input, document)) } },
     }
 }

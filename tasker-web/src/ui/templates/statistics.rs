@@ -10,8 +10,8 @@ use tasker_shared::statistics::{By, Statistics, StatisticsFilter, statistics};
 use tasker_shared::templates::TemplateSummary;
 use tasker_shared::words;
 
-use super::Step;
-use crate::problem::Problem;
+use super::{Step, table};
+use crate::problem::{Kind, Problem};
 use crate::state::WebState;
 use crate::ui::parts::number;
 
@@ -21,42 +21,34 @@ const RUN: &str = "received_to_ended";
 /// Most steps that are listed.
 const MOST_STEPS: usize = 500;
 
-/// The time that statistics cover, up to now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-pub(crate) enum Period {
-    #[serde(rename = "1h")]
-    Hour,
-    #[serde(rename = "24h")]
-    Day,
-    #[default]
-    #[serde(rename = "7d")]
-    Week,
-}
+/// The times that statistics cover, up to now: each by its name, in words, and in hours.
+const PERIODS: [(&str, &str, i64); 3] = [
+    ("1h", "Last hour", 1),
+    ("24h", "Last 24 hours", 24),
+    (LONGEST, "Last 7 days", 7 * 24),
+];
+const LONGEST: &str = "7d";
 
-impl Period {
-    const ALL: [(Self, &'static str, &'static str); 3] = [
-        (Self::Hour, "1h", "Last hour"),
-        (Self::Day, "24h", "Last 24 hours"),
-        (Self::Week, "7d", "Last 7 days"),
-    ];
-
-    fn length(self) -> TimeDelta {
-        match self {
-            Self::Hour => TimeDelta::hours(1),
-            Self::Day => TimeDelta::days(1),
-            Self::Week => TimeDelta::days(7),
-        }
-    }
+/// What to show of a template.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShowParams {
+    period: Option<String>,
 }
 
 /// The runs of each step, in any version of the template.
 pub(super) async fn of_steps(
     state: &WebState,
     template: &TemplateSummary,
-    period: Period,
+    period: &str,
 ) -> Result<HashMap<String, Statistics>, Problem> {
+    let known = PERIODS.iter().find(|(name, ..)| *name == period);
+    let Some((_, _, hours)) = known else {
+        let detail = format!("period is {period:?}, expected 1h, 24h or 7d");
+        return Err(Problem::new(Kind::InvalidRequest, detail));
+    };
     let filter = StatisticsFilter {
-        since: Utc::now() - period.length(),
+        since: Utc::now() - TimeDelta::hours(*hours),
         until: None,
         template: Some(format!("{}/{}", template.namespace, template.name)),
         by: By::Step,
@@ -73,47 +65,43 @@ pub(super) async fn of_steps(
         .collect())
 }
 
+impl ShowParams {
+    pub(super) fn period(&self) -> &str {
+        self.period.as_deref().unwrap_or(LONGEST)
+    }
+}
+
 /// The runs of the steps, in the order of the template.
-pub(super) fn table(
-    steps: &[Step],
-    statistics: &HashMap<String, Statistics>,
-    period: Period,
-) -> Markup {
-    let rows = steps
-        .iter()
-        .filter_map(|step| Some((&step.name, statistics.get(&step.name)?)));
-    let rows: Vec<_> = rows.take(MOST_STEPS).collect();
+pub(super) fn runs(steps: &[Step], runs: &HashMap<String, Statistics>, period: &str) -> Markup {
+    let of_step = |step: &Step| runs.get(&step.name).map(|run| (step.name.clone(), run));
+    let heads = [
+        "Step",
+        "# Runs",
+        "# Failed",
+        "# Median",
+        "# 95%",
+        "# 99%",
+        "# Longest",
+    ];
+    let rows = html! { @for (name, run) in steps.iter().filter_map(of_step).take(MOST_STEPS) {
+        tr {
+            th.name scope="row" { (name) }
+            td.number { (rounded(run.count)) }
+            td.number { @if run.failures > 0.0 { span.mistake { "✕ " (rounded(run.failures)) } } @else { "0" } }
+            @for ms in [run.p50_ms, run.p95_ms, run.p99_ms, run.max_ms] { td.number { (time(ms)) } }
+        }
+    } };
     html! {
         h2 #runs { "Runs of the steps" }
         form.filters method="get" action="#runs" {
-            label { "Time"
-                select name="period" { @for (one, name, words) in Period::ALL {
-                    option value=(name) selected[one == period] { (words) }
-                } }
-            }
+            label { "Time" select name="period" { @for (name, words, _) in PERIODS {
+                option value=(name) selected[name == period] { (words) }
+            } } }
             button { "Show" }
         }
-        @if rows.is_empty() {
-            p.note { "No run of a step was sampled in this time." }
-        } @else {
-            div.scroll tabindex="0" role="region" aria-label="Runs of the steps" {
-                table {
-                    thead { tr {
-                        th scope="col" { "Step" } th.number scope="col" { "Runs" } th.number scope="col" { "Failed" }
-                        th.number scope="col" { "Median" } th.number scope="col" { "95%" } th.number scope="col" { "99%" }
-                        th.number scope="col" { "Longest" }
-                    } }
-                    tbody { @for (name, run) in rows {
-                        tr {
-                            th.name scope="row" { (name) }
-                            td.number { (rounded(run.count)) }
-                            td.number { @if run.failures > 0.0 { span.mistake { (rounded(run.failures)) } } @else { "0" } }
-                            @for ms in [run.p50_ms, run.p95_ms, run.p99_ms, run.max_ms] { td.number { (time(ms)) } }
-                        }
-                    } }
-                }
-            }
-            p.note { "Runs of all versions, counted from samples. 95% of the runs took at most the time under 95%." }
+        @if rows.0.is_empty() { p.note { "No run of a step was sampled in this time." } } @else {
+            (table("Runs of the steps", &heads, &rows))
+            p.note { "Of all versions, counted from samples. 95 of 100 runs took at most the time under 95%." }
         }
     }
 }

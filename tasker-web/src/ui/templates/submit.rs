@@ -7,12 +7,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tasker_shared::tasks::{NewTask, OnConflict, Submitted};
+use tasker_shared::tasks::{NewTask, OnConflict};
 use tasker_shared::templates::TemplateDetail;
 
-use super::fields::{Field, fields};
+use super::fields::{Field, Kind, fields};
 use super::form::{Mistakes, Typed, place, read, typed};
-use super::inputs::{Control, Input, draw, inputs};
+use super::inputs::inputs;
 use super::{address, find, version_address};
 use crate::extract::{Params, PathParts};
 use crate::limits::BodyShare;
@@ -44,11 +44,12 @@ pub(crate) struct FormParams {
 /// A form as it was typed.
 struct Form {
     template: TemplateDetail,
+    /// Those of the context; none where it can only be typed as JSON.
     fields: Vec<Field>,
     typed: Typed,
     mistakes: Mistakes,
     /// What is wrong with the whole of it.
-    problem: Option<String>,
+    problem: Option<Markup>,
 }
 
 pub(crate) async fn show_form(
@@ -57,8 +58,7 @@ pub(crate) async fn show_form(
     Params(params): Params<FormParams>,
 ) -> Result<Page<'static>, Problem> {
     let template = find(&state, &namespace, &name, params.version.as_deref()).await?;
-    let form = Form::new(template, Typed::new());
-    Ok(form.page())
+    Ok(Form::new(template, Typed::new()).page())
 }
 
 pub(crate) async fn submit(
@@ -76,28 +76,44 @@ pub(crate) async fn submit(
     let template = find(&state, &namespace, &name, version).await?;
     let mut form = Form::new(template, typed);
     let task = form.task();
-    if form.text(SHOW) != "" && form.mistakes.is_empty() {
-        form.show_otherwise(&task.context);
-        return Ok(form.page().into_response());
-    }
     if !form.mistakes.is_empty() {
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, form.page()).into_response());
     }
-    let key = task.idempotency_key.clone();
+    if form.typed.contains_key(SHOW) {
+        form.show_otherwise(&task.context);
+        return Ok(form.page().into_response());
+    }
     match state.submitter.submit(task, share).await {
-        Ok(Submitted {
-            task_uuid,
-            created: true,
-            ..
-        }) => Ok(Redirect::to(&task_address(task_uuid)).into_response()),
-        Ok(submitted) => Ok(form
-            .known(&submitted, &key.unwrap_or_default())
-            .into_response()),
+        Ok(submitted) if submitted.created => {
+            Ok(Redirect::to(&task_address(submitted.task_uuid)).into_response())
+        }
+        Ok(known) => {
+            form.problem = Some(html! {
+                "The idempotency key was used before, for the task " (task_link(known.task_uuid)) "."
+                @if known.context_differs { " That task has another context than the one below." }
+            });
+            Ok(form.page().into_response())
+        }
         Err(problem) => {
             form.refused(&problem);
             Ok((problem.status(), form.page()).into_response())
         }
     }
+}
+
+/// The fields of every task.
+fn task_fields() -> [Field; 2] {
+    let key = "The same key again leads to the first task instead of another one.";
+    let priority = "Larger is claimed first; 0 where it is left empty.";
+    [
+        Field::plain(KEY, "Idempotency key", key, Kind::Scalar(vec!["string"])),
+        Field::plain(
+            PRIORITY,
+            "Priority",
+            priority,
+            Kind::Scalar(vec!["integer"]),
+        ),
+    ]
 }
 
 impl Form {
@@ -111,51 +127,35 @@ impl Form {
         }
     }
 
-    fn text(&self, name: &str) -> &str {
-        self.typed.get(name).map_or("", |text| text.trim())
-    }
-
     fn is_json(&self) -> bool {
-        self.fields.is_empty() || self.text(AS_JSON) != ""
+        self.fields.is_empty() || self.typed.contains_key(AS_JSON)
     }
 
-    fn mistake(&mut self, name: &str, mistake: impl Into<String>) {
-        self.mistakes.insert(name.to_owned(), mistake.into());
+    fn mistake(&mut self, name: &str, mistake: &str) {
+        self.mistakes.insert(name.to_owned(), mistake.to_owned());
     }
 
     /// The task that was typed; what could not be read is among the mistakes.
     fn task(&mut self) -> NewTask {
         let context = if self.is_json() {
-            match self.text(CONTEXT) {
-                "" => Value::Object(Map::new()),
-                text => serde_json::from_str(text).unwrap_or_else(|error| {
-                    let mistake = format!("this is not JSON: {error}");
-                    self.mistake(CONTEXT, mistake);
-                    Value::Null
-                }),
-            }
+            let whole = [Field::plain(CONTEXT, CONTEXT, "", Kind::Json)];
+            let read = read(&whole, &self.typed, &mut self.mistakes).remove(CONTEXT);
+            read.unwrap_or_else(|| Value::Object(Map::new()))
         } else {
             Value::Object(read(&self.fields, &self.typed, &mut self.mistakes))
         };
-        if !context.is_object() && self.mistakes.is_empty() {
+        if !context.is_object() {
             self.mistake(CONTEXT, "the context of a task is a JSON object");
         }
-        if let Err(problem) = refuse_unstorable("the context", &context) {
-            self.problem = Some(problem.detail().to_owned());
-            self.mistake(
-                CONTEXT,
-                "holds the character \\u0000, which cannot be stored",
-            );
+        if let Err(problem) = refuse_unstorable(CONTEXT, &context) {
+            self.mistake(CONTEXT, problem.detail());
+            self.problem = Some(foreign(problem.detail()));
         }
-        let priority = match self.text(PRIORITY) {
-            "" => Ok(0),
-            text => text.parse::<i16>(),
-        };
-        if priority.is_err() {
+        let rest = read(&task_fields(), &self.typed, &mut self.mistakes);
+        let priority = rest.get("Priority").map_or(Some(0), Value::as_i64);
+        let priority = priority.and_then(|priority| i16::try_from(priority).ok());
+        if priority.is_none() {
             self.mistake(PRIORITY, "expected a whole number from -32768 to 32767");
-        }
-        if self.text(KEY).chars().count() > 255 {
-            self.mistake(KEY, "a key has at most 255 characters");
         }
         let summary = &self.template.summary;
         NewTask {
@@ -164,7 +164,10 @@ impl Form {
             version: Some(summary.version.clone()),
             context,
             priority: priority.unwrap_or_default().into(),
-            idempotency_key: Some(self.text(KEY).to_owned()).filter(|key| !key.is_empty()),
+            idempotency_key: rest
+                .get("Idempotency key")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
             on_conflict: OnConflict::Existing,
         }
     }
@@ -173,14 +176,14 @@ impl Form {
     fn show_otherwise(&mut self, context: &Value) {
         if !self.is_json() {
             let text = serde_json::to_string_pretty(context).unwrap_or_default();
-            self.typed.insert(CONTEXT.to_owned(), text);
-            self.typed.insert(AS_JSON.to_owned(), "yes".to_owned());
+            self.typed.extend([
+                (CONTEXT.to_owned(), text),
+                (AS_JSON.to_owned(), String::new()),
+            ]);
             return;
         }
-        match context
-            .as_object()
-            .and_then(|context| typed(&self.fields, context))
-        {
+        let context = context.as_object();
+        match context.and_then(|context| typed(&self.fields, context)) {
             Some(typed) => {
                 self.typed.remove(AS_JSON);
                 self.typed.extend(typed);
@@ -199,15 +202,17 @@ impl Form {
             (Some(about), _) if self.is_json() => self.mistake(CONTEXT, about),
             (_, Some((input, mistake))) => self.mistake(&input, mistake),
             _ => {
-                let hint = problem.advice();
-                let hint = hint.map_or_else(String::new, |hint| format!(": {hint}"));
-                self.problem = Some(format!("{detail}{hint}"));
+                let hint = problem.advice().unwrap_or_default();
+                self.problem = Some(html! { (foreign(detail)) " " (foreign(hint)) });
             }
         }
     }
 
     fn page(&self) -> Page<'static> {
         let summary = &self.template.summary;
+        let about = "A JSON object; {} where it is left empty.";
+        let whole = [Field::plain(CONTEXT, "Context", about, Kind::Json)];
+        let draw = |fields: &[Field]| inputs(fields, &self.typed, &self.mistakes);
         Page {
             title: "Submit a task",
             section: Section::Templates,
@@ -218,76 +223,26 @@ impl Form {
                 @if !self.mistakes.is_empty() || self.problem.is_some() {
                     div.problem role="alert" {
                         p { strong { "Nothing was submitted." } }
-                        p { @match &self.problem { Some(problem) => (foreign(problem)), None => "What to mend is said beside the fields." } }
+                        p { @match &self.problem { Some(problem) => (problem), None => "What is wrong stands beside the fields." } }
                     }
                 }
                 form method="post" action={ (address(summary)) "/submit" } {
                     input type="hidden" name=(VERSION) value=(summary.version);
-                    @if self.is_json() { (self.json_input()) } @else { (inputs(&self.fields, &self.typed, &self.mistakes)) }
-                    (self.task_inputs())
+                    @if self.is_json() {
+                        input type="hidden" name=(AS_JSON);
+                        (draw(&whole))
+                        @if let Some(schema) = self.template.body.get("input_schema") {
+                            details { summary { "What it has to be" } (json(schema, &format!("/v1{}", &address(summary)["/ui".len()..]))) }
+                        }
+                    } @else { (draw(&self.fields)) }
+                    (draw(&task_fields()))
                     div.actions {
                         button.primary { "Submit" }
                         @if !self.fields.is_empty() {
-                            button name=(SHOW) value="yes" { @if self.is_json() { "Type into fields" } @else { "Type as JSON" } }
+                            button name=(SHOW) { @if self.is_json() { "Type into fields" } @else { "Type as JSON" } }
                         }
-                        a href=(version_address(summary)) data-cancel { "Cancel" }
+                        a href=(version_address(summary)) { "Cancel" }
                     }
-                }
-            },
-        }
-    }
-
-    fn json_input(&self) -> Markup {
-        let input = Input {
-            name: CONTEXT,
-            label: html! { "Context" },
-            hint: html! { "A JSON object. Where it is left empty: " code { "{}" } "." },
-            control: Control::Lines(10),
-        };
-        html! {
-            input type="hidden" name=(AS_JSON) value="yes";
-            (draw(&input, &self.typed, &self.mistakes))
-            @if let Some(schema) = self.template.body.get("input_schema") {
-                details { summary { "What it has to be" }
-                    (json(schema, &format!("/v1/templates/{}/{}", self.template.summary.namespace, self.template.summary.name))) }
-            }
-        }
-    }
-
-    fn task_inputs(&self) -> Markup {
-        let key = Input {
-            name: KEY,
-            label: html! { "Idempotency key" },
-            hint: html! { "May be left empty. The same key again leads to the first task instead of another one." },
-            control: Control::Line,
-        };
-        let priority = Input {
-            name: PRIORITY,
-            label: html! { "Priority" },
-            hint: html! { "Larger is claimed first; 0 where it is left empty." },
-            control: Control::Line,
-        };
-        html! {
-            (draw(&key, &self.typed, &self.mistakes))
-            (draw(&priority, &self.typed, &self.mistakes))
-        }
-    }
-
-    /// The page for a key that was used before.
-    fn known(&self, submitted: &Submitted, key: &str) -> Page<'static> {
-        Page {
-            title: "The task is there already",
-            section: Section::Templates,
-            live: Live::No,
-            content: html! {
-                h1 { "The task is there already" }
-                p { "The idempotency key " code { (foreign(key)) } " was used before, for the task " (task_link(submitted.task_uuid)) ". Nothing was submitted." }
-                @if submitted.context_differs {
-                    p.problem.mild { "That task has another context than what you typed." }
-                }
-                div.actions {
-                    a.button href=(task_address(submitted.task_uuid)) { "Open the task" }
-                    a href={ (address(&self.template.summary)) "/submit" } { "Submit another" }
                 }
             },
         }
