@@ -159,6 +159,10 @@ async fn assert_even(world: &mut World, pages: i32, events: f64, tolerance: f64)
     for it in minutes {
         assert!(it.minute > hour_ago - Duration::from_mins(1), "{it:?}");
         assert_eq!(it.event, "received_to_ended");
+        // The first and the last minute are parts of one.
+        if it.count < 0.8 * events / 60.0 {
+            continue;
+        }
         assert!((35.0..65.0).contains(&it.p50_ms), "{it:?}");
         assert!((85.0..103.0).contains(&it.p95_ms), "{it:?}");
     }

@@ -138,7 +138,7 @@ async fn a_process_that_is_silent_is_told_first() {
             "silent",
         ],
     );
-    let place = |text: &str| processes.find(&format!("id=\"process-{text}\"")).unwrap();
+    let place = |text: &str| processes.find(&format!("id=\"process-{text}-")).unwrap();
     assert!(
         place("worker-lost") < place("orchestrator-alive"),
         "{processes}"
