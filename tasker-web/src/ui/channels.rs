@@ -10,7 +10,6 @@ use super::frame::{Live, Page, Section};
 use super::overview::{Trouble, show, table};
 use super::{parts, plots};
 use crate::extract::NoParams;
-use crate::problem::Problem;
 use crate::state::{ComponentHealth, WebState};
 
 /// Channels whose messages may be lost; with all others senders wait.

@@ -9,6 +9,9 @@ use super::seconds;
 use crate::state::ComponentHealth;
 use crate::ui::parts;
 
+/// Problems that are shown.
+const MOST_SHOWN: usize = 20;
+
 /// Something in the way.
 pub(in crate::ui) struct Trouble {
     /// Whether work stands still because of it.
@@ -54,12 +57,13 @@ pub(in crate::ui) fn show(mut troubles: Vec<Trouble>, here: &str) -> Markup {
     html! {
         section #troubles aria-label="Problems" {
             @if troubles.is_empty() && here == "/ui" { p.note { "✓ No problems found." } }
-            @for Trouble { is_grave, what, advice, page } in &troubles {
+            @for Trouble { is_grave, what, advice, page } in troubles.iter().take(MOST_SHOWN) {
                 div.problem.mild[!is_grave] {
                     p { b { span aria-hidden="true" { (if *is_grave { "✕ " } else { "! " }) } (parts::foreign(what)) } }
                     p { (parts::foreign(advice)) @if page != here { " " a href=(page) { "Show" } } }
                 }
             }
+            @if troubles.len() > MOST_SHOWN { p { b { (troubles.len() - MOST_SHOWN) " more problems" } } }
         }
     }
 }
@@ -72,7 +76,7 @@ pub(super) fn of_database(gauges: &DatabaseGauges) -> Vec<Trouble> {
     let all = [
         (gauges.live_orchestrators == 0).then(|| {
             let what = "No orchestrator runs: no step is started and no retry.";
-            Trouble::grave(what, "Start one with `tasker orchestrator`.", "/ui/processes")
+            Trouble::grave(what, "Start one: tasker orchestrator", "/ui/processes")
         }),
         (notifications > 0.1).then(|| {
             let full = notifications * 100.0;
