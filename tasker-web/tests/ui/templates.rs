@@ -219,7 +219,7 @@ async fn texts_of_a_template_are_only_text() {
     let api = Api::start().await;
     let template = json!({
         "namespace": "shop", "name": "order", "version": "1.0.0", "description": "<script>alert(1)</script>\u{202e}",
-        "input_schema": {"properties": {"<img src=x>": {"description": "</textarea><b>", "default": "\"><i>"}}},
+        "input_schema": {"properties": {"<img src=x>": {"description": "</textarea><s>", "default": "\"><i>"}}},
         "steps": [{"name": "a", "handler": "h", "input": {"</pre><u>": "<style>"}}],
     });
     api.post("/v1/templates", &template).await.expect(201);
@@ -231,7 +231,7 @@ async fn texts_of_a_template_are_only_text() {
         "/shop/order/compare",
     ] {
         let text = page(&api, &format!("/ui/templates{path}")).await;
-        for tag in ["<script>", "<img src=x", "<b>", "<i>", "<u>", "<style"] {
+        for tag in ["<script>", "<img src=x", "<s>", "<i>", "<u>", "<style"] {
             assert!(!text.contains(tag), "{tag} in {text}");
         }
     }

@@ -179,17 +179,22 @@ fn lines(from: &Value, to: &Value) -> Markup {
         .timeout(LINES_TIMEOUT)
         .diff_lines(&from, &to);
     let groups = diff.grouped_ops(AROUND);
-    let parts = groups.iter().flatten();
-    let mut lines = parts.flat_map(|part| diff.iter_changes(part));
+    // Each group begins with a sign that lines are left out.
+    let mut lines = groups.iter().flat_map(|group| {
+        let changes = group.iter().flat_map(|part| diff.iter_changes(part));
+        [None].into_iter().chain(changes.map(Some))
+    });
     html! {
         pre.diff tabindex="0" role="region" aria-label="Line by line" {
             @for line in lines.by_ref().take(MOST_LINES) {
-                @let text = shortened(line.value().trim_end_matches('\n'));
-                @match line.tag() {
-                    ChangeTag::Insert => ins { "+ " (text) "\n" },
-                    ChangeTag::Delete => del { "− " (text) "\n" },
-                    ChangeTag::Equal => { "  " (text) "\n" }
-                }
+                @if let Some(line) = line {
+                    @let text = shortened(line.value().trim_end_matches('\n'));
+                    @match line.tag() {
+                        ChangeTag::Insert => ins { "+ " (text) "\n" },
+                        ChangeTag::Delete => del { "− " (text) "\n" },
+                        ChangeTag::Equal => { "  " (text) "\n" }
+                    }
+                } @else { span.note { "  ⋯\n" } }
             }
         }
         @if lines.next().is_some() { p.note { "The first " (MOST_LINES) " lines." } }

@@ -13,10 +13,7 @@ pub(crate) type Typed = HashMap<String, String>;
 pub(crate) type Mistakes = HashMap<String, String>;
 
 /// The field that a refusal of the database is about, and what it says there.
-pub(crate) fn place<'f, 'r>(
-    fields: &'f [Field],
-    refusal: &'r str,
-) -> Option<(&'f Field, &'r str)> {
+pub(crate) fn place<'f, 'r>(fields: &'f [Field], refusal: &'r str) -> Option<(&'f Field, &'r str)> {
     fields.iter().find_map(|field| {
         // A refusal begins without the first dot.
         let left = refusal.strip_prefix(field.place.trim_start_matches('.'))?;

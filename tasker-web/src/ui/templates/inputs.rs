@@ -84,7 +84,7 @@ fn hint(field: &Field) -> Markup {
         _ => "",
     };
     html! {
-        @if let Some(text) = &field.description { (foreign(text)) " " }
+        @if let Some(text) = &field.description { div { (foreign(text)) } }
         (form)
         @if let Some(value) = &field.default { " Where it is left empty: " code { (foreign(&value.to_string())) } "." }
         @if !field.examples.is_empty() { " For example: " }

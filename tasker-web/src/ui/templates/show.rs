@@ -1,7 +1,6 @@
 //! One version of a template: its steps, what they took, and what a task needs.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use axum::extract::State;
 use maud::{Markup, html};
@@ -161,7 +160,6 @@ fn facts(template: &TemplateDetail, versions: &[TemplateSummary]) -> Markup {
 }
 
 fn step_table(steps: &[Step], workers: &[&ProcessSummary], document: &str) -> Markup {
-    let milliseconds = |ms| words::duration(Duration::from_millis(ms));
     let rows = html! { @for step in steps.iter().take(MOST_STEPS) {
         tr id={ "s-" (step.name) } {
             th.name scope="row" { (step.name) }
@@ -170,10 +168,10 @@ fn step_table(steps: &[Step], workers: &[&ProcessSummary], document: &str) -> Ma
             td.text {
                 (step.retry.max_attempts)
                 @if step.retry.max_attempts > 1 { span.note {
-                    " · " (step.retry.backoff.as_str()) ", " (milliseconds(step.retry.base_ms)) " to " (milliseconds(step.retry.max_ms))
+                    " · " (step.retry.backoff.as_str()) ", " (setting(step.retry.base_ms)) " to " (setting(step.retry.max_ms))
                 } }
             }
-            td.number { (milliseconds(step.timeout_ms)) }
+            td.number { (setting(step.timeout_ms)) }
             td.number { @match workers.iter().filter(|one| one.handlers.contains(&step.handler)).count() {
                 0 => span.mistake { "⚠ none" },
                 some => (some),
@@ -195,6 +193,15 @@ fn step_table(steps: &[Step], workers: &[&ProcessSummary], document: &str) -> Ma
         @if steps.len() > MOST_STEPS {
             p.note { "The first " (MOST_STEPS) " of " (steps.len()) " steps. " a href=(document) { "All of them as JSON" } }
         }
+    }
+}
+
+/// A time that a template sets, in the largest unit that it is a whole number of.
+fn setting(ms: u64) -> String {
+    match ms {
+        1.. if ms.is_multiple_of(60_000) => format!("{} min", ms / 60_000),
+        1.. if ms.is_multiple_of(1_000) => format!("{} s", ms / 1_000),
+        _ => format!("{ms} ms"),
     }
 }
 

@@ -101,7 +101,7 @@ pub(super) fn runs(steps: &[Step], runs: &HashMap<String, Statistics>, period: &
         }
         @if rows.0.is_empty() { p.note { "No run of a step was sampled in this time." } } @else {
             (table("Runs of the steps", &heads, &rows))
-            p.note { "Of all versions, counted from samples. 95 of 100 runs took at most the time under 95%." }
+            p.note { "Of all versions, estimated from samples. 95 of 100 runs took at most the time under 95%." }
         }
     }
 }

@@ -46,11 +46,11 @@ async fn the_documents_are_compared_line_by_line() {
     )
     .await;
     assert!(
-        text.contains("<ins>+           &quot;type&quot;: &quot;string&quot;"),
+        text.contains("<ins>+         &quot;type&quot;: &quot;string&quot;"),
         "{text}"
     );
     assert!(
-        text.contains("<del>−           &quot;type&quot;: &quot;integer&quot;"),
+        text.contains("<del>−         &quot;type&quot;: &quot;integer&quot;"),
         "{text}"
     );
     // The other way round, what was removed is added.
@@ -60,7 +60,7 @@ async fn the_documents_are_compared_line_by_line() {
     )
     .await;
     assert!(
-        text.contains("<del>−           &quot;type&quot;: &quot;string&quot;"),
+        text.contains("<del>−         &quot;type&quot;: &quot;string&quot;"),
         "{text}"
     );
 }
