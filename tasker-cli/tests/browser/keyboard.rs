@@ -17,6 +17,11 @@ async fn a_question_mark_shows_the_keys_and_escape_closes_them() {
     page.wait_for_text("next and previous row").await;
     page.press("Escape").await;
     page.wait_for_no_text("next and previous row").await;
+    page.wait(
+        "the focus left the dialog",
+        "document.activeElement === document.body",
+    )
+    .await;
     page.press("g").await;
     page.press("q").await;
     page.wait_for_address("/ui/queues").await;
