@@ -20,7 +20,7 @@ use crate::state::WebState;
 
 pub(super) use looks::Look;
 pub(crate) use looks::Looks;
-pub(super) use troubles::{Trouble, show};
+pub(super) use troubles::{Trouble, of_loops, show};
 
 /// What tasks and steps are counted up to.
 pub(super) const MOST: i32 = 1000;
@@ -42,7 +42,7 @@ pub(crate) async fn overview(
     let look = state.looks.latest(&state).await;
     let queues = queues::rows(&gauges.backlogs, &processes, &look);
     let mut troubles = troubles::of_database(&gauges);
-    troubles.extend(troubles::of_loops((state.probes.components)()));
+    troubles.extend(of_loops((state.probes.components)()));
     troubles.extend(queues::troubles(&queues));
     troubles.extend(processes::trouble(&processes));
     troubles.extend(channels::troubles(state.probes.channel_warning_threshold));
