@@ -79,10 +79,7 @@ fn template_routes() -> Router<WebState> {
         .route(TEMPLATE, get(templates::template))
         .route(&format!("{TEMPLATE}/compare"), get(templates::compare))
         .route(&format!("{TEMPLATE}/submit"), submission)
-        .route(
-            &format!("{TEMPLATE}/{{version}}"),
-            get(templates::template_version),
-        )
+        .route(&format!("{TEMPLATE}/{{version}}"), get(templates::template))
 }
 
 /// Sends those who open the server in a browser to the first page.

@@ -11,7 +11,7 @@ use similar::{ChangeTag, TextDiff};
 use tasker_shared::templates::TemplateSummary;
 use tokio::task::spawn_blocking;
 
-use super::{address, find, table, versions};
+use super::{address, find, shortened, table, versions};
 use crate::extract::{Params, PathParts};
 use crate::problem::Problem;
 use crate::state::WebState;
@@ -21,9 +21,6 @@ use crate::ui::parts::{dash, foreign};
 /// Most changes, and most lines, that a page shows.
 const MOST_CHANGES: usize = 500;
 const MOST_LINES: usize = 2_000;
-
-/// Characters of a line, or of a value, that a page shows.
-const MOST_CHARS: usize = 300;
 
 /// How long the shortest way from one document to the other is looked for.
 const LINES_TIMEOUT: Duration = Duration::from_millis(300);
@@ -106,7 +103,7 @@ fn differences(from: &Value, to: &Value) -> Markup {
     let rows = html! { @for (place, what) in changes.iter().copied().take(MOST_CHANGES) {
         tr {
             td { @if place.0.is_empty() { (dash()) } @else { (place.0) } }
-            td { (foreign(what)) }
+            td { (foreign(&shortened(what))) }
             td.text { (value(old.get(place))) }
             td.text { (value(new.get(place))) }
         }
@@ -162,13 +159,6 @@ fn shown(value: &Value) -> String {
             shortened(&items.join(", "))
         }
         value => shortened(&value.to_string()),
-    }
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(MOST_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use tasker_shared::templates::{NewestTemplate, newest_templates};
 
-use super::{address, table, tasks_address, version_address};
+use super::{address, shortened, table, tasks_address, version_address};
 use crate::extract::{self, Params};
 use crate::problem::Problem;
 use crate::state::WebState;
@@ -64,7 +64,7 @@ fn rows(templates: &[NewestTemplate]) -> Markup {
         tr data-row id={ "t-" (summary.namespace) "." (summary.name) } {
             td { a href=(address(summary)) { (summary.name) } }
             td { a href={ "/ui/templates?namespace=" (summary.namespace) } { (summary.namespace) } }
-            td.text { @match &summary.description { Some(text) => (foreign(text)), None => (dash()) } }
+            td.text { @match &summary.description { Some(text) => (foreign(&shortened(text))), None => (dash()) } }
             td.number { (summary.step_count) }
             td {
                 a href=(version_address(summary)) { (summary.version) }

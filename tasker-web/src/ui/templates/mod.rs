@@ -20,11 +20,14 @@ use crate::state::WebState;
 
 pub(crate) use compare::compare;
 pub(crate) use list::templates;
-pub(crate) use show::{template, template_version};
+pub(crate) use show::template;
 pub(crate) use submit::{show_form, submit};
 
 /// Most versions that a page lists.
 const MOST_VERSIONS: i32 = 100;
+
+/// Characters of a text, a value or a line that a page shows.
+const MOST_CHARS: usize = 300;
 
 /// A step, as the document of a template has it.
 #[derive(Debug, Deserialize)]
@@ -53,6 +56,14 @@ fn tasks_address(template: &TemplateSummary) -> String {
 /// The address of a version's page.
 fn version_address(template: &TemplateSummary) -> String {
     format!("{}/{}", address(template), template.version)
+}
+
+/// The address of a version's document.
+fn document_address(template: &TemplateSummary) -> String {
+    format!(
+        "/v1/templates/{}/{}/{}",
+        template.namespace, template.name, template.version
+    )
 }
 
 async fn find(
@@ -98,5 +109,12 @@ fn table(label: &str, heads: &[&str], rows: &Markup) -> Markup {
                 tbody { (rows) }
             }
         }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MOST_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! One version of a template: its steps, what they took, and what a task needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use axum::extract::State;
 use maud::{Markup, html};
@@ -11,7 +11,9 @@ use tasker_shared::templates::{TemplateDetail, TemplateSummary};
 use tasker_shared::words;
 
 use super::statistics::{self, ShowParams};
-use super::{Step, address, find, table, tasks_address, version_address, versions};
+use super::{
+    Step, address, document_address, find, table, tasks_address, version_address, versions,
+};
 use crate::extract::{Params, PathParts};
 use crate::problem::Problem;
 use crate::state::WebState;
@@ -27,55 +29,33 @@ const MOST_VERSIONS: usize = 20;
 /// Most handlers that a warning names.
 const MOST_HANDLERS: usize = 20;
 
+/// Which template to show: where no version is named, the highest.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TemplatePath {
+    namespace: String,
+    name: String,
+    version: Option<String>,
+}
+
 pub(crate) async fn template(
     State(state): State<WebState>,
-    PathParts((namespace, name)): PathParts<(String, String)>,
+    PathParts(path): PathParts<TemplatePath>,
     Params(params): Params<ShowParams>,
 ) -> Result<Page<'static>, Problem> {
-    show(
-        &state,
-        &find(&state, &namespace, &name, None).await?,
-        &params,
-    )
-    .await
-}
-
-pub(crate) async fn template_version(
-    State(state): State<WebState>,
-    PathParts((namespace, name, version)): PathParts<(String, String, String)>,
-    Params(params): Params<ShowParams>,
-) -> Result<Page<'static>, Problem> {
-    show(
-        &state,
-        &find(&state, &namespace, &name, Some(&version)).await?,
-        &params,
-    )
-    .await
-}
-
-async fn show(
-    state: &WebState,
-    template: &TemplateDetail,
-    params: &ShowParams,
-) -> Result<Page<'static>, Problem> {
-    let TemplateDetail { summary, body } = template;
+    let version = path.version.as_deref();
+    let template = find(&state, &path.namespace, &path.name, version).await?;
+    let TemplateDetail { summary, body } = &template;
     let steps = Vec::<Step>::deserialize(&body["steps"]).map_err(Problem::internal)?;
-    let versions = versions(state, summary).await?;
+    let versions = versions(&state, summary).await?;
     let processes = state
         .database
         .call("list_processes", async |connection| {
             list_processes(connection).await
         })
         .await?;
-    let workers = processes
-        .iter()
-        .filter(|one| serves(one, &summary.namespace));
-    let workers: Vec<_> = workers.collect();
-    let runs = statistics::of_steps(state, summary, params.period()).await?;
-    let document = format!(
-        "/v1/templates/{}/{}/{}",
-        summary.namespace, summary.name, summary.version
-    );
+    let workers = workers(&processes, &summary.namespace);
+    let runs = statistics::of_steps(&state, summary, params.period()).await?;
+    let document = document_address(summary);
     Ok(Page {
         title: "Template",
         section: Section::Templates,
@@ -92,7 +72,7 @@ async fn show(
                 p.problem.mild { "Version " a href=(version_address(newest)) { (newest.version) } " is newer." }
             }
             (unknown_handlers(&steps, &workers, &summary.namespace))
-            (facts(template, &versions))
+            (facts(&template, &versions))
             h2 { "Steps" }
             (step_table(&steps, &workers, &document))
             (statistics::runs(&steps, &runs, params.period()))
@@ -105,6 +85,17 @@ async fn show(
     })
 }
 
+/// How many live workers of a namespace know each handler.
+fn workers<'a>(processes: &'a [ProcessSummary], namespace: &str) -> HashMap<&'a str, usize> {
+    let mut workers = HashMap::new();
+    for process in processes.iter().filter(|one| serves(one, namespace)) {
+        for handler in &process.handlers {
+            *workers.entry(handler.as_str()).or_default() += 1;
+        }
+    }
+    workers
+}
+
 /// Whether a process takes steps of a namespace.
 fn serves(process: &ProcessSummary, namespace: &str) -> bool {
     let namespaces = &process.namespaces;
@@ -113,10 +104,11 @@ fn serves(process: &ProcessSummary, namespace: &str) -> bool {
         && (namespaces.is_empty() || namespaces.iter().any(|one| one == namespace))
 }
 
-fn unknown_handlers(steps: &[Step], workers: &[&ProcessSummary], namespace: &str) -> Markup {
-    let known: BTreeSet<&String> = workers.iter().flat_map(|one| &one.handlers).collect();
-    let handlers: BTreeSet<&String> = steps.iter().map(|step| &step.handler).collect();
-    let unknown: Vec<_> = handlers.difference(&known).collect();
+fn unknown_handlers(steps: &[Step], workers: &HashMap<&str, usize>, namespace: &str) -> Markup {
+    let handlers = steps.iter().map(|step| step.handler.as_str());
+    let unknown: BTreeSet<&str> = handlers
+        .filter(|name| !workers.contains_key(name))
+        .collect();
     html! {
         @if !unknown.is_empty() {
             div.problem.mild {
@@ -159,7 +151,7 @@ fn facts(template: &TemplateDetail, versions: &[TemplateSummary]) -> Markup {
     }
 }
 
-fn step_table(steps: &[Step], workers: &[&ProcessSummary], document: &str) -> Markup {
+fn step_table(steps: &[Step], workers: &HashMap<&str, usize>, document: &str) -> Markup {
     let rows = html! { @for step in steps.iter().take(MOST_STEPS) {
         tr id={ "s-" (step.name) } {
             th.name scope="row" { (step.name) }
@@ -172,9 +164,9 @@ fn step_table(steps: &[Step], workers: &[&ProcessSummary], document: &str) -> Ma
                 } }
             }
             td.number { (setting(step.timeout_ms)) }
-            td.number { @match workers.iter().filter(|one| one.handlers.contains(&step.handler)).count() {
-                0 => span.mistake { "⚠ none" },
-                some => (some),
+            td.number { @match workers.get(step.handler.as_str()) {
+                None => span.mistake { "⚠ none" },
+                Some(some) => (some),
             } }
             td { (input(&step.input, document)) }
         }

@@ -13,7 +13,7 @@ use tasker_shared::templates::TemplateDetail;
 use super::fields::{Field, Kind, fields};
 use super::form::{Mistakes, Typed, place, read, typed};
 use super::inputs::inputs;
-use super::{address, find, version_address};
+use super::{address, document_address, find, version_address};
 use crate::extract::{Params, PathParts};
 use crate::limits::BodyShare;
 use crate::problem::Problem;
@@ -232,7 +232,7 @@ impl Form {
                         input type="hidden" name=(AS_JSON);
                         (draw(&whole))
                         @if let Some(schema) = self.template.body.get("input_schema") {
-                            details { summary { "What it has to be" } (json(schema, &format!("/v1{}", &address(summary)["/ui".len()..]))) }
+                            details { summary { "What it has to be" } (json(schema, &document_address(summary))) }
                         }
                     } @else { (draw(&self.fields)) }
                     (draw(&task_fields()))
