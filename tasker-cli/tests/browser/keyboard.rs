@@ -35,7 +35,8 @@ async fn a_question_mark_shows_the_keys_and_escape_closes_them() {
 async fn rows_are_walked_selected_and_opened() {
     let stack = Stack::start().await;
     stack.apply(FLAKY).await;
-    let tasks = stack.submit_many("shop/flaky", vec![json!({}); 3]).await;
+    let mut tasks = stack.submit_many("shop/flaky", vec![json!({}); 3]).await;
+    tasks.sort();
     stack.wait_for_tasks("error", 3).await;
     let mut page = Page::of(&stack).await;
     let current = "document.querySelector('tr.current')?.id";
@@ -44,7 +45,6 @@ async fn rows_are_walked_selected_and_opened() {
     for key in ["j", "j", "j", "k", "x"] {
         page.press(key).await;
     }
-    // The latest is the first.
     let middle = page.evaluate(current).await;
     assert_eq!(middle, format!("task-{}", tasks[1]));
     page.wait_for_text("Selected: 1").await;
