@@ -2,7 +2,8 @@
 //! output. It ends with this process: its input is then closed.
 //!
 //! Messages are JSON with a zero byte behind each. A command has a number, and its answer the same; what
-//! has none is an event. <https://chromedevtools.github.io/devtools-protocol/> has all of them.
+//! has none is an event. A dozen commands are enough here; a library with all of them is minutes of
+//! compiling, and a driver beside the browser is one more program to install. <https://chromedevtools.github.io/devtools-protocol/> has all of them.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
