@@ -8,7 +8,7 @@ BUILD_BENCH = $(CARGO) build --locked --package tasker-cli --package tasker-benc
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test test-python test-ruby test-ruby-gem test-without-continuation release-dump test-pg18 bench bench-readiness bench-channels bench-notify bench-workers load fmt lint docs alerts manifests test-deploy release-artifacts ci clean
+.PHONY: help setup build demo dev test test-python test-ruby test-ruby-gem test-without-continuation release-dump test-pg18 test-browser screenshots bench bench-readiness bench-channels bench-notify bench-workers bench-ui load fmt lint docs alerts manifests test-deploy release-artifacts ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,16 @@ test-pg18: setup ## Run the database tests on PostgreSQL 18 as well
 	@scripts/pg18.sh
 	TASKER_PG_BIN="$(CURDIR)/.pg18/bin" $(CARGO) test --workspace --exclude tasker-cli --exclude tasker-bench --locked
 
+test-browser: setup ## Use the web interface in a real browser (installs Chromium)
+	@scripts/setup-browser.sh
+	$(CARGO) test --locked --package tasker-cli --test browser -- --ignored
+
+# The folder that the pictures go to.
+PICTURES = $(TARGET)/screenshots
+
+screenshots: setup ## Take pictures of all pages of the web interface: PICTURES=folder
+	@CARGO="$(CARGO)" scripts/screenshots.sh "$(PICTURES)"
+
 bench: setup ## Measure latency and throughput (release build)
 	$(BUILD_BENCH) --release
 	@$(TARGET)/release/tasker-bench
@@ -72,6 +82,10 @@ bench-workers: setup ## Measure workers of each language, and a fleet of all (re
 	$(CARGO) build --release --locked --package tasker-cli --bin tasker --example conformance_worker
 	@CARGO="$(CARGO)" scripts/build-ruby.sh --release >/dev/null
 	@"$$(scripts/python.sh)" scripts/bench-workers.py $(TARGET)/release
+
+bench-ui: setup ## Measure what open pages of the web interface cost a burst (release build)
+	$(CARGO) build --release --locked --package tasker-cli --bin tasker
+	@"$$(scripts/python.sh)" scripts/bench-ui.py $(TARGET)/release --at-most 5
 
 bench-channels: ## Measure what monitored channels cost against plain tokio (release build)
 	$(CARGO) bench --locked --package tasker-shared --bench channels
@@ -108,4 +122,4 @@ ci: ## Everything the CI runs
 
 clean: ## Remove what was built and downloaded
 	$(CARGO) clean
-	rm -rf .pg18 .promtool .deploy-tools
+	rm -rf .pg18 .promtool .deploy-tools .browser-tools

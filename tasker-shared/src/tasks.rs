@@ -3,6 +3,7 @@
 mod condition;
 mod list;
 mod named;
+mod outline;
 mod submission;
 mod unfinished;
 
@@ -22,6 +23,10 @@ pub(crate) use condition::is_search_path;
 pub use condition::{Condition, NoCondition, Operator};
 pub use list::{FailedStep, ListedTask, TaskFilter, find_tasks, list_tasks};
 pub use named::NamedTask;
+pub use outline::{
+    Move, StepInDetail, StepOutline, TaskOutline, latest_moves, outline_steps, outline_task,
+    step_in_detail, steps_in_detail,
+};
 pub use submission::{NewTask, OnConflict, Submitted, submit_tasks, submit_tasks_silently};
 pub use unfinished::{UnfinishedTasks, count_unfinished};
 

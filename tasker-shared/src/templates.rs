@@ -52,6 +52,16 @@ pub struct TemplateDetail {
     pub body: Value,
 }
 
+/// The highest version of a template, and how many there are.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct NewestTemplate {
+    /// The highest version.
+    #[sqlx(flatten)]
+    pub summary: TemplateSummary,
+    /// How many versions there are.
+    pub versions: i64,
+}
+
 /// Stores a version of a template; the same body again changes nothing.
 ///
 /// # Errors
@@ -88,6 +98,49 @@ pub async fn list_templates(
         .bind(namespace)
         .fetch_all(connection)
         .await?)
+}
+
+/// Templates in their highest versions, by namespace and name: at most `limit`, of one namespace where
+/// it is given.
+pub async fn newest_templates(
+    connection: &mut PgConnection,
+    namespace: Option<&str>,
+    limit: i32,
+) -> Result<Vec<NewestTemplate>, Error> {
+    Ok(sqlx::query_as(
+        "select distinct on (namespace, name) \
+           namespace, name, version, description, step_count, created_at, \
+           count(*) over (partition by namespace, name) as versions \
+         from tasker.templates \
+         where $1::text is null or namespace = $1 \
+         order by namespace, name, version_order desc \
+         limit $2",
+    )
+    .bind(namespace)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?)
+}
+
+/// The versions of a template, the highest first: at most `limit`.
+pub async fn template_versions(
+    connection: &mut PgConnection,
+    namespace: &str,
+    name: &str,
+    limit: i32,
+) -> Result<Vec<TemplateSummary>, Error> {
+    Ok(sqlx::query_as(
+        "select namespace, name, version, description, step_count, created_at \
+         from tasker.templates \
+         where namespace = $1 and name = $2 \
+         order by version_order desc \
+         limit $3",
+    )
+    .bind(namespace)
+    .bind(name)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?)
 }
 
 /// One version of a template; the highest where none is named.

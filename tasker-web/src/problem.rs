@@ -214,6 +214,11 @@ impl Problem {
         self.title
     }
 
+    /// The HTTP status of the answer.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.kind.about().0
+    }
+
     /// What is wrong with this request.
     pub(crate) fn detail(&self) -> &str {
         &self.detail
@@ -316,7 +321,7 @@ impl<'r> ToResponse<'r> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response<Body> {
-        let (status, _, _) = self.kind.about();
+        let status = self.status();
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;

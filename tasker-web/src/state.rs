@@ -95,10 +95,7 @@ impl WebState {
             waiter,
             events,
             live_pages,
-            looks: Looks {
-                samples: config.statistics.enabled,
-                ..Looks::default()
-            },
+            looks: Looks::new(config.statistics.enabled),
             stop: shutdown.clone(),
             loops,
         }

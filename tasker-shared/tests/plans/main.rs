@@ -10,6 +10,7 @@ mod calls;
 mod events;
 mod gauges;
 mod lists;
+mod overview;
 mod search;
 #[path = "../support/mod.rs"]
 mod support;

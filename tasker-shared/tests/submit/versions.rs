@@ -26,6 +26,29 @@ async fn the_highest_version_is_the_one_with_the_highest_numbers() {
 }
 
 #[tokio::test]
+async fn a_template_is_listed_in_its_highest_version() {
+    let mut world = World::new().await;
+    for version in ["1.9.0", "1.10.0", "0.99.99"] {
+        world.apply(versioned(version, "h")).await;
+    }
+
+    let newest = templates::newest_templates(&mut world.connection, None, 10)
+        .await
+        .unwrap();
+    let newest: Vec<_> = newest
+        .iter()
+        .map(|one| (one.summary.version.as_str(), one.versions))
+        .collect();
+    assert_eq!(newest, [("1.10.0", 3)]);
+
+    let highest = templates::template_versions(&mut world.connection, "test", "t", 2)
+        .await
+        .unwrap();
+    let highest: Vec<_> = highest.iter().map(|one| one.version.as_str()).collect();
+    assert_eq!(highest, ["1.10.0", "1.9.0"]);
+}
+
+#[tokio::test]
 async fn the_same_version_is_applied_once_however_it_is_written() {
     let mut world = World::new().await;
     let document = versioned("1.0.0", "h");

@@ -1,4 +1,4 @@
-//! The channels and loops of this process: how full they are, what went through them, how they are.
+//! The channels of this process: how full they are and what went through them.
 
 use axum::extract::State;
 use maud::{Markup, html};
@@ -7,11 +7,10 @@ use tasker_shared::channel::registry::{self, ChannelHealthStatus};
 use tasker_shared::words;
 
 use super::frame::{Live, Page, Section};
-use super::overview::{Trouble, show, table};
+use super::overview::{Trouble, of_loops, show, table};
 use super::{parts, plots};
 use crate::extract::NoParams;
-use crate::problem::Problem;
-use crate::state::{ComponentHealth, WebState};
+use crate::state::WebState;
 
 /// Channels whose messages may be lost; with all others senders wait.
 const LOSSY: [&str; 2] = ["lifecycle_events", "in_process_events"];
@@ -20,22 +19,19 @@ pub(crate) async fn channels(State(state): State<WebState>, _: NoParams) -> Page
     let threshold = state.probes.channel_warning_threshold * 100.0;
     let mut channels = registry::snapshot();
     channels.sort_by(|a, b| b.usage_percent.total_cmp(&a.usage_percent));
-    let mut loops = (state.probes.components)();
-    loops.sort_by_key(|it| it.healthy);
+    let loops = of_loops((state.probes.components)());
     Page {
         title: "Channels",
         section: Section::Channels,
         live: Live::Everything,
         content: html! {
             h1 { "Channels of this process" }
-            (show(troubles(threshold / 100.0).collect(), "/ui/channels"))
+            (show(troubles(threshold / 100.0).chain(loops).collect(), "/ui/channels"))
             p.note {
                 "Messages between the loops of the process that draws this page, counted since its start. "
                 "A channel that stays above " (format!("{threshold:.0}")) "% has a receiver that is slower than its senders."
             }
             (channel_table(&channels, threshold))
-            h2 { "Loops" }
-            (loop_table(&loops))
         },
     }
 }
@@ -86,20 +82,4 @@ fn channel_table(channels: &[ChannelStatus], threshold: f64) -> Markup {
         &["When full"],
         &rows,
     )
-}
-
-fn loop_table(loops: &[ComponentHealth]) -> Markup {
-    let rows = html! {
-        @for it in loops {
-            tr id=(format!("loop-{}", it.name)) {
-                td { (it.name) }
-                td {
-                    @if it.healthy { span.state.complete { span aria-hidden="true" { "✓" } "runs" } }
-                    @else { span.state.error { span aria-hidden="true" { "✕" } "fails" } }
-                }
-                td { @if let Some(detail) = &it.detail { (parts::foreign(detail)) } }
-            }
-        }
-    };
-    table("Loops", &["Loop", "State", "Detail"], &[], &[], &rows)
 }

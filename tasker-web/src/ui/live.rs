@@ -148,7 +148,8 @@ pub(crate) async fn stream_changes(
     let stream = unfold((changes, stopped), async |(mut changes, stopped)| {
         let next = stopped.run_until_cancelled(changes.changed()).await;
         next?.ok()?;
-        let event = Event::default().event("changed").data("");
+        // A browser does not dispatch an event without data.
+        let event = Event::default().event("changed").data("changed");
         Some((Ok::<_, Infallible>(event), (changes, stopped)))
     });
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);

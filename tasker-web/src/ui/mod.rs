@@ -59,15 +59,27 @@ pub(crate) fn routes(limits: &Limits, request_timeout: Duration) -> Router<WebSt
         )
         .route("/ui/bulk/{bulk_uuid}", get(bulk::act))
         .route("/ui/bulk/{bulk_uuid}/stop", post(bulk::stop))
-        .route("/ui/tasks/{task_uuid}", get(task::task))
         .route("/ui/templates", get(templates::templates))
+        .merge(task::routes())
         .layer(from_fn_with_state(SharedPages::default(), share))
+        .merge(template_routes())
         .route("/ui/live", get(live::stream_changes))
         .layer(from_fn_with_state(request_timeout, deadline))
         .layer(from_fn_with_state(limits.clone(), admit))
         .route("/ui/assets/{version}/{file}", get(assets::asset))
         .route("/ui/{*rest}", get(unknown_page))
         .layer(from_fn(frame))
+}
+
+/// The pages of one template.
+fn template_routes() -> Router<WebState> {
+    const TEMPLATE: &str = "/ui/templates/{namespace}/{name}";
+    let submission = get(templates::show_form).post(templates::submit);
+    Router::new()
+        .route(TEMPLATE, get(templates::template))
+        .route(&format!("{TEMPLATE}/compare"), get(templates::compare))
+        .route(&format!("{TEMPLATE}/submit"), submission)
+        .route(&format!("{TEMPLATE}/{{version}}"), get(templates::template))
 }
 
 /// Sends those who open the server in a browser to the first page.

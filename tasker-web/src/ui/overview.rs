@@ -20,7 +20,7 @@ use crate::state::WebState;
 
 pub(super) use looks::Look;
 pub(crate) use looks::Looks;
-pub(super) use troubles::{Trouble, show};
+pub(super) use troubles::{Trouble, of_loops, show};
 
 /// What tasks and steps are counted up to.
 pub(super) const MOST: i32 = 1000;
@@ -42,7 +42,7 @@ pub(crate) async fn overview(
     let look = state.looks.latest(&state).await;
     let queues = queues::rows(&gauges.backlogs, &processes, &look);
     let mut troubles = troubles::of_database(&gauges);
-    troubles.extend(troubles::of_loops((state.probes.components)()));
+    troubles.extend(of_loops((state.probes.components)()));
     troubles.extend(queues::troubles(&queues));
     troubles.extend(processes::trouble(&processes));
     troubles.extend(channels::troubles(state.probes.channel_warning_threshold));
@@ -98,10 +98,10 @@ fn by_template(tasks: &[UnfinishedTasks], gauges: &DatabaseGauges) -> Markup {
         it.into_iter().zip(states)
     };
     let names = [
-        "failed within a day",
-        "failed in all",
-        "in progress",
-        "wait to start",
+        "Failed within a day",
+        "Failed in all",
+        "In progress",
+        "Wait to start",
     ];
     let sums = [
         sum(|it| it.failed_lately),
@@ -139,7 +139,7 @@ fn by_template(tasks: &[UnfinishedTasks], gauges: &DatabaseGauges) -> Markup {
             @for ((number, (state, is_more)), name) in cells(sums).zip(names) {
                 li.figure { a href=(format!("/ui/tasks?state={state}")) { b { (counted(number, is_more)) } span { (name) } } }
             }
-            @for (number, name) in [(gauges.live_workers, "live worker"), (gauges.live_orchestrators, "live orchestrator")] {
+            @for (number, name) in [(gauges.live_workers, "Live worker"), (gauges.live_orchestrators, "Live orchestrator")] {
                 li.figure { a href="/ui/processes" { b { (number) } span { (name) @if number != 1 { "s" } } } }
             }
         }
@@ -171,7 +171,7 @@ fn oldest_tasks(look: &Look) -> Markup {
     html! {
         @if !look.causes.is_empty() {
             h2 { "What the oldest tasks wait for" }
-            (table("What the oldest tasks wait for", &["Oldest"], &["tasks"], &["Cause", "In words, of the oldest"], &rows))
+            (table("What the oldest tasks wait for", &["Oldest"], &["Tasks"], &["Cause", "In words, of the oldest"], &rows))
         }
     }
 }

@@ -19,14 +19,14 @@ pub(super) fn last_hour(look: &Look) -> Markup {
     let times: Figures = |it, _| [it.p95_ms / 1e3, it.p50_ms / 1e3];
     let ended: Figures = |it, passed| [it.count / passed, it.failures / passed];
     let within = ["95% within", "half within"];
-    let rate = |rate: f64| format!("{rate:.*} a second", usize::from(rate < 10.0));
+    let rate = |rate: f64| format!("{rate:.*}", usize::from(rate < 10.0));
     html! {
         h2 { "Last hour" }
         @if look.minutes.is_empty() {
             p.note { "No step was sampled within an hour." }
         } @else {
             div.plots {
-                (plot(look, "Steps", "received_to_ended", ["attempts ended", "failed"], (ended, rate)))
+                (plot(look, "Steps a second", "received_to_ended", ["ended", "failed"], (ended, rate)))
                 (plot(look, "Wait for a worker", "enqueued_to_received", within, (times, seconds)))
                 (plot(look, "Run of a handler", "received_to_ended", within, (times, seconds)))
             }
@@ -72,7 +72,7 @@ fn plot(
     };
     html! {
         figure.plot id=(title.to_lowercase().replace(' ', "-")) {
-            figcaption { b { (title) } " " span.note { (names[0]) ", in front " (names[1]) } }
+            figcaption { b { (title) } " " span.note { (names[0]) ", and in front " (names[1]) } }
             svg viewBox=(format!("0 0 {MINUTES}0 100")) preserveAspectRatio="none" role="img"
                 aria-label=(format!("{title}: at most {}", says(&[highest]))) {
                 @for (place, minute, figures) in &minutes {

@@ -81,8 +81,10 @@ fn row(process: &ProcessSummary) -> Markup {
         _ => ("state complete", "✓", "live"),
     };
     let namespaces = process.namespaces.join(", ");
+    // After a restart there may be two of a name.
+    let start = process.started_at.timestamp_millis();
     html! {
-        tr id=(format!("process-{}-{}", process.role, process.identity)) {
+        tr id=(format!("process-{}-{}-{start}", process.role, process.identity)) {
             td {
                 b { (process.role) } " " (parts::foreign(&process.identity))
                 div.note { "host " (parts::foreign(&process.host)) ", process " (process.pid) }
@@ -92,7 +94,7 @@ fn row(process: &ProcessSummary) -> Markup {
             td { @if namespaces.is_empty() { "all" } @else { (parts::foreign(&namespaces)) } }
             td {
                 @if process.handlers.is_empty() { (parts::dash()) } @else {
-                    details id=(format!("handlers-{}", process.identity)) {
+                    details id=(format!("handlers-{}-{start}", process.identity)) {
                         summary { (words::count(process.handlers.len(), "handler")) }
                         @for handler in process.handlers.iter().take(MOST_HANDLERS) { code { (parts::foreign(handler)) } br; }
                         @if process.handlers.len() > MOST_HANDLERS { "and more" }

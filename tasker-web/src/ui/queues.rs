@@ -118,7 +118,7 @@ fn of_queue(row: &Row) -> Vec<Trouble> {
     } else if queue_depth.is_none() {
         grave(
             format!("The queue of {namespace} cannot be read at the moment."),
-            "Run `tasker doctor` if this stays.",
+            "If this stays, run: tasker doctor",
         );
     }
     let wait = row.backlog.oldest_waiting_seconds.unwrap_or_default();
@@ -126,7 +126,7 @@ fn of_queue(row: &Row) -> Vec<Trouble> {
         let what = format!("Steps of {namespace} wait, and no live worker serves the namespace.");
         grave(
             what,
-            &format!("Start one: `tasker worker --namespace {namespace}`, or your own program."),
+            &format!("Start one: tasker worker --namespace {namespace}, or your own program."),
         );
     } else if !row.missing.is_empty() {
         let named = row.missing.iter().take(MOST_HANDLERS);
@@ -181,7 +181,7 @@ fn overdue(backlog: &Backlog) -> Option<Trouble> {
         backlog.namespace,
         overdue.join(", ")
     );
-    let advice = "Look whether orchestrators and workers serve the namespace and keep up; `tasker doctor` finds locks.";
+    let advice = "Look whether orchestrators and workers serve the namespace and keep up; tasker doctor finds locks.";
     (!overdue.is_empty()).then(|| Trouble::mild(what, advice, "/ui/processes"))
 }
 

@@ -27,11 +27,11 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const REST: u32 = 50;
 
 /// The latest look, with when the next is due; clones share it.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Looks {
     latest: Arc<Mutex<Option<(Instant, Arc<Look>)>>>,
     /// Whether this process samples events.
-    pub(crate) samples: bool,
+    samples: bool,
 }
 
 /// What was seen at a moment.
@@ -51,6 +51,11 @@ pub(in crate::ui) struct Look {
 }
 
 impl Looks {
+    pub(crate) fn new(samples: bool) -> Self {
+        let latest = Arc::default();
+        Self { latest, samples }
+    }
+
     /// The latest look, or another where it is time.
     pub(in crate::ui) async fn latest(&self, state: &WebState) -> Arc<Look> {
         let mut latest = self.latest.lock().await;

@@ -9,6 +9,9 @@ use super::seconds;
 use crate::state::ComponentHealth;
 use crate::ui::parts;
 
+/// Problems that are shown.
+const MOST_SHOWN: usize = 20;
+
 /// Something in the way.
 pub(in crate::ui) struct Trouble {
     /// Whether work stands still because of it.
@@ -20,12 +23,8 @@ pub(in crate::ui) struct Trouble {
 }
 
 impl Trouble {
-    pub(in crate::ui) fn grave(
-        what: impl Into<String>,
-        advice: impl Into<String>,
-        page: impl Into<String>,
-    ) -> Self {
-        let (what, advice, page) = (what.into(), advice.into(), page.into());
+    pub(in crate::ui) fn grave(what: String, advice: &str, page: &str) -> Self {
+        let (advice, page) = (advice.to_owned(), page.to_owned());
         let is_grave = true;
         Self {
             is_grave,
@@ -35,11 +34,7 @@ impl Trouble {
         }
     }
 
-    pub(in crate::ui) fn mild(
-        what: impl Into<String>,
-        advice: impl Into<String>,
-        page: impl Into<String>,
-    ) -> Self {
+    pub(in crate::ui) fn mild(what: String, advice: &str, page: &str) -> Self {
         let is_grave = false;
         Self {
             is_grave,
@@ -54,12 +49,13 @@ pub(in crate::ui) fn show(mut troubles: Vec<Trouble>, here: &str) -> Markup {
     html! {
         section #troubles aria-label="Problems" {
             @if troubles.is_empty() && here == "/ui" { p.note { "✓ No problems found." } }
-            @for Trouble { is_grave, what, advice, page } in &troubles {
+            @for Trouble { is_grave, what, advice, page } in troubles.iter().take(MOST_SHOWN) {
                 div.problem.mild[!is_grave] {
                     p { b { span aria-hidden="true" { (if *is_grave { "✕ " } else { "! " }) } (parts::foreign(what)) } }
                     p { (parts::foreign(advice)) @if page != here { " " a href=(page) { "Show" } } }
                 }
             }
+            @if troubles.len() > MOST_SHOWN { p { b { (troubles.len() - MOST_SHOWN) " more problems" } } }
         }
     }
 }
@@ -71,8 +67,8 @@ pub(super) fn of_database(gauges: &DatabaseGauges) -> Vec<Trouble> {
     let notifications = gauges.notification_queue_usage;
     let all = [
         (gauges.live_orchestrators == 0).then(|| {
-            let what = "No orchestrator runs: no step is started and no retry.";
-            Trouble::grave(what, "Start one with `tasker orchestrator`.", "/ui/processes")
+            let what = "No orchestrator runs: no step is started and no retry.".to_owned();
+            Trouble::grave(what, "Start one: tasker orchestrator", "/ui/processes")
         }),
         (notifications > 0.1).then(|| {
             let full = notifications * 100.0;
@@ -95,7 +91,7 @@ pub(super) fn of_database(gauges: &DatabaseGauges) -> Vec<Trouble> {
 }
 
 /// The loops of this process that fail.
-pub(super) fn of_loops(components: Vec<ComponentHealth>) -> impl Iterator<Item = Trouble> {
+pub(in crate::ui) fn of_loops(components: Vec<ComponentHealth>) -> impl Iterator<Item = Trouble> {
     let unhealthy = components.into_iter().filter(|it| !it.healthy);
     unhealthy.map(|ComponentHealth { name, detail, .. }| {
         let detail = detail.unwrap_or_default();
@@ -125,6 +121,6 @@ pub(super) fn of_oldest_tasks(causes: &[CommonCause]) -> impl Iterator<Item = Tr
             it.tasks, it.detail
         );
         let page = parts::task_address(it.task_uuid);
-        Some(Trouble::mild(what, it.action.as_deref()?, page))
+        Some(Trouble::mild(what, it.action.as_deref()?, &page))
     })
 }
