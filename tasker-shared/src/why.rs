@@ -149,7 +149,17 @@ pub async fn why(
     task_uuid: TaskUuid,
     step_name: Option<&str>,
 ) -> Result<Why, Error> {
-    let limit = i32::try_from(MOST_STEPS + 1).unwrap_or(i32::MAX);
+    why_of_some(connection, task_uuid, step_name, MOST_STEPS).await
+}
+
+/// The same with so many reasons at most.
+pub async fn why_of_some(
+    connection: &mut PgConnection,
+    task_uuid: TaskUuid,
+    step_name: Option<&str>,
+    most: usize,
+) -> Result<Why, Error> {
+    let limit = i32::try_from(most.saturating_add(1)).unwrap_or(i32::MAX);
     let rows: Vec<Json<Reason>> =
         sqlx::query_scalar("select to_jsonb(w) from tasker.why($1, $2, $3) w")
             .bind(task_uuid)
@@ -157,8 +167,8 @@ pub async fn why(
             .bind(limit)
             .fetch_all(connection)
             .await?;
-    let has_more = rows.len() > MOST_STEPS;
-    let reasons = rows.into_iter().take(MOST_STEPS).map(|Json(reason)| reason);
+    let has_more = rows.len() > most;
+    let reasons = rows.into_iter().take(most).map(|Json(reason)| reason);
     Ok(Why {
         task_uuid,
         reasons: reasons.collect(),

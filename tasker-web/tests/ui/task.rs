@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use tasker_shared::steps::{StepError, StepOutcome};
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 
 use crate::support::{Answer, Api};
 
@@ -44,7 +45,7 @@ async fn a_task_that_runs_shows_its_steps_graph_and_what_can_be_done() {
         "2 steps in 2 layers",
         &format!("/ui/tasks/{uuid}/steps/ship"),
         "worker-of-the-test",
-        "What it waits for",
+        "id=\"why\"",
         &format!("/ui/tasks/{uuid}/act/cancel"),
         &format!("/v1/tasks/{uuid}/history"),
         "order_id",
@@ -279,6 +280,10 @@ async fn what_many_tasks_went_through_together_is_linked() {
     let done = api.post("/v1/bulk", &body).await;
     assert!(done.status < 300, "{done:?}");
     let bulk = done.json()["bulk_uuid"].as_str().unwrap().to_owned();
+    wait_until("the act has ended", WAIT_TIMEOUT, async || {
+        state_of(&api, &uuid).await["state"] == "in_progress"
+    })
+    .await;
     let shown = page(&api, &format!("/ui/tasks/{uuid}")).await;
     assert!(
         shown.contains(&format!("/ui/bulk/{bulk}")) && shown.contains("card works"),

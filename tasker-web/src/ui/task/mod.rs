@@ -24,7 +24,7 @@ use tasker_shared::tasks::{
     Move, StepInDetail, StepOutline, TaskOutline, latest_moves, outline_steps, outline_task,
     steps_in_detail,
 };
-use tasker_shared::why::Why;
+use tasker_shared::why::{Why, why_of_some};
 
 use crate::extract::{Params, PathParts};
 use crate::problem::Problem;
@@ -41,6 +41,9 @@ const MOST_MOVES: i32 = 50;
 
 /// Moves of the steps of a timeline that it is drawn from.
 const MOST_DRAWN_MOVES: i32 = 2000;
+
+/// Steps whose reasons are asked for.
+const MOST_REASONS: usize = 200;
 
 /// Characters of an error in a list.
 const ERROR_CHARACTERS: i32 = 300;
@@ -108,7 +111,7 @@ async fn look(
         moves_of_shown: latest_moves(connection, task_uuid, Some(&shown), MOST_DRAWN_MOVES, 0)
             .await?,
         moves: latest_moves(connection, task_uuid, None, MOST_MOVES, ERROR_CHARACTERS).await?,
-        why: tasker_shared::why::why(connection, task_uuid, None).await?,
+        why: why_of_some(connection, task_uuid, None, MOST_REASONS).await?,
         task,
         steps,
     }))
