@@ -2,7 +2,8 @@
 -- within a day. Of those that have not ended, and of those that have failed, the p_most that were
 -- submitted last are counted.
 --
--- Pages begin by comparing rows, which only the index that is meant can do.
+-- Both are found between two rows and read in the order of such rows, which only the index that is meant
+-- can do: where one state is asked for, a plan may walk through all tasks instead.
 create or replace function tasker.count_unfinished(p_most int)
 returns table (
   namespace text, name text, pending int, in_progress int, failed int, failed_lately int
@@ -18,6 +19,7 @@ set jit to off
 as $$
 #variable_conflict use_column
 declare
+  v_first constant uuid := '00000000-0000-0000-0000-000000000000';
   v_last constant uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
   v_lately timestamptz := tasker.now() - interval '1 day';
 begin
@@ -30,15 +32,17 @@ begin
     from (
       (
         select o.template_id, o.state, o.finished_at from tasker.tasks o
-        where o.listed_as = 'in_progress' and (o.listed_as, o.task_uuid) < ('in_progress', v_last)
-        order by o.task_uuid desc
+        where o.listed_as <> 'complete' and (o.listed_as, o.task_uuid) >= ('in_progress', v_first)
+          and (o.listed_as, o.task_uuid) <= ('in_progress', v_last)
+        order by o.listed_as desc, o.task_uuid desc
         limit p_most
       )
       union all
       (
         select f.template_id, f.state, f.finished_at from tasker.tasks f
-        where f.listed_as = 'error' and (f.listed_as, f.task_uuid) < ('error', v_last)
-        order by f.task_uuid desc
+        where f.listed_as <> 'complete' and (f.listed_as, f.task_uuid) >= ('error', v_first)
+          and (f.listed_as, f.task_uuid) <= ('error', v_last)
+        order by f.listed_as desc, f.task_uuid desc
         limit p_most
       )
     ) t

@@ -16,9 +16,11 @@ begin
     (array_agg(w.detail order by t.task_uuid))[1], (array_agg(w.action order by t.task_uuid))[1]
   from (
     select o.task_uuid from tasker.tasks o
-    where o.listed_as = 'in_progress'
-      and (o.listed_as, o.task_uuid) > ('in_progress', '00000000-0000-0000-0000-000000000000')
-    order by o.task_uuid
+    -- In the order of rows that only the index has which is meant; see tasker.count_unfinished().
+    where o.listed_as <> 'complete'
+      and (o.listed_as, o.task_uuid) >= ('in_progress', '00000000-0000-0000-0000-000000000000')
+      and (o.listed_as, o.task_uuid) <= ('in_progress', 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+    order by o.listed_as, o.task_uuid
     limit p_tasks
   ) t
   cross join lateral tasker.why(t.task_uuid, null, 10) w

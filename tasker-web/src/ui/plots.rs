@@ -72,7 +72,7 @@ fn plot(
     };
     html! {
         figure.plot id=(title.to_lowercase().replace(' ', "-")) {
-            figcaption { b { (title) } " " span.note { (names[0]) ", and in front " (names[1]) } }
+            figcaption { b { (title) } " " span.note { (names[0]) ", front: " (names[1]) } }
             svg viewBox=(format!("0 0 {MINUTES}0 100")) preserveAspectRatio="none" role="img"
                 aria-label=(format!("{title}: at most {}", says(&[highest]))) {
                 @for (place, minute, figures) in &minutes {

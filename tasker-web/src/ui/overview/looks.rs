@@ -26,10 +26,13 @@ const SAMPLE_PAGES: i32 = 128;
 const INTERVAL: Duration = Duration::from_secs(10);
 const REST: u32 = 50;
 
-/// The latest look, with when the next is due; clones share it.
+/// A look, with when the next is due.
+type Latest = Option<(Instant, Arc<Look>)>;
+
+/// The latest look; clones share it.
 #[derive(Clone)]
 pub(crate) struct Looks {
-    latest: Arc<Mutex<Option<(Instant, Arc<Look>)>>>,
+    latest: Arc<Mutex<Latest>>,
     /// Whether this process samples events.
     samples: bool,
 }
