@@ -37,6 +37,8 @@ declare
   v_edge text := '< (%s$2)';
   v_bounds text := '';
   v_restricted text := '';
+  v_columns text := '';
+  v_values text := '';
   v_templates int[];
   v_path_ids int[];
   v_found uuid[];
@@ -99,7 +101,7 @@ begin
     v_restricted := ' and t.state = ''complete''' || v_restricted;
   elsif v_wanted is not null then
     v_restricted := ' and t.state = ' || quote_literal(v_wanted)
-      || ' and t.listed_as = ' || quote_literal(v_listed_as) || v_restricted;
+      || ' and t.listed_as <> ''complete''' || v_restricted;
   end if;
   if v_templates is not null and (v_found is not null or v_clause is not null) then
     -- No index is to be taken for it: these tasks are found by their UUIDs.
@@ -110,8 +112,8 @@ begin
   end if;
 
   -- Of each template, or path, the first are taken before all are merged: nothing else finds those
-  -- of a template that was last used long ago. Where there is a choice, pages begin by comparing rows,
-  -- which only the index that is meant can do.
+  -- of a template that was last used long ago. Where there is a choice, pages begin and end by comparing
+  -- rows, and are in the order of these, which only the index that is meant can do.
   if v_order = 'asc' then
     v_edge := '> (%s$8)';
     v_bounds := ' and t.task_uuid < $2';
@@ -119,7 +121,6 @@ begin
   if v_since is not null then
     v_bounds := v_bounds || ' and t.task_uuid >= $4';
   end if;
-  v_restricted := v_bounds || v_restricted;
   if v_found is not null then
     v_found := array(
       select f.task_uuid from unnest(v_found) as f(task_uuid)
@@ -131,7 +132,7 @@ begin
       select t.* from unnest($7) as w(task_uuid)
       cross join lateral (
         select * from tasker.tasks t
-        where t.task_uuid = w.task_uuid' || v_restricted || v_probe || ' offset 0
+        where t.task_uuid = w.task_uuid' || v_bounds || v_restricted || v_probe || ' offset 0
       ) t
       limit $3
     ) t';
@@ -140,17 +141,30 @@ begin
       v_clause, v_operand, v_order, v_edge, v_bounds, v_restricted
     );
   else
-    v_restricted := v_restricted || case
-      when v_wanted <> 'complete' then ' and (t.listed_as, t.task_uuid) '
-        || format(v_edge, quote_literal(v_listed_as) || ', ')
-      when v_templates is null then ' and (t.task_uuid) ' || format(v_edge, '')
-      else ' and (t.template_id, t.task_uuid) ' || format(v_edge, 'w.template_id, ')
-    end || format(' order by t.task_uuid %s limit $3', v_order);
-    v_source := case when v_templates is null
-      then '(select * from tasker.tasks t where true' || v_restricted || ') t'
-      else 'unnest($1) as w(template_id) cross join lateral (
-        select * from tasker.tasks t where t.template_id = w.template_id' || v_restricted || '
-      ) t' end;
+    if v_wanted <> 'complete' then
+      v_columns := 't.listed_as, ';
+      v_values := quote_literal(v_listed_as) || ', ';
+    elsif v_templates is not null then
+      v_columns := 't.template_id, ';
+      v_values := 'w.template_id, ';
+    end if;
+    v_source := format(
+      '(
+        select * from tasker.tasks t
+        where (%1$st.task_uuid) < (%2$s$2) and (%1$st.task_uuid) %3$s%4$s
+        order by %5$st.task_uuid %6$s
+        limit $3
+      ) t',
+      v_columns, v_values,
+      case v_order when 'desc' then format('>= (%s$4)', v_values)
+        else format(v_edge, v_values) || v_bounds end,
+      v_restricted || case when v_wanted <> 'complete' and v_templates is not null
+        then ' and t.template_id = w.template_id' else '' end,
+      replace(v_columns, ',', ' ' || v_order || ','), v_order
+    );
+    if v_templates is not null then
+      v_source := 'unnest($1) as w(template_id) cross join lateral ' || v_source;
+    end if;
   end if;
 
   return query execute format(
@@ -176,6 +190,8 @@ begin
     order by d.task_uuid desc',
     v_failed, v_source, v_order
   )
-  using v_templates, v_below, p_limit, v_since, v_step, v_error, v_found, v_above, v_path_ids;
+  using v_templates, v_below, p_limit,
+    coalesce(v_since, '00000000-0000-0000-0000-000000000000'), v_step, v_error, v_found, v_above,
+    v_path_ids;
 end
 $$;

@@ -43,6 +43,11 @@ async fn fill_unevenly(world: &mut World) {
         .await;
 }
 
+/// Behind the tasks of [`fill`], and before those of the template `late`.
+fn middle() -> TaskUuid {
+    TaskUuid("01890000-0000-7000-8000-000080000000".parse().unwrap())
+}
+
 /// Lists by every filter, from the latest on and from the middle on.
 async fn list_by_everything(meter: &mut Meter, when: &str) {
     let names = [None, Some("pair"), Some("late"), Some("rare")];
@@ -52,10 +57,9 @@ async fn list_by_everything(meter: &mut Meter, when: &str) {
         Some(TaskState::Error),
         Some(TaskState::InProgress),
     ];
-    let middle = TaskUuid("01890000-0000-7000-8000-000080000000".parse().unwrap());
     for name in names {
         for state in states {
-            for before in [None, Some(middle)] {
+            for before in [None, Some(middle())] {
                 let filter = TaskFilter {
                     namespace: name.map(|name| if name == "rare" { name } else { "test" }.into()),
                     name: name.map(str::to_owned),
@@ -87,7 +91,7 @@ async fn list_by_everything(meter: &mut Meter, when: &str) {
 type Case = (&'static str, fn(&mut TaskFilter), i64, usize);
 
 /// Lists by time, by key, and by what failed. Failures are looked at one by one, and nothing else.
-const BY_DETAILS: [Case; 12] = [
+const BY_DETAILS: [Case; 15] = [
     ("time", |list| list.since = first(), 150, 20),
     ("time to come", |list| list.since = later(), 10, 0),
     ("time gone by", |list| list.until = later(), 150, 20),
@@ -106,6 +110,33 @@ const BY_DETAILS: [Case; 12] = [
         |list| list.version = Some("1.0.0".into()),
         150,
         20,
+    ),
+    (
+        "name, backwards",
+        |list| {
+            list.after = Some(middle());
+            list.name = Some("late".to_owned());
+        },
+        150,
+        20,
+    ),
+    (
+        "rare name, backwards",
+        |list| {
+            list.after = Some(middle());
+            list.name = Some("rare".to_owned());
+        },
+        10,
+        0,
+    ),
+    (
+        "state, backwards",
+        |list| {
+            list.after = Some(middle());
+            list.state = Some(TaskState::Error);
+        },
+        10,
+        0,
     ),
     ("key", |list| list.key = Some("old 7".into()), 30, 1),
     ("unknown key", |list| list.key = Some("none".into()), 30, 0),

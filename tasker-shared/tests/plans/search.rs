@@ -58,15 +58,20 @@ const CASES: [Case; 19] = [
     (&["mail^=user"], |_| (), FEW, 20),
     (&["mail>user"], |_| (), FEW, 20),
     (&["colour=red"], |_| (), 200, 20),
-    (&["colour=red"], |list| list.before = middle(), 200, 20),
-    (&["colour=red"], |list| list.after = middle(), 200, 20),
+    (
+        &["colour=red"],
+        |list| list.before = Some(middle()),
+        200,
+        20,
+    ),
+    (&["colour=red"], |list| list.after = Some(middle()), 200, 20),
     (&["colour<green"], |_| (), FEW, 20),
     (&["n>=0"], |_| (), FEW, 20),
-    (&["n>=0"], |list| list.before = middle(), FEW, 20),
-    (&["n>=0"], |list| list.after = middle(), FEW, 20),
+    (&["n>=0"], |list| list.before = Some(middle()), FEW, 20),
+    (&["n>=0"], |list| list.after = Some(middle()), FEW, 20),
     (&["n>59990"], |_| (), 150, 10),
     (&["n<10"], |_| (), 150, 9),
-    (&["seldom=100"], |list| list.after = middle(), 40, 0),
+    (&["seldom=100"], |list| list.after = Some(middle()), 40, 0),
     (&["seldom=100", "n>=0", "colour^=r"], |_| (), 100, 2),
     (&["n>=0", "colour=red"], failed, 2 * FEW, 20),
     (&["n>=0"], failed, 2 * FEW, 20),
@@ -76,9 +81,9 @@ fn failed(list: &mut TaskFilter) {
     list.state = Some(TaskState::Error);
 }
 
-fn middle() -> Option<TaskUuid> {
+fn middle() -> TaskUuid {
     let middle = "01890000-0000-7000-8000-000075300000";
-    Some(TaskUuid(middle.parse().unwrap()))
+    TaskUuid(middle.parse().unwrap())
 }
 
 async fn search_by_everything(meter: &mut Meter, when: &str) {

@@ -11,6 +11,12 @@ use crate::{by, find, found, searched_by};
 /// So many that the values of all are not looked through first.
 const MANY: usize = 10_100;
 
+/// Whether the task of this number meets conditions.
+type Meets = fn(usize) -> bool;
+
+/// What restricts a list beside conditions.
+type Restrict = fn(&mut TaskFilter);
+
 /// Tasks of which every fourth is green; `n` counts them.
 async fn with_many() -> (World, Vec<TaskUuid>) {
     let mut world = searched_by(&["n", "colour", "all"]).await;
@@ -62,7 +68,6 @@ async fn check_pages(world: &mut World, filter: &TaskFilter, expected: &[TaskUui
 #[tokio::test]
 async fn pages_go_both_ways_however_many_tasks_meet_the_conditions() {
     let (mut world, uuids) = with_many().await;
-    type Meets = fn(usize) -> bool;
     let cases: [(&[&str], Meets); 9] = [
         (&[], |_| true),
         (&["all=same"], |_| true),
@@ -103,6 +108,7 @@ async fn tasks_of_a_template_are_paged_backwards_too() {
     for _ in 0..5 {
         all.push(world.submit("order").await);
     }
+    all.sort_unstable();
     for name in [None, Some("order".to_owned())] {
         for state in [None, Some(TaskState::Pending)] {
             let filter = TaskFilter {
@@ -138,7 +144,6 @@ async fn conditions_hold_beside_every_other_filter() {
         .await;
     assert_eq!(found(&mut world, &["v=1"]).await, [other, keyed]);
 
-    type Restrict = fn(&mut TaskFilter);
     let restrict: [(Restrict, bool); 9] = [
         (|filter| filter.key = Some("k".to_owned()), true),
         (|filter| filter.key = Some("none".to_owned()), false),

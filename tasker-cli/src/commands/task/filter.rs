@@ -9,6 +9,10 @@ use tasker_shared::tasks::Condition;
 const STATE: &str = "Only tasks in this state: pending, in_progress, complete, error, cancelled, \
      resolved_manually";
 
+/// Shows conditions as they are typed.
+const CONDITIONS: &str = "Only tasks with a search value as here: order_id=42, \
+     customer.email^=bob@ (begins with), amount>=100, and so with <, <= and >; all of several";
+
 /// Which tasks are meant; what is not given does not restrict.
 #[derive(Debug, Default, PartialEq, Eq, clap::Args)]
 pub(crate) struct FilterArgs {
@@ -47,9 +51,7 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) error: Option<String>,
 
-    /// Only tasks whose search value is so: order_id=42, customer.email^=bob@ (begins with),
-    /// amount>=100, and so with <, <= and >; all of several
-    #[arg(long = "where", value_name = "CONDITION")]
+    #[arg(long = "where", value_name = "CONDITION", help = CONDITIONS)]
     pub(crate) conditions: Vec<Condition>,
 }
 
