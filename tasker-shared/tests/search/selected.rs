@@ -13,7 +13,7 @@ use crate::{apply, by, find};
 async fn submit(world: &mut World, namespace: &str, version: &str) -> TaskUuid {
     world
         .submit_with("order", |task| {
-            task.namespace = namespace.to_owned();
+            namespace.clone_into(&mut task.namespace);
             task.version = Some(version.to_owned());
             task.context = json!({"n": 1});
             task.idempotency_key = Some(format!("key of {version}"));

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use tasker_shared::bulk::{BulkAct, BulkAction, BulkFilter, BulkState, MOST_COUNTED};
 use tasker_shared::ids::TaskUuid;
+use tasker_shared::state::TaskState;
 
 use super::filter::{Filter, as_bulk, words};
 use super::forms::FormBody;
@@ -82,7 +83,12 @@ pub(crate) async fn confirm_matching(
     let action = filter.take("action").unwrap_or_default();
     let action = BulkAction::read(&action).ok_or_else(|| no_action(&action))?;
     let back = filter.address(tasks::PATH, &[]);
-    confirm(&state, action, &as_bulk(filter.tasks(&state)?), &back).await
+    let mut filter = as_bulk(filter.tasks(&state)?);
+    // The database takes the same where none is given; the page is to say so.
+    if action != BulkAction::Cancel {
+        filter.state = filter.state.or(Some(TaskState::Error));
+    }
+    confirm(&state, action, &filter, &back).await
 }
 
 fn no_action(text: &str) -> Problem {

@@ -28,7 +28,7 @@ pub(crate) struct SearchParams {
     q: String,
 }
 
-/// What was found: the pages of it.
+/// What was found.
 enum Found {
     Page(String),
     Tasks(Vec<TaskUuid>),
@@ -141,8 +141,7 @@ fn nothing(sought: &str) -> Markup {
         div.problem.mild role="status" {
             p { "Nothing is called “" (parts::foreign(sought)) "”." }
             p {
-                "The search finds a task by its UUID or at least 4 digits of it, an idempotency key and a template, by \
-                 all of their names. "
+                "The search takes the UUID of a task or at least 4 digits of it, an idempotency key, or the name of a template. "
                 a href=(errors) { "Look for tasks whose error says it" }
             }
         }
