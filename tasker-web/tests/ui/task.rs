@@ -66,7 +66,7 @@ async fn a_failed_task_says_why_first_and_a_retry_lets_it_go_on() {
     api.fail().await;
     let path = format!("/ui/tasks/{uuid}");
     let shown = page(&api, &path).await;
-    let why = shown.find("Why it does not move").unwrap();
+    let why = shown.find("Why it failed").unwrap();
     assert!(why < shown.find("<svg").unwrap());
     assert!(shown.contains("card refused") && shown.contains("waits for it"));
 

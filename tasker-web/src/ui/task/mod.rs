@@ -154,7 +154,7 @@ fn head(task: &TaskOutline) -> Markup {
     let template = format!("/ui/templates/{}/{}", summary.namespace, summary.name);
     html! {
         h1 { (summary.name) " " span.uuid.soft { (summary.task_uuid.short()) } " " (task_state(summary.state)) }
-        dl.facts {
+        dl.facts.wide {
             dt { "Template" }
             dd { a href=(format!("{template}/{}", summary.version)) { (summary.namespace) "/" (summary.name) "@" (summary.version) } }
             dt { "Submitted" } dd { (moment(summary.created_at)) }

@@ -135,7 +135,7 @@ fn facts(task: &TaskOutline, step: &StepInDetail, whole: &str) -> Markup {
         step_no: step.step_no,
     };
     html! {
-        dl.facts {
+        dl.facts.wide {
             dt { "Handler" } dd { code { (step.handler) } }
             dt { "Attempts" } dd { (step.attempts) " of " (step.max_attempts) }
             dt { "Timeout" } dd { (words::duration(std::time::Duration::from_millis(step.timeout_ms.unsigned_abs()))) }

@@ -38,7 +38,7 @@ pub(super) fn panel(why: &Why, task_uuid: TaskUuid) -> Markup {
     html! {
         @if !groups.is_empty() {
             section #why aria-labelledby="why-title" {
-                h2 #why-title { @if is_stuck(why) { "Why it does not move" } @else { "What it waits for" } }
+                h2 #why-title { (title(why)) }
                 @for group in groups.iter().take(MOST_REASONS) { (reason(group, task_uuid)) }
                 @if more > 0 || why.has_more {
                     p.note {
@@ -48,6 +48,15 @@ pub(super) fn panel(why: &Why, task_uuid: TaskUuid) -> Markup {
                 }
             }
         }
+    }
+}
+
+fn title(why: &Why) -> &'static str {
+    let mut states = why.reasons.iter().map(|reason| reason.state);
+    match is_stuck(why) {
+        true if states.any(|state| state == Some(StepState::Error)) => "Why it failed",
+        true => "Why it does not move",
+        false => "What it waits for",
     }
 }
 
