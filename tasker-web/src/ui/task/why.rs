@@ -64,10 +64,12 @@ pub(super) fn panel(why: &Why, task_uuid: TaskUuid) -> Markup {
 
 fn title(why: &Why) -> &'static str {
     let mut states = why.reasons.iter().map(|reason| reason.state);
-    match is_stuck(why) {
-        true if states.any(|state| state == Some(StepState::Error)) => "Why it failed",
-        true => "Why it does not move",
-        false => "What it waits for",
+    if states.any(|state| state == Some(StepState::Error)) {
+        "Why it failed"
+    } else if is_stuck(why) {
+        "Why it does not move"
+    } else {
+        "What it waits for"
     }
 }
 
