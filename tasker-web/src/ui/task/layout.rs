@@ -102,7 +102,9 @@ impl Cells {
             rows[layer].push(cell);
         }
         let mut places = vec![0; self.layer_of.len()];
-        rows.iter().for_each(|row| place(row, &mut places));
+        for row in &rows {
+            place(row, &mut places);
+        }
         let mut best = (self.crossings(&rows, &places), rows.clone());
         for pass in 0..PASSES {
             let forth = pass.is_multiple_of(2);
