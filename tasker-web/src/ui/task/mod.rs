@@ -111,7 +111,7 @@ async fn look(
         moves_of_shown: latest_moves(connection, task_uuid, Some(&shown), MOST_DRAWN_MOVES, 0)
             .await?,
         moves: latest_moves(connection, task_uuid, None, MOST_MOVES, ERROR_CHARACTERS).await?,
-        why: why_of_some(connection, task_uuid, None, MOST_REASONS).await?,
+        why: why::for_pages(why_of_some(connection, task_uuid, None, MOST_REASONS).await?),
         task,
         steps,
     }))
@@ -154,7 +154,7 @@ fn head(task: &TaskOutline) -> Markup {
     let template = format!("/ui/templates/{}/{}", summary.namespace, summary.name);
     html! {
         h1 { (summary.name) " " span.uuid.soft { (summary.task_uuid.short()) } " " (task_state(summary.state)) }
-        dl.facts {
+        dl.facts.wide {
             dt { "Template" }
             dd { a href=(format!("{template}/{}", summary.version)) { (summary.namespace) "/" (summary.name) "@" (summary.version) } }
             dt { "Submitted" } dd { (moment(summary.created_at)) }

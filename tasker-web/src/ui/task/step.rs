@@ -93,7 +93,7 @@ async fn look(
         moves,
         parents: steps_in_detail(connection, task_uuid, &parents, 0).await?,
         dependents: steps_in_detail(connection, task_uuid, &dependents, 0).await?,
-        why: tasker_shared::why::why(connection, task_uuid, Some(name)).await?,
+        why: why::for_pages(tasker_shared::why::why(connection, task_uuid, Some(name)).await?),
         task,
         step,
     }))
@@ -135,7 +135,7 @@ fn facts(task: &TaskOutline, step: &StepInDetail, whole: &str) -> Markup {
         step_no: step.step_no,
     };
     html! {
-        dl.facts {
+        dl.facts.wide {
             dt { "Handler" } dd { code { (step.handler) } }
             dt { "Attempts" } dd { (step.attempts) " of " (step.max_attempts) }
             dt { "Timeout" } dd { (words::duration(std::time::Duration::from_millis(step.timeout_ms.unsigned_abs()))) }
