@@ -5,6 +5,11 @@ create or replace function tasker.why_roots(p_task_uuid uuid)
 returns int[]
 language plpgsql
 stable
+set plan_cache_mode to force_generic_plan
+set enable_seqscan to off
+set enable_hashjoin to off
+set enable_mergejoin to off
+set jit to off
 as $$
 declare
   v_ranks int[];
@@ -18,30 +23,28 @@ declare
   v_dependent int;
   v_next int := 1;
 begin
-  select array_agg(case s.state
+  select array_agg(case e.state
       when 'error' then 5
       when 'pending' then 4
       when 'waiting_for_retry' then 3
       when 'enqueued' then 2
       when 'in_progress' then 1
-    end order by s.step_no),
-    array_agg(s.waiting_on order by s.step_no),
-    array_agg(e.first order by s.step_no),
-    array_agg(s.step_no order by s.step_no) filter (
-      where s.waiting_on = 0
-        and s.state in ('error', 'pending', 'waiting_for_retry', 'enqueued', 'in_progress')
+    end order by e.step_no),
+    array_agg(e.waiting_on order by e.step_no),
+    array_agg(e.first order by e.step_no),
+    array_agg(e.step_no order by e.step_no) filter (
+      where e.waiting_on = 0
+        and e.state in ('error', 'pending', 'waiting_for_retry', 'enqueued', 'in_progress')
     )
   into v_ranks, v_waiting_on, v_first, v_ready
   from (
-    select ts.step_no, ts.template_id,
-      1 + sum(cardinality(ts.dependents)) over (order by ts.step_no)
+    select s.step_no, s.state, s.waiting_on,
+      1 + sum(cardinality(ts.dependents)) over (order by s.step_no)
         - cardinality(ts.dependents) as first
-    from tasker.template_steps ts
-    where ts.template_id = (
-      select t.template_id from tasker.tasks t where t.task_uuid = p_task_uuid
-    )
-  ) e
-  join tasker.steps s on s.task_uuid = p_task_uuid and s.step_no = e.step_no;
+    from tasker.steps s
+    join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
+    where s.task_uuid = p_task_uuid
+  ) e;
   select array_agg(d.step_no order by ts.step_no, d.position) into v_dependents
   from tasker.tasks t
   join tasker.template_steps ts on ts.template_id = t.template_id

@@ -1,6 +1,7 @@
 //! Tasks: submitted, listed, and read with their steps and their history.
 
 mod list;
+mod outline;
 mod submission;
 
 use chrono::{DateTime, Utc};
@@ -16,6 +17,10 @@ use crate::state::{StepState, TaskState};
 use crate::steps::StepError;
 
 pub use list::{FailedStep, ListedTask, TaskFilter, find_tasks, list_tasks};
+pub use outline::{
+    Move, StepInDetail, StepOutline, TaskOutline, latest_moves, outline_steps, outline_task,
+    step_in_detail, steps_in_detail,
+};
 pub use submission::{NewTask, OnConflict, Submitted, submit_tasks, submit_tasks_silently};
 
 /// What a task shows in a list and alone.

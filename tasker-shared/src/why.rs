@@ -1,5 +1,7 @@
 //! Why a task does not move: what each of its steps waits for, followed back to the root.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -103,13 +105,61 @@ pub struct Why {
     pub has_more: bool,
 }
 
+/// Steps that wait for the same.
+#[derive(Debug)]
+pub struct Alike<'a> {
+    /// The reasons of those that wait for no other step; they read the same. Never empty.
+    pub roots: Vec<&'a Reason>,
+    /// The reasons of those that wait for them.
+    pub behind: Vec<&'a Reason>,
+}
+
+impl Why {
+    /// The reasons, those together that read the same, with those that wait for them.
+    pub fn alike(&self) -> Vec<Alike<'_>> {
+        let mut groups: Vec<Alike<'_>> = Vec::new();
+        let mut places = HashMap::new();
+        let mut of_step = HashMap::new();
+        let (waiting, roots): (Vec<_>, Vec<_>) = self
+            .reasons
+            .iter()
+            .partition(|reason| reason.cause == Cause::WaitsForSteps);
+        for reason in roots {
+            let key = (reason.state, &reason.detail, &reason.action);
+            let place = *places.entry(key).or_insert(groups.len());
+            if place == groups.len() {
+                let (roots, behind) = (Vec::new(), Vec::new());
+                groups.push(Alike { roots, behind });
+            }
+            groups[place].roots.push(reason);
+            of_step.insert(&reason.step_name, place);
+        }
+        for reason in waiting {
+            if let Some(&place) = of_step.get(&reason.root) {
+                groups[place].behind.push(reason);
+            }
+        }
+        groups
+    }
+}
+
 /// What the steps of a task wait for, or one of them and the root of its wait.
 pub async fn why(
     connection: &mut PgConnection,
     task_uuid: TaskUuid,
     step_name: Option<&str>,
 ) -> Result<Why, Error> {
-    let limit = i32::try_from(MOST_STEPS + 1).unwrap_or(i32::MAX);
+    why_of_some(connection, task_uuid, step_name, MOST_STEPS).await
+}
+
+/// The same with so many reasons at most.
+pub async fn why_of_some(
+    connection: &mut PgConnection,
+    task_uuid: TaskUuid,
+    step_name: Option<&str>,
+    most: usize,
+) -> Result<Why, Error> {
+    let limit = i32::try_from(most.saturating_add(1)).unwrap_or(i32::MAX);
     let rows: Vec<Json<Reason>> =
         sqlx::query_scalar("select to_jsonb(w) from tasker.why($1, $2, $3) w")
             .bind(task_uuid)
@@ -117,8 +167,8 @@ pub async fn why(
             .bind(limit)
             .fetch_all(connection)
             .await?;
-    let has_more = rows.len() > MOST_STEPS;
-    let reasons = rows.into_iter().take(MOST_STEPS).map(|Json(reason)| reason);
+    let has_more = rows.len() > most;
+    let reasons = rows.into_iter().take(most).map(|Json(reason)| reason);
     Ok(Why {
         task_uuid,
         reasons: reasons.collect(),

@@ -1,9 +1,7 @@
 //! `tasker why`: what the steps of a task wait for.
 
-use std::collections::HashMap;
-
 use tasker_shared::tasks::get_task;
-use tasker_shared::why::{Cause, Reason, Why, why};
+use tasker_shared::why::{Reason, Why, why};
 
 use crate::commands::task::which::TaskArg;
 use crate::drawing::{Paint, Style, step_paint};
@@ -64,19 +62,11 @@ pub(crate) async fn run(args: Args, setup: &Setup) -> Result<(), Failure> {
 }
 
 fn text(why: &Why, style: Style) -> String {
-    let (waiting, roots): (Vec<_>, Vec<_>) = why
-        .reasons
-        .iter()
-        .partition(|reason| reason.cause == Cause::WaitsForSteps);
     let mut lines = Vec::new();
-    for alike in alike(&roots) {
-        let steps = names(alike.iter().copied());
-        let behind = waiting.iter().copied().filter(|reason| {
-            let mut roots = alike.iter();
-            roots.any(|root| root.step_name == reason.root)
-        });
-        lines.extend(of_roots(&alike, &steps, style));
-        lines.extend(wait_for_it(&names(behind)));
+    for alike in why.alike() {
+        let steps = names(&alike.roots);
+        lines.extend(of_roots(&alike.roots, &steps, style));
+        lines.extend(wait_for_it(&names(&alike.behind)));
     }
     if why.has_more {
         lines.push("There are more steps, of which nothing is said here.".to_owned());
@@ -84,22 +74,8 @@ fn text(why: &Why, style: Style) -> String {
     lines.join("\n")
 }
 
-/// The reasons, those together that read the same.
-fn alike<'a>(reasons: &[&'a Reason]) -> Vec<Vec<&'a Reason>> {
-    let mut groups: Vec<Vec<&Reason>> = Vec::new();
-    let mut places = HashMap::new();
-    for reason in reasons {
-        let key = (reason.state, &reason.detail, &reason.action);
-        let place = *places.entry(key).or_insert(groups.len());
-        if place == groups.len() {
-            groups.push(Vec::new());
-        }
-        groups[place].push(reason);
-    }
-    groups
-}
-
-fn names<'a>(reasons: impl Iterator<Item = &'a Reason>) -> Vec<&'a str> {
+fn names<'a>(reasons: &[&'a Reason]) -> Vec<&'a str> {
+    let reasons = reasons.iter();
     let names = reasons.map(|reason| reason.step_name.as_deref().unwrap_or("the whole task"));
     names.collect()
 }

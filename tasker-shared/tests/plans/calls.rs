@@ -148,6 +148,28 @@ impl Meter {
         self.continued += next.len();
     }
 
+    /// What a page that is open reads each second.
+    async fn look(&mut self, task: TaskUuid) {
+        self.call("outline_task", Once, 30, async |connection| {
+            tasks::outline_task(connection, task).await.unwrap()
+        })
+        .await;
+        self.call("outline_steps", Once, 30, async |connection| {
+            tasks::outline_steps(connection, task).await.unwrap()
+        })
+        .await;
+        self.call("steps_in_detail", Once, 30, async |connection| {
+            let steps = tasks::steps_in_detail(connection, task, &[1, 2], 1000).await;
+            assert_eq!(steps.unwrap().len(), 2);
+        })
+        .await;
+        self.call("latest_moves", EachTime, 15_000, async |connection| {
+            let moves = tasks::latest_moves(connection, task, None, 3, 10).await;
+            assert_eq!(moves.unwrap().len(), 3);
+        })
+        .await;
+    }
+
     /// What people do, now and then.
     async fn operate(&mut self, failed: &ReceivedStep, waiting: TaskUuid) {
         let step = failed.step_name.as_str();
@@ -161,6 +183,7 @@ impl Meter {
             tasks::task_history(connection, failed).await.unwrap()
         })
         .await;
+        self.look(failed).await;
         self.call("ended_tasks", EachTime, 300, async |connection| {
             tasks::ended_tasks(connection, &[failed, waiting])
                 .await
