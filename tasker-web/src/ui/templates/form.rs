@@ -142,7 +142,8 @@ fn write(fields: &[Field], context: &Map<String, Value>, typed: &mut Typed) {
     }
 }
 
-fn write_scalar(allowed: &[&str], value: &Value, unquotes: bool) -> String {
+/// What to type for a value; see [`read_scalar`].
+pub(super) fn write_scalar(allowed: &[&str], value: &Value, unquotes: bool) -> String {
     let plain = value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned);
