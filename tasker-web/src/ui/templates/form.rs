@@ -63,7 +63,8 @@ fn read_field(
         _ if is_empty => return Ok(None),
         Kind::Scalar(allowed) => read_scalar(allowed, text, allowed.len() > 1)?,
         Kind::Choice(values) => {
-            let chosen = values.iter().find(|value| value.to_string() == text);
+            let written = |value: &&Value| value.to_string();
+            let chosen = values.iter().find(|value| written(value) == text);
             chosen.ok_or("is none of the choices")?.clone()
         }
         Kind::List(allowed) => {
