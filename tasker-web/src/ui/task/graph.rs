@@ -9,7 +9,7 @@ use tasker_shared::words::count;
 
 use super::fold::{Folded, fold};
 use super::layout::{Layout, NODE_HEIGHT, layout};
-use crate::ui::parts::{in_words, step_sign};
+use crate::ui::parts::{in_words, number, step_sign};
 
 /// Width of a character of a name, and of what is around the name in a node.
 const CHARACTER: usize = 8;
@@ -86,7 +86,7 @@ pub(crate) fn graph(nodes: &[Node<'_>]) -> Markup {
             }
         }
         @if folded.members.len() < nodes.len() {
-            p.note { (count(nodes.len(), "step")) " drawn as " (count(folded.members.len(), "node")) ": those alike are together." }
+            p.note { (number(i64::try_from(nodes.len()).unwrap_or(i64::MAX))) " steps drawn as " (count(folded.members.len(), "node")) ": those alike are together." }
         }
     }
 }

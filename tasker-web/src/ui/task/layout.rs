@@ -102,10 +102,12 @@ impl Cells {
             rows[layer].push(cell);
         }
         let mut places = vec![0; self.layer_of.len()];
-        rows.iter().for_each(|row| place(row, &mut places));
+        for row in &rows {
+            place(row, &mut places);
+        }
         let mut best = (self.crossings(&rows, &places), rows.clone());
         for pass in 0..PASSES {
-            let forth = pass % 2 == 0;
+            let forth = pass.is_multiple_of(2);
             let neighbours = if forth { &self.before } else { &self.after };
             for step in 0..layers {
                 let row = &mut rows[if forth { step } else { layers - 1 - step }];
@@ -146,7 +148,7 @@ impl Cells {
         };
         let mut heights = vec![0; self.layer_of.len()];
         for pass in 0..PASSES {
-            let forth = pass % 2 == 0;
+            let forth = pass.is_multiple_of(2);
             for step in 0..rows.len() {
                 let row = &rows[if forth { step } else { rows.len() - 1 - step }];
                 let wanted: Vec<i32> = row

@@ -111,7 +111,7 @@ async fn look(
         moves_of_shown: latest_moves(connection, task_uuid, Some(&shown), MOST_DRAWN_MOVES, 0)
             .await?,
         moves: latest_moves(connection, task_uuid, None, MOST_MOVES, ERROR_CHARACTERS).await?,
-        why: why_of_some(connection, task_uuid, None, MOST_REASONS).await?,
+        why: why::for_pages(why_of_some(connection, task_uuid, None, MOST_REASONS).await?),
         task,
         steps,
     }))

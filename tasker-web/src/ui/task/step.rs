@@ -93,7 +93,7 @@ async fn look(
         moves,
         parents: steps_in_detail(connection, task_uuid, &parents, 0).await?,
         dependents: steps_in_detail(connection, task_uuid, &dependents, 0).await?,
-        why: tasker_shared::why::why(connection, task_uuid, Some(name)).await?,
+        why: why::for_pages(tasker_shared::why::why(connection, task_uuid, Some(name)).await?),
         task,
         step,
     }))

@@ -14,6 +14,17 @@ const MOST_NAMED: usize = 5;
 /// Reasons that are shown.
 const MOST_REASONS: usize = 20;
 
+/// The reasons for these pages: what the command line can do about failures, which names each step, is
+/// left out, so that steps that failed alike stand together.
+pub(super) fn for_pages(mut why: Why) -> Why {
+    for reason in &mut why.reasons {
+        if reason.state == Some(StepState::Error) {
+            reason.action = None;
+        }
+    }
+    why
+}
+
 /// Whether something does not move by itself.
 pub(super) fn is_stuck(why: &Why) -> bool {
     why.reasons.iter().any(|reason| !moves(reason.cause))
@@ -53,10 +64,12 @@ pub(super) fn panel(why: &Why, task_uuid: TaskUuid) -> Markup {
 
 fn title(why: &Why) -> &'static str {
     let mut states = why.reasons.iter().map(|reason| reason.state);
-    match is_stuck(why) {
-        true if states.any(|state| state == Some(StepState::Error)) => "Why it failed",
-        true => "Why it does not move",
-        false => "What it waits for",
+    if states.any(|state| state == Some(StepState::Error)) {
+        "Why it failed"
+    } else if is_stuck(why) {
+        "Why it does not move"
+    } else {
+        "What it waits for"
     }
 }
 
@@ -73,7 +86,11 @@ fn reason(group: &Alike<'_>, task_uuid: TaskUuid) -> Markup {
         div class=(class) {
             p { (names(&group.roots, task_uuid)) " " @if let Some(state) = first.state { (step_state(state)) } }
             p { (foreign(&first.detail)) }
-            @if let Some(action) = &first.action { p { b { "To do: " } (foreign(action)) } }
+            @if first.state == Some(StepState::Error) {
+                p { b { "To do: " } "mend what failed, then retry; or skip or resolve the step on its page." }
+            } @else if let Some(action) = &first.action {
+                p { b { "To do: " } (foreign(action)) }
+            }
             @if !group.behind.is_empty() {
                 p.note {
                     (names(&group.behind, task_uuid))
