@@ -110,6 +110,8 @@ async fn a_template_shows_its_steps_and_what_they_need() {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(text.contains("href=\"/v1/templates/shop/order/1.0.0\""));
+        // A step in the graph leads to its row in the table.
+        assert!(text.contains("href=\"#s-ship\"") && text.contains("id=\"s-ship\""));
         assert!(text.contains("href=\"/ui/templates/shop/order/submit?version=1.0.0\""));
         assert!(text.contains("No worker serves shop at the moment."));
     }

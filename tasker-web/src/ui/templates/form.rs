@@ -55,22 +55,23 @@ fn read_field(
             Value::Object(read(fields, typed, mistakes))
         }
         Kind::List(_) if is_empty && field.is_required => json!([]),
-        Kind::Scalar(types) if is_empty && field.is_required && types.contains(&"null") => {
+        Kind::Scalar(allowed) if is_empty && field.is_required && allowed.contains(&"null") => {
             Value::Null
         }
         Kind::Group(_) => return Ok(None),
         _ if is_empty && field.is_required => return Err("is missing".to_owned()),
         _ if is_empty => return Ok(None),
-        Kind::Scalar(types) => read_scalar(types, text, types.len() > 1)?,
+        Kind::Scalar(allowed) => read_scalar(allowed, text, allowed.len() > 1)?,
         Kind::Choice(values) => {
-            let chosen = values.iter().find(|value| value.to_string() == text);
+            let written = |value: &&Value| value.to_string();
+            let chosen = values.iter().find(|value| written(value) == text);
             chosen.ok_or("is none of the choices")?.clone()
         }
-        Kind::List(types) => {
+        Kind::List(allowed) => {
             let lines = text.lines().enumerate();
             let lines = lines.filter(|(_, line)| !line.trim().is_empty());
             let items = lines.map(|(number, line)| {
-                read_scalar(types, line, true)
+                read_scalar(allowed, line, true)
                     .map_err(|mistake| format!("line {}: {mistake}", number + 1))
             });
             Value::Array(items.collect::<Result<_, _>>()?)
@@ -92,8 +93,8 @@ fn is_filled(fields: &[Field], typed: &Typed) -> bool {
 }
 
 /// Where `unquotes`, a text may be typed as JSON has it, to tell `"12"` from 12.
-fn read_scalar(types: &[&str], text: &str, unquotes: bool) -> Result<Value, String> {
-    let has = |name| types.contains(&name);
+fn read_scalar(allowed: &[&str], text: &str, unquotes: bool) -> Result<Value, String> {
+    let has = |name| allowed.contains(&name);
     let parsed = serde_json::from_str(text).ok().filter(|value| match value {
         Value::String(_) => has("string") && unquotes,
         // A number with more digits than are kept is none.
@@ -109,7 +110,7 @@ fn read_scalar(types: &[&str], text: &str, unquotes: bool) -> Result<Value, Stri
         None if has("string") => Ok(Value::String(text.to_owned())),
         None if has("number") => Err("expected a number such as 12.5".to_owned()),
         None if has("integer") => Err("expected a whole number of up to 18 digits".to_owned()),
-        None => Err(format!("expected {}", types.join(" or "))),
+        None => Err(format!("expected {}", allowed.join(" or "))),
     }
 }
 
@@ -130,9 +131,9 @@ fn write(fields: &[Field], context: &Map<String, Value>, typed: &mut Typed) {
                 write(fields, inner, typed);
                 continue;
             }
-            (Kind::Scalar(types), value) => write_scalar(types, value, types.len() > 1),
-            (Kind::List(types), Value::Array(items)) => {
-                let lines = items.iter().map(|item| write_scalar(types, item, true));
+            (Kind::Scalar(allowed), value) => write_scalar(allowed, value, allowed.len() > 1),
+            (Kind::List(allowed), Value::Array(items)) => {
+                let lines = items.iter().map(|item| write_scalar(allowed, item, true));
                 lines.collect::<Vec<_>>().join("\n")
             }
             (Kind::Json, value) => serde_json::to_string_pretty(value).unwrap_or_default(),
@@ -142,12 +143,13 @@ fn write(fields: &[Field], context: &Map<String, Value>, typed: &mut Typed) {
     }
 }
 
-fn write_scalar(types: &[&str], value: &Value, unquotes: bool) -> String {
+/// What to type for a value; see [`read_scalar`].
+pub(super) fn write_scalar(allowed: &[&str], value: &Value, unquotes: bool) -> String {
     let plain = value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned);
     let is_line = !plain.trim().is_empty() && !plain.chars().any(char::is_control);
-    let is_plain = is_line && read_scalar(types, &plain, unquotes).as_ref() == Ok(value);
+    let is_plain = is_line && read_scalar(allowed, &plain, unquotes).as_ref() == Ok(value);
     if is_plain || !unquotes {
         plain
     } else {

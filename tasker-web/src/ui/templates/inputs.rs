@@ -1,9 +1,10 @@
 //! The inputs of a form's fields.
 
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::fields::{Field, Kind};
-use super::form::{Mistakes, Typed};
+use super::form::{Mistakes, Typed, write_scalar};
 use crate::ui::parts::foreign;
 
 /// Lines that a text field shows at once.
@@ -83,11 +84,16 @@ fn hint(field: &Field) -> Markup {
         Kind::Scalar(types) if types.contains(&"integer") => "A whole number.",
         _ => "",
     };
+    // As it would be typed.
+    let shown = |value: &Value| match &field.kind {
+        Kind::Scalar(types) => write_scalar(types, value, types.len() > 1),
+        _ => value.to_string(),
+    };
     html! {
         @if let Some(text) = &field.description { div { (foreign(text)) } }
         (form)
-        @if let Some(value) = &field.default { " Where it is left empty: " code { (foreign(&value.to_string())) } "." }
+        @if let Some(value) = &field.default { " Where it is left empty: " code { (foreign(&shown(value))) } "." }
         @if !field.examples.is_empty() { " For example: " }
-        @for value in &field.examples { code { (foreign(&value.to_string())) } " " }
+        @for value in &field.examples { code { (foreign(&shown(value))) } " " }
     }
 }

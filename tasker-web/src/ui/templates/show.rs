@@ -19,6 +19,7 @@ use crate::problem::Problem;
 use crate::state::WebState;
 use crate::ui::frame::{Live, Page, Section};
 use crate::ui::parts::{dash, foreign, in_words, json, moment};
+use crate::ui::task::graph::{Node, graph};
 
 /// Most steps that a page lists.
 const MOST_STEPS: usize = 500;
@@ -74,6 +75,7 @@ pub(crate) async fn template(
             (unknown_handlers(&steps, &workers, &summary.namespace))
             (facts(&template, &versions))
             h2 { "Steps" }
+            (graph(&nodes(&steps)))
             (step_table(&steps, &workers, &document))
             (statistics::runs(&steps, &runs, params.period()))
             @if let Some(schema) = body.get("input_schema") {
@@ -149,6 +151,25 @@ fn facts(template: &TemplateDetail, versions: &[TemplateSummary]) -> Markup {
             }
         }
     }
+}
+
+/// The steps to be drawn; each leads to its row in the table.
+fn nodes(steps: &[Step]) -> Vec<Node<'_>> {
+    let numbered = steps.iter().enumerate();
+    let positions: HashMap<_, _> = numbered.map(|(at, step)| (&step.name, at)).collect();
+    let drawn = steps.iter().map(|step| {
+        let parents = step.depends_on.iter();
+        Node {
+            name: &step.name,
+            depends_on: parents
+                .filter_map(|name| positions.get(name).copied())
+                .collect(),
+            state: None,
+            attempt: 0,
+            href: format!("#s-{}", step.name),
+        }
+    });
+    drawn.collect()
 }
 
 fn step_table(steps: &[Step], workers: &HashMap<&str, usize>, document: &str) -> Markup {
