@@ -22,7 +22,7 @@ pub(crate) struct Place {
 pub(crate) async fn fill(stack: &Stack) -> Vec<Place> {
     let next = ORDER
         .replace("1.0.0", "1.1.0")
-        .replace("ms: 1500", "ms: 600000");
+        .replace("ms: 1500", "ms: 25000");
     let templates = [
         ORDER,
         &next,

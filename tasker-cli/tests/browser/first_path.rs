@@ -132,6 +132,10 @@ async fn find_and_retry_the_failed(stack: &Stack, page: &mut Page) {
 
     page.click(Kind::Link, "Retry").await;
     page.fill("Reason", "the bank is open again").await;
+    // The page that follows has the same address.
+    page.evaluate("window.isBefore = true").await;
     page.click(Kind::Button, "Retry").await;
+    page.wait("the page follows", "window.isBefore === undefined")
+        .await;
     page.wait_for_address(&format!("/ui/tasks/{failed}")).await;
 }

@@ -22,8 +22,8 @@ const EMPTY: [&str; 8] = [
 
 /// Says what is wrong with a page, in short.
 const EXAMINE: &str = "axe.run(document, { resultTypes: ['violations'] }).then((found) => \
-    found.violations.map((one) => `${one.id}: ${one.help}: ` + \
-      one.nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(' AND ')))";
+    (found.passes.length === 0 ? ['nothing was examined'] : []).concat(found.violations.map((one) => `${one.id}: ${one.help}: ` + \
+      one.nodes.slice(0, 3).map((node) => node.html.slice(0, 200)).join(' AND '))))";
 
 /// What is wider than the window, if anything scrolls it.
 const TOO_WIDE: &str = "(() => {

@@ -91,7 +91,11 @@ impl LivePages {
         {
             return None;
         }
-        let changes = topics.entry(topic).or_default().subscribe();
+        let mut changes = topics.entry(topic).or_default().subscribe();
+        if topic.is_some() {
+            // The task may have changed since the page was drawn, and others been told already.
+            changes.mark_changed();
+        }
         self.open.opened.notify_one();
         Some(changes)
     }
