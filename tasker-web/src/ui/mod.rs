@@ -4,8 +4,6 @@
 //! the page hears that something changed, fetches itself again and replaces what differs. It calls what
 //! the REST API calls, and shows what the API answers; it has no state of its own.
 
-#![allow(dead_code, reason = "pages to come use it")]
-
 mod assets;
 mod bulk;
 mod channels;
