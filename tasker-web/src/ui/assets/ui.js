@@ -26,6 +26,7 @@ function showTimes(root) {
 let changes = null;
 let fetching = false;
 let missed = false;
+let mark = "";
 
 // A page that is being worked with does not change under the hand.
 function isBusy() {
@@ -47,7 +48,7 @@ async function refresh() {
   fetching = true;
   missed = false;
   try {
-    const answer = await fetch(location.href, { headers: { "x-tasker-live": "1" } });
+    const answer = await fetch(location.href, { headers: { "x-tasker-live": mark } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const content = page.getElementById("main");
     if (answer.ok && content !== null && !isBusy()) {
@@ -62,6 +63,7 @@ async function refresh() {
   } finally {
     fetching = false;
   }
+  if (missed && !isBusy()) refresh();
 }
 
 // What the viewer opened or closed stays as it is.
@@ -73,7 +75,10 @@ function follow() {
   const address = document.body.dataset.live;
   if (!address || document.hidden || changes !== null) return;
   changes = new EventSource(address);
-  changes.addEventListener("changed", refresh);
+  changes.addEventListener("changed", (event) => {
+    mark = event.data;
+    refresh();
+  });
   changes.addEventListener("open", () => stale(false));
   changes.addEventListener("error", () => stale(true));
 }
