@@ -152,8 +152,9 @@ pub(crate) async fn stream_changes(
     let stream = unfold((changes, stopped), async |(mut changes, stopped)| {
         let next = stopped.run_until_cancelled(changes.changed()).await;
         next?.ok()?;
-        // A browser does not dispatch an event without data.
-        let event = Event::default().event("changed").data("changed");
+        // The page asks for an answer that is not older than this.
+        let mark = changes.borrow_and_update().to_string();
+        let event = Event::default().event("changed").data(mark);
         Some((Ok::<_, Infallible>(event), (changes, stopped)))
     });
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);

@@ -65,11 +65,12 @@ pub(crate) async fn share(
     request: Request,
     next: Next,
 ) -> Response {
-    if !request.headers().contains_key(LIVE) {
+    let Some(mark) = request.headers().get(LIVE) else {
         return next.run(request).await;
-    }
-    let address = request.uri().to_string();
-    let Some(place) = shared.place(&address) else {
+    };
+    // An answer from before the change that the page heard of would leave it as it is.
+    let page = format!("{} {mark:?}", request.uri());
+    let Some(place) = shared.place(&page) else {
         return next.run(request).await;
     };
     // A request that is given up before its answer leaves the place to the next that waits for it.

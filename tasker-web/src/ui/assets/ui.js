@@ -26,6 +26,7 @@ function showTimes(root) {
 let changes = null;
 let fetching = false;
 let missed = false;
+let mark = "";
 
 // A page that is being worked with does not change under the hand.
 function isBusy() {
@@ -47,7 +48,7 @@ async function refresh() {
   fetching = true;
   missed = false;
   try {
-    const answer = await fetch(location.href, { headers: { "x-tasker-live": "1" } });
+    const answer = await fetch(location.href, { headers: { "x-tasker-live": mark } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const content = page.getElementById("main");
     if (answer.ok && content !== null && !isBusy()) {
@@ -62,6 +63,7 @@ async function refresh() {
   } finally {
     fetching = false;
   }
+  if (missed && !isBusy()) refresh();
 }
 
 // What the viewer opened or closed stays as it is.
@@ -74,7 +76,10 @@ function follow() {
   if (!address || document.hidden || changes !== null) return;
   let opened = false;
   changes = new EventSource(address);
-  changes.addEventListener("changed", refresh);
+  changes.addEventListener("changed", (event) => {
+    mark = event.data;
+    refresh();
+  });
   changes.addEventListener("open", () => {
     stale(false);
     // What happened while the connection was away was not told.
