@@ -86,17 +86,17 @@ class Page:
 
     async def request(self, path):
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nx-tasker-live: 1\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
         return reader, writer, head
 
-    async def fetch(self):
-        """Fetches the page on a connection that is kept."""
+    async def fetch(self, mark):
+        """Fetches the page on a connection that is kept; mark is what the event said."""
         if self.connection is None:
             self.connection = await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = self.connection
         writer.write(
-            f"GET {self.path} HTTP/1.1\r\nhost: 127.0.0.1\r\nx-tasker-live: 1\r\n\r\n".encode()
+            f"GET {self.path} HTTP/1.1\r\nhost: 127.0.0.1\r\nx-tasker-live: {mark}\r\n\r\n".encode()
         )
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         await reader.readexactly(int(re.search(r"content-length: (\d+)", head).group(1)))
@@ -109,8 +109,9 @@ class Page:
             raise SystemExit(f"{self.live} was refused: {head.decode()}")
         try:
             while True:
-                if b"changed" in await reader.readline():
-                    await self.fetch()
+                name, _, data = (await reader.readline()).decode().partition(":")
+                if name == "data":
+                    await self.fetch(data.strip())
         finally:
             writer.close()
             if self.connection:

@@ -130,8 +130,8 @@ fn content(looked: &Looked, view: &View) -> Markup {
         h2 { "Graph" }
         (graph(&nodes(task_uuid, steps)))
         @if !is_stuck { (why) }
-        (steps::table(looked, view))
         (timeline::timeline(task, &looked.shown, &looked.moves_of_shown))
+        (steps::table(looked, view))
         (history::table(task_uuid, &looked.moves, MOST_MOVES))
         (context(task))
     }
