@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod outline;
 mod pages;
 mod queues;
 #[path = "../support/mod.rs"]

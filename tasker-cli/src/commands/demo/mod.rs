@@ -116,7 +116,8 @@ async fn on_roles(
     ran.and(stopped)
 }
 
-/// Keeps the roles running until the viewer has seen enough.
+/// Keeps the roles running until the viewer has seen enough. Nothing tells when a child process ends, so
+/// it is looked at from time to time, as while the orders run.
 async fn stay(roles: &mut [Role], stop: &CancellationToken) -> Result<(), Failure> {
     loop {
         tokio::select! {
