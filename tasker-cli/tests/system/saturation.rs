@@ -157,10 +157,15 @@ async fn a_process_whose_channels_are_all_full_recovers_by_itself() {
             assert!(lines >= 1, "{channel}: {}", role.process.output());
         }
     }
+    // What one call takes at once is gone, and as many more find room. The last handlers to start
+    // are the last to end.
     let full_events = [r#"action="blocked""#, r#"channel="results""#];
-    let blocked = series(&roles[1], "mpsc_channel_full_events_total", &full_events).await;
-    // What one call takes at once is gone, and as many more find room.
-    assert!(blocked[0] >= 20.0, "{blocked:?} of {RUNNING} handlers wait");
+    let metric = "mpsc_channel_full_events_total";
+    wait_until("the handlers wait", WAIT_TIMEOUT, async || {
+        series(&roles[1], metric, &full_events).await[0] >= 20.0
+    })
+    .await;
+    let blocked = series(&roles[1], metric, &full_events).await;
 
     held_up.close().await.unwrap();
     world.submit("linear", MORE).await;

@@ -43,6 +43,23 @@ pub(crate) use overview::Looks;
 
 /// The pages, and what they are made of.
 pub(crate) fn routes(limits: &Limits, request_timeout: Duration) -> Router<WebState> {
+    let bounded = |routes: Router<WebState>| {
+        routes
+            .layer(from_fn_with_state(request_timeout, deadline))
+            .layer(from_fn_with_state(limits.clone(), admit))
+    };
+    // Pages that wait for their turn to be drawn again take no place of those who ask for something.
+    let kept_current =
+        bounded(shown_routes()).layer(from_fn_with_state(SharedPages::default(), share));
+    bounded(template_routes().route("/ui/live", get(live::stream_changes)))
+        .merge(kept_current)
+        .route("/ui/assets/{version}/{file}", get(assets::asset))
+        .route("/ui/{*rest}", get(unknown_page))
+        .layer(from_fn(frame))
+}
+
+/// What runs, waits and fails, and what an operator does about it.
+fn shown_routes() -> Router<WebState> {
     Router::new()
         .route("/ui", get(overview::overview))
         .route("/ui/processes", get(processes::processes))
@@ -59,14 +76,6 @@ pub(crate) fn routes(limits: &Limits, request_timeout: Duration) -> Router<WebSt
         .route("/ui/bulk/{bulk_uuid}/stop", post(bulk::stop))
         .route("/ui/templates", get(templates::templates))
         .merge(task::routes())
-        .layer(from_fn_with_state(SharedPages::default(), share))
-        .merge(template_routes())
-        .route("/ui/live", get(live::stream_changes))
-        .layer(from_fn_with_state(request_timeout, deadline))
-        .layer(from_fn_with_state(limits.clone(), admit))
-        .route("/ui/assets/{version}/{file}", get(assets::asset))
-        .route("/ui/{*rest}", get(unknown_page))
-        .layer(from_fn(frame))
 }
 
 /// The pages of one template.
