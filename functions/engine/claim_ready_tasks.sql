@@ -199,13 +199,7 @@ begin
       perform tasker.announce_task_states(v_started, 'in_progress');
     end if;
 
-    -- Mostly there is one, and it is known.
-    if v_priorities[1] <> any (v_priorities)
-      or not exists (select from tasker.priorities_in_use u where u.priority = v_priorities[1]) then
-      insert into tasker.priorities_in_use
-      select distinct p.priority from unnest(v_priorities) as p(priority)
-      where not exists (select from tasker.priorities_in_use u where u.priority = p.priority);
-    end if;
+    perform tasker.note_priorities(v_priorities);
 
     -- A row whose step another transaction holds stays; one whose step moved on meanwhile is void.
     v_void := 0;

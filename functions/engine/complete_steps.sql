@@ -84,6 +84,17 @@ begin
       message = 'an outcome is neither complete nor retry nor fail',
       hint = 'Nothing was recorded. p_outcomes has one of these words for each step.';
   end if;
+  if p_outcomes = '{complete}' and not p_skip_locked then
+    return query
+    select (o.moved).*, (o.started).*
+    from tasker.complete_one_step(
+      p_worker, p_task_uuids[1], p_step_nos[1], p_receipts[1], p_msg_ids[1], p_namespaces[1],
+      p_payloads[1], p_continue[1], p_handlers, p_lease_ms
+    ) o;
+    if found then
+      return;
+    end if;
+  end if;
   if p_skip_locked then
     v_locked := tasker.locked_positions(p_task_uuids, p_step_nos);
   else

@@ -27,14 +27,7 @@ begin
         return sqlerrm;
     end;
   end if;
-  -- As pgmq.send_batch() does it, at half the cost.
-  execute format(
-    'with sent as (
-      insert into pgmq.%I (vt, message) select $1, unnest($2) returning msg_id
-    )
-    select array_agg(s.msg_id) from sent s', 'q_' || p_queue_name
-  ) into v_msgs using clock_timestamp(), p_messages;
-
+  v_msgs := tasker.send_messages(p_queue_name, p_messages);
   with step as (
     select *
     from unnest(p_task_uuids, p_step_nos, p_states, p_attempts, v_msgs)

@@ -18,6 +18,7 @@ declare
   v_queue text;
   v_handlers text[] := p_handlers;
   v_left int := p_limit;
+  v_bytes bigint;
   v_depth int;
   v_now timestamptz;
   v_want int;
@@ -94,7 +95,21 @@ begin
     end if;
     v_passed_by := v_pass > 0 and coalesce(cardinality(v_msgs), 0) < least(v_want, v_seen);
 
-    if v_msgs is not null then
+    v_bytes := null;
+    if cardinality(v_msgs) = 1 then
+      v_bytes := tasker.receive_one_step(
+        v_queue, v_tasks[1], v_steps[1], v_msgs[1], p_worker, p_lease_ms,
+        least(p_bytes_left - bytes, p_max_bytes)
+      );
+    end if;
+    if v_bytes is not null then
+      tasks := tasks || v_tasks;
+      steps := steps || v_steps;
+      msgs := msgs || v_msgs;
+      came_back := came_back || false;
+      bytes := bytes + v_bytes;
+      v_left := v_left - 1;
+    elsif v_msgs is not null then
       -- Read after the messages, so that no step starts before it was enqueued.
       v_now := tasker.now();
       -- A message whose step has ended may have been handed on to a dependent; one that stands for no

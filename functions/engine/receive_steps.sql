@@ -56,6 +56,13 @@ begin
     continue when v_received.tasks is null;
     v_left := v_left - cardinality(v_received.tasks);
     v_bytes_left := v_bytes_left - v_received.bytes;
+    -- One that is too large to be given anything counts no bytes.
+    if v_received.came_back = '{f}' and v_received.bytes > 0 then
+      return next tasker.describe_one_step(
+        v_received.tasks[1], v_received.steps[1], v_received.msgs[1]
+      );
+      continue;
+    end if;
     return query
     select * from tasker.describe_steps(
       v_received.tasks, v_received.steps, v_received.msgs, v_received.came_back, p_max_bytes

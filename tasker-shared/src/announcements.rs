@@ -57,6 +57,8 @@ pub struct Announcements {
     pub submitted: Vec<Uuid>,
     /// Those of them that are new.
     pub created: Vec<Uuid>,
+    /// Tasks whose first steps were enqueued with their submission.
+    pub started: Vec<Uuid>,
     /// Tasks that got ready steps.
     pub ready: Vec<Uuid>,
     /// Tasks that ended.
@@ -75,6 +77,8 @@ impl Announcements {
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
         self.submitted.is_empty()
+            && self.created.is_empty()
+            && self.started.is_empty()
             && self.ready.is_empty()
             && self.finished.is_empty()
             && self.cancelled.is_empty()
@@ -85,7 +89,12 @@ impl Announcements {
     /// How much is announced on each channel: tasks, queues or timers.
     pub(crate) fn counts(&self) -> [(&'static str, u64); 4] {
         let ready: HashSet<_> = self.ready.iter().chain(&self.submitted).collect();
-        let states = [&self.created, &self.finished, &self.cancelled];
+        let states = [
+            &self.created,
+            &self.started,
+            &self.finished,
+            &self.cancelled,
+        ];
         let states: usize = states.iter().map(|tasks| tasks.len()).sum();
         [
             ("task_ready", ready.len() as u64),
@@ -100,6 +109,7 @@ impl Announcements {
         Ok(Self {
             submitted: Vec::new(),
             created: Vec::new(),
+            started: Vec::new(),
             ready: row.try_get("ready_tasks")?,
             finished: row.try_get("finished_tasks")?,
             cancelled: row.try_get("cancelled_tasks")?,
@@ -126,6 +136,7 @@ impl Announcements {
     pub(crate) fn merge(&mut self, other: Self) {
         self.submitted.extend(other.submitted);
         self.created.extend(other.created);
+        self.started.extend(other.started);
         self.ready.extend(other.ready);
         self.finished.extend(other.finished);
         self.cancelled.extend(other.cancelled);
@@ -139,6 +150,7 @@ impl Announcements {
         for tasks in [
             &mut self.submitted,
             &mut self.created,
+            &mut self.started,
             &mut self.ready,
             &mut self.finished,
             &mut self.cancelled,
@@ -158,7 +170,7 @@ pub async fn task_ready_channel(connection: &mut PgConnection) -> Result<String,
         .await?)
 }
 
-/// Sends the announcements in one transaction; what each says is made of them in the database.
+/// Sends the announcements; what each says is made of them in the database.
 pub async fn notify(
     connection: &mut PgConnection,
     announcements: &Announcements,
@@ -172,7 +184,13 @@ pub async fn notify(
         .bind(announcements.readying_steps())
         .bind(&announcements.submitted)
         .bind(&announcements.created)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+    if !announcements.started.is_empty() {
+        sqlx::query("select tasker.announce_task_states($1, 'in_progress')")
+            .bind(&announcements.started)
+            .execute(connection)
+            .await?;
+    }
     Ok(())
 }

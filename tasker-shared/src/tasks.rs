@@ -27,7 +27,10 @@ pub use outline::{
     Move, StepInDetail, StepOutline, TaskOutline, latest_moves, outline_steps, outline_task,
     step_in_detail, steps_in_detail,
 };
-pub use submission::{NewTask, OnConflict, Submitted, submit_tasks, submit_tasks_silently};
+pub use submission::{
+    Enqueuing, NewTask, OnConflict, Submission, Submitted, submit_and_enqueue, submit_tasks,
+    submit_tasks_silently,
+};
 pub use unfinished::{UnfinishedTasks, count_unfinished};
 
 /// What a task shows in a list and alone.

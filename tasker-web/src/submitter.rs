@@ -5,6 +5,7 @@
 //! of their own: a client that goes away in the middle does not keep them from being announced.
 
 mod batches;
+mod direct;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,9 @@ use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
 use tasker_shared::error::Error;
 use tasker_shared::supervisor::Supervisor;
-use tasker_shared::tasks::{NewTask, Submitted, submit_tasks_silently};
+use tasker_shared::tasks::{
+    NewTask, Submission, Submitted, submit_and_enqueue, submit_tasks_silently,
+};
 use tasker_shared::telemetry::metrics;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +29,8 @@ use tracing::{Instrument, warn};
 
 use crate::limits::BodyShare;
 use crate::problem::{Kind, Problem};
-use batches::{Batches, Submission};
+use batches::{Batches, Waiting};
+use direct::{DirectWay, LOCK_TIMEOUT};
 
 /// The part of the product that this is, in the names of channels.
 const COMPONENT: &str = "web";
@@ -41,7 +45,8 @@ pub(crate) struct Submitter(Arc<Parts>);
 
 struct Parts {
     database: Database,
-    submissions: Sender<Submission>,
+    direct: DirectWay,
+    submissions: Sender<Waiting>,
     /// Ends the loop, when nothing is left.
     stop: CancellationToken,
     /// The loop, and what goes apart.
@@ -73,9 +78,11 @@ impl Submitter {
             },
             buffer.submission_buffer_bytes,
         );
+        let direct = DirectWay::new(config);
         let (stop, work) = (CancellationToken::new(), TaskTracker::new());
         loops.start(Batches::new(
             database.clone(),
+            direct.clone(),
             received,
             announcer.clone(),
             work.clone(),
@@ -83,6 +90,7 @@ impl Submitter {
         ));
         Self(Arc::new(Parts {
             database: database.clone(),
+            direct,
             submissions,
             stop,
             work,
@@ -103,7 +111,7 @@ impl Submitter {
         let (reply, answer) = oneshot::channel();
         self.0
             .submissions
-            .try_send(Submission { task, reply })
+            .try_send(Waiting { task, reply })
             .map_err(|error| no_room(&error))?;
         let answer = answer.await.map_err(lost)?;
         answer.map_err(|error| Problem::from(&*error))
@@ -116,14 +124,17 @@ impl Submitter {
         share: BodyShare,
     ) -> Result<Vec<Submitted>, Problem> {
         let (reply, answer) = oneshot::channel();
-        let database = self.0.database.clone();
+        let (database, direct) = (self.0.database.clone(), self.0.direct.clone());
         let announcer = self.0.announcer().clone();
         let apart = async move {
-            let result = submit_apart(&database, &tasks, None).await;
+            let result = submit_apart(&database, &direct, &tasks, None).await;
             drop((tasks, share));
-            let announcements = announcements(&result);
+            let (announcements, answer) = match result {
+                Ok(submission) => (submission.announcements, Ok(submission.submitted)),
+                Err(error) => (Announcements::default(), Err(error)),
+            };
             // A client that has gone away has its tasks all the same.
-            let _ = reply.send(result);
+            let _ = reply.send(answer);
             if let Some(announcer) = announcer {
                 announcer.announce(announcements).await;
             } else {
@@ -169,27 +180,36 @@ impl Parts {
 /// `lock_timeout`, where there is one.
 async fn submit_apart(
     database: &Database,
+    direct: &DirectWay,
     tasks: &[NewTask],
     lock_timeout: Option<Duration>,
-) -> Result<Vec<Submitted>, Error> {
+) -> Result<Submission, Error> {
+    if let Some(enqueuing) = direct.open() {
+        let timeout = lock_timeout.unwrap_or(LOCK_TIMEOUT).min(LOCK_TIMEOUT);
+        let submission = database
+            .call("submit_and_enqueue", async |connection| {
+                submit_and_enqueue(connection, tasks, enqueuing, timeout).await
+            })
+            .await?;
+        if let Some(submission) = submission {
+            count(tasks, &submission);
+            return Ok(submission);
+        }
+        direct.close();
+    }
     let submitted = database
         .call("submit_tasks", async |connection| {
             submit_tasks_silently(connection, tasks, lock_timeout).await
         })
         .await?;
-    count_created(tasks, &submitted);
-    Ok(submitted)
+    let submission = Submission::from(submitted);
+    count(tasks, &submission);
+    Ok(submission)
 }
 
-/// What there is to announce of a call.
-fn announcements(result: &Result<Vec<Submitted>, Error>) -> Announcements {
-    let submitted = result.as_deref().unwrap_or_default();
-    Announcements::of_submitted(submitted)
-}
-
-fn count_created(tasks: &[NewTask], submitted: &[Submitted]) {
+fn count(tasks: &[NewTask], submission: &Submission) {
     let mut created: BTreeMap<&str, u64> = BTreeMap::new();
-    for (task, submitted) in tasks.iter().zip(submitted) {
+    for (task, submitted) in tasks.iter().zip(&submission.submitted) {
         if submitted.created {
             *created.entry(&task.namespace).or_default() += 1;
         }
@@ -197,6 +217,7 @@ fn count_created(tasks: &[NewTask], submitted: &[Submitted]) {
     for (namespace, count) in created {
         metrics().tasks_submitted(namespace, count);
     }
+    metrics().tasks_enqueued_on_submission(submission.enqueued);
 }
 
 fn no_room<T>(error: &NotSent<T>) -> Problem {

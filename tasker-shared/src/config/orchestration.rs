@@ -65,6 +65,8 @@ pub struct ClaimsConfig {
     /// Most steps claimed by one call.
     #[serde(deserialize_with = "check::within::<_, _, 1, 100_000>")]
     pub batch_size: i32,
+    /// Whether the first steps of what is submitted over the API of this process are put in queues with it.
+    pub on_submission: bool,
 }
 
 /// Retries and leases that are due.

@@ -49,6 +49,10 @@ macro_rules! instruments {
 
 instruments! {
     tasks_submitted: labelled("tasker_tasks_submitted_total", "Tasks submitted");
+    tasks_enqueued_on_submission: counter(
+        "tasker_tasks_enqueued_on_submission_total",
+        "Tasks whose first steps were enqueued by the transaction that submitted them, without a claim"
+    );
     tasks_finished: labelled("tasker_tasks_finished_total", "Tasks that ended, by state");
     steps_claimed: labelled("tasker_steps_claimed_total", "Steps put in queues");
     claim_duration: seconds("tasker_claim_duration_seconds", "Time of a call that claims steps");

@@ -31,6 +31,11 @@ impl Metrics {
             .add(count, &[owned("namespace", namespace)]);
     }
 
+    /// Of tasks that were submitted, so many had their first steps enqueued by the same transaction.
+    pub fn tasks_enqueued_on_submission(&self, count: u64) {
+        self.0.tasks_enqueued_on_submission.add(count, &[]);
+    }
+
     /// Tasks ended: `finished` or `cancelled`.
     pub fn tasks_finished(&self, state: &'static str, count: u64) {
         self.0

@@ -8,26 +8,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tasker_shared::announcements::Announcements;
 use tasker_shared::announcer::Announcer;
 use tasker_shared::channel::{Receiver, Weighed};
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
 use tasker_shared::supervisor::Supervised;
-use tasker_shared::tasks::{NewTask, Submitted, submit_tasks, submit_tasks_silently};
+use tasker_shared::tasks::{
+    NewTask, Submission, Submitted, submit_and_enqueue, submit_tasks, submit_tasks_silently,
+};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::{announcements, count_created, submit_apart};
+use super::direct::{DirectWay, LOCK_TIMEOUT};
+use super::{count, submit_apart};
 
 /// Most tasks in one transaction; beyond that the commit is a small part of its cost.
 const TASKS_PER_CALL: usize = 256;
-
-/// How long a batch waits for an idempotency key that another transaction holds. Other servers hold
-/// one for about a commit, a transaction in plain SQL for as long as it likes.
-const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// How long such a task waits at a time, apart from the others, before it lets another one try.
 const TURN: Duration = Duration::from_secs(1);
@@ -40,7 +38,7 @@ const FROZEN_AFTER: Duration = Duration::from_secs(10);
 const MOST_APART: usize = 1000;
 
 /// A task, and where its requester waits for the answer.
-pub(super) struct Submission {
+pub(super) struct Waiting {
     pub(super) task: NewTask,
     pub(super) reply: oneshot::Sender<Answer>,
 }
@@ -51,8 +49,9 @@ type Answer = Result<Submitted, Arc<Error>>;
 /// The loop with its state.
 pub(super) struct Batches {
     database: Database,
+    direct: DirectWay,
     connection: DedicatedConnection,
-    submissions: Receiver<Submission>,
+    submissions: Receiver<Waiting>,
     announcer: Announcer,
     /// Runs what waits apart.
     work: TaskTracker,
@@ -67,12 +66,12 @@ pub(super) struct Batches {
 
 /// Tasks that are submitted by one call.
 struct Part {
-    submissions: Vec<Submission>,
+    submissions: Vec<Waiting>,
     /// How long it waits for locks; without limit where that is `None`.
     lock_timeout: Option<Duration>,
 }
 
-impl Weighed for Submission {
+impl Weighed for Waiting {
     fn weight(&self) -> usize {
         size_of::<Self>() + self.task.weight()
     }
@@ -81,7 +80,8 @@ impl Weighed for Submission {
 impl Batches {
     pub(super) fn new(
         database: Database,
-        submissions: Receiver<Submission>,
+        direct: DirectWay,
+        submissions: Receiver<Waiting>,
         announcer: Announcer,
         work: TaskTracker,
         stop: CancellationToken,
@@ -92,6 +92,7 @@ impl Batches {
         Self {
             connection: database.dedicated().within(FROZEN_AFTER),
             database,
+            direct,
             submissions,
             announcer,
             _work: work.token(),
@@ -103,7 +104,7 @@ impl Batches {
     }
 
     /// What has gathered; `None` when there will be nothing more.
-    async fn next(&mut self) -> Option<Vec<Submission>> {
+    async fn next(&mut self) -> Option<Vec<Waiting>> {
         let mut batch = Vec::new();
         let count = tokio::select! {
             biased;
@@ -113,7 +114,7 @@ impl Batches {
         (count > 0).then_some(batch)
     }
 
-    async fn submit(&mut self, batch: Vec<Submission>) {
+    async fn submit(&mut self, batch: Vec<Waiting>) {
         let mut parts = vec![Part {
             submissions: batch,
             lock_timeout: Some(LOCK_TIMEOUT),
@@ -129,7 +130,7 @@ impl Batches {
             }
             let (tasks, replies) = unzip(submissions);
             match self.call(&tasks, lock_timeout).await {
-                Ok(submitted) => self.submitted(&tasks, replies, &submitted).await,
+                Ok(submission) => self.submitted(&tasks, replies, submission).await,
                 Err(Error::Locked { .. }) if lock_timeout.is_some() => {
                     let rest = self.set_apart(zip(tasks, replies));
                     parts.push(Part {
@@ -149,14 +150,30 @@ impl Batches {
         &mut self,
         tasks: &[NewTask],
         lock_timeout: Option<Duration>,
-    ) -> Result<Vec<Submitted>, Error> {
+    ) -> Result<Submission, Error> {
+        if let (Some(enqueuing), Some(timeout)) = (self.direct.open(), lock_timeout) {
+            let submission = self
+                .connection
+                .call_alive("submit_and_enqueue", async |connection| {
+                    submit_and_enqueue(connection, tasks, enqueuing, timeout).await
+                })
+                .await?;
+            if let Some(submission) = submission {
+                return Ok(submission);
+            }
+            self.direct.close();
+        }
         self.connection
             .call_alive("submit_tasks", async |connection| {
                 if is_alone(tasks) {
-                    submit_tasks(connection, tasks).await
-                } else {
-                    submit_tasks_silently(connection, tasks, lock_timeout).await
+                    let submitted = submit_tasks(connection, tasks).await?;
+                    return Ok(Submission {
+                        submitted,
+                        ..Submission::default()
+                    });
                 }
+                let submitted = submit_tasks_silently(connection, tasks, lock_timeout).await?;
+                Ok(Submission::from(submitted))
             })
             .await
     }
@@ -165,31 +182,29 @@ impl Batches {
         &self,
         tasks: &[NewTask],
         replies: Vec<oneshot::Sender<Answer>>,
-        submitted: &[Submitted],
+        submission: Submission,
     ) {
-        count_created(tasks, submitted);
-        for (reply, submitted) in replies.into_iter().zip(submitted) {
+        count(tasks, &submission);
+        for (reply, submitted) in replies.into_iter().zip(submission.submitted) {
             // A client that has gone away has its task all the same.
-            let _ = reply.send(Ok(*submitted));
+            let _ = reply.send(Ok(submitted));
         }
-        if !is_alone(tasks) {
-            let announcements = Announcements::of_submitted(submitted);
-            self.announcer.announce(announcements).await;
-        }
+        self.announcer.announce(submission.announcements).await;
     }
 
     /// Lets those wait apart whose key another transaction may hold; returns the others.
-    fn set_apart(&self, submissions: Vec<Submission>) -> Vec<Submission> {
+    fn set_apart(&self, submissions: Vec<Waiting>) -> Vec<Waiting> {
         let mut rest = Vec::new();
         for submission in submissions {
             if submission.task.idempotency_key.is_none() {
                 rest.push(submission);
             } else if let Ok(permit) = Arc::clone(&self.apart).try_acquire_owned() {
                 let (database, announcer) = (self.database.clone(), self.announcer.clone());
+                let direct = self.direct.clone();
                 let turns = Arc::clone(&self.turns);
                 self.work.spawn(async move {
                     let _permit = permit;
-                    submit_by_turns(&database, &turns, submission, &announcer).await;
+                    submit_by_turns(&database, &direct, &turns, submission, &announcer).await;
                 });
             } else {
                 let message = "too many tasks wait for keys that others hold".to_owned();
@@ -203,8 +218,9 @@ impl Batches {
 /// Submits one task as soon as nobody else holds its key, for as long as its requester waits.
 async fn submit_by_turns(
     database: &Database,
+    direct: &DirectWay,
     turns: &Semaphore,
-    Submission { task, reply }: Submission,
+    Waiting { task, reply }: Waiting,
     announcer: &Announcer,
 ) {
     let tasks = [task];
@@ -213,20 +229,19 @@ async fn submit_by_turns(
         if reply.is_closed() {
             return;
         }
-        match submit_apart(database, &tasks, Some(TURN)).await {
+        match submit_apart(database, direct, &tasks, Some(TURN)).await {
             Err(Error::Locked { .. }) => {}
             result => break result,
         }
     };
-    let announcements = announcements(&result);
     match result {
         Err(error) => tell_all(vec![reply], error),
-        Ok(submitted) => {
-            let first = submitted.first().copied();
+        Ok(submission) => {
+            let first = submission.submitted.first().copied();
             let _ = first.map(|it| reply.send(Ok(it)));
+            announcer.announce(submission.announcements).await;
         }
     }
-    announcer.announce(announcements).await;
 }
 
 impl Supervised for Batches {
@@ -258,7 +273,7 @@ fn tell_all(replies: Vec<oneshot::Sender<Answer>>, error: Error) {
 }
 
 /// Both halves, the first one last, because the last part is next.
-fn halves(mut submissions: Vec<Submission>, lock_timeout: Option<Duration>) -> [Part; 2] {
+fn halves(mut submissions: Vec<Waiting>, lock_timeout: Option<Duration>) -> [Part; 2] {
     let second = submissions.split_off(submissions.len() / 2);
     [second, submissions].map(|submissions| Part {
         submissions,
@@ -266,15 +281,14 @@ fn halves(mut submissions: Vec<Submission>, lock_timeout: Option<Duration>) -> [
     })
 }
 
-fn unzip(submissions: Vec<Submission>) -> (Vec<NewTask>, Vec<oneshot::Sender<Answer>>) {
+fn unzip(submissions: Vec<Waiting>) -> (Vec<NewTask>, Vec<oneshot::Sender<Answer>>) {
     submissions
         .into_iter()
         .map(|it| (it.task, it.reply))
         .unzip()
 }
 
-fn zip(tasks: Vec<NewTask>, replies: Vec<oneshot::Sender<Answer>>) -> Vec<Submission> {
+fn zip(tasks: Vec<NewTask>, replies: Vec<oneshot::Sender<Answer>>) -> Vec<Waiting> {
     let both = tasks.into_iter().zip(replies);
-    both.map(|(task, reply)| Submission { task, reply })
-        .collect()
+    both.map(|(task, reply)| Waiting { task, reply }).collect()
 }

@@ -77,6 +77,8 @@ impl Api {
         let mut config = TaskerConfig::default();
         config.database.url = url.into();
         config.database.acquire_timeout = Duration::from_secs(30);
+        // There is no orchestrator beside it.
+        config.orchestration.claims.on_submission = false;
         change(&mut config);
         let database = Database::connect(&config.database).await.unwrap();
         let shutdown = CancellationToken::new();
