@@ -13,6 +13,7 @@ as $$
 declare
   -- As in tasker.free_dependents().
   c_most_bytes constant bigint := 1024 * 1024;
+  v_announces boolean := current_setting('tasker.announces_moves', true) = 'on';
   v_announce text;
   v_now timestamptz;
   v_task record;
@@ -26,6 +27,7 @@ declare
   v_is_ready boolean := false;
   v_starts boolean := false;
   v_lease_ms bigint;
+  v_end tasker.task_state;
 begin
   select t.state, t.template_id, t.priority, t.active_steps, t.failed_steps into v_task
   from tasker.tasks t
@@ -118,19 +120,30 @@ begin
     insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
     values (p_task_uuid, v_next.step_no, v_task.template_id, v_task.priority, v_now);
     moved.ready_tasks := array[p_task_uuid];
+    if v_announces then
+      perform pg_notify(c.channel, p.payload)
+      from (
+        select tasker.readiness_payload(
+          p_task_uuid, p_namespace, v_task.priority, 1, 'step_transition',
+          tasker.step_uuid(p_task_uuid, p_step_no), 'complete', 'in_progress'
+        ) as payload
+      ) p
+      cross join lateral (values
+        (tasker.channel('task_ready')), (tasker.channel('task_ready', p_namespace))
+      ) as c(channel);
+    end if;
   elsif v_task.active_steps > 1 then
     update tasker.tasks t set active_steps = t.active_steps - 1 where t.task_uuid = p_task_uuid;
   else
-    update tasker.tasks t
-    set active_steps = 0, finished_at = v_now,
-      state = case when t.failed_steps > 0 then 'error' else 'complete' end::tasker.task_state
+    v_end := case when v_task.failed_steps > 0 then 'error' else 'complete' end;
+    update tasker.tasks t set active_steps = 0, finished_at = v_now, state = v_end
     where t.task_uuid = p_task_uuid;
     insert into tasker.task_transitions (task_uuid, at, from_state, to_state, actor)
-    values (
-      p_task_uuid, v_now, 'in_progress',
-      case when v_task.failed_steps > 0 then 'error' else 'complete' end::tasker.task_state, p_worker
-    );
+    values (p_task_uuid, v_now, 'in_progress', v_end, p_worker);
     moved.finished_tasks := array[p_task_uuid];
+    if v_announces then
+      perform tasker.announce_task_state(p_namespace, v_end, array[p_task_uuid]);
+    end if;
   end if;
   select n.queue_name into v_queue from tasker.namespaces n where n.namespace = p_namespace;
   if found then

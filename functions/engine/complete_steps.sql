@@ -255,6 +255,18 @@ begin
     end loop;
   end if;
   perform set_config('tasker.announce', v_announce, true);
+  if current_setting('tasker.announces_moves', true) = 'on' then
+    -- That commits without waiting, which an outcome may not.
+    v_announce := current_setting('synchronous_commit');
+    perform tasker.announce(
+      ready_tasks, finished_tasks, woken_queues, timer_set,
+      array(
+        select tasker.step_uuid(p_task_uuids[1], p_step_nos[1])
+        from generate_series(1, cardinality(ready_tasks))
+      )
+    );
+    perform set_config('synchronous_commit', v_announce, true);
+  end if;
 
   return next;
   if v_freed.started_tasks = '{}' and v_again_tasks is null then

@@ -40,11 +40,11 @@ begin
           jsonb_build_object(
             'name', ts.name, 'step_uuid', tasker.step_uuid(s.task_uuid, s.step_no),
             'state', s.state, 'handler', ts.handler, 'input', ts.input,
-            'depends_on', array(
+            'depends_on', case ts.depends_on when '{}' then '{}' else array(
               select p.name from tasker.template_steps p
               where p.template_id = ts.template_id and p.step_no = any(ts.depends_on)
               order by p.step_no
-            ),
+            ) end,
             'attempts', s.attempt, 'max_attempts', s.max_attempts,
             'result', case when not v_omits_results then s.result end,
             'result_bytes', s.result_bytes,

@@ -75,16 +75,7 @@ impl Announcer {
         if announcements.is_empty() {
             return;
         }
-        let Announcements {
-            finished,
-            cancelled,
-            ..
-        } = &announcements;
-        for (state, tasks) in [("finished", finished), ("cancelled", cancelled)] {
-            if !tasks.is_empty() {
-                metrics().tasks_finished(state, tasks.len() as u64);
-            }
-        }
+        count_ends(&announcements);
         if self.sender.send(announcements).await.is_err() {
             warn!("an announcement was not sent because the announcer has stopped");
         }
@@ -102,6 +93,31 @@ impl Announcer {
     /// Whether the loop runs.
     pub fn is_running(&self) -> bool {
         self.sending.health().all(|it| it.is_healthy())
+    }
+}
+
+/// Counts announcements that a transaction of the engine sent by itself.
+pub fn count_announced(announcements: &Announcements) {
+    count_ends(announcements);
+    count_sent(announcements);
+}
+
+fn count_ends(announcements: &Announcements) {
+    let Announcements {
+        finished,
+        cancelled,
+        ..
+    } = announcements;
+    for (state, tasks) in [("finished", finished), ("cancelled", cancelled)] {
+        if !tasks.is_empty() {
+            metrics().tasks_finished(state, tasks.len() as u64);
+        }
+    }
+}
+
+fn count_sent(announcements: &Announcements) {
+    for (channel, count) in announcements.counts() {
+        metrics().notifications_sent(channel, count);
     }
 }
 
@@ -137,9 +153,7 @@ impl Supervised for Sending {
                 Err(error) => warn!(%error, "could not announce"),
                 Ok(()) => {
                     self.outage.over();
-                    for (channel, count) in unsent.counts() {
-                        metrics().notifications_sent(channel, count);
-                    }
+                    count_sent(unsent);
                 }
             }
             self.unsent = Announcements::default();

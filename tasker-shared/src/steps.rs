@@ -13,7 +13,7 @@ pub use receive::{
 };
 pub use report::{
     Continuation, Locks, ReleasedStep, Reported, StepError, StepOutcome, StepReport,
-    complete_and_continue, complete_steps, release_steps,
+    complete_and_announce, complete_and_continue, complete_steps, release_steps,
 };
 
 /// SQL counts positions from 1.

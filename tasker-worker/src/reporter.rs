@@ -18,7 +18,9 @@ use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
 use tasker_shared::outage::Outage;
 use tasker_shared::statistics::SampledStatisticsCollector;
-use tasker_shared::steps::{Continuation, Locks, Reported, complete_and_continue, complete_steps};
+use tasker_shared::steps::{
+    Continuation, Locks, Reported, complete_and_announce, complete_and_continue, complete_steps,
+};
 use tasker_shared::supervisor::Supervised;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -53,6 +55,12 @@ const LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 /// How long reports do not wait for locks at all, after a wait that timed out: another transaction
 /// holds a task for long, and whatever is reported together with that task would wait each time.
 const LOCKS_SKIPPED_FOR: Duration = Duration::from_secs(5);
+
+/// A commit that notifies holds up all others that do until it is flushed. Where several calls in a row
+/// took this long, what they bring about is announced after the commit for a while.
+const SLOW_CALL: Duration = Duration::from_millis(10);
+const SLOW_CALLS: u32 = 3;
+const ANNOUNCES_AFTERWARDS_FOR: Duration = Duration::from_secs(10);
 
 /// What the loop is configured to do.
 #[derive(Clone)]
@@ -98,6 +106,10 @@ pub(crate) struct Reporter {
     releases: Releases,
     /// Until when reports leave out what is locked.
     skips_locked_until: Option<Instant>,
+    /// Until when nothing is announced by the transaction that brings it about, and how many of those that
+    /// did so were slow in a row.
+    announces_afterwards_until: Option<Instant>,
+    slow_calls: u32,
     vitals: Vitals,
     /// Whether nothing more will be received.
     is_closed: bool,
@@ -145,6 +157,8 @@ impl Reporter {
             outage: vitals.outages.outage(Self::NAME, "report outcomes"),
             releases: Releases::new(worker, vitals.outages.outage(Self::NAME, "give steps back")),
             skips_locked_until: None,
+            announces_afterwards_until: None,
+            slow_calls: 0,
             vitals,
             is_closed: false,
         }
@@ -201,21 +215,27 @@ impl Reporter {
         while let Some(next) = self.recording.take().or_else(|| self.outcomes.next()) {
             // It stays here during the call, so that a panic does not lose it.
             let (part, waited) = self.recording.insert(next);
-            let skips = self
-                .skips_locked_until
-                .is_some_and(|until| until > Instant::now());
-            let locks = if skips || waited.is_some() {
-                Locks::Skip
-            } else {
-                Locks::Wait
+            let skips = lies_ahead(self.skips_locked_until) || waited.is_some();
+            let is_alone = part.len() == 1
+                && self.outcomes.len() == 0
+                && has_no_more(&self.reports)
+                && !lies_ahead(self.announces_afterwards_until);
+            let way = match (skips, is_alone) {
+                (true, _) => Way::Batch(Locks::Skip),
+                (false, false) => Way::Batch(Locks::Wait),
+                (false, true) => Way::Announced,
             };
-            let call = complete(&self.settings, &mut self.connection, part, locks).await;
+            let started = Instant::now();
+            let call = complete(&self.settings, &mut self.connection, part, way).await;
+            if way == Way::Announced {
+                self.announced_within(started.elapsed());
+            }
             let Some((part, waited)) = self.recording.take() else {
                 continue;
             };
             match call {
                 Ok(reported) => self.recorded(part, waited, reported).await,
-                Err(Error::Locked { .. }) if locks == Locks::Wait => {
+                Err(Error::Locked { .. }) if way != Way::Batch(Locks::Skip) => {
                     // Nothing was recorded. What can be is, at once.
                     self.skips_locked_until = Some(Instant::now() + LOCKS_SKIPPED_FOR);
                     self.outcomes.push(part);
@@ -235,6 +255,19 @@ impl Reporter {
             .give_back(&mut self.connection, &self.announcer)
             .await;
         true
+    }
+
+    /// A call that announced took this long.
+    fn announced_within(&mut self, duration: Duration) {
+        if duration <= SLOW_CALL {
+            self.slow_calls = 0;
+            return;
+        }
+        self.slow_calls += 1;
+        if self.slow_calls >= SLOW_CALLS {
+            self.slow_calls = 0;
+            self.announces_afterwards_until = Some(Instant::now() + ANNOUNCES_AFTERWARDS_FOR);
+        }
     }
 
     /// Waits for the database to come back; false when there is no time left.
@@ -306,12 +339,32 @@ impl Supervised for Reporter {
     }
 }
 
+/// How a part is recorded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// What it brings about is announced after its commit.
+    Batch(Locks),
+    /// It is a single outcome, and nothing waits behind it: with its commit, which is soonest.
+    Announced,
+}
+
+fn lies_ahead(moment: Option<Instant>) -> bool {
+    moment.is_some_and(|moment| moment > Instant::now())
+}
+
+/// Whether no report waits: where another loop holds the lock, that waits for one.
+fn has_no_more(reports: &Mutex<Receiver<Report>>) -> bool {
+    reports
+        .try_lock()
+        .map_or(true, |reports| reports.len() == 0)
+}
+
 /// Records these outcomes, with what may follow them.
 async fn complete(
     settings: &Reporting,
     connection: &mut DedicatedConnection,
     part: &Part,
-    locks: Locks,
+    way: Way,
 ) -> Result<Reported, Error> {
     let worker = &settings.worker;
     let continuation = Continuation {
@@ -328,10 +381,21 @@ async fn complete(
         .call("complete_steps", async |connection| {
             let reports = &part.reports;
             // What was in an answer that got lost is asked for again.
-            if part.is_uncertain() || continuation.may_continue.contains(&true) {
-                complete_and_continue(connection, worker, reports, &continuation, locks).await
-            } else {
-                complete_steps(connection, worker, reports, locks).await
+            let continuation = (part.is_uncertain() || continuation.may_continue.contains(&true))
+                .then_some(&continuation);
+            match (way, continuation, reports.as_slice()) {
+                (Way::Announced, _, [report]) => {
+                    complete_and_announce(connection, worker, report, continuation).await
+                }
+                (Way::Batch(locks), Some(continuation), _) => {
+                    complete_and_continue(connection, worker, reports, continuation, locks).await
+                }
+                (Way::Batch(locks), None, _) => {
+                    complete_steps(connection, worker, reports, locks).await
+                }
+                (Way::Announced, ..) => {
+                    complete_steps(connection, worker, reports, Locks::Wait).await
+                }
             }
         })
         .await

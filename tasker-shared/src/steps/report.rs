@@ -85,6 +85,8 @@ pub struct Reported {
     pub locked: Vec<usize>,
     /// What other processes should hear about.
     pub announcements: Announcements,
+    /// Whether they have been told, with the commit.
+    pub announced: bool,
     /// Dependents that were started in the worker's hands, each with the message of a step that
     /// was reported.
     pub continued: Vec<ReceivedStep>,
@@ -118,7 +120,7 @@ pub async fn complete_steps(
     reports: &[StepReport],
     locks: Locks,
 ) -> Result<Reported, Error> {
-    record(connection, worker, reports, None, locks).await
+    record(connection, worker, reports, None, Way::Batch(locks)).await
 }
 
 /// What a worker is ready to go on with when it reports.
@@ -142,29 +144,75 @@ pub async fn complete_and_continue(
     continuation: &Continuation<'_>,
     locks: Locks,
 ) -> Result<Reported, Error> {
-    record(connection, worker, reports, Some(continuation), locks).await
+    record(
+        connection,
+        worker,
+        reports,
+        Some(continuation),
+        Way::Batch(locks),
+    )
+    .await
+}
+
+/// Records one outcome like [`complete_and_continue`], or like [`complete_steps`] where there is no
+/// continuation, and announces in the same transaction what it brought about: the answer says it as
+/// well. For a worker that has nothing else to report, because the commit of a transaction that
+/// notifies holds up all others that do until it is flushed. Waits for locks.
+pub async fn complete_and_announce(
+    connection: &mut PgConnection,
+    worker: &str,
+    report: &StepReport,
+    continuation: Option<&Continuation<'_>>,
+) -> Result<Reported, Error> {
+    let reports = std::slice::from_ref(report);
+    record(connection, worker, reports, continuation, Way::Announced).await
+}
+
+/// How outcomes are recorded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Any number of them, in silence.
+    Batch(Locks),
+    /// A single one, announced in the transaction, waiting for locks.
+    Announced,
 }
 
 /// The first row says what was brought about, each further one is a step that was started.
-const COMPLETE: &str = "\
-    select stale, locked, ready_tasks, finished_tasks, cancelled_tasks, woken_queues, timer_set, \
-      task_uuid, step_no, msg_id, namespace, template, step_name, handler, attempt, receipt, \
-      max_attempts, timeout_ms, priority, context::text, input::text, dependency_results::text, \
-      expired, problem \
-    from tasker.complete_steps($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+macro_rules! complete {
+    ($call:literal) => {
+        concat!(
+            "select stale, locked, ready_tasks, finished_tasks, cancelled_tasks, woken_queues, \
+               timer_set, task_uuid, step_no, msg_id, namespace, template, step_name, handler, \
+               attempt, receipt, max_attempts, timeout_ms, priority, context::text, input::text, \
+               dependency_results::text, expired, problem \
+             from tasker.",
+            $call
+        )
+    };
+}
+const COMPLETE: &str =
+    complete!("complete_steps($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+const COMPLETE_AND_ANNOUNCE: &str = complete!(
+    "complete_steps_and_announce($1, $2[1], $3[1], $4[1], $5[1], $6[1], $7[1], $8[1], $9[1], \
+       $10[1], $11, $12)"
+);
 
 async fn record(
     connection: &mut PgConnection,
     worker: &str,
     reports: &[StepReport],
     continuation: Option<&Continuation<'_>>,
-    locks: Locks,
+    way: Way,
 ) -> Result<Reported, Error> {
     let columns = ReportColumns::from(reports);
-    let mut locks = locks;
+    let mut way = way;
     let mut failed_first = None;
     let rows = loop {
-        let answer = sqlx::query(COMPLETE)
+        let query = match way {
+            Way::Batch(_) => sqlx::query(COMPLETE),
+            Way::Announced => sqlx::query(COMPLETE_AND_ANNOUNCE),
+        };
+        let query = query
             .bind(worker)
             .bind(&columns.tasks)
             .bind(&columns.numbers)
@@ -176,21 +224,23 @@ async fn record(
             .bind(&columns.delays)
             .bind(continuation.map(|continuation| &continuation.may_continue))
             .bind(continuation.map(|continuation| continuation.handlers))
-            .bind(continuation.map(|continuation| milliseconds(continuation.lease)))
-            .bind(locks == Locks::Skip)
-            .fetch_all(&mut *connection)
-            .await;
+            .bind(continuation.map(|continuation| milliseconds(continuation.lease)));
+        let query = match way {
+            Way::Batch(locks) => query.bind(locks == Locks::Skip),
+            Way::Announced => query,
+        };
+        let answer = query.fetch_all(&mut *connection).await;
         let Err(error) = answer else {
             break answer?;
         };
         let may_be_of_a_queue = may_be_of_a_queue(&error);
         let error = Error::from(error);
         let is_other = matches!(error, Error::Locked { .. }) || error.is_about_data();
-        if locks == Locks::Skip || is_other || !may_be_of_a_queue {
+        if way == Way::Batch(Locks::Skip) || is_other || !may_be_of_a_queue {
             return Err(failed_first.unwrap_or(error));
         }
         failed_first = Some(error);
-        locks = Locks::Skip;
+        way = Way::Batch(Locks::Skip);
     };
     let Some((first, started)) = rows.split_first() else {
         return Err(Error::Corrupt(
@@ -198,6 +248,7 @@ async fn record(
         ));
     };
     let mut reported = reported(first)?;
+    reported.announced = way == Way::Announced;
     let completed = reports
         .iter()
         .filter(|report| matches!(report.outcome, StepOutcome::Complete(_)));
@@ -292,6 +343,7 @@ fn reported(row: &sqlx::postgres::PgRow) -> Result<Reported, Error> {
         stale: indexes("stale")?,
         locked: indexes("locked")?,
         announcements: Announcements::from_row(row)?,
+        announced: false,
         continued: Vec::new(),
     })
 }

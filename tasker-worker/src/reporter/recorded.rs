@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use tasker_shared::announcements::Announcements;
+use tasker_shared::announcer::count_announced;
 use tasker_shared::steps::{ReceivedStep, Reported, StepOutcome, StepReport};
 use tasker_shared::telemetry::metrics;
 use tracing::{debug, warn};
@@ -67,7 +68,11 @@ impl Reporter {
             self.leases.request_check(told_again);
         }
         let ended = self.events.of_interest(&announcements.finished);
-        self.announcer.announce(announcements).await;
+        if reported.announced {
+            count_announced(&announcements);
+        } else {
+            self.announcer.announce(announcements).await;
+        }
         self.events.tasks_ended(&ended, &mut self.connection).await;
     }
 
