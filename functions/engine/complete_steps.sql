@@ -84,7 +84,8 @@ begin
       message = 'an outcome is neither complete nor retry nor fail',
       hint = 'Nothing was recorded. p_outcomes has one of these words for each step.';
   end if;
-  if p_outcomes = '{complete}' and not p_skip_locked then
+  if p_outcomes = '{complete}' and not p_skip_locked
+    and current_setting('tasker.path_for_one', true) is distinct from 'off' then
     return query
     select (o.moved).*, (o.started).*
     from tasker.complete_one_step(

@@ -43,7 +43,8 @@ begin
     raise exception using errcode = 'TK400', message = 'the tasks are not a JSON array';
   end if;
 
-  if jsonb_array_length(p_tasks) = 1 then
+  if jsonb_array_length(p_tasks) = 1
+    and current_setting('tasker.path_for_one', true) is distinct from 'off' then
     return query
     select 1, o.task_uuid, true, false, o.enqueued_in
     from tasker.create_one_task(p_tasks -> 0, p_processor, p_namespaces) o

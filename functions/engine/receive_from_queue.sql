@@ -96,7 +96,8 @@ begin
     v_passed_by := v_pass > 0 and coalesce(cardinality(v_msgs), 0) < least(v_want, v_seen);
 
     v_bytes := null;
-    if cardinality(v_msgs) = 1 then
+    if cardinality(v_msgs) = 1
+      and current_setting('tasker.path_for_one', true) is distinct from 'off' then
       v_bytes := tasker.receive_one_step(
         v_queue, v_tasks[1], v_steps[1], v_msgs[1], p_worker, p_lease_ms,
         least(p_bytes_left - bytes, p_max_bytes)

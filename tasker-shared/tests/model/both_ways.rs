@@ -11,7 +11,7 @@ use tasker_shared::ids::{StepId, TaskUuid};
 use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::readiness;
 use tasker_shared::steps::{self, Continuation, ReceivedStep, StepError, StepOutcome};
-use tasker_shared::tasks;
+use tasker_shared::tasks::{self, Enqueuing};
 
 use crate::expected::{Graph, index, step_name};
 use crate::graphs;
@@ -65,8 +65,33 @@ pub(crate) enum Way {
     Continuation,
 }
 
+/// How a history happens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    pub(crate) way: Way,
+    /// Decides about the order.
+    pub(crate) seed: u64,
+    /// Whether first steps are enqueued with their submission.
+    pub(crate) enqueues: bool,
+    /// Whether an outcome that is reported alone is announced with its commit.
+    pub(crate) announces: bool,
+}
+
+impl Manner {
+    pub(crate) const fn of(way: Way, seed: u64) -> Self {
+        Self {
+            way,
+            seed,
+            enqueues: false,
+            announces: false,
+        }
+    }
+}
+
 /// What a history came to.
 pub(crate) struct End {
+    /// All rows of the engine, after each round.
+    pub(crate) rows: Vec<String>,
     /// A line for each task and each step, at each moment when nothing moved.
     pub(crate) lines: Vec<String>,
     /// How many steps were handed on.
@@ -76,10 +101,10 @@ pub(crate) struct End {
 struct Run<'a> {
     world: &'a mut World,
     history: &'a History,
-    way: Way,
-    /// Decides about the order.
+    manner: Manner,
     random: fastrand::Rng,
     tasks: Vec<TaskUuid>,
+    rows: Vec<String>,
     held: Vec<ReceivedStep>,
     returned: HashMap<StepId, i32>,
     handed_on: usize,
@@ -90,21 +115,32 @@ pub(crate) async fn happen(
     world: &mut World,
     template: &str,
     history: &History,
-    (way, seed): (Way, u64),
+    manner: Manner,
 ) -> End {
     let mut submitted = Vec::new();
     for priority in &history.tasks {
         let mut task = new_task(template);
         task.priority = *priority;
-        let answer = tasks::submit_tasks(&mut world.connection, &[task]).await;
-        submitted.push(answer.unwrap()[0].task_uuid);
+        let (connection, task) = (&mut world.connection, [task]);
+        let answer = if manner.enqueues {
+            let enqueuing = Enqueuing {
+                processor: "o".to_owned(),
+                namespaces: Vec::new(),
+            };
+            let submission = tasks::submit_and_enqueue(connection, &task, &enqueuing, LEASE);
+            submission.await.unwrap().unwrap().submitted
+        } else {
+            tasks::submit_tasks(connection, &task).await.unwrap()
+        };
+        submitted.push(answer[0].task_uuid);
     }
     let mut run = Run {
         world,
         history,
-        way,
-        random: fastrand::Rng::with_seed(seed),
+        manner,
+        random: fastrand::Rng::with_seed(manner.seed),
         tasks: submitted,
+        rows: Vec::new(),
         held: Vec::new(),
         returned: HashMap::new(),
         handed_on: 0,
@@ -117,6 +153,7 @@ pub(crate) async fn happen(
         lines.extend(run.lines().await);
     }
     End {
+        rows: run.rows,
         lines,
         handed_on: run.handed_on,
     }
@@ -143,6 +180,8 @@ impl Run<'_> {
     }
 
     async fn round(&mut self) {
+        let rows = self.all_rows().await;
+        self.rows.extend(rows);
         let (claims, places) = (self.random.i32(1..8), self.random.i32(1..8));
         let connection = &mut self.world.connection;
         readiness::claim_ready_tasks(connection, "o", claims)
@@ -196,24 +235,34 @@ impl Run<'_> {
             }
         }
         let connection = &mut self.world.connection;
-        let reported = match self.way {
-            Way::Queue => {
+        let reported = match (self.manner.way, reports.as_slice()) {
+            (Way::Queue, [report]) if self.manner.announces => {
+                steps::complete_and_announce(connection, WORKER, report, None).await
+            }
+            (Way::Queue, _) => {
                 steps::complete_steps(connection, WORKER, &reports, steps::Locks::Wait).await
             }
-            Way::Continuation => {
+            (Way::Continuation, _) => {
                 let continuation = Continuation {
                     may_continue: reports.iter().map(|_| self.random.u8(..) < 200).collect(),
                     handlers: &["h".to_owned()],
                     lease: LEASE,
                 };
-                steps::complete_and_continue(
-                    connection,
-                    WORKER,
-                    &reports,
-                    &continuation,
-                    steps::Locks::Wait,
-                )
-                .await
+                if let [report] = reports.as_slice()
+                    && self.manner.announces
+                {
+                    steps::complete_and_announce(connection, WORKER, report, Some(&continuation))
+                        .await
+                } else {
+                    steps::complete_and_continue(
+                        connection,
+                        WORKER,
+                        &reports,
+                        &continuation,
+                        steps::Locks::Wait,
+                    )
+                    .await
+                }
             }
         };
         let reported = reported.unwrap();
@@ -254,6 +303,54 @@ impl Run<'_> {
             let refusal = done.as_ref().err().map(Error::refusal);
             assert!(refusal.is_none_or(|refusal| refusal.is_some()), "{done:?}");
         }
+    }
+
+    /// The rows of the engine's tables, of each task in the order in which they were made, with what differs from run to
+    /// run left out: UUIDs, times, the numbers of messages, and how values are kept in memory.
+    async fn all_rows(&mut self) -> Vec<String> {
+        let tasks = self.tasks.iter().map(|task| task.0).collect::<Vec<_>>();
+        sqlx::query_scalar(
+            "select format('task %s', row(array_position($1, task_uuid), started_at is null,
+               finished_at is null, state, priority, active_steps, failed_steps, context, reason))
+             from tasker.tasks
+             union all
+             select format('step %s', row(array_position($1, task_uuid), step_no, msg_id is null,
+               enqueued_at is null, started_at is null, finished_at is null,
+               input_bytes - min(input_bytes) over (partition by task_uuid) - (
+                 select coalesce(sum(p.result_bytes), 0)
+                 from tasker.template_steps ts
+                 join tasker.steps p on p.task_uuid = s.task_uuid and p.step_no = any(ts.depends_on)
+                 where ts.template_id = s.template_id and ts.step_no = s.step_no
+               ), state,
+               waiting_on, attempt, max_attempts, receipt, result_bytes > 0, worker, result, error))
+             from tasker.steps s
+             union all
+             select format('ready %s', row(row_number() over (partition by task_uuid order by ready_no),
+               array_position($1, task_uuid), step_no, priority, cause))
+             from tasker.ready_steps
+             union all
+             select format('timer %s', row(array_position($1, task_uuid), step_no))
+             from tasker.timers
+             union all
+             select format('message %s', row(row_number() over (partition by message -> 'task_uuid' order by msg_id), read_ct,
+               vt > clock_timestamp(), message - 'task_uuid',
+               array_position($1, (message ->> 'task_uuid')::uuid)))
+             from pgmq.q_worker_test_queue
+             union all
+             select format('move %s', row(row_number() over (partition by task_uuid order by transition_no),
+               array_position($1, task_uuid), from_state, to_state, actor, reason))
+             from tasker.task_transitions
+             union all
+             select format('move %s', row(row_number() over (partition by task_uuid order by transition_no),
+               array_position($1, task_uuid), step_no, attempt, from_state, to_state, actor, reason,
+               error))
+             from tasker.step_transitions
+             order by 1",
+        )
+        .bind(tasks)
+        .fetch_all(&mut self.world.connection)
+        .await
+        .unwrap()
     }
 
     /// Where everything stands and how it came there. A step that was handed on was never in the

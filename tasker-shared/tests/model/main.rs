@@ -16,7 +16,7 @@ mod support;
 
 use std::cell::{Cell, RefCell};
 
-use both_ways::{Way, happen, histories};
+use both_ways::{Manner, Way, happen, histories};
 use call::calls;
 use expected::Graph;
 use held::empty_but_for;
@@ -91,11 +91,19 @@ fn a_history_comes_to_the_same_with_continuation_and_without() {
             let mut world = world.borrow_mut();
             runtime.block_on(async {
                 let template = empty_but_for(&mut world, &history.graph).await;
-                let queued = happen(&mut world, &template, &history, (Way::Queue, seed)).await;
+                let queued = Manner::of(Way::Queue, seed);
+                let queued = happen(&mut world, &template, &history, queued).await;
                 let template = empty_but_for(&mut world, &history.graph).await;
-                let way = (Way::Continuation, seed);
-                let continued = happen(&mut world, &template, &history, way).await;
+                let manner = Manner::of(Way::Continuation, seed);
+                let continued = happen(&mut world, &template, &history, manner).await;
                 assert_eq!(queued.lines, continued.lines);
+                let template = empty_but_for(&mut world, &history.graph).await;
+                let manner = Manner {
+                    enqueues: true,
+                    ..manner
+                };
+                let enqueued = happen(&mut world, &template, &history, manner).await;
+                assert_eq!(queued.lines, enqueued.lines);
                 assert_eq!(queued.handed_on, 0);
                 handed_on.set(handed_on.get() + continued.handed_on);
             });
@@ -104,4 +112,45 @@ fn a_history_comes_to_the_same_with_continuation_and_without() {
         .unwrap_or_else(|failure| panic!("{failure}"));
 
     assert!(handed_on.get() > 0, "nothing was handed on");
+}
+
+#[test]
+fn a_path_for_one_leaves_the_rows_that_the_path_for_many_leaves() {
+    let runtime = runtime();
+    let world = RefCell::new(runtime.block_on(World::new()));
+    let strategy = (histories(), any::<u64>(), any::<bool>(), any::<bool>());
+
+    runner(HISTORIES)
+        .run(&strategy, |(mut history, seed, continues, enqueues)| {
+            // What happens to several at once is in the order of their UUIDs, which chance decides.
+            history.tasks.truncate(1);
+            let mut world = world.borrow_mut();
+            let way = if continues {
+                Way::Continuation
+            } else {
+                Way::Queue
+            };
+            runtime.block_on(async {
+                let mut ends = Vec::new();
+                for (path, announces) in [("off", false), ("on", false), ("on", true)] {
+                    let template = empty_but_for(&mut world, &history.graph).await;
+                    world.run(format!("set tasker.path_for_one = {path}")).await;
+                    // A receipt draws lots for places of those that have waited longest.
+                    world.run("select setseed(0.5)").await;
+                    let manner = Manner {
+                        enqueues,
+                        announces,
+                        ..Manner::of(way, seed)
+                    };
+                    ends.push(happen(&mut world, &template, &history, manner).await.rows);
+                }
+                for end in &ends[1..] {
+                    let differs = ends[0].iter().zip(end).find(|(many, one)| many != one);
+                    assert_eq!(differs, None, "many and one");
+                    assert_eq!(ends[0].len(), end.len());
+                }
+            });
+            Ok(())
+        })
+        .unwrap_or_else(|failure| panic!("{failure}"));
 }
