@@ -7,10 +7,11 @@ use sqlx::postgres::PgListener;
 use tasker_shared::announcements::{self, Announcements};
 use tasker_shared::ids::{StepId, TaskUuid};
 use tasker_shared::operator::{Action, Settlement};
-use tasker_shared::tasks;
+use tasker_shared::steps;
+use tasker_shared::tasks::{self, Enqueuing};
 use uuid::Uuid;
 
-use crate::support::{self, DIAMOND, SINGLE, World, complete};
+use crate::support::{self, DIAMOND, LEASE, SINGLE, WORKER, World, complete};
 use crate::{READY, READY_OF_TEST, STATE, STATE_OF_TEST, heard, listen, only};
 
 /// A payload whose tasks are in the order of their UUIDs, as all payloads are sent.
@@ -86,6 +87,91 @@ async fn tasks_submitted_in_silence_are_announced_in_the_words_of_the_trigger() 
         assert_eq!(heard(&mut world, &mut listener).await, expected);
         assert_eq!(expected.len(), 4);
     }
+}
+
+#[tokio::test]
+async fn tasks_that_are_enqueued_with_their_submission_are_announced_in_both_states_and_never_as_ready()
+ {
+    let mut world = World::new().await;
+    world.template("single", SINGLE).await;
+    let enqueuing = Enqueuing {
+        processor: "o".to_owned(),
+        namespaces: Vec::new(),
+    };
+    for count in [1, 3] {
+        let mut listener = listen(&world).await;
+        let tasks = vec![support::new_task("single"); count];
+        let connection = &mut world.connection;
+        let submission = tasks::submit_and_enqueue(connection, &tasks, &enqueuing, LEASE).await;
+        let submission = submission.unwrap().unwrap();
+        assert_eq!(submission.enqueued, count as u64);
+        let is_alone = count == 1;
+        assert_eq!(submission.announcements.is_empty(), is_alone);
+        let queues: &[&str] = if is_alone {
+            &[]
+        } else {
+            &["worker_test_queue"]
+        };
+        assert_eq!(submission.announcements.queues, queues);
+        if !is_alone {
+            assert_eq!(heard(&mut world, &mut listener).await, BTreeMap::new());
+            announcements::notify(&mut world.connection, &submission.announcements)
+                .await
+                .unwrap();
+        }
+
+        let mut uuids: Vec<_> = submission.submitted.iter().map(|it| it.task_uuid).collect();
+        uuids.sort_unstable_by_key(|task_uuid| task_uuid.0);
+        let heard = heard(&mut world, &mut listener).await;
+        let channels: Vec<_> = heard.keys().map(String::as_str).collect();
+        assert_eq!(channels, [STATE, STATE_OF_TEST]);
+        for channel in [STATE, STATE_OF_TEST] {
+            let states: Vec<_> = heard[channel].iter().map(|it| &it["task_state"]).collect();
+            assert_eq!(states, ["pending", "in_progress"]);
+            for payload in &heard[channel] {
+                assert_eq!(in_order(payload.clone())["task_uuids"], json!(uuids));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lone_outcome_is_announced_with_its_commit_and_in_the_words_of_the_announcer() {
+    const PAIR: &[(&str, &[&str])] = &[("a", &[]), ("b", &["a"])];
+    let mut world = World::new().await;
+    world.template("pair", PAIR).await;
+    let mut ways = Vec::new();
+    for announces in [false, true] {
+        let task = world.submit("pair").await;
+        let mut listener = listen(&world).await;
+        let mut payloads = Vec::new();
+        for _ in 0..2 {
+            let step = world.start_one().await;
+            heard(&mut world, &mut listener).await;
+            let outcome = complete(&step);
+            let connection = &mut world.connection;
+            let reported = if announces {
+                steps::complete_and_announce(connection, WORKER, &outcome, None).await
+            } else {
+                steps::complete_steps(connection, WORKER, &[outcome], steps::Locks::Wait).await
+            };
+            let reported = reported.unwrap();
+            assert_eq!(reported.announced, announces);
+            if !announces {
+                assert_eq!(heard(&mut world, &mut listener).await, BTreeMap::new());
+                announcements::notify(&mut world.connection, &reported.announcements)
+                    .await
+                    .unwrap();
+            }
+            let heard = heard(&mut world, &mut listener).await;
+            assert_eq!(heard.len(), 2);
+            let text = serde_json::to_string(&heard).unwrap();
+            let identity = task.to_string();
+            payloads.push(text.replace(&identity[..32], "..."));
+        }
+        ways.push(payloads);
+    }
+    assert_eq!(ways[0], ways[1]);
 }
 
 #[tokio::test]

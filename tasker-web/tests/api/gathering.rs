@@ -3,6 +3,7 @@
 mod announced;
 mod clients;
 mod connections;
+mod enqueued;
 mod keys;
 mod together;
 
