@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use futures::future::try_join_all;
 
 use crate::client::{NOOP, Shape, all_ended};
-use crate::figures::{MACHINE, Place, Run, quantile, throughput, time};
+use crate::figures::{Figure, MACHINE, Place, Run, figure, quantile, throughput, time};
 use crate::phases::Timed;
 use crate::sizes::Sizes;
 use crate::stage::{Stage, WARM_UP};
@@ -19,6 +19,12 @@ const SUSTAINED: (u32, u32) = (4, 250);
 const PARTS: u32 = 4;
 /// Clients that run one task each at a time: the load of `step-to-step-loaded`.
 const LOADED_CLIENTS: u32 = 16;
+
+/// Part of the tasks that their submission enqueued, past the claim of an orchestrator.
+const ENQUEUED_ON_SUBMISSION: Figure = figure("enqueued_on_submission", "%");
+/// The counters of the orchestrator that it is made of.
+const ENQUEUED: &str = "tasker_tasks_enqueued_on_submission_total";
+const SUBMITTED: &str = "tasker_tasks_submitted_total";
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -214,6 +220,7 @@ async fn one_client(
     for _ in 0..WARM_UP {
         stage.client.run_one(shape).await?;
     }
+    let [enqueued, submitted] = counted(stage).await?;
     let before = stage.usage().await?;
     let mut tasks = Vec::new();
     for _ in 0..samples {
@@ -228,8 +235,20 @@ async fn one_client(
     ] {
         run.note(place, time(name), quantile(&mut times, q));
     }
+    let [enqueued_after, submitted_after] = counted(stage).await?;
+    let part = (enqueued_after - enqueued) / (submitted_after - submitted);
+    run.note(place, ENQUEUED_ON_SUBMISSION, part * 100.0);
     after.since(&before, place, run);
     Ok(tasks)
+}
+
+/// Tasks that their submission enqueued so far, and all that were submitted.
+async fn counted(stage: &Stage<'_>) -> Result<[f64; 2]> {
+    let client = &stage.client;
+    Ok([
+        client.metric(ENQUEUED).await?,
+        client.metric(SUBMITTED).await?,
+    ])
 }
 
 /// Tasks with many steps, one after the other, timed by the database's clock: an answer of

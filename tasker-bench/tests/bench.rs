@@ -113,6 +113,8 @@ async fn the_time_of_a_task_is_told_by_phase() {
         );
         let is_handed_on = median("phase_recorded_to_next") == 0.0;
         assert_eq!(continuation, Some(is_handed_on), "{workload}");
+        let enqueued = median("enqueued_on_submission");
+        assert!(enqueued > 0.0 && enqueued <= 100.0, "{enqueued}");
     }
 }
 
