@@ -13,6 +13,7 @@ mod history;
 mod idle;
 mod lock_waits;
 mod output;
+mod phases;
 mod readiness;
 mod retention;
 mod sizes;

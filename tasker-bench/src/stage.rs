@@ -92,6 +92,12 @@ impl<'a> Stage<'a> {
         self.client.apply_linear("linear4", 4, NOOP).await
     }
 
+    /// A template of steps, one after the other, that do nothing but tell when.
+    pub(crate) async fn stopwatch(&self, name: &'static str, steps: u32) -> Result<Shape> {
+        let handler = stopwatch::HANDLER;
+        self.client.apply_linear(name, steps, handler).await
+    }
+
     /// The processes.
     pub(crate) fn processes(&self) -> Processes {
         Processes {

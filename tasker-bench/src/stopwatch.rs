@@ -44,17 +44,29 @@ pub(crate) async fn serve(continuation_limit: u32) -> Result<()> {
     Ok(())
 }
 
-/// Returns the time in milliseconds since 1970, to the microsecond.
+/// Milliseconds since 1970, to the microsecond: the clock of handlers, clients and the database.
+pub(crate) fn milliseconds(at: SystemTime) -> f64 {
+    let since = at.duration_since(UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64() * 1e3)
+}
+
+/// Returns when it began and when it ended.
 async fn read(_step: Step) -> Result<Value, Infallible> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    Ok(json!(now.map_or(0.0, |now| now.as_secs_f64() * 1e3)))
+    let began = milliseconds(SystemTime::now());
+    Ok(json!([began, milliseconds(SystemTime::now())]))
+}
+
+/// When the handler of a step began and ended; `None` where it is another one.
+pub(crate) fn reading(step: &StepDetail) -> Option<[f64; 2]> {
+    let result = step.result.as_ref()?;
+    Some([result.get(0)?.as_f64()?, result.get(1)?.as_f64()?])
 }
 
 /// Milliseconds from the end of the handler of each step to the start of the next step's handler:
 /// all that recording an outcome and handing on takes.
 pub(crate) fn gaps(steps: &[StepDetail]) -> impl Iterator<Item = f64> {
-    let reading = |step: &StepDetail| step.result.as_ref().and_then(Value::as_f64);
-    steps
-        .windows(2)
-        .filter_map(move |pair| Some(reading(&pair[1])? - reading(&pair[0])?))
+    steps.windows(2).filter_map(|pair| {
+        let ([_, ended], [began, _]) = (reading(&pair[0])?, reading(&pair[1])?);
+        Some(began - ended)
+    })
 }

@@ -28,7 +28,7 @@ const RSS_WORKER: Figure = figure("peak_rss_worker", "MiB");
 const FUNCTIONS: [(Figure, &str); 6] = [
     (
         figure("sql_time_submit_per_1000_steps", "s"),
-        "%tasker.submit_task%",
+        "%tasker.submit_%",
     ),
     (
         figure("sql_time_claim_per_1000_steps", "s"),

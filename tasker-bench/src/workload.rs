@@ -7,10 +7,11 @@ use clap::ValueEnum;
 use futures::future::try_join_all;
 
 use crate::client::{NOOP, Shape, all_ended};
-use crate::figures::{MACHINE, Place, Run, quantile, throughput, time};
+use crate::figures::{Figure, MACHINE, Place, Run, figure, quantile, throughput, time};
+use crate::phases::Timed;
 use crate::sizes::Sizes;
 use crate::stage::{Stage, WARM_UP};
-use crate::{claims, idle, readiness, retention, stopwatch, submit};
+use crate::{claims, idle, phases, readiness, retention, stopwatch, submit};
 
 /// Clients of the sustained load, and how many tasks each submits at once.
 const SUSTAINED: (u32, u32) = (4, 250);
@@ -19,14 +20,20 @@ const PARTS: u32 = 4;
 /// Clients that run one task each at a time: the load of `step-to-step-loaded`.
 const LOADED_CLIENTS: u32 = 16;
 
+/// Part of the tasks that their submission enqueued, past the claim of an orchestrator.
+const ENQUEUED_ON_SUBMISSION: Figure = figure("enqueued_on_submission", "%");
+/// The counters of the orchestrator that it is made of.
+const ENQUEUED: &str = "tasker_tasks_enqueued_on_submission_total";
+const SUBMITTED: &str = "tasker_tasks_submitted_total";
+
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Workload {
     /// The machine alone: commits, notifications, PGMQ
     Machine,
-    /// Three steps in a row, one client
+    /// Three steps in a row, one client, by phase
     Linear3,
-    /// Four steps in a row, one client
+    /// Four steps in a row, one client, by phase
     Linear4,
     /// One step, two beside each other, one; one client
     Diamond,
@@ -150,16 +157,17 @@ impl Workload {
         match self {
             Self::Machine => Ok(()),
             Self::Linear3 => {
-                let shape = client.apply_linear("linear3", 3, NOOP).await?;
-                one_client(stage, shape, samples, place, run).await
+                let shape = stage.stopwatch("stopwatch3", 3).await?;
+                linear(stage, shape, samples, place, run).await
             }
             Self::Linear4 => {
-                let shape = stage.linear4().await?;
-                one_client(stage, shape, samples, place, run).await
+                let shape = stage.stopwatch("stopwatch4", 4).await?;
+                linear(stage, shape, samples, place, run).await
             }
             Self::Diamond => {
                 let shape = client.apply_wide("diamond", 2, NOOP).await?;
-                one_client(stage, shape, samples, place, run).await
+                one_client(stage, shape, samples, place, run).await?;
+                Ok(())
             }
             Self::Wide => {
                 let shape = client.apply_wide("wide", narrow, NOOP).await?;
@@ -189,6 +197,18 @@ impl Workload {
     }
 }
 
+/// Task after task, whose handlers tell when they ran: how long each takes, and where that time goes.
+async fn linear(
+    stage: &Stage<'_>,
+    shape: Shape,
+    samples: u32,
+    place: Place,
+    run: &mut Run,
+) -> Result<()> {
+    let tasks = one_client(stage, shape, samples, place, run).await?;
+    phases::note(&tasks, place, run)
+}
+
 /// Task after task, each awaited over REST.
 async fn one_client(
     stage: &Stage<'_>,
@@ -196,17 +216,18 @@ async fn one_client(
     samples: u32,
     place: Place,
     run: &mut Run,
-) -> Result<()> {
+) -> Result<Vec<Timed>> {
     for _ in 0..WARM_UP {
         stage.client.run_one(shape).await?;
     }
+    let [enqueued, submitted] = counted(stage).await?;
     let before = stage.usage().await?;
-    let mut times = Vec::new();
+    let mut tasks = Vec::new();
     for _ in 0..samples {
-        let started = Instant::now();
-        stage.client.run_one(shape).await?;
-        times.push(started.elapsed().as_secs_f64() * 1e3);
+        tasks.push(phases::run_one(&stage.client, shape).await?);
     }
+    let after = stage.usage().await?;
+    let mut times: Vec<f64> = tasks.iter().map(Timed::latency).collect();
     for (name, q) in [
         ("latency_p50", 0.50),
         ("latency_p95", 0.95),
@@ -214,8 +235,20 @@ async fn one_client(
     ] {
         run.note(place, time(name), quantile(&mut times, q));
     }
-    stage.usage().await?.since(&before, place, run);
-    Ok(())
+    let [enqueued_after, submitted_after] = counted(stage).await?;
+    let part = (enqueued_after - enqueued) / (submitted_after - submitted);
+    run.note(place, ENQUEUED_ON_SUBMISSION, part * 100.0);
+    after.since(&before, place, run);
+    Ok(tasks)
+}
+
+/// Tasks that their submission enqueued so far, and all that were submitted.
+async fn counted(stage: &Stage<'_>) -> Result<[f64; 2]> {
+    let client = &stage.client;
+    Ok([
+        client.metric(ENQUEUED).await?,
+        client.metric(SUBMITTED).await?,
+    ])
 }
 
 /// Tasks with many steps, one after the other, timed by the database's clock: an answer of
@@ -309,10 +342,7 @@ async fn step_to_step(
     place: Place,
     run: &mut Run,
 ) -> Result<()> {
-    let shape = stage
-        .client
-        .apply_linear("stopwatch4", 4, stopwatch::HANDLER)
-        .await?;
+    let shape = stage.stopwatch("stopwatch4", 4).await?;
     let client = |_| async {
         let mut gaps = Vec::new();
         for sample in 0..WARM_UP + samples {

@@ -82,6 +82,43 @@ async fn the_machine_and_each_workload_are_measured_with_and_without_continuatio
 }
 
 #[tokio::test]
+async fn the_time_of_a_task_is_told_by_phase() {
+    let lines = bench(&["--only", "linear3", "linear4"]).await;
+
+    for (workload, continuation) in [
+        ("linear3", Some(true)),
+        ("linear3", Some(false)),
+        ("linear4", Some(true)),
+        ("linear4", Some(false)),
+    ] {
+        let median = |name: &str| {
+            let line = figure(&lines, &format!("{workload}.{name}"), continuation);
+            line["median"].as_f64().unwrap()
+        };
+        let phases = [
+            "phase_submit",
+            "phase_submitted_to_enqueued",
+            "phase_enqueued_to_received",
+            "phase_received_to_started",
+            "phase_handler",
+            "phase_ended_to_recorded",
+            "phase_recorded_to_next",
+            "phase_recorded_to_answered",
+        ];
+        let sum = phases.map(median).iter().sum::<f64>() - median("phase_submit_overlap");
+        let whole = median("latency_p50");
+        assert!(
+            (0.5..2.0).contains(&(sum / whole)),
+            "{workload} {continuation:?}: {sum} of {whole} ms"
+        );
+        let is_handed_on = median("phase_recorded_to_next") == 0.0;
+        assert_eq!(continuation, Some(is_handed_on), "{workload}");
+        let enqueued = median("enqueued_on_submission");
+        assert!(enqueued > 0.0 && enqueued <= 100.0, "{enqueued}");
+    }
+}
+
+#[tokio::test]
 async fn a_past_can_be_filled_in_and_vacuum_held_back() {
     let lines = bench(&[
         "--only",
