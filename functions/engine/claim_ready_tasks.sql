@@ -110,6 +110,17 @@ begin
     exit when v_taken = 0;
     v_last_priority := v_priorities[v_taken];
     v_last_no := v_numbers[v_taken];
+    if v_taken = 1 and not p_guarded
+      and current_setting('tasker.path_for_one', true) is distinct from 'off' then
+      return query
+      select * from tasker.claim_one_step(
+        v_rows[1], v_tasks[1], v_steps[1], v_priorities[1], p_processor
+      );
+      if found then
+        v_left := v_left - 1;
+        exit;
+      end if;
+    end if;
     -- Read after the rows, so that no step is enqueued before its parents ended.
     v_now := tasker.now();
 
