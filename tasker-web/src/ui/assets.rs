@@ -1,12 +1,11 @@
 //! Files that pages refer to, compiled in.
 
-use std::fmt::Write;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
 use axum::extract::Path;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use sha2::{Digest, Sha256};
 
 use crate::problem::{Kind, Problem};
 
@@ -34,16 +33,9 @@ const FILES: [(&str, &str, &str); 4] = [
 /// Digits of the files' common hash: a build that changes one of them gives all another address, so
 /// that browsers may keep them.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let mut hash = Sha256::new();
-    for (_, _, content) in FILES {
-        hash.update(content);
-    }
-    let mut digits = String::new();
-    for byte in &hash.finalize()[..6] {
-        // Writing to a string does not fail.
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
+    let mut hasher = DefaultHasher::new();
+    FILES.hash(&mut hasher);
+    format!("{:x}", hasher.finish())
 });
 
 /// The address of a file.

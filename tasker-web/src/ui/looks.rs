@@ -1,5 +1,5 @@
-//! What the overview shows of the database and costs more than a few milliseconds: seen from time to
-//! time, for all viewers at once.
+//! What pages show of the database that costs more than a few milliseconds: seen from time to time, for
+//! all viewers at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::state::WebState;
-use crate::ui::plots::MINUTES;
+use super::plots::MINUTES;
+use crate::ui::prelude::*;
 
 /// Tasks of which the overview tells what they wait for.
 pub(super) const OLDEST_TASKS: i32 = 20;
@@ -34,23 +34,21 @@ type Latest = Option<(Instant, Arc<Look>)>;
 pub(crate) struct Looks {
     latest: Arc<Mutex<Latest>>,
     /// Whether this process samples events.
-    samples: bool,
+    pub(super) samples: bool,
 }
 
 /// What was seen at a moment.
 #[derive(Default)]
-pub(in crate::ui) struct Look {
-    pub(in crate::ui) at: DateTime<Utc>,
-    /// Whether this process samples events.
-    pub(in crate::ui) samples: bool,
+pub(super) struct Look {
+    pub(super) at: DateTime<Utc>,
     /// Whether nothing could be seen.
-    pub(in crate::ui) has_failed: bool,
-    pub(in crate::ui) without_worker: Vec<StepsWithoutWorker>,
-    pub(in crate::ui) queue_troubles: Vec<QueueTrouble>,
+    pub(super) has_failed: bool,
+    pub(super) without_worker: Vec<StepsWithoutWorker>,
+    pub(super) queue_troubles: Vec<QueueTrouble>,
     /// What the oldest tasks wait for.
-    pub(in crate::ui) causes: Vec<CommonCause>,
+    pub(super) causes: Vec<CommonCause>,
     /// Sampled events of the last hour.
-    pub(in crate::ui) minutes: Vec<MinuteStatistics>,
+    pub(super) minutes: Vec<MinuteStatistics>,
 }
 
 impl Looks {
@@ -60,7 +58,7 @@ impl Looks {
     }
 
     /// The latest look, or another where it is time.
-    pub(in crate::ui) async fn latest(&self, state: &WebState) -> Arc<Look> {
+    pub(super) async fn latest(&self, state: &WebState) -> Arc<Look> {
         let mut latest = self.latest.lock().await;
         if let Some((due, look)) = &*latest
             && Instant::now() < *due
@@ -68,37 +66,34 @@ impl Looks {
             return Arc::clone(look);
         }
         let began = Instant::now();
-        let look = Arc::new(self.look(state).await);
+        let look = Arc::new(look(state).await);
         let pause = INTERVAL.max(began.elapsed() * REST);
         *latest = Some((Instant::now() + pause, Arc::clone(&look)));
         look
     }
+}
 
-    /// Looks. A failure is no reason to show nothing: the rest may say why it fails.
-    async fn look(&self, state: &WebState) -> Look {
-        let (at, samples) = (Utc::now(), self.samples);
-        let minute = at.duration_trunc(TimeDelta::minutes(1)).unwrap_or(at);
-        let since = minute - TimeDelta::minutes(i64::from(MINUTES) - 1);
-        let call = state.database.call("ui_look", async |connection| {
-            Ok(Look {
-                at,
-                samples,
-                has_failed: false,
-                without_worker: steps_without_worker(connection, &[]).await?,
-                queue_troubles: queue_troubles(connection).await?,
-                causes: why_longest(connection, OLDEST_TASKS).await?,
-                minutes: statistics_by_minute(connection, since, SAMPLE_PAGES).await?,
-            })
-        });
-        call.await.unwrap_or_else(|error| {
-            warn!(%error, "could not look at what the overview shows");
-            let has_failed = true;
-            Look {
-                at,
-                samples,
-                has_failed,
-                ..Look::default()
-            }
+/// Looks. A failure is no reason to show nothing: the rest may say why it fails.
+async fn look(state: &WebState) -> Look {
+    let at = Utc::now();
+    let minute = at.duration_trunc(TimeDelta::minutes(1)).unwrap_or(at);
+    let since = minute - TimeDelta::minutes(i64::from(MINUTES) - 1);
+    let call = state.database.call("ui_look", async |connection| {
+        Ok(Look {
+            at,
+            has_failed: false,
+            without_worker: steps_without_worker(connection, &[]).await?,
+            queue_troubles: queue_troubles(connection).await?,
+            causes: why_longest(connection, OLDEST_TASKS).await?,
+            minutes: statistics_by_minute(connection, since, SAMPLE_PAGES).await?,
         })
-    }
+    });
+    call.await.unwrap_or_else(|error| {
+        warn!(%error, "could not look at what the overview shows");
+        Look {
+            at,
+            has_failed: true,
+            ..Look::default()
+        }
+    })
 }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use chrono::{DurationRound, TimeDelta};
-use maud::{Markup, html};
 use tasker_shared::statistics::MinuteStatistics;
 
-use super::overview::{Look, seconds};
+use super::looks::Look;
+use crate::ui::prelude::*;
 
 /// Minutes that plots show.
 pub(super) const MINUTES: i32 = 60;
@@ -15,7 +15,7 @@ pub(super) const MINUTES: i32 = 60;
 type Figures = fn(&MinuteStatistics, f64) -> [f64; 2];
 
 /// Steps a second, and how long steps waited and ran.
-pub(super) fn last_hour(look: &Look) -> Markup {
+pub(super) fn last_hour(look: &Look, samples: bool) -> Markup {
     let times: Figures = |it, _| [it.p95_ms / 1e3, it.p50_ms / 1e3];
     let ended: Figures = |it, passed| [it.count / passed, it.failures / passed];
     let within = ["95% within", "half within"];
@@ -32,7 +32,7 @@ pub(super) fn last_hour(look: &Look) -> Markup {
             }
             p.note { "By minute, estimated from samples." }
         }
-        @if !look.samples { p.note { "Sampling is off in this process: statistics.enabled." } }
+        @if !samples { p.note { "Sampling is off in this process: statistics.enabled." } }
     }
 }
 
@@ -44,8 +44,8 @@ fn plot(
     names: [&str; 2],
     (figures, words): (Figures, fn(f64) -> String),
 ) -> Markup {
-    let known = look.minutes.iter().filter(|it| it.event == event);
-    let known: HashMap<_, _> = known.map(|it| (it.minute, it)).collect();
+    let of_event = look.minutes.iter().filter(|it| it.event == event);
+    let known: HashMap<_, _> = of_event.map(|it| (it.minute, it)).collect();
     let last = look
         .at
         .duration_trunc(TimeDelta::minutes(1))
@@ -54,21 +54,19 @@ fn plot(
         let minute = last - TimeDelta::minutes((MINUTES - 1 - place).into());
         // The first moments of a minute say nothing about all of it.
         let passed = (look.at - minute).as_seconds_f64().clamp(10.0, 60.0);
-        let found = known.get(&minute);
-        (
-            place,
-            minute,
-            found.map_or([0.0; 2], |it| figures(it, passed)),
-        )
+        let found = known
+            .get(&minute)
+            .map_or([0.0; 2], |it| figures(it, passed));
+        (place, minute, found)
     });
     let minutes: Vec<_> = minutes.collect();
     let highest = minutes.iter().map(|(_, _, it)| it[0]).fold(0.0, f64::max);
     let says = |figures: &[f64]| {
-        let parts = names.iter().zip(figures);
-        let parts: Vec<_> = parts
-            .map(|(name, it)| format!("{name} {}", words(*it)))
-            .collect();
-        parts.join(", ")
+        let parts = names
+            .iter()
+            .zip(figures)
+            .map(|(name, it)| format!("{name} {}", words(*it)));
+        parts.collect::<Vec<_>>().join(", ")
     };
     html! {
         figure.plot id=(title.to_lowercase().replace(' ', "-")) {
