@@ -212,11 +212,7 @@ pub(crate) async fn act(
             a href="/ui/bulk" { "All bulk acts" }
         }
     };
-    Ok(if is_running {
-        Page::live(TASKS, name, content)
-    } else {
-        Page::still(TASKS, name, content)
-    })
+    Ok(Page::live(TASKS, name, content))
 }
 
 fn state_of(act: &BulkAct) -> Markup {
@@ -232,23 +228,14 @@ pub(crate) async fn acts(State(state): State<WebState>, _: NoParams) -> Result<P
     let Json(listed) = list_acts(State(state), NoParams).await?;
     let how =
         html! { p { a href=(TASKS) { "Select tasks" } ", or act on all that match a filter." } };
-    let heads = [
-        "Action",
-        "State",
-        "To",
-        "Started",
-        "By",
-        "Reason",
-        "# Done",
-        "# Refused",
-        "# Held",
-    ];
     let content = html! {
         h1 { "Bulk acts" }
         @if listed.acts.is_empty() {
             (empty("Nothing was done to many tasks at once.", &how))
         } @else {
-            (table("Bulk acts", heads, listed.acts.iter().map(row)))
+            (table("Bulk acts",
+                ["Action", "State", "To", "Started", "By", "Reason", "# Done", "# Refused", "# Held"],
+                listed.acts.iter().map(row)))
         }
     };
     Ok(Page::live(TASKS, "Bulk acts", content))

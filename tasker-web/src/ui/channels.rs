@@ -16,17 +16,6 @@ pub(crate) async fn channels(State(state): State<WebState>, _: NoParams) -> Page
     let mut channels = registry::snapshot();
     channels.sort_by(|a, b| b.usage_percent.total_cmp(&a.usage_percent));
     let loops = of_loops((state.probes.components)());
-    let heads = [
-        "Channel",
-        "Used",
-        "# Most ever",
-        "# Sent",
-        "# Received",
-        "# Sends that waited",
-        "# Refused",
-        "# Dropped",
-        "When full",
-    ];
     let content = html! {
         h1 { "Channels of this process" }
         (show(troubles(threshold).chain(loops).collect(), CHANNELS))
@@ -34,7 +23,9 @@ pub(crate) async fn channels(State(state): State<WebState>, _: NoParams) -> Page
             "Messages between the loops of the process that draws this page, counted since its start. "
             "A channel that stays above " (format!("{:.0}", threshold * 100.0)) "% has a receiver that is slower than its senders."
         }
-        (table("Channels", heads, channels.iter().map(|it| row(it, threshold))))
+        (table("Channels",
+            ["Channel", "Used", "# Most ever", "# Sent", "# Received", "# Sends that waited", "# Refused", "# Dropped", "When full"],
+            channels.iter().map(|it| row(it, threshold))))
     };
     Page::live(CHANNELS, "Channels", content)
 }

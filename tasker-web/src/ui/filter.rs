@@ -57,14 +57,11 @@ impl FromRequestParts<WebState> for Filter {
 impl Filter {
     fn of(params: Vec<(String, String)>) -> Self {
         let single = params.into_iter().flat_map(|(name, value)| {
-            let values = if name == WHERE {
-                conditions(&value)
-            } else {
-                vec![value]
+            let values = match &*name {
+                WHERE => conditions(&value),
+                _ => vec![value.trim().to_owned()],
             };
-            values
-                .into_iter()
-                .map(move |value| (name.clone(), value.trim().to_owned()))
+            values.into_iter().map(move |value| (name.clone(), value))
         });
         Self {
             params: single.filter(|(_, value)| !value.is_empty()).collect(),
@@ -159,9 +156,10 @@ fn conditions(text: &str) -> Vec<String> {
             _ => found.push(word.to_owned()),
         }
     }
-    let count = found.len();
-    for condition in found.iter_mut().take(count.saturating_sub(1)) {
-        condition.truncate(condition.trim_end_matches([',', ' ']).len());
+    if let Some((_, before)) = found.split_last_mut() {
+        for condition in before {
+            condition.truncate(condition.trim_end_matches([',', ' ']).len());
+        }
     }
     found
 }

@@ -5,7 +5,7 @@ use tasker_shared::processes::list_processes;
 use tasker_shared::tasks::{UnfinishedTasks, count_unfinished};
 
 use super::looks::Look;
-use super::{channels, plots, processes, queues, troubles};
+use super::{channels, plots, processes, queues, templates, troubles};
 use crate::ui::prelude::*;
 
 /// What tasks and steps are counted up to.
@@ -35,7 +35,7 @@ pub(crate) async fn overview(State(state): State<WebState>, _: NoParams) -> Resu
     troubles.extend(troubles::of_oldest_tasks(&look.causes));
     let content = html! {
         h1 { "Overview" }
-        @if gauges.backlogs.is_empty() { (first_steps()) }
+        @if gauges.backlogs.is_empty() { (templates::first_steps("No template has been applied yet.")) }
         (troubles::show(troubles, OVERVIEW))
         @if look.has_failed {
             p.note { "Not everything could be looked at. The log of this process says why." }
@@ -49,17 +49,6 @@ pub(crate) async fn overview(State(state): State<WebState>, _: NoParams) -> Resu
         }
     };
     Ok(Page::live(OVERVIEW, "Overview", content))
-}
-
-/// What to do where there is no template yet.
-fn first_steps() -> Markup {
-    let apply = "echo '{namespace: hello, name: world, version: 1.0.0, \
-         steps: [{name: greet, handler: builtin.echo}]}' |\n  tasker template apply -";
-    let submit = "tasker task submit hello/world --context '{\"name\": \"you\"}' --wait";
-    empty(
-        "No template has been applied yet. A template names the steps of a workflow, and a task is one run of it:",
-        &html! { pre tabindex="0" { (apply) "\n" (submit) } },
-    )
 }
 
 fn counts(it: &UnfinishedTasks) -> [i32; 4] {

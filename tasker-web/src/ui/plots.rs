@@ -90,13 +90,10 @@ fn plot(
     }
 }
 
-/// How much of something is used, in percent, as a bar from empty to full.
+/// How much of something is used, in percent.
 pub(super) fn meter(percent: f64, is_high: bool) -> Markup {
     html! {
-        svg.meter.high[is_high] viewBox="0 0 100 10" preserveAspectRatio="none" role="img"
-            aria-label=(format!("{percent:.0}% used")) {
-            rect.track width="100" height="10" {}
-            rect.back width=(percent.clamp(0.0, 100.0)) height="10" {}
-        }
+        meter max="100" high=[is_high.then_some("0")] optimum=[is_high.then_some("0")] value=(format!("{percent:.0}"))
+            aria-label=(format!("{percent:.0}% used")) {}
     }
 }

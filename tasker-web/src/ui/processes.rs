@@ -18,16 +18,6 @@ pub(crate) async fn processes(State(state): State<WebState>, _: NoParams) -> Res
     });
     let mut processes = call.await?;
     processes.sort_by_key(|it| (!it.silent, it.places != Some(0)));
-    let heads = [
-        "Process",
-        "State",
-        "Places taken",
-        "Namespaces",
-        "Handlers",
-        "Version",
-        "Started",
-        "Last seen",
-    ];
     let content = html! {
         h1 { "Processes" }
         (show(trouble(&processes).into_iter().collect(), PROCESSES))
@@ -36,7 +26,9 @@ pub(crate) async fn processes(State(state): State<WebState>, _: NoParams) -> Res
                 p { "Start them with " code { "tasker orchestrator" } " and " code { "tasker worker" } "." }
             }))
         } @else {
-            (table("Processes", heads, processes.iter().take(MOST_PROCESSES).map(row)))
+            (table("Processes",
+                ["Process", "State", "Places taken", "Namespaces", "Handlers", "Version", "Started", "Last seen"],
+                processes.iter().take(MOST_PROCESSES).map(row)))
             p.note { "Each reports every ten seconds. One that was killed is silent after 30 s and gone after 60 s." }
         }
         @if processes.len() > MOST_PROCESSES { p.note { "More are not shown: " code { "tasker processes" } } }

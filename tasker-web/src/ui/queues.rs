@@ -118,16 +118,10 @@ impl Queue<'_> {
                 format!("Start one: tasker worker --namespace {namespace}, or your own program.");
             return Some(Trouble::grave(what, advice, QUEUES));
         }
-        let missing = look
-            .without_worker
-            .iter()
-            .filter(|it| it.namespace == *namespace);
-        let missing = missing.map(|it| {
-            format!(
-                "{} ({})",
-                it.handler,
-                counted(it.steps.into(), MOST_COUNTED)
-            )
+        let missing = look.without_worker.iter();
+        let missing = missing.filter(|it| it.namespace == *namespace).map(|it| {
+            let steps = counted(it.steps.into(), MOST_COUNTED);
+            format!("{} ({steps})", it.handler)
         });
         let missing: Vec<_> = missing.collect();
         if !missing.is_empty() {
@@ -153,29 +147,19 @@ impl Queue<'_> {
 
     /// Steps that should have moved more than a minute ago.
     fn overdue(&self) -> Option<Trouble> {
-        let Backlog {
-            namespace,
-            overdue_claims,
-            overdue_retries,
-            overdue_leases,
-            ..
-        } = self.backlog;
+        let it = self.backlog;
+        let lost = "were lost or given back and not received again";
         let overdue = [
-            (*overdue_claims, "are ready and not claimed"),
-            (*overdue_retries, "are due for a retry"),
-            (
-                overdue_leases.unwrap_or_default(),
-                "were lost or given back and not received again",
-            ),
+            (it.overdue_claims, "are ready and not claimed"),
+            (it.overdue_retries, "are due for a retry"),
+            (it.overdue_leases.unwrap_or_default(), lost),
         ];
         let overdue = overdue.iter().filter(|(steps, _)| *steps > 0);
-        let overdue =
-            overdue.map(|(steps, what)| format!("{} {what}", counted(*steps, MOST_COUNTED)));
-        let overdue: Vec<_> = overdue.collect();
-        let what = format!(
-            "Steps of {namespace} are late by more than a minute: {}.",
-            overdue.join(", ")
-        );
+        let overdue: Vec<_> = overdue
+            .map(|(steps, what)| format!("{} {what}", counted(*steps, MOST_COUNTED)))
+            .collect();
+        let (namespace, overdue_steps) = (&it.namespace, overdue.join(", "));
+        let what = format!("Steps of {namespace} are late by more than a minute: {overdue_steps}.");
         let advice = "Look whether orchestrators and workers serve the namespace and keep up; tasker doctor finds locks.";
         (!overdue.is_empty()).then(|| Trouble::mild(what, advice, PROCESSES))
     }
@@ -183,15 +167,6 @@ impl Queue<'_> {
 
 /// The queues; `most` is what was counted up to.
 pub(super) fn list(queues: &[Queue], most: i32) -> Markup {
-    let heads = [
-        "Namespace",
-        "# Ready",
-        "# In the queue",
-        "# Wait for a worker",
-        "# Oldest waits",
-        "# Workers",
-        "Places taken",
-    ];
     let rows = queues.iter().map(|queue| {
         let backlog = queue.backlog;
         let steps = |steps: Option<i64>| {
@@ -209,7 +184,19 @@ pub(super) fn list(queues: &[Queue], most: i32) -> Markup {
         ];
         (format!("queue-{}", backlog.namespace), cells)
     });
-    table("Queues", heads, rows)
+    table(
+        "Queues",
+        [
+            "Namespace",
+            "# Ready",
+            "# In the queue",
+            "# Wait for a worker",
+            "# Oldest waits",
+            "# Workers",
+            "Places taken",
+        ],
+        rows,
+    )
 }
 
 /// How many places are taken, as a bar and in numbers.

@@ -150,14 +150,6 @@ fn acts_on_all(filter: &Filter) -> Markup {
 
 fn list(tasks: &[ListedTask]) -> Markup {
     let now = Utc::now();
-    let heads = [
-        "Task",
-        "State",
-        "Problem",
-        "Template",
-        "Submitted",
-        "# Duration",
-    ];
     html! {
         form #tasks method="post" action="/ui/bulk/new" autocomplete="off" {
             label.all { input type="checkbox" data-all; " Select all on this page" }
@@ -167,7 +159,9 @@ fn list(tasks: &[ListedTask]) -> Markup {
                     button name="action" value=(action.as_str()) { (action_name(action)) "…" }
                 }
             }
-            (table("Tasks", heads, tasks.iter().map(|task| row(task, now))))
+            (table("Tasks",
+                ["Task", "State", "Problem", "Template", "Submitted", "# Duration"],
+                tasks.iter().map(|task| row(task, now))))
         }
     }
 }

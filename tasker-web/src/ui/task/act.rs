@@ -16,7 +16,7 @@ use crate::ui::fields::{Field, Kind, Mistakes, Typed, inputs, read};
 use crate::ui::forms::FormBody;
 use crate::ui::prelude::*;
 
-/// The input of a result, and the property that is read from it.
+/// The input of a result.
 const RESULT: &str = "result";
 
 /// Something that can be done.
@@ -105,7 +105,7 @@ impl Act {
         let mut fields = vec![reason_field()];
         if matches!(self, Self::SkipStep | Self::ResolveStep) {
             let hint = "JSON, such as {\"paid\": true}. Null where it is left empty.";
-            fields.push(Field::plain(RESULT, RESULT, hint, Kind::Json));
+            fields.push(Field::plain(RESULT, "Result", hint, Kind::Json));
         }
         fields
     }
@@ -154,7 +154,7 @@ pub(super) async fn act(
     let target = Target::of(path)?;
     let mut mistakes = Mistakes::new();
     let mut values = read(&target.act.fields(), &typed, &mut mistakes);
-    let result = values.remove(RESULT).unwrap_or_default();
+    let result = values.remove("Result").unwrap_or_default();
     let reason = read_reason(typed.get(REASON).map_or("", String::as_str));
     let storable = refuse_unstorable(RESULT, &result);
     for (name, problem) in [

@@ -131,44 +131,26 @@ fn about(task_uuid: TaskUuid, step: &StepInDetail, whole: &str) -> Markup {
     ])
 }
 
-/// An attempt, put together from its moves.
-struct Attempt<'a> {
-    queued: Option<&'a Move>,
-    started: &'a Move,
-    ended: Option<&'a Move>,
-}
-
-/// The latest attempt first.
+/// Each start among the moves of a step, which are the latest first, with what came before and after it.
 fn attempts(task: &TaskOutline, moves: &[Move]) -> Markup {
-    let mut attempts: Vec<Attempt<'_>> = Vec::new();
-    let mut queued = None;
-    for one in moves.iter().rev() {
-        match (&*one.from_state, &*one.to_state) {
-            (_, "enqueued") => queued = Some(one),
-            (_, "in_progress") => attempts.push(Attempt {
-                queued: queued.take(),
-                started: one,
-                ended: None,
-            }),
-            _ => {}
-        }
-        if let ("in_progress", Some(attempt)) = (&*one.from_state, attempts.last_mut()) {
-            attempt.ended = Some(one);
-        }
-    }
+    let started = moves.iter().enumerate();
+    let mut started = started
+        .filter(|(_, one)| one.to_state == "in_progress")
+        .peekable();
     html! {
-        @if attempts.is_empty() { p.none { "It has not been started." } }
-        @for attempt in attempts.iter().rev() { (draw(task, attempt)) }
+        @if started.peek().is_none() { p.none { "It has not been started." } }
+        @for (at, started) in started {
+            @let queued = moves.get(at + 1).filter(|one| one.to_state == "enqueued");
+            (attempt(task, queued, started, at.checked_sub(1).map(|next| &moves[next])))
+        }
     }
 }
 
-fn draw(
+fn attempt(
     task: &TaskOutline,
-    Attempt {
-        queued,
-        started,
-        ended,
-    }: &Attempt<'_>,
+    queued: Option<&Move>,
+    started: &Move,
+    ended: Option<&Move>,
 ) -> Markup {
     let until = ended.map_or(task.now, |one| one.at);
     let error = ended.and_then(|one| one.error.as_ref());

@@ -72,15 +72,6 @@ pub(super) fn list(looked: &Looked, view: &View) -> Markup {
             .count()
     };
     let counts = StepState::ALL.iter().map(|state| (*state, count(*state)));
-    let heads = [
-        "Step",
-        "State",
-        "# Attempts",
-        "Started",
-        "# Took",
-        "Worker",
-        "Error",
-    ];
     html! {
         h2 #steps { "Steps" }
         nav.tabs aria-label="Steps by state" {
@@ -94,7 +85,9 @@ pub(super) fn list(looked: &Looked, view: &View) -> Markup {
         @if looked.shown.is_empty() {
             p.none { "No step is in this state." }
         } @else {
-            (table("Steps", heads, looked.shown.iter().map(|step| row(&looked.task, step))))
+            (table("Steps",
+                ["Step", "State", "# Attempts", "Started", "# Took", "Worker", "Error"],
+                looked.shown.iter().map(|step| row(&looked.task, step))))
         }
         @if last > 1 {
             nav.pages aria-label="Pages of steps" {
@@ -116,7 +109,7 @@ fn row(task: &TaskOutline, step: &StepInDetail) -> (String, [Markup; 7]) {
         moment_if_any(step.started_at),
         html! { @if let Some((from, to)) = step.started_at.zip(until) { (between(from, to)) } },
         foreign_if_any(step.worker.as_ref()),
-        html! { @if let Some(error) = &step.error { div.text.bad { (foreign(error)) } } },
+        html! { @if let Some(error) = step.error.as_ref().filter(|error| !error.is_empty()) { div.text.bad { (foreign(error)) } } },
     ];
     (format!("step-{}", step.step_no), cells)
 }

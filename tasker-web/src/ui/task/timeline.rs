@@ -2,7 +2,6 @@
 
 use crate::ui::prelude::*;
 use chrono::{DateTime, TimeDelta, Utc};
-use tasker_shared::state::StepState;
 use tasker_shared::tasks::{Move, StepInDetail, TaskOutline};
 use tasker_shared::words;
 
@@ -20,21 +19,12 @@ const MOST_CHARACTERS: usize = 26;
 const MARKS: u32 = 4;
 
 /// What a step does in a state: the class of its bar, how high that is, and the word for it.
-const KINDS: [(StepState, &str, i64, &str); 4] = [
-    (StepState::Pending, "waiting", 2, "waiting"),
-    (StepState::Enqueued, "queued", 6, "queued"),
-    (StepState::InProgress, "running", 14, "running"),
-    (StepState::WaitingForRetry, "backing-off", 6, "backing off"),
+const KINDS: [(&str, &str, i64, &str); 4] = [
+    ("pending", "waiting", 2, "waiting"),
+    ("enqueued", "queued", 6, "queued"),
+    ("in_progress", "running", 14, "running"),
+    ("waiting_for_retry", "backing-off", 6, "backing off"),
 ];
-
-/// A time that a step spent in a state.
-struct Span {
-    state: StepState,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-    attempt: i32,
-    failed: bool,
-}
 
 /// From the task's submission to its end.
 struct Times {
@@ -69,7 +59,7 @@ pub(super) fn timeline(task: &TaskOutline, steps: &[StepInDetail], moves: &[Move
                     @for mark in 0..=MARKS { (times.mark(mark, height)) }
                     @for (middle, step) in (0..).map(|row| SCALE + row * ROW + ROW / 2).zip(steps) {
                         (name(task, step, middle))
-                        @for span in times.spans(step, moves) { (times.bar(&span, middle)) }
+                        (times.bars(step, moves, middle))
                         @if let Some(at) = step.started_at {
                             text x=(NAMES + BARS + 12) y=(middle + 4) { (between(at, step.finished_at.unwrap_or(end))) }
                         }
@@ -90,49 +80,33 @@ fn name(task: &TaskOutline, step: &StepInDetail, middle: i64) -> Markup {
 }
 
 impl Times {
-    /// The times of a step, the earliest first.
-    fn spans(&self, step: &StepInDetail, moves: &[Move]) -> Vec<Span> {
-        let mut now = Some((StepState::Pending, self.begin, 0));
-        let mut spans = Vec::new();
-        let moves = moves
+    fn bars(&self, step: &StepInDetail, moves: &[Move], middle: i64) -> Markup {
+        let moves: Vec<_> = moves
             .iter()
             .rev()
-            .filter(|one| one.step_no == Some(step.step_no));
-        for one in moves {
-            let next: Option<StepState> = one.to_state.parse().ok();
-            let failed = matches!(next, Some(StepState::Error | StepState::WaitingForRetry));
-            // What was before the first move is known where the step had not moved at all.
-            let known = now.filter(|(state, ..)| state.as_str() == one.from_state);
-            spans.extend(known.map(|now| (now, one.at, failed)));
-            now = next.map(|state| (state, one.at, one.attempt.unwrap_or(0)));
-        }
-        spans.extend(now.map(|now| (now, self.end, false)));
-        let spans = spans
-            .into_iter()
-            .map(|((state, from, attempt), to, failed)| Span {
-                state,
-                from,
-                to,
-                attempt,
-                failed,
-            });
-        spans.collect()
-    }
-
-    fn bar(&self, span: &Span, middle: i64) -> Markup {
-        let kind = KINDS.iter().find(|(state, ..)| *state == span.state);
-        let Some((_, class, high, word)) = kind else {
-            return Markup::default();
-        };
-        let (left, right) = (self.place(span.from), self.place(span.to));
+            .filter(|one| one.step_no == Some(step.step_no))
+            .collect();
+        // What was before the first move is known where the step had not moved at all.
+        let is_known = moves.first().is_none_or(|one| one.from_state == "pending");
+        let first = is_known.then_some(("pending", self.begin, 0));
+        let later = moves
+            .iter()
+            .map(|one| (&*one.to_state, one.at, one.attempt.unwrap_or(0)));
+        let states: Vec<_> = first.into_iter().chain(later).collect();
+        let next = states.iter().skip(1).map(|(state, at, _)| (*state, *at));
+        let ends = next.chain([("", self.end)]);
         html! {
-            rect class=(class) x=(left) y=(middle - high / 2) width=((right - left).max(1)) height=(high) {
-                title {
-                    (word) " for " (between(span.from, span.to))
-                    @if span.attempt > 0 { ", attempt " (span.attempt) }
+            @for ((state, from, attempt), (next, to)) in states.iter().zip(ends) {
+                @if let Some((_, class, high, word)) = KINDS.iter().find(|(kind, ..)| kind == state) {
+                    @let (left, right) = (self.place(*from), self.place(to));
+                    rect class=(class) x=(left) y=(middle - high / 2) width=((right - left).max(1)) height=(high) {
+                        title { (word) " for " (between(*from, to)) @if *attempt > 0 { ", attempt " (attempt) } }
+                    }
+                    @if *state == "in_progress" && ["error", "waiting_for_retry"].contains(&next) {
+                        text.failed x=(right) y=(middle + 4) { "✕" }
+                    }
                 }
             }
-            @if span.failed && span.state == StepState::InProgress { text.failed x=(right) y=(middle + 4) { "✕" } }
         }
     }
 

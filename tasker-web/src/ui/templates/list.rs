@@ -36,20 +36,15 @@ pub(crate) async fn templates(
         newest_templates(connection, namespace.as_deref(), MOST_TEMPLATES).await
     });
     let templates = templates.await?;
-    let heads = [
-        "Name",
-        "Namespace",
-        "Description",
-        "# Steps",
-        "Latest version",
-        "Applied",
-        "Go to",
-    ];
     let content = html! {
         h1 { "Templates" @if let Some(namespace) = &namespace { " of " (namespace) } }
         @if namespace.is_some() { p { a href=(TEMPLATES) { "All templates" } } }
-        @if templates.is_empty() { (nothing(namespace.as_deref())) }
-        @else { (table("Templates", heads, templates.iter().map(row))) }
+        @if templates.is_empty() {
+            (first_steps(&namespace.map_or("There is no template yet.".to_owned(), |it| format!("The namespace {it} has no templates."))))
+        }
+        @else { (table("Templates",
+            ["Name", "Namespace", "Description", "# Steps", "Latest version", "Applied", "Go to"],
+            templates.iter().map(row))) }
         @if i32::try_from(templates.len()) == Ok(MOST_TEMPLATES) { p.note {
             "The first " (MOST_TEMPLATES) " templates. Choose a namespace, or see " a href="/v1/templates" { "all of them as JSON" } "."
         } }
@@ -79,16 +74,13 @@ fn row(NewestTemplate { summary, versions }: &NewestTemplate) -> (String, [Marku
     (format!("t-{namespace}.{name}"), cells)
 }
 
-fn nothing(namespace: Option<&str>) -> Markup {
-    let what = namespace.map_or_else(
-        || "There is no template yet. A template names the steps of a workflow.".to_owned(),
-        |namespace| format!("The namespace {namespace} has no templates."),
-    );
+/// What to do where there is nothing yet.
+pub(crate) fn first_steps(what: &str) -> Markup {
     let advice = html! {
-        p { "To begin, write this into a file " code { "hello.yaml" } ":" }
+        p { "A template names the steps of a workflow, and a task is one run of it. To begin, write this into a file " code { "hello.yaml" } ":" }
         pre tabindex="0" { (FIRST) }
         p { "Then apply it with " code { "tasker template apply hello.yaml" } ", or post it to this server: "
             code { "curl -H 'content-type: application/yaml' --data-binary @hello.yaml ADDRESS/v1/templates" } }
     };
-    empty(&what, &advice)
+    empty(what, &advice)
 }

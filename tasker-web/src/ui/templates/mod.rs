@@ -14,7 +14,7 @@ use tasker_shared::template::RetryPolicy;
 use tasker_shared::templates::{self, TemplateDetail, TemplateSummary};
 
 pub(crate) use compare::compare;
-pub(crate) use list::templates;
+pub(crate) use list::{first_steps, templates};
 pub(crate) use show::template;
 pub(crate) use submit::{show_form, submit};
 

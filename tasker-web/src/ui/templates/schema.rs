@@ -90,28 +90,22 @@ impl<'a> Describing<'a> {
     }
 
     fn kind(&mut self, schema: &'a Value, is_required: bool, input: &str, depth: usize) -> Kind {
-        match (schema.get("const"), schema["enum"].as_array()) {
-            (Some(value), _) if is_required => return Kind::Constant(value.clone()),
-            (Some(value), _) => return Kind::Choice(vec![value.clone()]),
-            (None, Some(values)) if (1..=MOST_CHOICES).contains(&values.len()) => {
-                return Kind::Choice(values.clone());
-            }
-            _ => {}
+        if let Some(mut choices) = choices(schema) {
+            return match choices.as_mut_slice() {
+                [only] if is_required => Kind::Constant(only.take()),
+                _ => Kind::Choice(choices),
+            };
         }
-        match (type_of(schema), scalar(schema)) {
-            (Some("string"), _) if schema["maxLength"].as_u64() > Some(LONG) => Kind::Long,
-            (_, Some(scalar)) => Kind::One(scalar),
-            (Some("boolean"), _) if is_nullable(schema) => {
-                Kind::Choice(vec![json!(true), json!(false), Value::Null])
-            }
-            (Some("boolean"), _) => Kind::Choice(vec![json!(true), json!(false)]),
-            (Some("array"), _) if schema.get("prefixItems").is_none() => {
+        match type_of(schema) {
+            Some("string") if schema["maxLength"].as_u64() > Some(LONG) => Kind::Long,
+            Some("array") if schema.get("prefixItems").is_none() => {
                 scalar(self.resolve(&schema["items"])).map_or(Kind::Json, Kind::List)
             }
-            (Some("object"), _) => self
-                .group(schema, input, depth - 1)
-                .map_or(Kind::Json, Kind::Group),
-            _ => Kind::Json,
+            Some("object") => {
+                let fields = self.group(schema, input, depth - 1);
+                fields.map_or(Kind::Json, Kind::Group)
+            }
+            _ => scalar(schema).map_or(Kind::Json, Kind::One),
         }
     }
 
@@ -129,6 +123,24 @@ impl<'a> Describing<'a> {
         }
         schema
     }
+}
+
+/// The values that a schema allows, where these are few.
+fn choices(schema: &Value) -> Option<Vec<Value>> {
+    let mut choices = match (
+        schema.get("const"),
+        schema["enum"].as_array(),
+        type_of(schema),
+    ) {
+        (Some(only), ..) => return Some(vec![only.clone()]),
+        (_, Some(values), _) => {
+            return Some(values.clone()).filter(|all| all.len() <= MOST_CHOICES);
+        }
+        (.., Some("boolean")) => vec![json!(true), json!(false)],
+        _ => return None,
+    };
+    choices.extend(is_nullable(schema).then_some(Value::Null));
+    Some(choices)
 }
 
 /// The one type beside null that a schema allows.

@@ -130,15 +130,6 @@ fn nodes(steps: &[Step]) -> Vec<Node<'_>> {
 }
 
 fn step_table(steps: &[Step], workers: &HashMap<&str, usize>, document: &str) -> Markup {
-    let heads = [
-        "Step",
-        "Handler",
-        "Waits for",
-        "Attempts",
-        "# Timeout",
-        "# Workers",
-        "Input",
-    ];
     let rows = steps.iter().take(MOST_STEPS).map(|step| {
         let cells = [
             html! { b { (step.name) } },
@@ -160,7 +151,7 @@ fn step_table(steps: &[Step], workers: &HashMap<&str, usize>, document: &str) ->
         (format!("s-{}", step.name), cells)
     });
     html! {
-        (table("Steps", heads, rows))
+        (table("Steps", ["Step", "Handler", "Waits for", "Attempts", "# Timeout", "# Workers", "Input"], rows))
         @if steps.len() > MOST_STEPS {
             p.note { "The first " (MOST_STEPS) " of " (steps.len()) " steps. " a href=(document) { "All of them as JSON" } }
         }

@@ -37,15 +37,6 @@ pub(super) async fn of_steps(
 
 /// The runs of the steps, in the order of the template.
 pub(super) fn runs(steps: &[Step], runs: &HashMap<String, Statistics>) -> Markup {
-    let heads = [
-        "Step",
-        "# Runs",
-        "# Failed",
-        "# Median",
-        "# 95%",
-        "# 99%",
-        "# Longest",
-    ];
     let rows = steps.iter().filter_map(|step| {
         let run = runs.get(&step.name)?;
         let time = |ms: f64| html! { (seconds(ms / 1e3)) };
@@ -63,7 +54,9 @@ pub(super) fn runs(steps: &[Step], runs: &HashMap<String, Statistics>) -> Markup
     html! {
         h2 #runs { "Runs of the steps" }
         @if runs.is_empty() { p.note { "No run of a step was sampled in " (DAYS) " days." } } @else {
-            (table("Runs of the steps", heads, rows.take(MOST_STEPS)))
+            (table("Runs of the steps",
+                ["Step", "# Runs", "# Failed", "# Median", "# 95%", "# 99%", "# Longest"],
+                rows.take(MOST_STEPS)))
             p.note { "Of all versions in " (DAYS) " days, estimated from samples. 95 of 100 runs took at most the time under 95%." }
         }
     }
