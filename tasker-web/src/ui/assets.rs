@@ -9,24 +9,15 @@ use axum::response::{IntoResponse, Response};
 
 use crate::problem::{Kind, Problem};
 
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 /// Name, media type and content. `idiomorph.js` is version 0.8.0 of that library, unchanged; its licence
 /// (0BSD) asks for nothing.
 const FILES: [(&str, &str, &str); 4] = [
-    (
-        "style.css",
-        "text/css; charset=utf-8",
-        include_str!("assets/style.css"),
-    ),
-    (
-        "ui.js",
-        "text/javascript; charset=utf-8",
-        include_str!("assets/ui.js"),
-    ),
-    (
-        "idiomorph.js",
-        "text/javascript; charset=utf-8",
-        include_str!("assets/idiomorph.js"),
-    ),
+    ("style.css", CSS, include_str!("assets/style.css")),
+    ("ui.js", SCRIPT, include_str!("assets/ui.js")),
+    ("idiomorph.js", SCRIPT, include_str!("assets/idiomorph.js")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
 ];
 

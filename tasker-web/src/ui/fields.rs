@@ -144,18 +144,18 @@ fn is_filled(fields: &[Field], typed: &Typed) -> bool {
 
 fn read_scalar(scalar: Scalar, text: &str) -> Result<Value, String> {
     let number = serde_json::from_str::<Number>(text).ok();
-    match scalar {
-        Scalar::Text => return Ok(Value::String(text.to_owned())),
-        Scalar::Integer => number
-            .filter(|number| !number.is_f64())
-            .ok_or("expected a whole number of up to 18 digits"),
+    let is_whole = number.as_ref().is_some_and(|number| !number.is_f64());
+    let (fits, expected) = match scalar {
+        Scalar::Text => return Ok(text.into()),
+        Scalar::Integer => (is_whole, "expected a whole number of up to 18 digits"),
         // A whole number with more digits than are kept would become another one.
-        Scalar::Number => number
-            .filter(|number| !number.is_f64() || text.contains(['.', 'e', 'E']))
-            .ok_or("expected a number such as 12.5"),
-    }
-    .map(Value::Number)
-    .map_err(str::to_owned)
+        Scalar::Number => (
+            is_whole || text.contains(['.', 'e', 'E']),
+            "expected a number such as 12.5",
+        ),
+    };
+    let number = number.filter(|_| fits).map(Value::Number);
+    number.ok_or_else(|| expected.to_owned())
 }
 
 /// The inputs of the fields with what was typed and what is wrong with it.

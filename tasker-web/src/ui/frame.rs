@@ -128,22 +128,18 @@ fn navigation(part: &str) -> Markup {
 
 /// What the keyboard does, shown for `?`.
 fn keys() -> Markup {
-    let keys = [
-        ("/", "search"),
-        ("j, k", "next and previous row"),
-        ("Enter", "open the row"),
-        ("x", "select the row"),
-        (
-            "g then o, t, m, p, q, c",
-            "go to overview, tasks, templates, processes, queues, channels",
-        ),
-        ("?", "show this"),
-        ("Esc", "close this"),
-    ];
     html! {
         dialog #keys aria-labelledby="keys-title" {
             h2 #keys-title { "Keyboard" }
-            (facts(keys.map(|(key, meaning)| (key, html! { (meaning) }))))
+            (facts([
+                ("/", html! { "search" }),
+                ("j, k", html! { "next and previous row" }),
+                ("Enter", html! { "open the row" }),
+                ("x", html! { "select the row" }),
+                ("g then o, t, m, p, q, c", html! { "go to overview, tasks, templates, processes, queues, channels" }),
+                ("?", html! { "show this" }),
+                ("Esc", html! { "close this" }),
+            ]))
             form method="dialog" { button { "Close" } }
         }
     }

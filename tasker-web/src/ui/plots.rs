@@ -1,7 +1,5 @@
 //! The last hour as plots, and bars of what is used, drawn as SVG.
 
-use std::collections::HashMap;
-
 use chrono::{DurationRound, TimeDelta};
 use tasker_shared::statistics::MinuteStatistics;
 
@@ -44,8 +42,6 @@ fn plot(
     names: [&str; 2],
     (figures, words): (Figures, fn(f64) -> String),
 ) -> Markup {
-    let of_event = look.minutes.iter().filter(|it| it.event == event);
-    let known: HashMap<_, _> = of_event.map(|it| (it.minute, it)).collect();
     let last = look
         .at
         .duration_trunc(TimeDelta::minutes(1))
@@ -54,10 +50,13 @@ fn plot(
         let minute = last - TimeDelta::minutes((MINUTES - 1 - place).into());
         // The first moments of a minute say nothing about all of it.
         let passed = (look.at - minute).as_seconds_f64().clamp(10.0, 60.0);
-        let found = known
-            .get(&minute)
-            .map_or([0.0; 2], |it| figures(it, passed));
-        (place, minute, found)
+        let mut known = look.minutes.iter();
+        let known = known.find(|it| it.event == event && it.minute == minute);
+        (
+            place,
+            minute,
+            known.map_or([0.0; 2], |it| figures(it, passed)),
+        )
     });
     let minutes: Vec<_> = minutes.collect();
     let highest = minutes.iter().map(|(_, _, it)| it[0]).fold(0.0, f64::max);

@@ -26,36 +26,26 @@ const MAX_AGE: Duration = Duration::from_millis(900);
 /// Most answers that are kept; further pages are drawn each by itself.
 const MOST_PAGES: usize = 100;
 
-/// Answers of this moment; clones share them.
+/// An answer, which may have to be made.
+type Answer = Arc<OnceCell<(Parts, Bytes)>>;
+
+/// Answers of this moment, with when they were asked for; clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct SharedPages {
-    pages: Arc<Mutex<HashMap<String, Kept>>>,
-}
-
-#[derive(Clone)]
-struct Kept {
-    since: Instant,
-    answer: Arc<OnceCell<(Parts, Bytes)>>,
+    pages: Arc<Mutex<HashMap<String, (Instant, Answer)>>>,
 }
 
 impl SharedPages {
-    /// The place of this page's answer, which may have to be filled.
-    fn place(&self, page: &str) -> Option<Arc<OnceCell<(Parts, Bytes)>>> {
+    /// The place of this page's answer; nothing where too many are kept.
+    fn place(&self, page: String) -> Option<Answer> {
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        pages.retain(|_, kept| kept.since.elapsed() < MAX_AGE);
-        if let Some(kept) = pages.get(page) {
-            return Some(Arc::clone(&kept.answer));
-        }
-        if pages.len() >= MOST_PAGES {
+        pages.retain(|_, (since, _)| since.elapsed() < MAX_AGE);
+        if pages.len() >= MOST_PAGES && !pages.contains_key(&page) {
             return None;
         }
-        let answer = Arc::default();
-        let kept = Kept {
-            since: Instant::now(),
-            answer: Arc::clone(&answer),
-        };
-        pages.insert(page.to_owned(), kept);
-        Some(answer)
+        let kept = pages.entry(page);
+        let (_, answer) = kept.or_insert_with(|| (Instant::now(), Answer::default()));
+        Some(Arc::clone(answer))
     }
 }
 
@@ -70,7 +60,7 @@ pub(crate) async fn share(
     };
     // An answer from before the change that the page heard of would leave it as it is.
     let page = format!("{} {mark:?}", request.uri());
-    let Some(place) = shared.place(&page) else {
+    let Some(place) = shared.place(page) else {
         return next.run(request).await;
     };
     // A request that is given up before its answer leaves the place to the next that waits for it.

@@ -109,8 +109,7 @@ fn nothing(filter: &Filter) -> Markup {
         return empty("This page is beyond the last task.", &first);
     }
     if !filter.is_open() {
-        let drop = html! { p { a href=(TASKS) { "Drop the filter" } } };
-        return empty("No tasks match.", &drop);
+        return empty("No tasks match.", &Markup::default());
     }
     let how = html! {
         p { "Submit the first one from " a href=(TEMPLATES) { "a template" } ", or on the command line:" }

@@ -251,8 +251,8 @@ async fn what_is_wrong_with_an_address_is_said_on_a_page() {
             404,
             "there is no task",
         ),
-        (format!("/ui/tasks/{uuid}?state=lost"), 400, "unknown state"),
-        (format!("/ui/tasks/{uuid}?page=0"), 400, "from 1 on"),
+        (format!("/ui/tasks/{uuid}?state=lost"), 400, "lost"),
+        (format!("/ui/tasks/{uuid}?page=0"), 400, "page"),
         (format!("/ui/tasks/{uuid}?x=1"), 400, "x"),
         (format!("/ui/tasks/{uuid}/act/explode"), 404, "explode"),
     ] {

@@ -73,31 +73,27 @@ impl Act {
     }
 
     /// What can be done to a task in this state.
-    pub(super) fn of_task(state: TaskState, has_failed_step: bool) -> Vec<Self> {
-        let is_failed = state == TaskState::Error;
-        let can_end = is_failed || !state.is_terminal();
-        let acts = [
-            (Self::RetryTask, has_failed_step && can_end),
-            (Self::ResolveTask, is_failed),
-            (Self::CancelTask, can_end),
-        ];
-        acts.iter()
-            .filter(|(_, is_allowed)| *is_allowed)
-            .map(|(act, _)| *act)
-            .collect()
+    pub(super) const fn of_task(state: TaskState, has_failed_step: bool) -> &'static [Self] {
+        match (state, has_failed_step) {
+            (TaskState::Error, true) => &[Self::RetryTask, Self::ResolveTask, Self::CancelTask],
+            (TaskState::Error, false) => &[Self::ResolveTask, Self::CancelTask],
+            (TaskState::Pending | TaskState::InProgress, true) => {
+                &[Self::RetryTask, Self::CancelTask]
+            }
+            (TaskState::Pending | TaskState::InProgress, false) => &[Self::CancelTask],
+            _ => &[],
+        }
     }
 
     /// What can be done to a step in this state.
-    pub(super) fn of_step(task: TaskState, step: StepState) -> Vec<Self> {
-        if task != TaskState::Error && task.is_terminal() {
-            return Vec::new();
-        }
-        match step {
-            StepState::Error | StepState::WaitingForRetry => {
-                vec![Self::RetryStep, Self::SkipStep, Self::ResolveStep]
+    pub(super) const fn of_step(task: TaskState, step: StepState) -> &'static [Self] {
+        match (task, step) {
+            (TaskState::Complete | TaskState::Cancelled | TaskState::ResolvedManually, _) => &[],
+            (_, StepState::Error | StepState::WaitingForRetry) => {
+                &[Self::RetryStep, Self::SkipStep, Self::ResolveStep]
             }
-            StepState::Pending | StepState::Enqueued => vec![Self::SkipStep, Self::ResolveStep],
-            _ => Vec::new(),
+            (_, StepState::Pending | StepState::Enqueued) => &[Self::SkipStep, Self::ResolveStep],
+            _ => &[],
         }
     }
 
@@ -112,10 +108,10 @@ impl Act {
 }
 
 /// Links to the confirmations of what can be done at this address.
-pub(super) fn links(address: &str, acts: Vec<Act>) -> Markup {
+pub(super) fn links(address: &str, acts: &[Act]) -> Markup {
     html! {
         div.actions {
-            @for [name, label, _] in acts.into_iter().map(Act::text) {
+            @for [name, label, _] in acts.iter().map(|act| act.text()) {
                 a.button data-dialog href=(format!("{address}/act/{name}")) { (label) }
             }
         }

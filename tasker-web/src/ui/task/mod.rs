@@ -26,7 +26,7 @@ use crate::tasks::{no_task, parse_task_uuid};
 
 use crate::ui::prelude::*;
 use graph::{Node, graph};
-use steps::{StepParams, View};
+use steps::View;
 
 pub(super) use act::Act;
 
@@ -65,10 +65,9 @@ struct Looked {
 async fn task(
     State(state): State<WebState>,
     PathParts(task_uuid): PathParts<String>,
-    Params(params): Params<StepParams>,
+    Params(mut view): Params<View>,
 ) -> Result<Page, Problem> {
     let task_uuid = parse_task_uuid(&task_uuid)?;
-    let mut view = View::of(&params)?;
     let looked = state.database.call("task_page", async |connection| {
         look(connection, task_uuid, &mut view).await
     });

@@ -1,11 +1,12 @@
 //! The table of a task's steps, page by page.
 
+use std::num::NonZeroU16;
+
 use serde::Deserialize;
 use tasker_shared::state::StepState;
 use tasker_shared::tasks::{StepInDetail, StepOutline, TaskOutline};
 
 use super::Looked;
-use crate::problem::Kind;
 use crate::ui::prelude::*;
 
 /// Steps of a page; the timeline shows the same ones.
@@ -14,34 +15,19 @@ const PAGE_SIZE: usize = 100;
 /// Which steps to show.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct StepParams {
-    /// Only those in this state.
-    state: Option<String>,
-    /// The page, from 1.
-    page: Option<String>,
-}
-
-/// The steps that are shown.
 pub(super) struct View {
+    /// Only those in this state.
     state: Option<StepState>,
-    page: usize,
+    page: Option<NonZeroU16>,
     /// How many there are on all pages together.
+    #[serde(skip)]
     matching: usize,
 }
 
 impl View {
-    pub(super) fn of(params: &StepParams) -> Result<Self, Problem> {
-        let invalid = |detail: String| Problem::new(Kind::InvalidRequest, detail);
-        let state = params.state.as_deref().filter(|state| !state.is_empty());
-        let state = state.map(str::parse).transpose();
-        let page = params.page.as_deref().unwrap_or("1");
-        let number = page.parse().ok().filter(|page| (1..=10_000).contains(page));
-        let expected = || invalid(format!("page is {page:?}, expected a number from 1 on"));
-        Ok(Self {
-            state: state.map_err(|error| invalid(format!("state: {error}")))?,
-            page: number.ok_or_else(expected)?,
-            matching: 0,
-        })
+    /// The page, from 1.
+    fn page(&self) -> usize {
+        self.page.map_or(1, |page| page.get().into())
     }
 
     /// The numbers of the steps of this page; counts those of all pages.
@@ -51,7 +37,7 @@ impl View {
             .filter(|step| self.state.is_none_or(|state| step.state == state));
         let matching: Vec<_> = matching.map(|step| step.step_no).collect();
         self.matching = matching.len();
-        let page = matching.chunks(PAGE_SIZE).nth(self.page - 1);
+        let page = matching.chunks(PAGE_SIZE).nth(self.page() - 1);
         page.map(<[i32]>::to_vec).unwrap_or_default()
     }
 }
@@ -91,9 +77,9 @@ pub(super) fn list(looked: &Looked, view: &View) -> Markup {
         }
         @if last > 1 {
             nav.pages aria-label="Pages of steps" {
-                @if view.page > 1 { a href=(link(view.state, view.page - 1)) rel="prev" { "Previous" } }
-                span { "Page " (view.page) " of " (last) }
-                @if view.page < last { a href=(link(view.state, view.page + 1)) rel="next" { "Next" } }
+                @if view.page() > 1 { a href=(link(view.state, view.page() - 1)) rel="prev" { "Previous" } }
+                span { "Page " (view.page()) " of " (last) }
+                @if view.page() < last { a href=(link(view.state, view.page() + 1)) rel="next" { "Next" } }
             }
         }
     }

@@ -6,9 +6,9 @@ use tasker_shared::tasks::{Move, StepInDetail, TaskOutline};
 use tasker_shared::words;
 
 /// Pixels: of the names, of the bars, of what is behind them, of a row and of the scale.
-const NAMES: i64 = 200;
-const BARS: i64 = 860;
-const END: i64 = 90;
+const NAMES: f64 = 200.0;
+const BARS: f64 = 860.0;
+const END: f64 = 90.0;
 const ROW: i64 = 22;
 const SCALE: i64 = 24;
 
@@ -61,7 +61,7 @@ pub(super) fn timeline(task: &TaskOutline, steps: &[StepInDetail], moves: &[Move
                         (name(task, step, middle))
                         (times.bars(step, moves, middle))
                         @if let Some(at) = step.started_at {
-                            text x=(NAMES + BARS + 12) y=(middle + 4) { (between(at, step.finished_at.unwrap_or(end))) }
+                            text x=(NAMES + BARS + 12.0) y=(middle + 4) { (between(at, step.finished_at.unwrap_or(end))) }
                         }
                     }
                 }
@@ -99,7 +99,7 @@ impl Times {
             @for ((state, from, attempt), (next, to)) in states.iter().zip(ends) {
                 @if let Some((_, class, high, word)) = KINDS.iter().find(|(kind, ..)| kind == state) {
                     @let (left, right) = (self.place(*from), self.place(to));
-                    rect class=(class) x=(left) y=(middle - high / 2) width=((right - left).max(1)) height=(high) {
+                    rect class=(class) x=(left) y=(middle - high / 2) width=((right - left).max(1.0)) height=(high) {
                         title { (word) " for " (between(*from, to)) @if *attempt > 0 { ", attempt " (attempt) } }
                     }
                     @if *state == "in_progress" && ["error", "waiting_for_retry"].contains(&next) {
@@ -110,20 +110,14 @@ impl Times {
         }
     }
 
-    fn place(&self, at: DateTime<Utc>) -> i64 {
+    fn place(&self, at: DateTime<Utc>) -> f64 {
         let part = (at - self.begin).as_seconds_f64() / (self.end - self.begin).as_seconds_f64();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_precision_loss,
-            reason = "a cast of a float saturates, and a few pixels are exact"
-        )]
-        let place = (part.clamp(0.0, 1.0) * BARS as f64) as i64;
-        NAMES + place
+        (NAMES + BARS * part.clamp(0.0, 1.0)).round()
     }
 
     fn mark(&self, mark: u32, height: i64) -> Markup {
         let since = words::between(self.begin, self.end) * mark / MARKS;
-        let x = NAMES + BARS * i64::from(mark) / i64::from(MARKS);
+        let x = NAMES + BARS * f64::from(mark) / f64::from(MARKS);
         html! {
             line.mark x1=(x) x2=(x) y1=(SCALE - 6) y2=(height) {}
             text.mark x=(x) y="12" { @if mark == 0 { "0" } @else { (words::duration(since)) } }
