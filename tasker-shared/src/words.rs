@@ -4,19 +4,31 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// A duration with as many digits as help: `12 ms`, `1.24 s`, `3 min 12 s`, `2 h 5 min`.
+/// A duration with as many digits as help: `12 ms`, `1.24 s`, `3 min 12 s`, `2 h`.
 pub fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
+    let units = |[large, small]: [u64; 2], [name, rest]: [&str; 2]| match small {
+        0 => format!("{large} {name}"),
+        _ => format!("{large} {name} {small} {rest}"),
+    };
     match seconds {
+        0 if duration.is_zero() => "0 ms".to_owned(),
+        0 if duration < Duration::from_micros(50) => "< 0.1 ms".to_owned(),
         0 if duration < Duration::from_micros(9_950) => {
-            format!("{:.1} ms", duration.as_secs_f64() * 1e3)
+            decimal(&format!("{:.1}", duration.as_secs_f64() * 1e3), "ms")
         }
         0 => format!("{:.0} ms", duration.as_secs_f64() * 1e3),
-        1..60 => format!("{:.2} s", duration.as_secs_f64()),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+        1..60 => decimal(&format!("{:.2}", duration.as_secs_f64()), "s"),
+        60..3600 => units([seconds / 60, seconds % 60], ["min", "s"]),
+        3600..86_400 => units([seconds / 3600, seconds / 60 % 60], ["h", "min"]),
+        _ => units([seconds / 86_400, seconds / 3600 % 24], ["d", "h"]),
     }
+}
+
+/// A number without the zeros at its end.
+fn decimal(digits: &str, unit: &str) -> String {
+    let digits = digits.trim_end_matches('0').trim_end_matches('.');
+    format!("{digits} {unit}")
 }
 
 /// The time from one moment to another; nothing where the second comes first.
@@ -72,10 +84,15 @@ mod tests {
     #[test]
     fn a_duration_is_written_in_the_unit_that_fits_it() {
         for (millis, text) in [
+            (0.0, "0 ms"),
+            (0.02, "< 0.1 ms"),
             (0.2, "0.2 ms"),
+            (9.0, "9 ms"),
             (9.96, "10 ms"),
             (12.4, "12 ms"),
             (1_240.0, "1.24 s"),
+            (30_000.0, "30 s"),
+            (120_000.0, "2 min"),
             (192_000.0, "3 min 12 s"),
             (7_500_000.0, "2 h 5 min"),
             (90_000_000.0, "1 d 1 h"),

@@ -293,7 +293,7 @@ fn a_title_says_which_task_it_is_and_how_it_stands() {
     );
     assert_eq!(
         title(&task(TaskState::InProgress, Vec::new()), at(9_000), PLAIN),
-        format!("{nil} · shop/order@1.0.0 · in_progress for 9.00 s")
+        format!("{nil} · shop/order@1.0.0 · in_progress for 9 s")
     );
 }
 

@@ -1,5 +1,7 @@
 //! Which tasks a page is about: the parameters of its address, as a filter, in links and in words.
 
+use std::slice;
+
 use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
@@ -9,7 +11,7 @@ use tasker_shared::bulk::BulkFilter;
 use tasker_shared::tasks::{Condition, TaskFilter};
 use tasker_shared::words::count;
 
-use super::parts::{foreign, in_words, moment};
+use super::parts::{self, foreign, in_words, moment};
 use crate::cursor;
 use crate::extract::Params;
 use crate::problem::{Kind, Problem};
@@ -21,6 +23,19 @@ pub(crate) const CURSOR: &str = "cursor";
 pub(crate) const AFTER: &str = "after";
 /// The parameter with conditions, which may be repeated.
 pub(crate) const WHERE: &str = "where";
+/// The fields of the form: parameter, label and an example.
+pub(crate) const FIELDS: [(&str, &str, &str); 9] = [
+    ("namespace", "Namespace", "any"),
+    ("name", "Template", "any"),
+    ("since", "Submitted since", "2h, 3d or a date"),
+    ("until", "Submitted before", "1h or a date"),
+    (WHERE, "Search values", "order_id=42 amount>=10"),
+    ("version", "Version", "1.0.0"),
+    ("key", "Idempotency key", "order-1"),
+    ("step", "Failed step", "charge"),
+    ("error", "Error says", "card refused"),
+];
+
 /// Parameters that say which part of what matches is shown.
 const PLACES: [&str; 3] = [CURSOR, AFTER, "limit"];
 
@@ -42,47 +57,43 @@ impl FromRequestParts<WebState> for Filter {
 impl Filter {
     fn of(params: Vec<(String, String)>) -> Self {
         let single = params.into_iter().flat_map(|(name, value)| {
-            let values = if name == WHERE {
-                conditions(&value)
-            } else {
-                vec![value]
+            let values = match &*name {
+                WHERE => conditions(&value),
+                _ => vec![value.trim().to_owned()],
             };
-            values
-                .into_iter()
-                .map(move |value| (name.clone(), value.trim().to_owned()))
+            values.into_iter().map(move |value| (name.clone(), value))
         });
         Self {
             params: single.filter(|(_, value)| !value.is_empty()).collect(),
         }
     }
 
-    /// The list that shows the tasks of an act.
+    /// The list that shows the tasks of an act; of all where those of the act were selected.
     pub(crate) fn of_act(filter: &BulkFilter) -> Self {
-        let Ok(Value::Object(keys)) = serde_json::to_value(filter) else {
-            return Self::default();
-        };
-        let params = keys.into_iter().flat_map(|(name, value)| {
-            let values = match value {
-                Value::Array(values) => values,
-                value => vec![value],
-            };
-            let texts = values
-                .into_iter()
-                .filter_map(|value| value.as_str().map(str::to_owned));
-            texts.map(|text| (name.clone(), text)).collect::<Vec<_>>()
+        let keys = serde_json::to_value(BulkFilter {
+            tasks: None,
+            ..filter.clone()
         });
-        Self::of(params.collect())
+        let mut params = Vec::new();
+        for (name, value) in keys
+            .ok()
+            .as_ref()
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            let values = value
+                .as_array()
+                .map_or(slice::from_ref(value), Vec::as_slice);
+            let texts = values.iter().filter_map(Value::as_str);
+            params.extend(texts.map(|text| (name.clone(), text.to_owned())));
+        }
+        Self::of(params)
     }
 
-    /// What a parameter says; nothing where it is not there.
-    pub(crate) fn get(&self, name: &str) -> &str {
-        let found = self.params.iter().find(|(one, _)| one == name);
-        found.map_or("", |(_, value)| value)
-    }
-
-    /// All conditions, as they stand in one field.
-    pub(crate) fn conditions(&self) -> String {
-        let found = self.params.iter().filter(|(name, _)| name == WHERE);
+    /// What stands in a field; nothing where it is not there.
+    pub(crate) fn get(&self, name: &str) -> String {
+        let found = self.params.iter().filter(|(one, _)| one == name);
         found
             .map(|(_, value)| value.as_str())
             .collect::<Vec<_>>()
@@ -114,21 +125,15 @@ impl Filter {
             name != CURSOR && name != AFTER && with.iter().all(|(other, _)| other != name)
         });
         let kept = kept.map(|(name, value)| (name.as_str(), value.as_str()));
-        let with = with.iter().copied().filter(|(_, value)| !value.is_empty());
-        let params: Vec<(&str, &str)> = kept.chain(with).collect();
-        let query = serde_html_form::to_string(params).unwrap_or_default();
-        if query.is_empty() {
-            path.to_owned()
-        } else {
-            format!("{path}?{query}")
-        }
+        let params: Vec<_> = kept.chain(with.iter().copied()).collect();
+        parts::address(path, &params)
     }
 
     /// What the list is to show, by the rules of the API.
     pub(crate) fn tasks(&self, state: &WebState) -> Result<TaskFilter, Problem> {
         let mut filter = self.clone();
         let after = filter.take(AFTER);
-        let cursor = filter.get(CURSOR).to_owned();
+        let cursor = filter.get(CURSOR);
         let uri = filter.address("/", &[(CURSOR, &cursor)]).parse::<Uri>();
         let uri = uri.map_err(|_| Problem::new(Kind::InvalidRequest, "the address is too long"))?;
         Ok(TaskFilter {
@@ -151,9 +156,10 @@ fn conditions(text: &str) -> Vec<String> {
             _ => found.push(word.to_owned()),
         }
     }
-    let count = found.len();
-    for condition in found.iter_mut().take(count.saturating_sub(1)) {
-        condition.truncate(condition.trim_end_matches([',', ' ']).len());
+    if let Some((_, before)) = found.split_last_mut() {
+        for condition in before {
+            condition.truncate(condition.trim_end_matches([',', ' ']).len());
+        }
     }
     found
 }
@@ -176,49 +182,18 @@ pub(crate) fn as_bulk(filter: TaskFilter) -> BulkFilter {
 }
 
 /// The tasks of an act, in words.
-pub(crate) fn words(filter: &BulkFilter) -> Markup {
-    let template = match (&filter.namespace, &filter.name) {
-        (Some(namespace), Some(name)) => Some(format!("template {namespace}/{name}")),
-        (Some(namespace), None) => Some(format!("namespace {namespace}")),
-        (None, name) => name.as_ref().map(|name| format!("template {name}")),
+pub(crate) fn words(act: &BulkFilter) -> Markup {
+    let filter = Filter::of_act(act);
+    let label = |name: &str| {
+        let found = FIELDS.iter().find(|(field, ..)| *field == name);
+        found.map_or(in_words(name), |(_, label, _)| label.to_lowercase())
     };
-    let mut parts = vec![match (&filter.tasks, filter.state) {
-        (Some(tasks), _) => html! { (count(tasks.len(), "selected task")) },
-        (None, Some(state)) => html! { "tasks in state " (in_words(state.as_str())) },
-        (None, None) => html! { "tasks" },
-    }];
-    parts.extend(template.map(|template| html! { "of " (template) }));
-    parts.extend(
-        filter
-            .since
-            .map(|at| html! { "submitted since " (moment(at)) }),
-    );
-    parts.extend(
-        filter
-            .until
-            .map(|at| html! { "submitted before " (moment(at)) }),
-    );
-    let version = filter.version.as_ref();
-    parts.extend(version.map(|version| html! { "of version " (version) }));
-    let texts = [
-        ("with the idempotency key", &filter.key),
-        ("of which this step failed:", &filter.step),
-        ("with an error that says", &filter.error),
-    ];
-    for (what, text) in texts {
-        parts.extend(
-            text.iter()
-                .map(|text| html! { (what) " “" (foreign(text)) "”" }),
-        );
-    }
-    parts.extend(
-        filter
-            .conditions
-            .iter()
-            .map(|one| html! { "where " (foreign(&one.to_string())) }),
-    );
     html! {
-        @for (number, part) in parts.iter().enumerate() { @if number > 0 { ", " } (part) }
+        @match &act.tasks { Some(tasks) => (count(tasks.len(), "selected task")), None => "all tasks" }
+        @for ((name, value), number) in filter.params.iter().zip(0..) {
+            (if number == 0 { " with " } else { ", " }) (label(name)) " "
+            @match value.parse() { Ok(at) => (moment(at)), Err(_) => { "“" (foreign(value)) "”" } }
+        }
     }
 }
 

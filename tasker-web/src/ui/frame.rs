@@ -11,66 +11,73 @@ use maud::{DOCTYPE, Markup, html};
 use tasker_shared::ids::TaskUuid;
 
 use super::assets;
+use super::parts::facts;
 use crate::problem::Problem;
 
 /// Nothing from another host, no inline script or style, no frame around a page.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The parts of the interface, as the navigation has them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Section {
-    Overview,
-    Tasks,
-    Templates,
-    Processes,
-    Queues,
-    Channels,
-    /// A page that belongs to no part.
-    None,
-}
+/// The parts of the interface.
+pub(crate) const OVERVIEW: &str = "/ui";
+pub(crate) const TASKS: &str = "/ui/tasks";
+pub(crate) const TEMPLATES: &str = "/ui/templates";
+pub(crate) const PROCESSES: &str = "/ui/processes";
+pub(crate) const QUEUES: &str = "/ui/queues";
+pub(crate) const CHANNELS: &str = "/ui/channels";
 
-impl Section {
-    const LISTED: [(Self, &'static str, &'static str); 6] = [
-        (Self::Overview, "Overview", "/ui"),
-        (Self::Tasks, "Tasks", "/ui/tasks"),
-        (Self::Templates, "Templates", "/ui/templates"),
-        (Self::Processes, "Processes", "/ui/processes"),
-        (Self::Queues, "Queues", "/ui/queues"),
-        (Self::Channels, "Channels", "/ui/channels"),
-    ];
-}
-
-/// What makes a page fetch itself again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Live {
-    /// Nothing: it shows what does not change, or a form.
-    No,
-    /// Anything that happens to any task, and a few seconds.
-    Everything,
-    /// What happens to one task.
-    Task(TaskUuid),
-}
+/// The parts as the navigation has them.
+const PARTS: [(&str, &str); 6] = [
+    ("Overview", OVERVIEW),
+    ("Tasks", TASKS),
+    ("Templates", TEMPLATES),
+    ("Processes", PROCESSES),
+    ("Queues", QUEUES),
+    ("Channels", CHANNELS),
+];
 
 /// A page.
-pub(crate) struct Page<'a> {
-    /// What the browser's tab says, and the heading.
-    pub(crate) title: &'a str,
-    /// Where it belongs.
-    pub(crate) section: Section,
-    /// What keeps it current.
-    pub(crate) live: Live,
-    /// Its content, below the navigation. It begins with the heading `h1`.
-    pub(crate) content: Markup,
+pub(crate) struct Page {
+    /// The part that it belongs to.
+    part: &'static str,
+    /// What the browser's tab says.
+    title: String,
+    /// What tells that it has to fetch itself again.
+    live: Option<String>,
+    /// What is below the navigation. It begins with the heading `h1`.
+    content: Markup,
 }
 
-impl IntoResponse for Page<'_> {
+impl Page {
+    /// A page that shows what does not change, or a form.
+    pub(crate) fn still(part: &'static str, title: impl Into<String>, content: Markup) -> Self {
+        Self {
+            part,
+            title: title.into(),
+            live: None,
+            content,
+        }
+    }
+
+    /// A page that fetches itself again when anything happens to any task, and every few seconds.
+    pub(crate) fn live(part: &'static str, title: impl Into<String>, content: Markup) -> Self {
+        Self {
+            live: Some("/ui/live".to_owned()),
+            ..Self::still(part, title, content)
+        }
+    }
+
+    /// A page that fetches itself again when something happens to this task.
+    pub(crate) fn of_task(task_uuid: TaskUuid, title: String, content: Markup) -> Self {
+        Self {
+            live: Some(format!("/ui/live?task_uuid={task_uuid}")),
+            ..Self::still(TASKS, title, content)
+        }
+    }
+}
+
+impl IntoResponse for Page {
     fn into_response(self) -> Response {
-        let live = match self.live {
-            Live::No => None,
-            Live::Everything => Some("/ui/live".to_owned()),
-            Live::Task(task_uuid) => Some(format!("/ui/live?task_uuid={task_uuid}")),
-        };
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -83,9 +90,9 @@ impl IntoResponse for Page<'_> {
                     script defer src=(assets::address("idiomorph.js")) {}
                     script defer src=(assets::address("ui.js")) {}
                 }
-                body data-live=[live] {
+                body data-live=[self.live] {
                     a.skip href="#main" { "Skip to the content" }
-                    (navigation(self.section))
+                    (navigation(self.part))
                     main #main tabindex="-1" { (self.content) }
                     footer.bottom {
                         span { "Tasker " (env!("CARGO_PKG_VERSION")) }
@@ -100,13 +107,13 @@ impl IntoResponse for Page<'_> {
     }
 }
 
-fn navigation(section: Section) -> Markup {
+fn navigation(part: &str) -> Markup {
     html! {
         header.top {
             a.brand href="/ui" { img src=(assets::address("icon.svg")) alt="" width="22" height="22"; "Tasker" }
             nav aria-label="Parts" {
-                @for (one, name, address) in Section::LISTED {
-                    a href=(address) aria-current=[(one == section).then_some("page")] { (name) }
+                @for (name, address) in PARTS {
+                    a href=(address) aria-current=[(address == part).then_some("page")] { (name) }
                 }
             }
             form.search role="search" action="/ui/search" {
@@ -121,26 +128,18 @@ fn navigation(section: Section) -> Markup {
 
 /// What the keyboard does, shown for `?`.
 fn keys() -> Markup {
-    let keys = [
-        ("/", "search"),
-        ("j, k", "next and previous row"),
-        ("Enter", "open the row"),
-        ("x", "select the row"),
-        (
-            "g then o, t, m, p, q, c",
-            "go to overview, tasks, templates, processes, queues, channels",
-        ),
-        ("?", "show this"),
-        ("Esc", "close this"),
-    ];
     html! {
         dialog #keys aria-labelledby="keys-title" {
             h2 #keys-title { "Keyboard" }
-            dl.keys {
-                @for (key, meaning) in keys {
-                    div { dt { kbd { (key) } } dd { (meaning) } }
-                }
-            }
+            (facts([
+                ("/", html! { "search" }),
+                ("j, k", html! { "next and previous row" }),
+                ("Enter", html! { "open the row" }),
+                ("x", html! { "select the row" }),
+                ("g then o, t, m, p, q, c", html! { "go to overview, tasks, templates, processes, queues, channels" }),
+                ("?", html! { "show this" }),
+                ("Esc", html! { "close this" }),
+            ]))
             form method="dialog" { button { "Close" } }
         }
     }
@@ -150,13 +149,9 @@ fn keys() -> Markup {
 pub(crate) async fn frame(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        let (mut parts, _) = response.into_parts();
-        let page = problem_page(&problem).into_response();
-        let (page_parts, body) = page.into_parts();
-        parts
-            .headers
-            .insert(CONTENT_TYPE, page_parts.headers[CONTENT_TYPE].clone());
-        response = Response::from_parts(parts, body);
+        *response.body_mut() = problem_page(&problem).into_response().into_body();
+        let html = HeaderValue::from_static("text/html; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, html);
     }
     let headers = response.headers_mut();
     let fixed = [
@@ -173,18 +168,14 @@ pub(crate) async fn frame(request: Request, next: Next) -> Response {
     response
 }
 
-fn problem_page(problem: &Problem) -> Page<'static> {
-    Page {
-        title: problem.title(),
-        section: Section::None,
-        live: Live::No,
-        content: html! {
-            h1 { (problem.title()) }
-            p.problem { (problem.detail()) }
-            @if let Some(hint) = problem.advice() {
-                p { (hint) }
-            }
-            p { a href="/ui" { "Go to the overview" } }
-        },
-    }
+fn problem_page(problem: &Problem) -> Page {
+    let content = html! {
+        h1 { (problem.title()) }
+        p.problem { (problem.detail()) }
+        @if let Some(hint) = problem.advice() {
+            p { (hint) }
+        }
+        p { a href=(OVERVIEW) { "Go to the overview" } }
+    };
+    Page::still("", problem.title(), content)
 }

@@ -47,48 +47,36 @@ const MOST_PAGES: usize = 1000;
 type Topic = Option<TaskUuid>;
 
 /// The pages that are open; clones share them.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct LivePages {
-    open: Arc<Open>,
-}
-
-struct Open {
     /// Of each topic, what its pages wait for: another number means a change.
-    topics: Mutex<HashMap<Topic, watch::Sender<i64>>>,
+    topics: Arc<Mutex<HashMap<Topic, watch::Sender<i64>>>>,
     /// Notified when a page opens.
-    opened: Notify,
-    stopped: CancellationToken,
+    opened: Arc<Notify>,
 }
 
 impl LivePages {
-    /// Starts the loop; it ends when `shutdown` fires, and every stream with it.
+    /// Starts the loop; it ends when `stopped` fires, and every stream with it.
     pub(crate) fn start(
         loops: &mut Supervisor,
         database: &Database,
-        shutdown: &CancellationToken,
+        stopped: &CancellationToken,
     ) -> Self {
-        let open = Arc::new(Open {
-            topics: Mutex::default(),
-            opened: Notify::new(),
-            stopped: shutdown.clone(),
-        });
+        let pages = Self::default();
         loops.start(Looking {
             database: database.clone(),
-            open: Arc::clone(&open),
+            pages: pages.clone(),
+            stopped: stopped.clone(),
             outage: Outage::new(Looking::NAME, "look for changes of what pages show"),
         });
-        Self { open }
+        pages
     }
 
     /// What tells a page of changes; nothing where too many are open.
     fn subscribe(&self, topic: Topic) -> Option<watch::Receiver<i64>> {
-        let mut topics = self.open.topics();
-        if topics
-            .values()
-            .map(watch::Sender::receiver_count)
-            .sum::<usize>()
-            >= MOST_PAGES
-        {
+        let mut topics = self.topics();
+        let open: usize = topics.values().map(watch::Sender::receiver_count).sum();
+        if open >= MOST_PAGES {
             return None;
         }
         let mut changes = topics.entry(topic).or_default().subscribe();
@@ -96,24 +84,19 @@ impl LivePages {
             // The task may have changed since the page was drawn, and others been told already.
             changes.mark_changed();
         }
-        self.open.opened.notify_one();
+        self.opened.notify_one();
         Some(changes)
     }
-}
 
-impl Open {
     fn topics(&self) -> MutexGuard<'_, HashMap<Topic, watch::Sender<i64>>> {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The tasks that pages show, and whether there is any page at all.
-    fn shown(&self) -> (Vec<TaskUuid>, bool) {
+    /// What pages show; nothing where there is no page.
+    fn shown(&self) -> Vec<Topic> {
         let mut topics = self.topics();
         topics.retain(|_, changes| changes.receiver_count() > 0);
-        (
-            topics.keys().copied().flatten().collect(),
-            !topics.is_empty(),
-        )
+        topics.keys().copied().collect()
     }
 
     /// Tells pages where what they show has another mark.
@@ -138,11 +121,8 @@ pub(crate) async fn stream_changes(
     ConnectInfo(connection): ConnectInfo<Carries>,
     Params(params): Params<LiveParams>,
 ) -> Result<Response, Problem> {
-    let topic = params
-        .task_uuid
-        .as_deref()
-        .map(parse_task_uuid)
-        .transpose()?;
+    let topic = params.task_uuid.as_deref();
+    let topic = topic.map(parse_task_uuid).transpose()?;
     let Some(changes) = state.live_pages.subscribe(topic) else {
         let detail = "as many pages are kept current as this server takes";
         return Err(Problem::new(Kind::TooManyRequests, detail).hint("load the page again"));
@@ -164,7 +144,8 @@ pub(crate) async fn stream_changes(
 /// Looks for changes while pages are open.
 struct Looking {
     database: Database,
-    open: Arc<Open>,
+    pages: LivePages,
+    stopped: CancellationToken,
     outage: Outage,
 }
 
@@ -172,7 +153,7 @@ impl Supervised for Looking {
     const NAME: &'static str = "live_pages";
 
     async fn run(&mut self) {
-        let stopped = self.open.stopped.clone();
+        let stopped = self.stopped.clone();
         stopped.run_until_cancelled(self.look()).await;
     }
 }
@@ -181,35 +162,34 @@ impl Looking {
     async fn look(&mut self) {
         let mut looks = 0_u32;
         loop {
-            let (tasks, any_open) = self.open.shown();
-            if !any_open {
-                self.open.opened.notified().await;
+            let shown = self.pages.shown();
+            if shown.is_empty() {
+                self.pages.opened.notified().await;
                 continue;
             }
             metrics().woke(Self::NAME, "interval");
             let started = Instant::now();
-            let looked = self.tell_changes(&tasks).await;
+            let looked = self
+                .tell_changes(shown.into_iter().flatten().collect())
+                .await;
             looks = looks.wrapping_add(1);
             if looks.is_multiple_of(LOOKS_PER_HINT) {
-                self.open.tell(None, i64::from(looks));
+                self.pages.tell(None, i64::from(looks));
             }
             let pause = looked.map(|()| LOOK_INTERVAL.max(started.elapsed() * REST));
             sleep(self.outage.pause_after(pause)).await;
         }
     }
 
-    async fn tell_changes(&self, tasks: &[TaskUuid]) -> Result<(), Error> {
+    async fn tell_changes(&self, tasks: Vec<TaskUuid>) -> Result<(), Error> {
         if tasks.is_empty() {
             return Ok(());
         }
-        let marks = self
-            .database
-            .call("change_marks", async |connection| {
-                change_marks(connection, tasks).await
-            })
-            .await?;
-        for (task_uuid, mark) in marks {
-            self.open.tell(Some(task_uuid), mark);
+        let call = self.database.call("change_marks", async |connection| {
+            change_marks(connection, &tasks).await
+        });
+        for (task_uuid, mark) in call.await? {
+            self.pages.tell(Some(task_uuid), mark);
         }
         Ok(())
     }

@@ -7,13 +7,17 @@
 mod assets;
 mod bulk;
 mod channels;
+mod confirm;
+mod fields;
 mod filter;
 mod forms;
 mod frame;
 mod live;
+mod looks;
 mod overview;
 mod parts;
 mod plots;
+mod prelude;
 mod processes;
 mod queues;
 mod search;
@@ -21,6 +25,7 @@ mod shared_pages;
 mod task;
 mod tasks;
 mod templates;
+mod troubles;
 
 use std::time::Duration;
 
@@ -39,7 +44,7 @@ use shared_pages::{SharedPages, share};
 
 pub(crate) use forms::refuse_cross_site;
 pub(crate) use live::LivePages;
-pub(crate) use overview::Looks;
+pub(crate) use looks::Looks;
 
 /// The pages, and what they are made of.
 pub(crate) fn routes(limits: &Limits, request_timeout: Duration) -> Router<WebState> {

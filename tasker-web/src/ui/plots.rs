@@ -1,12 +1,10 @@
 //! The last hour as plots, and bars of what is used, drawn as SVG.
 
-use std::collections::HashMap;
-
 use chrono::{DurationRound, TimeDelta};
-use maud::{Markup, html};
 use tasker_shared::statistics::MinuteStatistics;
 
-use super::overview::{Look, seconds};
+use super::looks::Look;
+use crate::ui::prelude::*;
 
 /// Minutes that plots show.
 pub(super) const MINUTES: i32 = 60;
@@ -15,7 +13,7 @@ pub(super) const MINUTES: i32 = 60;
 type Figures = fn(&MinuteStatistics, f64) -> [f64; 2];
 
 /// Steps a second, and how long steps waited and ran.
-pub(super) fn last_hour(look: &Look) -> Markup {
+pub(super) fn last_hour(look: &Look, samples: bool) -> Markup {
     let times: Figures = |it, _| [it.p95_ms / 1e3, it.p50_ms / 1e3];
     let ended: Figures = |it, passed| [it.count / passed, it.failures / passed];
     let within = ["95% within", "half within"];
@@ -32,7 +30,7 @@ pub(super) fn last_hour(look: &Look) -> Markup {
             }
             p.note { "By minute, estimated from samples." }
         }
-        @if !look.samples { p.note { "Sampling is off in this process: statistics.enabled." } }
+        @if !samples { p.note { "Sampling is off in this process: statistics.enabled." } }
     }
 }
 
@@ -44,8 +42,6 @@ fn plot(
     names: [&str; 2],
     (figures, words): (Figures, fn(f64) -> String),
 ) -> Markup {
-    let known = look.minutes.iter().filter(|it| it.event == event);
-    let known: HashMap<_, _> = known.map(|it| (it.minute, it)).collect();
     let last = look
         .at
         .duration_trunc(TimeDelta::minutes(1))
@@ -54,21 +50,22 @@ fn plot(
         let minute = last - TimeDelta::minutes((MINUTES - 1 - place).into());
         // The first moments of a minute say nothing about all of it.
         let passed = (look.at - minute).as_seconds_f64().clamp(10.0, 60.0);
-        let found = known.get(&minute);
+        let mut known = look.minutes.iter();
+        let known = known.find(|it| it.event == event && it.minute == minute);
         (
             place,
             minute,
-            found.map_or([0.0; 2], |it| figures(it, passed)),
+            known.map_or([0.0; 2], |it| figures(it, passed)),
         )
     });
     let minutes: Vec<_> = minutes.collect();
     let highest = minutes.iter().map(|(_, _, it)| it[0]).fold(0.0, f64::max);
     let says = |figures: &[f64]| {
-        let parts = names.iter().zip(figures);
-        let parts: Vec<_> = parts
-            .map(|(name, it)| format!("{name} {}", words(*it)))
-            .collect();
-        parts.join(", ")
+        let parts = names
+            .iter()
+            .zip(figures)
+            .map(|(name, it)| format!("{name} {}", words(*it)));
+        parts.collect::<Vec<_>>().join(", ")
     };
     html! {
         figure.plot id=(title.to_lowercase().replace(' ', "-")) {
@@ -92,13 +89,10 @@ fn plot(
     }
 }
 
-/// How much of something is used, in percent, as a bar from empty to full.
+/// How much of something is used, in percent.
 pub(super) fn meter(percent: f64, is_high: bool) -> Markup {
     html! {
-        svg.meter.high[is_high] viewBox="0 0 100 10" preserveAspectRatio="none" role="img"
-            aria-label=(format!("{percent:.0}% used")) {
-            rect.track width="100" height="10" {}
-            rect.back width=(percent.clamp(0.0, 100.0)) height="10" {}
-        }
+        meter max="100" high=[is_high.then_some("0")] optimum=[is_high.then_some("0")] value=(format!("{percent:.0}"))
+            aria-label=(format!("{percent:.0}% used")) {}
     }
 }

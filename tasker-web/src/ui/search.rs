@@ -1,18 +1,14 @@
 //! Finds what the search field names: a task, a key, a template.
 
-use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use maud::{Markup, html};
 use serde::Deserialize;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::tasks::{NamedTask, TaskFilter, find_tasks, list_tasks, task_is_terminal};
 use tasker_shared::templates::list_templates;
 
 use super::filter::Filter;
-use super::{parts, tasks};
-use crate::extract::Params;
-use crate::problem::Problem;
-use crate::state::WebState;
+use super::tasks;
+use crate::ui::prelude::*;
 
 /// Tasks of which a search shows the links.
 const MOST_SHOWN: i32 = 20;
@@ -28,13 +24,6 @@ pub(crate) struct SearchParams {
     q: String,
 }
 
-/// What was found.
-enum Found {
-    Page(String),
-    Tasks(Vec<TaskUuid>),
-    Nothing,
-}
-
 /// Leads to what is called so; to all tasks, with a note, where nothing is or more than one thing.
 pub(crate) async fn search(
     State(state): State<WebState>,
@@ -42,107 +31,83 @@ pub(crate) async fn search(
 ) -> Result<Response, Problem> {
     let sought: String = params.q.trim().chars().take(MOST_CHARACTERS).collect();
     if sought.is_empty() {
-        return Ok(Redirect::to(tasks::PATH).into_response());
+        return Ok(Redirect::to(TASKS).into_response());
     }
-    let note = match find(&state, &sought).await? {
-        Found::Page(address) => return Ok(Redirect::to(&address).into_response()),
-        Found::Tasks(found) => several(&sought, &found),
-        Found::Nothing => nothing(&sought),
+    let note = match by_uuid(&state, &sought).await?.as_slice() {
+        [] => match by_name(&state, &sought).await? {
+            Some(address) => return Ok(Redirect::to(&address).into_response()),
+            None => nothing(&sought),
+        },
+        [task_uuid] => return Ok(Redirect::to(&task_address(*task_uuid)).into_response()),
+        several => several_tasks(&sought, several),
     };
-    let filter = Filter::default();
-    let listed = tasks::list(&state, &filter).await?;
-    Ok(tasks::page(&filter, &listed, Some(note)).into_response())
+    let page = tasks::page(&state, &Filter::default(), &note).await?;
+    Ok(page.into_response())
 }
 
-async fn find(state: &WebState, sought: &str) -> Result<Found, Problem> {
-    let named = find_by_uuid(state, sought).await?;
-    if !matches!(named, Found::Nothing) {
-        return Ok(named);
-    }
+/// The tasks with this UUID, or with this part of it.
+async fn by_uuid(state: &WebState, sought: &str) -> Result<Vec<TaskUuid>, Problem> {
+    let Ok(named) = sought.parse::<NamedTask>() else {
+        return Ok(Vec::new());
+    };
+    let call = state
+        .database
+        .call("find_tasks", async |connection| match &named {
+            NamedTask::Whole(task_uuid) => {
+                let known = task_is_terminal(connection, *task_uuid).await?;
+                Ok(known.map(|_| *task_uuid).into_iter().collect())
+            }
+            NamedTask::Part(digits) => find_tasks(connection, digits, MOST_SHOWN).await,
+        });
+    Ok(call.await?)
+}
+
+/// The page of what has this key or this name: of the task or template, or a list where there are more.
+async fn by_name(state: &WebState, sought: &str) -> Result<Option<String>, Problem> {
     let by_key = TaskFilter {
         key: Some(sought.to_owned()),
         limit: 2,
         ..TaskFilter::default()
     };
-    let found = state
-        .database
-        .call("search", async |connection| {
-            let keyed = list_tasks(connection, &by_key).await?;
-            Ok((keyed, list_templates(connection, None).await?))
-        })
-        .await?;
-    let (keyed, templates) = found;
-    if let [task] = keyed.as_slice() {
-        return Ok(Found::Page(parts::task_address(task.summary.task_uuid)));
-    }
-    if !keyed.is_empty() {
-        let address = format!("{}?key={}", tasks::PATH, parts::in_query(sought));
-        return Ok(Found::Page(address));
+    let call = state.database.call("search", async |connection| {
+        let keyed = list_tasks(connection, &by_key).await?;
+        Ok((keyed, list_templates(connection, None).await?))
+    });
+    let (keyed, templates) = call.await?;
+    match keyed.as_slice() {
+        [] => {}
+        [task] => return Ok(Some(task_address(task.summary.task_uuid))),
+        _ => return Ok(Some(address(TASKS, &[("key", sought)]))),
     }
     // A name may be one of several namespaces; all versions of a template have one page.
     let mut named = templates.iter().filter(|template| {
         template.name == sought || format!("{}/{}", template.namespace, template.name) == sought
     });
-    let Some(first) = named.next() else {
-        return Ok(Found::Nothing);
-    };
-    let (namespace, name) = (&first.namespace, &first.name);
-    Ok(Found::Page(
-        if named.all(|one| one.namespace == *namespace) {
-            format!("/ui/templates/{namespace}/{name}")
+    Ok(named.next().map(|first| {
+        if named.all(|one| one.namespace == first.namespace) {
+            template_address(&first.namespace, &first.name)
         } else {
-            format!("{}?name={name}", tasks::PATH)
-        },
-    ))
+            address(TASKS, &[("name", &first.name)])
+        }
+    }))
 }
 
-/// A task, by its UUID or a part of it.
-async fn find_by_uuid(state: &WebState, sought: &str) -> Result<Found, Problem> {
-    let named = sought.parse::<NamedTask>().ok();
-    let found = match named {
-        None => return Ok(Found::Nothing),
-        Some(NamedTask::Whole(task_uuid)) => {
-            state
-                .database
-                .call("task_is_terminal", async |connection| {
-                    let known = task_is_terminal(connection, task_uuid).await?;
-                    Ok(known.map(|_| task_uuid).into_iter().collect::<Vec<_>>())
-                })
-                .await?
-        }
-        Some(NamedTask::Part(digits)) => {
-            state
-                .database
-                .call("find_tasks", async |connection| {
-                    find_tasks(connection, &digits, MOST_SHOWN).await
-                })
-                .await?
-        }
-    };
-    Ok(match found.as_slice() {
-        [] => Found::Nothing,
-        [task_uuid] => Found::Page(parts::task_address(*task_uuid)),
-        _ => Found::Tasks(found),
-    })
-}
-
-fn several(sought: &str, found: &[TaskUuid]) -> Markup {
+fn several_tasks(sought: &str, found: &[TaskUuid]) -> Markup {
     html! {
         div.panel {
-            p { "More than one task has “" (parts::foreign(sought)) "” in its UUID:" }
-            ul { @for task in found { li { a.uuid href=(parts::task_address(*task)) { (task) } } } }
+            p { "More than one task has “" (foreign(sought)) "” in its UUID:" }
+            ul { @for task in found { li { a.uuid href=(task_address(*task)) { (task) } } } }
         }
     }
 }
 
 fn nothing(sought: &str) -> Markup {
-    let errors = format!("{}?error={}", tasks::PATH, parts::in_query(sought));
     html! {
         div.problem.mild role="status" {
-            p { "Nothing is called “" (parts::foreign(sought)) "”." }
+            p { "Nothing is called “" (foreign(sought)) "”." }
             p {
                 "The search takes the UUID of a task or at least 4 digits of it, an idempotency key, or the name of a template. "
-                a href=(errors) { "Look for tasks whose error says it" }
+                a href=(address(TASKS, &[("error", sought)])) { "Look for tasks whose error says it" }
             }
         }
     }

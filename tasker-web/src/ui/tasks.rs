@@ -1,111 +1,76 @@
 //! Tasks, listed: filtered by the address, a page at a time, to be selected and acted on.
 
-use axum::extract::State;
 use chrono::{DateTime, Utc};
-use maud::{Markup, html};
 use tasker_shared::bulk::BulkAction;
 use tasker_shared::state::TaskState;
 use tasker_shared::tasks::{ListedTask, WaitsFor};
 
 use super::bulk::{ACTIONS, action_name};
-use super::filter::{AFTER, CURSOR, Filter, WHERE};
-use super::frame::{Live, Page, Section};
-use super::parts;
+use super::filter::{AFTER, CURSOR, FIELDS, Filter};
 use crate::cursor;
-use crate::problem::Problem;
-use crate::state::WebState;
 use crate::tasks::read_page;
+use crate::ui::prelude::*;
 
-/// Where the list is.
-pub(crate) const PATH: &str = "/ui/tasks";
-
-/// Filters that are always shown, and those that are used less: parameter, label and an example.
-const FILTERS: [(&str, &str, &str); 4] = [
-    ("namespace", "Namespace", "any"),
-    ("name", "Template", "any"),
-    ("since", "Submitted since", "2h, 3d or a date"),
-    ("until", "Submitted before", "1h or a date"),
-];
-const FURTHER_FILTERS: [(&str, &str, &str); 4] = [
-    ("version", "Version", "1.0.0"),
-    ("key", "Idempotency key", "order-1"),
-    ("step", "Failed step", "charge"),
-    ("error", "Error says", "card refused"),
-];
+/// Fields that are always shown; the rest is used less.
+const SHOWN_FIELDS: usize = 5;
 
 /// Characters of an error that a row shows.
 const MOST_ERROR: usize = 160;
 
-/// What a page shows, and whether there are tasks on both sides of it.
-pub(crate) struct Listed {
-    tasks: Vec<ListedTask>,
-    has_newer: bool,
-    has_older: bool,
-}
-
-pub(crate) async fn tasks(
-    State(state): State<WebState>,
-    filter: Filter,
-) -> Result<Page<'static>, Problem> {
-    let listed = list(&state, &filter).await?;
-    Ok(page(&filter, &listed, None))
-}
-
-/// Reads the tasks of a page. Where less than a page is left before the one that is left, it is the first.
-pub(crate) async fn list(state: &WebState, filter: &Filter) -> Result<Listed, Problem> {
-    let mut wanted = filter.tasks(state)?;
-    if wanted.after.is_some() {
-        let (tasks, has_newer) = read_page(state, &wanted).await?;
-        if has_newer {
-            let has_older = true;
-            return Ok(Listed {
-                tasks,
-                has_newer,
-                has_older,
-            });
-        }
-        wanted.after = None;
-    }
-    let (tasks, has_older) = read_page(state, &wanted).await?;
-    let has_newer = wanted.before.is_some();
-    Ok(Listed {
-        tasks,
-        has_newer,
-        has_older,
-    })
+pub(crate) async fn tasks(State(state): State<WebState>, filter: Filter) -> Result<Page, Problem> {
+    page(&state, &filter, &Markup::default()).await
 }
 
 /// The page; a note stands before what it lists.
-pub(crate) fn page(filter: &Filter, listed: &Listed, note: Option<Markup>) -> Page<'static> {
-    Page {
-        title: "Tasks",
-        section: Section::Tasks,
-        live: Live::Everything,
-        content: html! {
-            h1 { "Tasks" }
-            @if let Some(note) = note { (note) }
-            (states(filter))
-            (form(filter))
-            @if listed.tasks.is_empty() {
-                (nothing(filter))
-            } @else {
-                (acts_on_all(filter))
-                (table(&listed.tasks))
-                (pages(filter, listed))
-            }
-        },
+pub(crate) async fn page(
+    state: &WebState,
+    filter: &Filter,
+    note: &Markup,
+) -> Result<Page, Problem> {
+    let mut wanted = filter.tasks(state)?;
+    let (mut tasks, mut has_more) = read_page(state, &wanted).await?;
+    if wanted.after.is_some() && !has_more {
+        // Less than a page is left before the one that is left: this is the first.
+        wanted.after = None;
+        (tasks, has_more) = read_page(state, &wanted).await?;
     }
+    let is_before = wanted.after.is_some();
+    let content = html! {
+        h1 { "Tasks" }
+        (note)
+        (states(filter))
+        (form(filter))
+        @if tasks.is_empty() {
+            (nothing(filter))
+        } @else {
+            (acts_on_all(filter))
+            (list(&tasks))
+            nav.pages aria-label="Pages" {
+                @if is_before || wanted.before.is_some() {
+                    a href=(filter.address(TASKS, &[])) { "Latest" }
+                    a rel="prev" href=(beyond(filter, AFTER, tasks.first())) { "Newer" }
+                }
+                @if is_before || has_more { a rel="next" href=(beyond(filter, CURSOR, tasks.last())) { "Older" } }
+            }
+        }
+    };
+    Ok(Page::live(TASKS, "Tasks", content))
+}
+
+/// The page that ends, or begins, at this task.
+fn beyond(filter: &Filter, place: &str, task: Option<&ListedTask>) -> String {
+    let cursor = task.map(|task| cursor::after(task.summary.task_uuid));
+    filter.address(TASKS, &[(place, &cursor.unwrap_or_default())])
 }
 
 /// One link for each state, which keeps the rest of the filter.
 fn states(filter: &Filter) -> Markup {
-    let is_shown = |state: &str| (filter.get("state") == state).then_some("page");
+    let states = TaskState::ALL.iter().map(|state| state.as_str());
     html! {
         nav.tabs aria-label="State" {
-            a href=(filter.address(PATH, &[("state", "")])) aria-current=[is_shown("")] { "All" }
-            @for state in TaskState::ALL {
-                a href=(filter.address(PATH, &[("state", state.as_str())])) aria-current=[is_shown(state.as_str())] {
-                    (parts::in_words(state.as_str()))
+            @for state in [""].into_iter().chain(states) {
+                a href=(filter.address(TASKS, &[("state", state)])) aria-current=[(filter.get("state") == state).then_some("page")] {
+                    @if state.is_empty() { "All" } @else { (in_words(state)) }
                 }
             }
         }
@@ -113,66 +78,62 @@ fn states(filter: &Filter) -> Markup {
 }
 
 fn form(filter: &Filter) -> Markup {
-    let field = |(name, label, example): &(&str, &str, &str)| {
+    let (shown, further) = FIELDS.split_at(SHOWN_FIELDS);
+    let is_used = |(name, ..): &(&str, &str, &str)| !filter.get(name).is_empty();
+    let inputs = |fields: &[(&str, &str, &str)]| {
         html! {
-            label { (label) input name=(name) value=(filter.get(name)) placeholder=(example); }
+            @for (name, label, example) in fields {
+                label { (label) input name=(name) value=(filter.get(name)) placeholder=(example); }
+            }
         }
     };
-    let is_used = |(name, _, _): &(&str, &str, &str)| !filter.get(name).is_empty();
     html! {
-        form.filters action=(PATH) {
+        form.filters action=(TASKS) {
             @for kept in ["state", "limit"].iter().filter(|name| !filter.get(name).is_empty()) {
                 input type="hidden" name=(kept) value=(filter.get(kept));
             }
-            @for one in &FILTERS { (field(one)) }
-            label { "Search values" input name=(WHERE) value=(filter.conditions()) placeholder="order_id=42 amount>=10"; }
-            details.further open[FURTHER_FILTERS.iter().any(is_used)] {
+            (inputs(shown))
+            details open[further.iter().any(is_used)] {
                 summary { "More" }
-                div.filters { @for one in &FURTHER_FILTERS { (field(one)) } }
+                div.filters { (inputs(further)) }
             }
             button { "Filter" }
-            @if !filter.is_open() { a href=(PATH) { "Drop the filter" } }
+            @if !filter.is_open() { a href=(TASKS) { "Drop the filter" } }
         }
     }
 }
 
 fn nothing(filter: &Filter) -> Markup {
     if filter.is_further() {
-        let first = html! { p { a href=(filter.address(PATH, &[])) { "Go to the first page" } } };
-        return parts::empty("This page is beyond the last task.", &first);
+        let first = html! { p { a href=(filter.address(TASKS, &[])) { "Go to the first page" } } };
+        return empty("This page is beyond the last task.", &first);
     }
     if !filter.is_open() {
-        return parts::empty(
-            "No tasks match.",
-            &html! { p { a href=(PATH) { "Drop the filter" } } },
-        );
+        return empty("No tasks match.", &Markup::default());
     }
     let how = html! {
-        p { "Submit the first one from " a href="/ui/templates" { "a template" } ", or on the command line:" }
+        p { "Submit the first one from " a href=(TEMPLATES) { "a template" } ", or on the command line:" }
         pre { "tasker task submit NAMESPACE/NAME --context '{}'" }
     };
-    parts::empty("There are no tasks yet.", &how)
+    empty("There are no tasks yet.", &how)
 }
 
 /// What can be done to all that match, which leads to their count first.
 fn acts_on_all(filter: &Filter) -> Markup {
+    use BulkAction::{Cancel, Resolve, Retry};
     let state: Option<TaskState> = filter.get("state").parse().ok();
-    let fits = |action: &&BulkAction| match action {
-        BulkAction::Retry => matches!(state, None | Some(TaskState::Error | TaskState::InProgress)),
-        BulkAction::Resolve => matches!(state, None | Some(TaskState::Error)),
-        BulkAction::Cancel => state.is_some_and(|state| {
-            matches!(
-                state,
-                TaskState::Pending | TaskState::InProgress | TaskState::Error
-            )
-        }),
+    let fitting: &[_] = match state {
+        None => &[Retry, Resolve],
+        Some(TaskState::Pending) => &[Cancel],
+        Some(TaskState::InProgress) => &[Retry, Cancel],
+        Some(TaskState::Error) => &ACTIONS,
+        Some(_) => &[],
     };
     let which = if state.is_some() {
         "All that match:"
     } else {
         "All that match and failed:"
     };
-    let fitting: Vec<_> = ACTIONS.iter().filter(fits).collect();
     html! {
         div.actions {
             @if !fitting.is_empty() { span.note { (which) } }
@@ -186,83 +147,57 @@ fn acts_on_all(filter: &Filter) -> Markup {
     }
 }
 
-fn table(tasks: &[ListedTask]) -> Markup {
+fn list(tasks: &[ListedTask]) -> Markup {
     let now = Utc::now();
     html! {
         form #tasks method="post" action="/ui/bulk/new" autocomplete="off" {
+            label.all { input type="checkbox" data-all; " Select all on this page" }
             div #selected.actions.selected data-selected {
                 span { "Selected: " b data-selected-count {} }
                 @for action in ACTIONS {
                     button name="action" value=(action.as_str()) { (action_name(action)) "…" }
                 }
             }
-            div.scroll tabindex="0" role="region" aria-label="Tasks" {
-                table {
-                    thead { tr {
-                        th scope="col" { input type="checkbox" data-all aria-label="Select all on this page"; }
-                        th scope="col" { "Task" }
-                        th scope="col" { "State" }
-                        th scope="col" { "Template" }
-                        th scope="col" { "Submitted" }
-                        th.number scope="col" { "Duration" }
-                        th scope="col" { "Problem" }
-                    } }
-                    tbody { @for task in tasks { (row(task, now)) } }
-                }
-            }
+            (table("Tasks",
+                ["Task", "State", "Problem", "Template", "Submitted", "# Duration"],
+                tasks.iter().map(|task| row(task, now))))
         }
     }
 }
 
-fn row(task: &ListedTask, now: DateTime<Utc>) -> Markup {
+fn row(task: &ListedTask, now: DateTime<Utc>) -> (String, [Markup; 6]) {
     let summary = &task.summary;
-    let short = summary.task_uuid.short();
-    let (namespace, name, version) = (&summary.namespace, &summary.name, &summary.version);
-    html! {
-        tr data-row id=(format!("task-{}", summary.task_uuid)) {
-            td { input type="checkbox" name="task" value=(summary.task_uuid) aria-label=(format!("Select {short}")); }
-            td { (parts::task_link(summary.task_uuid)) }
-            td { (parts::task_state(summary.state)) }
-            td {
-                a href=(format!("/ui/templates/{namespace}/{name}/{version}")) { (namespace) "/" (name) }
-                span.note { "@" (version) }
-            }
-            td { (parts::moment(summary.created_at)) }
-            td.number { (parts::between(summary.created_at, summary.finished_at.unwrap_or(now))) }
-            td.says { (trouble(task)) }
-        }
-    }
+    let (task_uuid, template) = (
+        summary.task_uuid,
+        template_address(&summary.namespace, &summary.name),
+    );
+    let took = between(summary.created_at, summary.finished_at.unwrap_or(now));
+    let cells = [
+        html! {
+            input type="checkbox" name="task" value=(task_uuid) aria-label=(format!("Select {}", task_uuid.short()));
+            " " (task_link(task_uuid))
+        },
+        state(summary.state.as_str()),
+        trouble(task),
+        html! {
+            a href={ (template) "/" (summary.version) } { (summary.namespace) "/" (summary.name) }
+            span.note { "@" (summary.version) }
+        },
+        moment(summary.created_at),
+        html! { (took) },
+    ];
+    (format!("task-{task_uuid}"), cells)
 }
 
 /// Which step failed and why, or what the task waits for in vain.
 fn trouble(task: &ListedTask) -> Markup {
     if let Some(step) = &task.failed_step {
-        let message = step.message.as_deref().filter(|text| !text.is_empty());
-        let says = message.or(step.kind.as_deref()).unwrap_or_default();
-        let short: String = says.chars().take(MOST_ERROR).collect();
-        let dots = if short.len() < says.len() { "…" } else { "" };
-        return html! { b { (step.name) } ": " bdi title=(says) { (short) (dots) } };
+        let message = step.message.as_ref().filter(|text| !text.is_empty());
+        let says = message.or(step.kind.as_ref()).map_or("", String::as_str);
+        return html! { div.text { b { (step.name) } ": " bdi title=(says) { (shortened(says, MOST_ERROR)) } } };
     }
     match task.summary.waits_for {
         Some(WaitsFor::WorkerForHandler) => html! { "no worker knows its handler" },
-        None => parts::dash(),
-    }
-}
-
-fn pages(filter: &Filter, listed: &Listed) -> Markup {
-    let [first, last] = [listed.tasks.first(), listed.tasks.last()].map(|task| {
-        task.map(|task| cursor::after(task.summary.task_uuid))
-            .unwrap_or_default()
-    });
-    html! {
-        nav.pages aria-label="Pages" {
-            @if listed.has_newer {
-                a href=(filter.address(PATH, &[])) { "Latest" }
-                a rel="prev" href=(filter.address(PATH, &[(AFTER, &first)])) { "Newer" }
-            }
-            @if listed.has_older {
-                a rel="next" href=(filter.address(PATH, &[(CURSOR, &last)])) { "Older" }
-            }
-        }
+        None => Markup::default(),
     }
 }

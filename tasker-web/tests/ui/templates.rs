@@ -113,12 +113,12 @@ async fn a_template_shows_its_steps_and_what_they_need() {
         // A step in the graph leads to its row in the table.
         assert!(text.contains("href=\"#s-ship\"") && text.contains("id=\"s-ship\""));
         assert!(text.contains("href=\"/ui/templates/shop/order/submit?version=1.0.0\""));
-        assert!(text.contains("No worker serves shop at the moment."));
+        assert!(text.contains("⚠ none"));
     }
 }
 
 #[tokio::test]
-async fn a_handler_that_no_live_worker_knows_is_named() {
+async fn a_step_whose_handler_no_live_worker_knows_says_so() {
     let api = Api::with_template().await;
     let register = "select tasker.register_process(gen_random_uuid(), 'w', 'worker', 'h', 1, '0', 'Hybrid', \
          '{shop}', '{payments.charge}', 4, 0, 0)";
@@ -127,13 +127,13 @@ async fn a_handler_that_no_live_worker_knows_is_named() {
         .await
         .unwrap();
 
-    let text = page(&api, "/ui/templates/shop/order").await;
-    let warning = text.split("No live worker knows 1 handler").nth(1).unwrap();
-    let warning = warning.split("</div>").next().unwrap();
-    assert!(
-        warning.contains("shipping.create") && !warning.contains("payments.charge"),
-        "{warning}"
-    );
+    let row = async |step: &str| {
+        let text = page(&api, "/ui/templates/shop/order").await;
+        let row = text.split(&format!("id=\"s-{step}\"")).nth(1).unwrap();
+        row.split("</tr>").next().unwrap().to_owned()
+    };
+    assert!(!row("charge").await.contains("⚠ none"));
+    assert!(row("ship").await.contains("⚠ none"));
 
     // One that serves other namespaces, or takes no more steps, is none.
     for change in [
@@ -145,8 +145,7 @@ async fn a_handler_that_no_live_worker_knows_is_named() {
             .execute(api.database.pool())
             .await
             .unwrap();
-        let text = page(&api, "/ui/templates/shop/order").await;
-        assert!(text.contains("No worker serves shop"), "{text}");
+        assert!(row("charge").await.contains("⚠ none"));
     }
 }
 
@@ -172,7 +171,7 @@ async fn an_older_version_says_which_one_is_newer() {
 async fn a_template_shows_what_its_steps_took() {
     let api = Api::with_template().await;
     let empty = page(&api, "/ui/templates/shop/order").await;
-    assert!(empty.contains("No run of a step was sampled in this time."));
+    assert!(empty.contains("No run of a step was sampled"));
 
     let task = api.submit().await;
     api.run(StepOutcome::Complete(json!(1))).await;
@@ -187,18 +186,11 @@ async fn a_template_shows_what_its_steps_took() {
             .unwrap();
     }
 
-    let text = page(&api, "/ui/templates/shop/order?period=1h").await;
+    let text = page(&api, "/ui/templates/shop/order").await;
     let runs = text.split("id=\"runs\"").nth(1).unwrap();
-    for part in [
-        "charge",
-        "3\u{202f}000",
-        "1\u{202f}500",
-        "1 min 30 s",
-        "value=\"1h\" selected",
-    ] {
+    for part in ["charge", "3\u{202f}000", "1\u{202f}500", "1 min 30 s"] {
         assert!(runs.contains(part), "{part} in {runs}");
     }
-    refusal(&api, "/ui/templates/shop/order?period=5y", 400).await;
 }
 
 #[tokio::test]
@@ -252,5 +244,4 @@ async fn a_large_template_is_shown_in_part() {
     let text = page(&api, "/ui/templates/shop/order").await;
     assert!(text.contains("step_499") && !text.contains("step_500"));
     assert!(text.contains("The first 500 of 600 steps."), "{text}");
-    assert!(text.contains("and others"));
 }

@@ -1,132 +1,120 @@
-//! What an operator can do to a task or a step: each is confirmed on a page of its own, with a reason.
+//! What an operator can do to a task or a step.
 
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::state::{StepState, TaskState};
-use tasker_shared::tasks::{outline_steps, outline_task, step_in_detail};
 
-use super::step_address;
-use crate::extract::{NoParams, PathParts};
-use crate::operate::check_reason;
-use crate::problem::{Kind, Problem};
-use crate::state::WebState;
+use crate::problem::Kind as ProblemKind;
 use crate::storable_json::refuse_unstorable;
-use crate::tasks::{no_task, parse_task_uuid};
+use crate::tasks::parse_task_uuid;
+use crate::ui::confirm::{ACTOR, Question, REASON, ask, read_reason, reason_field};
+use crate::ui::fields::{Field, Kind, Mistakes, Typed, inputs, read};
 use crate::ui::forms::FormBody;
-use crate::ui::frame::{Live, Page, Section};
-use crate::ui::parts::{foreign, task_address};
+use crate::ui::prelude::*;
 
-/// Who the transition log says acted through these pages.
-const ACTOR: &str = "operator:ui";
+/// The input of a result.
+const RESULT: &str = "result";
 
-/// Something that can be done: its name in addresses, what its button says, what it does.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Act(&'static str, &'static str, &'static str);
-
-const RETRY_TASK: Act = Act(
-    "retry",
-    "Retry failed steps",
-    "Every failed step gets fresh attempts, and the task goes on.",
-);
-const CANCEL_TASK: Act = Act(
-    "cancel",
-    "Cancel task",
-    "What has not started never will, and handlers that run are told to stop. This cannot be undone.",
-);
-const RESOLVE_TASK: Act = Act(
-    "resolve",
-    "Mark as resolved",
-    "The failure was dealt with elsewhere. Nothing of the task runs again. This cannot be undone.",
-);
-const RETRY_STEP: Act = Act(
-    "retry",
-    "Retry step",
-    "A failed step gets fresh attempts; one that waits for its next attempt runs at once.",
-);
-const SKIP_STEP: Act = Act(
-    "skip",
-    "Skip step",
-    "The step does not run. Those that depend on it go on with the result below. This cannot be undone.",
-);
-const RESOLVE_STEP: Act = Act(
-    "resolve",
-    "Resolve step",
-    "The step was done by hand. Those that depend on it go on with the result below. This cannot be undone.",
-);
-
-/// What can be done to a task in this state.
-pub(super) fn for_task(state: TaskState, has_failed_step: bool) -> Vec<&'static Act> {
-    let is_failed = state == TaskState::Error;
-    let is_open = !state.is_terminal();
-    allowed([
-        (&RETRY_TASK, has_failed_step && (is_failed || is_open)),
-        (&RESOLVE_TASK, is_failed),
-        (&CANCEL_TASK, is_failed || is_open),
-    ])
+/// Something that can be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ui) enum Act {
+    RetryTask,
+    ResolveTask,
+    CancelTask,
+    RetryStep,
+    SkipStep,
+    ResolveStep,
 }
 
-/// What can be done to a step in this state.
-pub(super) fn for_step(task: TaskState, step: StepState) -> Vec<&'static Act> {
-    let goes_on = task == TaskState::Error || !task.is_terminal();
-    let has_failed = matches!(step, StepState::Error | StepState::WaitingForRetry);
-    let is_idle = has_failed || matches!(step, StepState::Pending | StepState::Enqueued);
-    allowed([
-        (&RETRY_STEP, goes_on && has_failed),
-        (&SKIP_STEP, goes_on && is_idle),
-        (&RESOLVE_STEP, goes_on && is_idle),
-    ])
-}
+impl Act {
+    /// Its name in addresses, what its button says, and what it does.
+    pub(in crate::ui) const fn text(self) -> [&'static str; 3] {
+        match self {
+            Self::RetryTask => [
+                "retry",
+                "Retry failed steps",
+                "Every failed step gets fresh attempts, and the task goes on.",
+            ],
+            Self::ResolveTask => [
+                "resolve",
+                "Mark as resolved",
+                "The failure was dealt with elsewhere. Nothing of the task runs again. This cannot be undone.",
+            ],
+            Self::CancelTask => [
+                "cancel",
+                "Cancel task",
+                "What has not started never will, and handlers that run are told to stop. This cannot be undone.",
+            ],
+            Self::RetryStep => [
+                "retry",
+                "Retry step",
+                "A failed step gets fresh attempts; one that waits for its next attempt runs at once.",
+            ],
+            Self::SkipStep => [
+                "skip",
+                "Skip step",
+                "The step does not run. Those that depend on it go on with the result below. This cannot be undone.",
+            ],
+            Self::ResolveStep => [
+                "resolve",
+                "Resolve step",
+                "The step was done by hand. Those that depend on it go on with the result below. This cannot be undone.",
+            ],
+        }
+    }
 
-fn allowed(acts: [(&'static Act, bool); 3]) -> Vec<&'static Act> {
-    let acts = acts.into_iter().filter(|(_, is_allowed)| *is_allowed);
-    acts.map(|(act, _)| act).collect()
+    /// Whether it cannot be undone.
+    pub(in crate::ui) const fn is_grave(self) -> bool {
+        !matches!(self, Self::RetryTask | Self::RetryStep)
+    }
+
+    /// What can be done to a task in this state.
+    pub(super) const fn of_task(state: TaskState, has_failed_step: bool) -> &'static [Self] {
+        match (state, has_failed_step) {
+            (TaskState::Error, true) => &[Self::RetryTask, Self::ResolveTask, Self::CancelTask],
+            (TaskState::Error, false) => &[Self::ResolveTask, Self::CancelTask],
+            (TaskState::Pending | TaskState::InProgress, true) => {
+                &[Self::RetryTask, Self::CancelTask]
+            }
+            (TaskState::Pending | TaskState::InProgress, false) => &[Self::CancelTask],
+            _ => &[],
+        }
+    }
+
+    /// What can be done to a step in this state.
+    pub(super) const fn of_step(task: TaskState, step: StepState) -> &'static [Self] {
+        match (task, step) {
+            (TaskState::Complete | TaskState::Cancelled | TaskState::ResolvedManually, _) => &[],
+            (_, StepState::Error | StepState::WaitingForRetry) => {
+                &[Self::RetryStep, Self::SkipStep, Self::ResolveStep]
+            }
+            (_, StepState::Pending | StepState::Enqueued) => &[Self::SkipStep, Self::ResolveStep],
+            _ => &[],
+        }
+    }
+
+    fn fields(self) -> Vec<Field> {
+        let mut fields = vec![reason_field()];
+        if matches!(self, Self::SkipStep | Self::ResolveStep) {
+            let hint = "JSON, such as {\"paid\": true}. Null where it is left empty.";
+            fields.push(Field::plain(RESULT, "Result", hint, Kind::Json));
+        }
+        fields
+    }
 }
 
 /// Links to the confirmations of what can be done at this address.
-pub(super) fn links(address: &str, acts: &[&Act]) -> Markup {
+pub(super) fn links(address: &str, acts: &[Act]) -> Markup {
     html! {
-        @if !acts.is_empty() {
-            div.actions {
-                @for act in acts {
-                    a.button data-dialog href=(format!("{address}/act/{}", act.0)) { (act.1) }
-                }
+        div.actions {
+            @for [name, label, _] in acts.iter().map(|act| act.text()) {
+                a.button data-dialog href=(format!("{address}/act/{name}")) { (label) }
             }
         }
-    }
-}
-
-/// What a confirmation sends.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ActForm {
-    #[serde(default)]
-    reason: String,
-    /// JSON; empty for null.
-    #[serde(default)]
-    result: String,
-}
-
-impl ActForm {
-    fn reason(&self) -> Result<Option<&str>, String> {
-        let reason = Some(self.reason.trim()).filter(|reason| !reason.is_empty());
-        check_reason(reason).map_err(|problem| problem.detail().to_owned())?;
-        Ok(reason)
-    }
-
-    fn result(&self) -> Result<Value, String> {
-        if self.result.trim().is_empty() {
-            return Ok(Value::Null);
-        }
-        let result = serde_json::from_str(&self.result)
-            .map_err(|error| format!("This is not JSON: {error}"))?;
-        refuse_unstorable("result", &result).map_err(|problem| problem.detail().to_owned())?;
-        Ok(result)
     }
 }
 
@@ -142,93 +130,68 @@ pub(super) struct ActPath {
 struct Target {
     task_uuid: TaskUuid,
     step_name: Option<String>,
-    act: &'static Act,
-    about: String,
+    act: Act,
 }
 
-/// Shows what would be done, and asks for a reason.
+/// Shows what would be done, and asks for a reason. Whether it can be done is judged where it is done.
 pub(super) async fn confirm(
-    State(state): State<WebState>,
     PathParts(path): PathParts<ActPath>,
     _: NoParams,
-) -> Result<Page<'static>, Problem> {
-    let target = Target::of(&state, path).await?;
-    Ok(target.page(&ActForm::default(), [None, None]))
+) -> Result<Page, Problem> {
+    Ok(Target::of(path)?.page(&Typed::new(), &Mistakes::new()))
 }
 
 /// Does it.
 pub(super) async fn act(
     State(state): State<WebState>,
     PathParts(path): PathParts<ActPath>,
-    FormBody(form): FormBody<ActForm>,
+    FormBody(typed): FormBody<Typed>,
 ) -> Result<Response, Problem> {
-    let target = Target::of(&state, path).await?;
-    match (form.reason(), form.result()) {
-        (Ok(reason), Ok(result)) => target.carry_out(&state, reason, result).await,
-        (reason, result) => {
-            let page = target.page(&form, [reason.err(), result.err()]);
-            Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
-        }
+    let target = Target::of(path)?;
+    let mut mistakes = Mistakes::new();
+    let mut values = read(&target.act.fields(), &typed, &mut mistakes);
+    let result = values.remove("Result").unwrap_or_default();
+    let reason = read_reason(typed.get(REASON).map_or("", String::as_str));
+    let storable = refuse_unstorable(RESULT, &result);
+    for (name, problem) in [
+        (REASON, reason.as_ref().err()),
+        (RESULT, storable.as_ref().err()),
+    ] {
+        mistakes.extend(problem.map(|it| (name.to_owned(), it.detail().to_owned())));
     }
+    if !mistakes.is_empty() {
+        let page = target.page(&typed, &mistakes);
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+    }
+    target.carry_out(&state, reason?, result).await?;
+    Ok(Redirect::to(&target.address()).into_response())
 }
 
 impl Target {
-    async fn of(state: &WebState, path: ActPath) -> Result<Self, Problem> {
-        let task_uuid = parse_task_uuid(&path.task_uuid)?;
-        let step_name = path.step_name;
-        let (task, step, has_failed) = state
-            .database
-            .call("outline_task", async |connection| {
-                let task = outline_task(connection, task_uuid).await?;
-                let Some(name) = &step_name else {
-                    let steps = outline_steps(connection, task_uuid).await?;
-                    let mut states = steps.iter().map(|step| step.state);
-                    return Ok((task, None, states.any(|state| state == StepState::Error)));
-                };
-                let step = step_in_detail(connection, task_uuid, name, 0).await?;
-                Ok((task, Some(step), false))
-            })
-            .await?;
-        let task = task.ok_or_else(|| no_task(task_uuid))?.summary;
-        let named = format!("{} {}", task.name, task_uuid.short());
-        let (acts, about, now) = match step {
-            None => (
-                for_task(task.state, has_failed),
-                named,
-                format!("the task is {}", task.state),
-            ),
-            Some(step) => (
-                for_step(task.state, step.state),
-                format!("{} of {named}", step.name),
-                format!(
-                    "the step is {} in a task that is {}",
-                    step.state, task.state
-                ),
-            ),
+    fn of(path: ActPath) -> Result<Self, Problem> {
+        let acts = match path.step_name {
+            None => [Act::RetryTask, Act::ResolveTask, Act::CancelTask],
+            Some(_) => [Act::RetryStep, Act::SkipStep, Act::ResolveStep],
         };
-        let Some(act) = acts.into_iter().find(|act| act.0 == path.act) else {
-            let detail = format!("{:?} is not possible: {now}", path.act);
-            let hint = "go back to its page, which shows what is";
-            return Err(Problem::new(Kind::Conflict, detail).hint(hint));
+        let known = acts.into_iter().find(|it| it.text()[0] == path.act);
+        let unknown = || {
+            Problem::new(
+                ProblemKind::NotFound,
+                format!("there is no act {:?}", path.act),
+            )
         };
         Ok(Self {
-            task_uuid,
-            step_name,
-            act,
-            about,
+            task_uuid: parse_task_uuid(&path.task_uuid)?,
+            step_name: path.step_name,
+            act: known.ok_or_else(unknown)?,
         })
     }
 
     fn address(&self) -> String {
-        let step = self.step_name.as_deref();
-        step.map_or_else(
-            || task_address(self.task_uuid),
-            |step| step_address(self.task_uuid, step),
-        )
-    }
-
-    fn settles(&self) -> bool {
-        *self.act == SKIP_STEP || *self.act == RESOLVE_STEP
+        match &self.step_name {
+            Some(step) => step_address(self.task_uuid, step),
+            None => task_address(self.task_uuid),
+        }
     }
 
     async fn carry_out(
@@ -236,64 +199,40 @@ impl Target {
         state: &WebState,
         reason: Option<&str>,
         result: Value,
-    ) -> Result<Response, Problem> {
-        let settlement = match *self.act {
-            SKIP_STEP => Settlement::Skip(result),
+    ) -> Result<(), Problem> {
+        let step = self.step_name.as_deref().unwrap_or_default();
+        let settlement = match self.act {
+            Act::SkipStep => Settlement::Skip(result),
             _ => Settlement::Resolve(result),
         };
-        let action = match (&self.step_name, self.act) {
-            (Some(step), &RETRY_STEP) => Action::RetryStep(step),
-            (Some(step), _) => Action::SettleStep(step, &settlement),
-            (None, &RETRY_TASK) => Action::RetryTask,
-            (None, &CANCEL_TASK) => Action::CancelTask,
-            (None, _) => Action::ResolveTask,
+        let action = match self.act {
+            Act::RetryTask => Action::RetryTask,
+            Act::ResolveTask => Action::ResolveTask,
+            Act::CancelTask => Action::CancelTask,
+            Act::RetryStep => Action::RetryStep(step),
+            Act::SkipStep | Act::ResolveStep => Action::SettleStep(step, &settlement),
         };
-        state
-            .database
-            .call(action.name(), async |connection| {
-                action
-                    .carry_out(connection, self.task_uuid, ACTOR, reason)
-                    .await
-            })
-            .await?;
-        Ok(Redirect::to(&self.address()).into_response())
+        let call = state.database.call(action.name(), async |connection| {
+            action
+                .carry_out(connection, self.task_uuid, ACTOR, reason)
+                .await
+        });
+        Ok(call.await?)
     }
 
-    /// The confirmation, with what was typed, and what is wrong with the reason and the result.
-    fn page(&self, form: &ActForm, mistakes: [Option<String>; 2]) -> Page<'static> {
-        let [reason_mistake, result_mistake] = mistakes;
-        let Act(name, label, effect) = *self.act;
-        let is_grave = ![RETRY_TASK, RETRY_STEP].contains(self.act);
-        let address = self.address();
-        Page {
-            title: label,
-            section: Section::Tasks,
-            live: Live::No,
-            content: html! {
-                h1 { (label) ": " (foreign(&self.about)) }
-                p { (effect) }
-                form method="post" action=(format!("{address}/act/{name}")) {
-                    div.field {
-                        label for="reason" { "Reason" }
-                        input #reason name="reason" maxlength="2000" size="60" value=(form.reason) aria-describedby="reason-note";
-                        p #reason-note.note { "Kept in the history. May be left empty." }
-                        @if let Some(mistake) = reason_mistake { p.mistake role="alert" { (mistake) } }
-                    }
-                    @if self.settles() {
-                        div.field {
-                            label for="result" { "Result" }
-                            textarea #result name="result" rows="6" spellcheck="false" aria-describedby="result-note"
-                                aria-invalid=[result_mistake.is_some().then_some("true")] { (form.result) }
-                            p #result-note.note { "JSON, such as " code { "{\"paid\": true}" } ". Empty is null." }
-                            @if let Some(mistake) = result_mistake { p.mistake role="alert" { (mistake) } }
-                        }
-                    }
-                    div.actions {
-                        button type="submit" class=(if is_grave { "danger" } else { "primary" }) { (label) }
-                        a.button data-cancel href=(address) { "Back" }
-                    }
-                }
-            },
-        }
+    /// The confirmation, with what was typed and what is wrong with it.
+    fn page(&self, typed: &Typed, mistakes: &Mistakes) -> Page {
+        let [name, label, effect] = self.act.text();
+        let back = self.address();
+        let step = self.step_name.as_ref();
+        ask(&Question {
+            label,
+            about: html! { @if let Some(step) = step { (foreign(step)) " of " } "task " (self.task_uuid.short()) },
+            effect: html! { p { (effect) } },
+            is_grave: self.act.is_grave(),
+            address: &format!("{back}/act/{name}"),
+            back: &back,
+            fields: inputs(&self.act.fields(), typed, mistakes),
+        })
     }
 }

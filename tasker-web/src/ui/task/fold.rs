@@ -13,9 +13,6 @@ const MOST_LAYERS: usize = 40;
 /// So many nodes with the same parents and dependents are one, also where there is room.
 const ALIKE: usize = 6;
 
-/// Rounds in which groups are made smaller.
-const ROUNDS: usize = 16;
-
 /// A graph whose nodes are groups of another one's.
 pub(super) struct Folded {
     /// The nodes of each group; groups of a layer have no edges between them.
@@ -26,40 +23,23 @@ pub(super) struct Folded {
     pub(super) layer_of: Vec<usize>,
 }
 
-/// Groups the nodes so that what is left can be drawn: those that are alike; if that is not enough,
-/// those that are alike in what groups they lie between; in a deep graph, those of layers next to each
-/// other.
+/// Groups the nodes so that what is left can be drawn: those that are alike; if that is not enough, those
+/// of a layer; in a deep graph, those of layers next to each other.
 pub(super) fn fold(dag: &Dag) -> Folded {
     let layers = dag.layers();
+    let depth = layers.len().div_ceil(MOST_LAYERS).max(1);
     let mut layer_of = vec![0; dag.len()];
     for (layer, nodes) in layers.iter().enumerate() {
         for &node in nodes {
-            layer_of[node] = layer;
+            layer_of[node] = layer / depth;
         }
-    }
-    if layers.len() > MOST_LAYERS {
-        let depth = layers.len().div_ceil(MOST_LAYERS);
-        for layer in &mut layer_of {
-            *layer /= depth;
-        }
-        let groups = layer_of.clone();
-        return Folded::of(dag, &layer_of, &groups);
     }
     let folded = Folded::of(dag, &layer_of, &alike(dag));
-    if folded.fits() {
+    let edges: usize = folded.parents.iter().map(Vec::len).sum();
+    if depth == 1 && folded.members.len() <= MOST_NODES && edges <= MOST_EDGES {
         return folded;
     }
-    let mut groups = layer_of.clone();
-    let mut folded = Folded::of(dag, &layer_of, &groups);
-    for _ in 0..ROUNDS {
-        groups = numbered(&refined(dag, &groups));
-        let finer = Folded::of(dag, &layer_of, &groups);
-        if !finer.fits() || finer.members.len() == folded.members.len() {
-            break;
-        }
-        folded = finer;
-    }
-    folded
+    Folded::of(dag, &layer_of, &layer_of)
 }
 
 impl Folded {
@@ -83,49 +63,25 @@ impl Folded {
         }
         folded
     }
-
-    fn fits(&self) -> bool {
-        self.members.len() <= MOST_NODES
-            && self.parents.iter().map(Vec::len).sum::<usize>() <= MOST_EDGES
-    }
 }
 
 /// Groups of nodes with the same parents and dependents, where these are many.
 fn alike(dag: &Dag) -> Vec<usize> {
-    let between: Vec<_> = (0..dag.len())
-        .map(|node| (dag.parents(node), dag.dependents(node)))
-        .collect();
-    let groups = numbered(&between);
+    let groups = numbered((0..dag.len()).map(|node| (dag.parents(node), dag.dependents(node))));
     let mut sizes = vec![0; dag.len()];
     for &group in &groups {
         sizes[group] += 1;
     }
-    let alone = |(node, group): (usize, &usize)| (*group, (sizes[*group] < ALIKE).then_some(node));
-    numbered(&groups.iter().enumerate().map(alone).collect::<Vec<_>>())
-}
-
-/// What tells nodes of a group apart: the groups they lie between.
-fn refined(dag: &Dag, groups: &[usize]) -> Vec<(usize, Vec<usize>, Vec<usize>)> {
-    let groups_of = |nodes: &[usize]| {
-        let mut groups: Vec<_> = nodes.iter().map(|&node| groups[node]).collect();
-        groups.sort_unstable();
-        groups.dedup();
-        groups
-    };
     let nodes = groups.iter().enumerate();
-    let keys = nodes.map(|(node, &group)| {
-        let (parents, dependents) = (dag.parents(node), dag.dependents(node));
-        (group, groups_of(parents), groups_of(dependents))
-    });
-    keys.collect()
+    numbered(nodes.map(|(node, &group)| (group, (sizes[group] < ALIKE).then_some(node))))
 }
 
 /// Numbers from 0 on, the same for keys that are the same.
-fn numbered<K: Hash + Eq>(keys: &[K]) -> Vec<usize> {
-    let mut numbers = HashMap::with_capacity(keys.len());
+fn numbered<K: Hash + Eq>(keys: impl Iterator<Item = K>) -> Vec<usize> {
+    let mut numbers = HashMap::new();
     let number = |key| {
         let next = numbers.len();
         *numbers.entry(key).or_insert(next)
     };
-    keys.iter().map(number).collect()
+    keys.map(number).collect()
 }

@@ -1,11 +1,8 @@
 //! What became of a task: its moves, the latest first.
 
-use maud::{Markup, html};
+use crate::ui::prelude::*;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::tasks::Move;
-
-use super::step_address;
-use crate::ui::parts::{dash, foreign, in_words, moment};
 
 /// How the actors begin that are people.
 const OPERATOR: &str = "operator";
@@ -17,22 +14,15 @@ const BULK: &str = "bulk ";
 const UUID: usize = 36;
 
 /// The moves; `most` are there at most.
-pub(super) fn table(task_uuid: TaskUuid, moves: &[Move], most: i32) -> Markup {
+pub(super) fn list(task_uuid: TaskUuid, moves: &[Move], most: i32) -> Markup {
     let is_cut = usize::try_from(most).is_ok_and(|most| moves.len() >= most);
+    let rows = moves.iter().map(|one| row(task_uuid, one));
     html! {
         h2 #history { "History" }
         @if moves.is_empty() {
             p.none { "Nothing has happened yet." }
         } @else {
-            div.scroll tabindex="0" role="region" aria-label="History" {
-                table {
-                    thead { tr {
-                        th scope="col" { "When" } th scope="col" { "What" } th scope="col" { "Moved" }
-                        th scope="col" { "By" } th scope="col" { "Why" }
-                    } }
-                    tbody { @for one in moves { (row(task_uuid, one)) } }
-                }
-            }
+            (table("History", ["When", "What", "Moved", "By", "Why"], rows))
         }
         p.note {
             @if is_cut { "The latest " (most) " moves. " }
@@ -41,55 +31,48 @@ pub(super) fn table(task_uuid: TaskUuid, moves: &[Move], most: i32) -> Markup {
     }
 }
 
-fn row(task_uuid: TaskUuid, one: &Move) -> Markup {
-    let by_operator = one.actor.as_deref().is_some_and(is_operator);
-    html! {
-        tr class=[by_operator.then_some("by-operator")] {
-            td { (moment(one.at)) }
-            td {
-                @match &one.step_name {
-                    Some(name) => a href=(step_address(task_uuid, name)) { (foreign(name)) },
-                    None => b { "The task" },
-                }
-                @if let Some(attempt) = one.attempt.filter(|attempt| *attempt > 1) { span.note { ", attempt " (attempt) } }
+fn row(task_uuid: TaskUuid, one: &Move) -> (String, [Markup; 5]) {
+    let cells = [
+        moment(one.at),
+        html! {
+            @match &one.step_name {
+                Some(name) => (step_link(task_uuid, name)),
+                None => b { "The task" },
             }
-            td { span.note { (in_words(&one.from_state)) " → " } (in_words(&one.to_state)) }
-            td { (actor(one.actor.as_deref())) }
-            td { (reason(one)) }
-        }
-    }
-}
-
-fn is_operator(actor: &str) -> bool {
-    actor.starts_with(OPERATOR)
+            @if let Some(attempt) = one.attempt.filter(|attempt| *attempt > 1) { span.note { ", attempt " (attempt) } }
+        },
+        html! { span.note { (in_words(&one.from_state)) " → " } (in_words(&one.to_state)) },
+        actor(one),
+        reason(one),
+    ];
+    (String::new(), cells)
 }
 
 /// Who it was, and whether a person.
-pub(super) fn actor(actor: Option<&str>) -> Markup {
-    html! {
-        @match actor {
-            Some(actor) if is_operator(actor) => { b { "✎ " (foreign(actor)) } },
-            Some(actor) => (foreign(actor)),
-            None => (dash()),
-        }
+pub(super) fn actor(one: &Move) -> Markup {
+    let is_person = one
+        .actor
+        .as_ref()
+        .is_some_and(|actor| actor.starts_with(OPERATOR));
+    let actor = foreign_if_any(one.actor.as_ref());
+    if is_person {
+        return html! { b { "✎ " (actor) } };
     }
+    actor
 }
 
 /// What was said; where it was done to many tasks at once, with a link to that.
 fn reason(one: &Move) -> Markup {
-    let error = one.error.as_ref().map(|error| error_text(&error.0));
     let reason = one.reason.as_deref().unwrap_or_default();
     let bulk = reason
         .strip_prefix(BULK)
         .and_then(|rest| rest.split_at_checked(UUID));
     html! {
         @match bulk.filter(|(uuid, _)| uuid.parse::<TaskUuid>().is_ok()) {
-            Some((uuid, said)) => {
-                a href=(format!("/ui/bulk/{uuid}")) { "with many tasks" } (foreign(said))
-            }
-            None => (foreign(reason)),
+            Some((uuid, said)) => { a href=(format!("/ui/bulk/{uuid}")) { "with many tasks" } (foreign(said)) },
+            None => @if !reason.is_empty() { (foreign(reason)) },
         }
-        @if let Some(error) = error { span.error-text { (foreign(&error)) } }
+        @if let Some(error) = &one.error { div.text.bad { (foreign(&error_text(&error.0))) } }
     }
 }
 

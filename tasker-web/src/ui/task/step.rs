@@ -1,9 +1,7 @@
 //! A step: its attempts, what it was given, and what came of it.
 
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use maud::{Markup, html};
 use serde_json::Value;
+use sqlx::PgConnection;
 use tasker_shared::error::Error;
 use tasker_shared::ids::{StepId, TaskUuid};
 use tasker_shared::state::StepState;
@@ -14,16 +12,10 @@ use tasker_shared::why::Why;
 use tasker_shared::words;
 
 use super::history::{self, actor, error_text};
-use super::{act, in_path, step_address, why};
-use crate::extract::{NoParams, PathParts};
-use crate::problem::Problem;
-use crate::state::WebState;
+use super::{act, why};
 use crate::steps::StepPath;
 use crate::tasks::{no_task, parse_task_uuid};
-use crate::ui::frame::{Live, Page, Section};
-use crate::ui::parts::{
-    between, dash, foreign, json, moment, moment_or_dash, step_state, task_address,
-};
+use crate::ui::prelude::*;
 
 /// Most bytes of an input or a result that a page shows.
 const MOST_BYTES: i32 = 256 * 1024;
@@ -51,26 +43,18 @@ pub(super) async fn step(
     State(state): State<WebState>,
     PathParts(path): PathParts<StepPath>,
     _: NoParams,
-) -> Result<Response, Problem> {
+) -> Result<Page, Problem> {
     let task_uuid = parse_task_uuid(&path.task_uuid)?;
-    let looked = state
-        .database
-        .call("step_page", async |connection| {
-            look(connection, task_uuid, &path.step_name).await
-        })
-        .await?
-        .ok_or_else(|| no_task(task_uuid))?;
-    let page = Page {
-        title: &format!("{} {}", looked.step.name, task_uuid.short()),
-        section: Section::Tasks,
-        live: Live::Task(task_uuid),
-        content: content(&looked),
-    };
-    Ok(page.into_response())
+    let looked = state.database.call("step_page", async |connection| {
+        look(connection, task_uuid, &path.step_name).await
+    });
+    let looked = looked.await?.ok_or_else(|| no_task(task_uuid))?;
+    let title = format!("{} {}", looked.step.name, task_uuid.short());
+    Ok(Page::of_task(task_uuid, title, content(&looked)))
 }
 
 async fn look(
-    connection: &mut sqlx::PgConnection,
+    connection: &mut PgConnection,
     task_uuid: TaskUuid,
     name: &str,
 ) -> Result<Option<Looked>, Error> {
@@ -80,17 +64,9 @@ async fn look(
     let step = step_in_detail(connection, task_uuid, name, MOST_BYTES).await?;
     let few = |step_nos: &[i32]| step_nos[..step_nos.len().min(MOST_NEIGHBOURS)].to_vec();
     let (parents, dependents) = (few(&step.depends_on), few(&step.dependents));
-    let itself = [step.step_no];
-    let moves = latest_moves(
-        connection,
-        task_uuid,
-        Some(&itself),
-        MOST_MOVES,
-        ERROR_CHARACTERS,
-    )
-    .await?;
+    let itself = Some(&[step.step_no][..]);
     Ok(Some(Looked {
-        moves,
+        moves: latest_moves(connection, task_uuid, itself, MOST_MOVES, ERROR_CHARACTERS).await?,
         parents: steps_in_detail(connection, task_uuid, &parents, 0).await?,
         dependents: steps_in_detail(connection, task_uuid, &dependents, 0).await?,
         why: why::for_pages(tasker_shared::why::why(connection, task_uuid, Some(name)).await?),
@@ -102,14 +78,15 @@ async fn look(
 fn content(looked: &Looked) -> Markup {
     let Looked { task, step, .. } = looked;
     let task_uuid = task.summary.task_uuid;
-    let address = step_address(task_uuid, &step.name);
+    let of_task = task_address(task_uuid);
     let whole = format!("/v1/tasks/{task_uuid}/steps/{}", in_path(&step.name));
     html! {
-        p.path { a href=(task_address(task_uuid)) { (task.summary.name) " " (task_uuid.short()) } " / step" }
-        h1 { (foreign(&step.name)) " " (step_state(step.state)) }
-        (facts(task, step, &whole))
-        (act::links(&address, &act::for_step(task.summary.state, step.state)))
-        (why::panel(&looked.why, task_uuid))
+        p { a href=(of_task) { (task.summary.name) " " (task_uuid.short()) } " / step" }
+        h1 { (foreign(&step.name)) " " (state(step.state.as_str())) }
+        (about(task_uuid, step, &whole))
+        (act::links(&step_address(task_uuid, &step.name), act::Act::of_step(task.summary.state, step.state)))
+        // Why a step failed is said by its attempts.
+        @if step.state != StepState::Error { (why::panel(&looked.why, task_uuid)) }
         h2 #attempts { "Attempts" }
         (attempts(task, &looked.moves))
         h2 #result { "Result" }
@@ -121,92 +98,77 @@ fn content(looked: &Looked) -> Markup {
             p.none { "There is none yet." }
         }
         h2 #input { "Input" }
-        p.note { "What the template gives its handler besides the " a href=(format!("{}#context", task_address(task_uuid))) { "context of the task" } "." }
+        p.note { "What the template gives its handler besides the " a href=(format!("{of_task}#context")) { "context of the task" } "." }
         (json(&step.input, &whole))
         (neighbours("Depends on", task_uuid, &looked.parents, step.depends_on.len()))
         (neighbours("Steps that depend on it", task_uuid, &looked.dependents, step.dependents.len()))
-        (history::table(task_uuid, &looked.moves, MOST_MOVES))
+        (history::list(task_uuid, &looked.moves, MOST_MOVES))
     }
 }
 
-fn facts(task: &TaskOutline, step: &StepInDetail, whole: &str) -> Markup {
-    let id = StepId {
-        task_uuid: task.summary.task_uuid,
-        step_no: step.step_no,
-    };
-    html! {
-        dl.facts.wide {
-            dt { "Handler" } dd { code { (step.handler) } }
-            dt { "Attempts" } dd { (step.attempts) " of " (step.max_attempts) }
-            dt { "Timeout" } dd { (words::duration(std::time::Duration::from_millis(step.timeout_ms.unsigned_abs()))) }
-            dt { "Queued" } dd { (moment_or_dash(step.enqueued_at)) }
-            dt { "Started" } dd { (moment_or_dash(step.started_at)) }
-            dt { "Ended" } dd { (moment_or_dash(step.finished_at)) }
-            @if let Some(at) = step.retry_at { dt { "Next attempt" } dd { (moment(at)) } }
-            dt { "Worker" } dd { @if let Some(worker) = &step.worker { (foreign(worker)) } @else { (dash()) } }
-            dt { "UUID" } dd { span.uuid { (id) } " · " a href=(whole) { "JSON" } }
-        }
-    }
+fn about(task_uuid: TaskUuid, step: &StepInDetail, whole: &str) -> Markup {
+    let step_no = step.step_no;
+    let id = StepId { task_uuid, step_no };
+    facts([
+        ("Handler", html! { code { (step.handler) } }),
+        (
+            "Attempts",
+            html! { (step.attempts) " of " (step.max_attempts) },
+        ),
+        (
+            "Timeout",
+            html! { (milliseconds(step.timeout_ms.unsigned_abs())) },
+        ),
+        ("Queued", moment_if_any(step.enqueued_at)),
+        ("Started", moment_if_any(step.started_at)),
+        ("Ended", moment_if_any(step.finished_at)),
+        ("Next attempt", moment_if_any(step.retry_at)),
+        ("Worker", foreign_if_any(step.worker.as_ref())),
+        (
+            "UUID",
+            html! { span.uuid { (id) } " · " a href=(whole) { "JSON" } },
+        ),
+    ])
 }
 
-/// An attempt, put together from its moves.
-#[derive(Default)]
-struct Attempt<'a> {
-    number: i32,
-    queued: Option<&'a Move>,
-    started: Option<&'a Move>,
-    ended: Option<&'a Move>,
-}
-
-/// The latest attempt first.
+/// Each start among the moves of a step, which are the latest first, with what came before and after it.
 fn attempts(task: &TaskOutline, moves: &[Move]) -> Markup {
-    let mut attempts: Vec<Attempt<'_>> = Vec::new();
-    let mut queued = None;
-    for one in moves.iter().rev() {
-        match (one.from_state.parse(), one.to_state.parse()) {
-            (_, Ok(StepState::Enqueued)) => queued = Some(one),
-            (_, Ok(StepState::InProgress)) => attempts.push(Attempt {
-                number: one.attempt.unwrap_or(0),
-                queued: queued.take(),
-                started: Some(one),
-                ended: None,
-            }),
-            (Ok(StepState::InProgress), _) => {
-                if let Some(attempt) = attempts.last_mut() {
-                    attempt.ended = Some(one);
-                }
-            }
-            _ => {}
-        }
-    }
+    let started = moves.iter().enumerate();
+    let mut started = started
+        .filter(|(_, one)| one.to_state == "in_progress")
+        .peekable();
     html! {
-        @if attempts.is_empty() { p.none { "It has not been started." } }
-        @for attempt in attempts.iter().rev() { (draw(task, attempt)) }
+        @if started.peek().is_none() { p.none { "It has not been started." } }
+        @for (at, started) in started {
+            @let queued = moves.get(at + 1).filter(|one| one.to_state == "enqueued");
+            (attempt(task, queued, started, at.checked_sub(1).map(|next| &moves[next])))
+        }
     }
 }
 
-fn draw(task: &TaskOutline, attempt: &Attempt<'_>) -> Markup {
-    let until = attempt.ended.map_or(task.now, |one| one.at);
-    let error = attempt.ended.and_then(|one| one.error.as_ref());
-    let state = attempt.ended.map_or("in_progress", |one| &one.to_state);
-    let class = if error.is_some() { "problem" } else { "panel" };
+fn attempt(
+    task: &TaskOutline,
+    queued: Option<&Move>,
+    started: &Move,
+    ended: Option<&Move>,
+) -> Markup {
+    let until = ended.map_or(task.now, |one| one.at);
+    let error = ended.and_then(|one| one.error.as_ref());
+    let number = started.attempt.unwrap_or(0);
     html! {
-        div class=(class) id=(format!("attempt-{}", attempt.number)) {
+        div class=(if error.is_some() { "problem" } else { "panel" }) id=(format!("attempt-{number}")) {
             h3 {
-                "Attempt " (attempt.number) " "
-                @match state {
-                    "in_progress" => (step_state(StepState::InProgress)),
-                    _ if error.is_some() => span.state.error { span aria-hidden="true" { "✕" } "failed" },
-                    "enqueued" | "pending" => span.state { "given back" },
-                    state => @if let Ok(state) = state.parse() { (step_state(state)) },
+                "Attempt " (number) " "
+                @match ended.map_or("in_progress", |one| &one.to_state) {
+                    _ if error.is_some() => (badge("error", "failed")),
+                    "enqueued" | "pending" => (badge("", "given back")),
+                    other => (state(other)),
                 }
             }
             p.note {
-                @if let Some(queued) = attempt.queued { "queued " (moment(queued.at)) " · " }
-                @if let Some(started) = attempt.started {
-                    "started " (moment(started.at)) " by " (actor(started.actor.as_deref())) " · "
-                    @if attempt.ended.is_some() { "took " } @else { "running for " } (between(started.at, until))
-                }
+                @if let Some(queued) = queued { "queued " (moment(queued.at)) " · " }
+                "started " (moment(started.at)) " by " (actor(started)) " · "
+                @if ended.is_some() { "took " } @else { "running for " } (between(started.at, until))
             }
             @if let Some(error) = error { (failure(&error.0)) }
         }
@@ -215,18 +177,15 @@ fn draw(task: &TaskOutline, attempt: &Attempt<'_>) -> Markup {
 
 /// An error with what else its handler said; a backtrace line by line.
 fn failure(error: &Value) -> Markup {
-    let lines = error["details"]["backtrace"].as_array();
-    let lines = lines.map(|lines| {
-        lines
-            .iter()
-            .filter_map(Value::as_str)
-            .collect::<Vec<_>>()
-            .join("\n")
+    let details = &error["details"];
+    let lines = details["backtrace"].as_array().map(|lines| {
+        let lines = lines.iter().filter_map(Value::as_str);
+        lines.collect::<Vec<_>>().join("\n")
     });
     html! {
-        p.error-text { (foreign(&error_text(error))) }
+        p.bad { (foreign(&error_text(error))) }
         @if let Some(lines) = lines { details { summary { "Backtrace" } pre tabindex="0" { (lines) } } }
-        @else if !error["details"].is_null() { details { summary { "Details" } (json(&error["details"], "#history")) } }
+        @else if !details.is_null() { details { summary { "Details" } (json(details, "#history")) } }
     }
 }
 
@@ -234,10 +193,10 @@ fn neighbours(title: &str, task_uuid: TaskUuid, steps: &[StepInDetail], all: usi
     html! {
         @if !steps.is_empty() {
             h2 { (title) }
-            ul.neighbours {
+            ul {
                 @for step in steps {
                     li {
-                        a href=(step_address(task_uuid, &step.name)) { (foreign(&step.name)) } " " (step_state(step.state))
+                        (step_link(task_uuid, &step.name)) " " (state(step.state.as_str()))
                         @if step.result_bytes > 0 {
                             " " a href=(format!("{}#result", step_address(task_uuid, &step.name))) { "result" }
                             span.note { ", " (words::bytes(step.result_bytes)) }

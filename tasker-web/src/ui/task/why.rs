@@ -1,12 +1,9 @@
 //! What keeps a task from moving.
 
-use maud::{Markup, html};
+use crate::ui::prelude::*;
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::state::StepState;
 use tasker_shared::why::{Alike, Cause, Reason, Why};
-
-use super::step_address;
-use crate::ui::parts::{foreign, number, step_state};
 
 /// Steps that are named where many have one reason.
 const MOST_NAMED: usize = 5;
@@ -17,10 +14,8 @@ const MOST_REASONS: usize = 20;
 /// The reasons for these pages: what the command line can do about failures, which names each step, is
 /// left out, so that steps that failed alike stand together.
 pub(super) fn for_pages(mut why: Why) -> Why {
-    for reason in &mut why.reasons {
-        if reason.state == Some(StepState::Error) {
-            reason.action = None;
-        }
+    for reason in why.reasons.iter_mut().filter(|reason| has_failed(reason)) {
+        reason.action = None;
     }
     why
 }
@@ -28,6 +23,10 @@ pub(super) fn for_pages(mut why: Why) -> Why {
 /// Whether something does not move by itself.
 pub(super) fn is_stuck(why: &Why) -> bool {
     why.reasons.iter().any(|reason| !moves(reason.cause))
+}
+
+fn has_failed(reason: &Reason) -> bool {
+    reason.state == Some(StepState::Error)
 }
 
 /// Whether the engine brings about what comes next.
@@ -46,11 +45,16 @@ const fn moves(cause: Cause) -> bool {
 pub(super) fn panel(why: &Why, task_uuid: TaskUuid) -> Markup {
     let groups = why.alike();
     let more = groups.len().saturating_sub(MOST_REASONS);
+    let title = match () {
+        () if why.reasons.iter().any(has_failed) => "Why it failed",
+        () if is_stuck(why) => "Why it does not move",
+        () => "What it waits for",
+    };
     html! {
         @if !groups.is_empty() {
             section #why aria-labelledby="why-title" {
-                h2 #why-title { (title(why)) }
-                @for group in groups.iter().take(MOST_REASONS) { (reason(group, task_uuid)) }
+                h2 #why-title { (title) }
+                @for group in groups.iter().take(MOST_REASONS) { (reason(group, group.roots[0], task_uuid)) }
                 @if more > 0 || why.has_more {
                     p.note {
                         @if more > 0 { (more) " more reasons. " }
@@ -62,21 +66,7 @@ pub(super) fn panel(why: &Why, task_uuid: TaskUuid) -> Markup {
     }
 }
 
-fn title(why: &Why) -> &'static str {
-    let mut states = why.reasons.iter().map(|reason| reason.state);
-    if states.any(|state| state == Some(StepState::Error)) {
-        "Why it failed"
-    } else if is_stuck(why) {
-        "Why it does not move"
-    } else {
-        "What it waits for"
-    }
-}
-
-fn reason(group: &Alike<'_>, task_uuid: TaskUuid) -> Markup {
-    let Some(first) = group.roots.first() else {
-        return Markup::default();
-    };
+fn reason(group: &Alike<'_>, first: &Reason, task_uuid: TaskUuid) -> Markup {
     let class = match first.state {
         Some(StepState::Error) => "problem",
         _ if moves(first.cause) => "panel",
@@ -84,9 +74,9 @@ fn reason(group: &Alike<'_>, task_uuid: TaskUuid) -> Markup {
     };
     html! {
         div class=(class) {
-            p { (names(&group.roots, task_uuid)) " " @if let Some(state) = first.state { (step_state(state)) } }
+            p { (names(&group.roots, task_uuid)) " " @if let Some(it) = first.state { (state(it.as_str())) } }
             p { (foreign(&first.detail)) }
-            @if first.state == Some(StepState::Error) {
+            @if has_failed(first) {
                 p { b { "To do: " } "mend what failed, then retry; or skip or resolve the step on its page." }
             } @else if let Some(action) = &first.action {
                 p { b { "To do: " } (foreign(action)) }
@@ -108,10 +98,10 @@ fn names(reasons: &[&Reason], task_uuid: TaskUuid) -> Markup {
         @for (at, reason) in reasons.iter().take(MOST_NAMED).enumerate() {
             @if at > 0 { ", " }
             @match &reason.step_name {
-                Some(name) => a href=(step_address(task_uuid, name)) { (foreign(name)) },
+                Some(name) => (step_link(task_uuid, name)),
                 None => "The whole task",
             }
         }
-        @if more > 0 { " and " (number(i64::try_from(more).unwrap_or(i64::MAX))) " more" }
+        @if more > 0 { " and " (number(more)) " more" }
     }
 }

@@ -1,35 +1,26 @@
 //! Submits a task by a form.
 
 use axum::Extension;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tasker_shared::tasks::{NewTask, OnConflict};
 use tasker_shared::templates::TemplateDetail;
 
-use super::fields::{Field, Kind, fields};
-use super::form::{Mistakes, Typed, place, read, typed};
-use super::inputs::inputs;
-use super::{address, document_address, find, version_address};
-use crate::extract::{Params, PathParts};
+use super::schema::{fields, place};
+use super::{document_address, find, version_address};
 use crate::limits::BodyShare;
-use crate::problem::Problem;
-use crate::state::WebState;
 use crate::storable_json::refuse_unstorable;
+use crate::ui::fields::{Field, Kind, Mistakes, Scalar, Typed, inputs, read};
 use crate::ui::forms::FormBody;
-use crate::ui::frame::{Live, Page, Section};
-use crate::ui::parts::{foreign, json, task_address, task_link};
+use crate::ui::prelude::*;
 
 /// How the database begins where it refuses a context.
 const REFUSED_CONTEXT: &str = "the context does not fit the input schema: ";
 
 /// The inputs of every form. Those of the schema's fields have a dot in their names.
 const VERSION: &str = "version";
-const AS_JSON: &str = "as_json";
-const SHOW: &str = "show";
 const CONTEXT: &str = "context";
 const PRIORITY: &str = "priority";
 const KEY: &str = "idempotency_key";
@@ -44,7 +35,7 @@ pub(crate) struct FormParams {
 /// A form as it was typed.
 struct Form {
     template: TemplateDetail,
-    /// Those of the context; none where it can only be typed as JSON.
+    /// Those of the context; one of all of it where the schema describes none.
     fields: Vec<Field>,
     typed: Typed,
     mistakes: Mistakes,
@@ -56,7 +47,7 @@ pub(crate) async fn show_form(
     State(state): State<WebState>,
     PathParts((namespace, name)): PathParts<(String, String)>,
     Params(params): Params<FormParams>,
-) -> Result<Page<'static>, Problem> {
+) -> Result<Page, Problem> {
     let template = find(&state, &namespace, &name, params.version.as_deref()).await?;
     Ok(Form::new(template, Typed::new()).page())
 }
@@ -65,13 +56,8 @@ pub(crate) async fn submit(
     State(state): State<WebState>,
     PathParts((namespace, name)): PathParts<(String, String)>,
     Extension(share): Extension<BodyShare>,
-    FormBody(pairs): FormBody<Vec<(String, String)>>,
+    FormBody(typed): FormBody<Typed>,
 ) -> Result<Response, Problem> {
-    // Browsers send line breaks as two characters.
-    let typed = pairs
-        .into_iter()
-        .map(|(name, text)| (name, text.replace("\r\n", "\n")));
-    let typed: Typed = typed.collect();
     let version = typed.get(VERSION).map(String::as_str);
     let template = find(&state, &namespace, &name, version).await?;
     let mut form = Form::new(template, typed);
@@ -79,21 +65,8 @@ pub(crate) async fn submit(
     if !form.mistakes.is_empty() {
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, form.page()).into_response());
     }
-    if form.typed.contains_key(SHOW) {
-        form.show_otherwise(&task.context);
-        return Ok(form.page().into_response());
-    }
     match state.submitter.submit(task, share).await {
-        Ok(submitted) if submitted.created => {
-            Ok(Redirect::to(&task_address(submitted.task_uuid)).into_response())
-        }
-        Ok(known) => {
-            form.problem = Some(html! {
-                "The idempotency key was used before, for the task " (task_link(known.task_uuid)) "."
-                @if known.context_differs { " That task has another context than the one below." }
-            });
-            Ok(form.page().into_response())
-        }
+        Ok(submitted) => Ok(Redirect::to(&task_address(submitted.task_uuid)).into_response()),
         Err(problem) => {
             form.refused(&problem);
             Ok((problem.status(), form.page()).into_response())
@@ -106,20 +79,20 @@ fn task_fields() -> [Field; 2] {
     let key = "The same key again leads to the first task instead of another one.";
     let priority = "Larger is claimed first; 0 where it is left empty.";
     [
-        Field::plain(KEY, "Idempotency key", key, Kind::Scalar(vec!["string"])),
-        Field::plain(
-            PRIORITY,
-            "Priority",
-            priority,
-            Kind::Scalar(vec!["integer"]),
-        ),
+        Field::plain(KEY, "Idempotency key", key, Kind::One(Scalar::Text)),
+        Field::plain(PRIORITY, "Priority", priority, Kind::One(Scalar::Integer)),
     ]
 }
 
 impl Form {
     fn new(template: TemplateDetail, typed: Typed) -> Self {
+        let mut fields = fields(&template.body["input_schema"]);
+        if fields.is_empty() {
+            let hint = "A JSON object; {} where it is left empty.";
+            fields.push(Field::plain(CONTEXT, "Context", hint, Kind::Json));
+        }
         Self {
-            fields: fields(&template.body["input_schema"]),
+            fields,
             template,
             typed,
             mistakes: Mistakes::new(),
@@ -127,8 +100,9 @@ impl Form {
         }
     }
 
+    /// Whether the whole context is typed as JSON.
     fn is_json(&self) -> bool {
-        self.fields.is_empty() || self.typed.contains_key(AS_JSON)
+        self.fields[0].input == CONTEXT
     }
 
     fn mistake(&mut self, name: &str, mistake: &str) {
@@ -137,13 +111,11 @@ impl Form {
 
     /// The task that was typed; what could not be read is among the mistakes.
     fn task(&mut self) -> NewTask {
-        let context = if self.is_json() {
-            let whole = [Field::plain(CONTEXT, CONTEXT, "", Kind::Json)];
-            let read = read(&whole, &self.typed, &mut self.mistakes).remove(CONTEXT);
-            read.unwrap_or_else(|| Value::Object(Map::new()))
-        } else {
-            Value::Object(read(&self.fields, &self.typed, &mut self.mistakes))
-        };
+        let mut context = Value::Object(read(&self.fields, &self.typed, &mut self.mistakes));
+        if self.is_json() {
+            let whole = context.get_mut("Context").map(Value::take);
+            context = whole.unwrap_or_else(|| Value::Object(Map::new()));
+        }
         if !context.is_object() {
             self.mistake(CONTEXT, "the context of a task is a JSON object");
         }
@@ -158,93 +130,62 @@ impl Form {
             self.mistake(PRIORITY, "expected a whole number from -32768 to 32767");
         }
         let summary = &self.template.summary;
+        let key = rest.get("Idempotency key").and_then(Value::as_str);
         NewTask {
             namespace: summary.namespace.clone(),
             name: summary.name.clone(),
             version: Some(summary.version.clone()),
             context,
             priority: priority.unwrap_or_default().into(),
-            idempotency_key: rest
-                .get("Idempotency key")
-                .and_then(Value::as_str)
-                .map(str::to_owned),
-            on_conflict: OnConflict::Existing,
-        }
-    }
-
-    /// Changes between the fields and JSON, where the fields can hold all of the context.
-    fn show_otherwise(&mut self, context: &Value) {
-        if !self.is_json() {
-            let text = serde_json::to_string_pretty(context).unwrap_or_default();
-            self.typed.extend([
-                (CONTEXT.to_owned(), text),
-                (AS_JSON.to_owned(), String::new()),
-            ]);
-            return;
-        }
-        let context = context.as_object();
-        match context.and_then(|context| typed(&self.fields, context)) {
-            Some(typed) => {
-                self.typed.remove(AS_JSON);
-                self.typed.extend(typed);
-            }
-            None => self.mistake(CONTEXT, "the fields cannot hold all of this"),
+            idempotency_key: key.map(str::to_owned),
+            on_conflict: OnConflict::Reject,
         }
     }
 
     /// Puts a refusal beside the field that it is about.
     fn refused(&mut self, problem: &Problem) {
         let detail = problem.detail();
-        let about = detail.strip_prefix(REFUSED_CONTEXT);
-        let found = about.and_then(|about| place(&self.fields, about));
-        let found = found.map(|(field, mistake)| (field.input.clone(), mistake));
-        match (about, found) {
-            (Some(about), _) if self.is_json() => self.mistake(CONTEXT, about),
-            (_, Some((input, mistake))) => self.mistake(&input, mistake),
-            _ => {
-                let hint = problem.advice().unwrap_or_default();
-                self.problem = Some(html! { (foreign(detail)) " " (foreign(hint)) });
-            }
+        let Some(about) = detail.strip_prefix(REFUSED_CONTEXT) else {
+            let hint = problem.advice().unwrap_or_default();
+            self.problem = Some(html! { (foreign(detail)) " " (foreign(hint)) });
+            return;
+        };
+        let dot = if about.starts_with('[') { "" } else { "." };
+        let about_field = format!("{dot}{about}");
+        let found = place(&self.fields, &about_field);
+        match found.map(|(field, mistake)| (field.input.clone(), mistake)) {
+            Some((input, mistake)) => self.mistake(&input, mistake),
+            None if self.is_json() => self.mistake(CONTEXT, about),
+            None => self.problem = Some(foreign(detail)),
         }
     }
 
-    fn page(&self) -> Page<'static> {
+    fn page(&self) -> Page {
         let summary = &self.template.summary;
-        let about = "A JSON object; {} where it is left empty.";
-        let whole = [Field::plain(CONTEXT, "Context", about, Kind::Json)];
+        let address = template_address(&summary.namespace, &summary.name);
         let draw = |fields: &[Field]| inputs(fields, &self.typed, &self.mistakes);
-        Page {
-            title: "Submit a task",
-            section: Section::Templates,
-            live: Live::No,
-            content: html! {
-                h1 { "Submit a task of " a href=(address(summary)) { (summary.namespace) "/" wbr; (summary.name) } " " span.note { (summary.version) } }
-                @if let Some(text) = &summary.description { p { (foreign(text)) } }
-                @if !self.mistakes.is_empty() || self.problem.is_some() {
-                    div.problem role="alert" {
-                        p { strong { "Nothing was submitted." } }
-                        p { @match &self.problem { Some(problem) => (problem), None => "What is wrong stands beside the fields." } }
-                    }
+        let content = html! {
+            h1 { "Submit a task of " a href=(address) { (summary.namespace) "/" wbr; (summary.name) } " " span.note { (summary.version) } }
+            @if let Some(text) = &summary.description { p { (foreign(text)) } }
+            @if !self.mistakes.is_empty() || self.problem.is_some() {
+                div.problem role="alert" {
+                    p { strong { "Nothing was submitted." } }
+                    p { @match &self.problem { Some(problem) => (problem), None => "What is wrong stands beside the fields." } }
                 }
-                form method="post" action={ (address(summary)) "/submit" } {
-                    input type="hidden" name=(VERSION) value=(summary.version);
-                    @if self.is_json() {
-                        input type="hidden" name=(AS_JSON);
-                        (draw(&whole))
-                        @if let Some(schema) = self.template.body.get("input_schema") {
-                            details { summary { "What it has to be" } (json(schema, &document_address(summary))) }
-                        }
-                    } @else { (draw(&self.fields)) }
-                    (draw(&task_fields()))
-                    div.actions {
-                        button.primary { "Submit" }
-                        @if !self.fields.is_empty() {
-                            button name=(SHOW) { @if self.is_json() { "Type into fields" } @else { "Type as JSON" } }
-                        }
-                        a href=(version_address(summary)) { "Cancel" }
-                    }
+            }
+            form method="post" action={ (address) "/submit" } {
+                input type="hidden" name=(VERSION) value=(summary.version);
+                (draw(&self.fields))
+                @if let Some(schema) = self.template.body.get("input_schema").filter(|_| self.is_json()) {
+                    details { summary { "What it has to be" } (json(schema, &document_address(summary))) }
                 }
-            },
-        }
+                (draw(&task_fields()))
+                div.actions {
+                    button.primary { "Submit" }
+                    a href=(version_address(summary)) { "Cancel" }
+                }
+            }
+        };
+        Page::still(TEMPLATES, "Submit a task", content)
     }
 }

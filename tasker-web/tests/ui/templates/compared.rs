@@ -4,38 +4,6 @@ use super::{SHORTER, page};
 use crate::support::{Api, TEMPLATE};
 
 #[tokio::test]
-async fn what_differs_is_said_by_step() {
-    let api = Api::with_template().await;
-    api.apply(SHORTER).await;
-
-    let text = page(
-        &api,
-        "/ui/templates/shop/order/compare?from=1.0.0&to=1.10.0",
-    )
-    .await;
-    let changes = text.split("Line by line").next().unwrap();
-    let row = |what: &str| {
-        let rows = changes.split("<tr>").filter(|row| row.contains(what));
-        rows.last()
-            .unwrap_or_else(|| panic!("{what} in {changes}"))
-            .to_owned()
-    };
-    assert!(row("step added").contains("refund"));
-    assert!(row("step removed").contains("ship"));
-    let attempts = row("retry.max_attempts");
-    assert!(
-        attempts.contains("charge") && attempts.contains(">1<") && attempts.contains(">7<"),
-        "{attempts}"
-    );
-    let schema = row("input_schema.properties.order_id.type");
-    assert!(
-        schema.contains("integer") && schema.contains("string"),
-        "{schema}"
-    );
-    assert!(row("description").contains("Ships an order"));
-}
-
-#[tokio::test]
 async fn the_documents_are_compared_line_by_line() {
     let api = Api::with_template().await;
     api.apply(SHORTER).await;
@@ -76,7 +44,9 @@ async fn the_two_highest_versions_are_compared_where_none_is_named() {
     assert!(text.contains("<option selected>1.10.0</option>"), "{text}");
 
     let text = page(&api, "/ui/templates/shop/order/compare?from=1.0.0&to=1.2.0").await;
-    assert!(text.contains("Nothing but the version differs."), "{text}");
+    assert!(text.matches("<ins>").count() == 1, "{text}");
+    let text = page(&api, "/ui/templates/shop/order/compare?from=1.0.0&to=1.0.0").await;
+    assert!(text.contains("Nothing differs."), "{text}");
 }
 
 #[tokio::test]
@@ -93,8 +63,6 @@ async fn large_versions_are_compared_in_part() {
     }
 
     let text = page(&api, "/ui/templates/shop/order/compare").await;
-    assert!(
-        text.contains("The first 500 of 3000 changes.") && text.contains("The first 2000 lines.")
-    );
+    assert!(text.contains("The first 2000 lines."));
     assert!(text.len() < 1_000_000, "{}", text.len());
 }

@@ -1,7 +1,7 @@
-use serde_json::json;
+use serde_json::{Map, json};
 
-use super::super::fields::fields;
 use super::*;
+use crate::ui::fields::{Mistakes, Typed, read};
 
 /// Names that a program may mistake for something else.
 const HOSTILE: [&str; 10] = [
@@ -53,22 +53,13 @@ fn each_type_is_read_as_itself() {
         ),
         (json!({"type": "number"}), "1.5e3", json!(1500.0)),
         (json!({"type": "boolean"}), "false", json!(false)),
-        (json!({"type": "null"}), "null", json!(null)),
+        (json!({"const": null}), "null", json!(null)),
         (json!({"enum": ["a", 1, null]}), "null", json!(null)),
         (json!({"enum": ["a", 1, null]}), "\"a\"", json!("a")),
         (json!({"const": {"a": 1}}), "{\"a\":1}", json!({"a": 1})),
         (json!({"type": ["integer", "string"]}), "12", json!(12)),
-        (
-            json!({"type": ["integer", "string"]}),
-            "\"12\"",
-            json!("12"),
-        ),
-        (
-            json!({"type": ["integer", "string"]}),
-            "A-12",
-            json!("A-12"),
-        ),
-        (json!({"type": ["string", "null"]}), "null", json!(null)),
+        (json!({"type": ["string", "null"]}), "null", json!("null")),
+        (json!({"type": ["boolean", "null"]}), "null", json!(null)),
         (
             json!({"type": "array", "items": {"type": "integer"}}),
             "1\n\n 2",
@@ -76,13 +67,8 @@ fn each_type_is_read_as_itself() {
         ),
         (
             json!({"type": "array", "items": {"type": "string"}}),
-            "a b\n\"two\\nlines\"",
-            json!(["a b", "two\nlines"]),
-        ),
-        (
-            json!({"type": "array", "items": {"enum": ["a", "b"]}}),
-            "a\nb",
-            json!(["a", "b"]),
+            "a b\r\n\n\"c\"",
+            json!(["a b", "\"c\""]),
         ),
         (json!({"type": "array"}), "[{}]", json!([{}])),
         (json!({"type": "object"}), "{\"a\": 1}", json!({"a": 1})),
@@ -110,11 +96,6 @@ fn what_is_none_of_a_type_is_a_mistake() {
             json!({"type": "number"}),
             "12,5",
             "expected a number such as 12.5",
-        ),
-        (
-            json!({"type": ["boolean", "null"]}),
-            "yes",
-            "expected null or boolean",
         ),
         (json!({"type": "boolean"}), "yes", "is none of the choices"),
         (json!({"enum": ["a"]}), "a", "is none of the choices"),
@@ -180,7 +161,7 @@ fn references_are_followed() {
         },
     });
     let fields = fields(&schema);
-    assert_eq!(fields[0].kind, Kind::Scalar(vec!["integer"]));
+    assert_eq!(fields[0].kind, Kind::One(Scalar::Integer));
     assert_eq!(fields[0].title.as_deref(), Some("Total"));
     assert_eq!(fields[1].kind, Kind::Json);
 }
@@ -226,54 +207,23 @@ fn names_of_properties_are_only_names() {
     let values = HOSTILE
         .iter()
         .map(|name| ((*name).to_owned(), json!(format!("value of {name:?}"))));
-    let context = json!({"group": values.collect::<Map<_, _>>()});
-
-    let typed = typed(&fields, context.as_object().unwrap()).unwrap();
+    let expected = json!({"group": values.collect::<Map<_, _>>()});
+    let Kind::Group(inner) = &fields[0].kind else {
+        panic!("{fields:?}");
+    };
+    let typed = inner.iter().map(|field| {
+        (
+            field.input.clone(),
+            format!("value of {:?}", field.property),
+        )
+    });
+    let typed: Typed = typed.collect();
 
     assert_eq!(typed.len(), HOSTILE.len());
-    assert!(
-        typed
-            .keys()
-            .all(|input| input.starts_with("f.0.") && !input.contains(['"', '<']))
-    );
+    let is_harmless = |input: &String| input.starts_with("f.0.") && !input.contains(['"', '<']);
+    assert!(typed.keys().all(is_harmless));
     let read = read(&fields, &typed, &mut Mistakes::new());
-    assert_eq!(Value::Object(read), context);
-}
-
-#[test]
-fn what_fields_hold_is_read_as_it_was() {
-    let schema = json!({"properties": {
-        "text": {"type": "string"}, "either": {"type": ["number", "string", "null"]},
-        "list": {"type": "array", "items": {"type": ["string", "boolean"]}},
-        "choice": {"enum": [1, "1", [1]]}, "any": {}, "group": {"type": "object", "properties": {"n": {"type": "number"}}},
-    }});
-    let fields = fields(&schema);
-    for context in [
-        json!({}),
-        json!({"text": "\"12\"", "either": "12", "choice": "1", "any": {"a": [null]}}),
-        json!({"text": "12", "either": 12, "choice": [1]}),
-        json!({"either": "null", "list": ["true", true, "", " ", "two\r\nlines", "\"", "\u{202e}"]}),
-        json!({"either": null, "group": {"n": 0.1}}),
-    ] {
-        let context = context.as_object().unwrap();
-        let typed = typed(&fields, context).unwrap_or_else(|| panic!("{context:?}"));
-        assert_eq!(&read(&fields, &typed, &mut Mistakes::new()), context);
-    }
-    // What no field can say stays JSON.
-    for context in [
-        json!({"unknown": 1}),
-        json!({"text": ""}),
-        json!({"list": []}),
-        json!({"group": {}}),
-        json!({"group": {"n": 1, "m": 2}}),
-        json!({"text": 12, "choice": 2}),
-    ] {
-        assert_eq!(
-            typed(&fields, context.as_object().unwrap()),
-            None,
-            "{context}"
-        );
-    }
+    assert_eq!(Value::Object(read), expected);
 }
 
 #[test]
@@ -286,23 +236,23 @@ fn a_refusal_is_about_the_field_that_it_names() {
     }});
     let fields = fields(&schema);
     for (refusal, expected) in [
-        ("order_id: is missing", Some(("order_id", "is missing"))),
+        (".order_id: is missing", Some(("order_id", "is missing"))),
         (
             "[\"odd name\"]: is longer than 3 characters",
             Some(("odd name", "is longer than 3 characters")),
         ),
-        ("to.zip: is missing", Some(("zip", "is missing"))),
-        ("to[\"a.b\"]: is missing", Some(("a.b", "is missing"))),
+        (".to.zip: is missing", Some(("zip", "is missing"))),
+        (".to[\"a.b\"]: is missing", Some(("a.b", "is missing"))),
         (
-            "to.other: is not allowed",
+            ".to.other: is not allowed",
             Some(("to", "other: is not allowed")),
         ),
         (
-            "tags[2]: is not allowed",
+            ".tags[2]: is not allowed",
             Some(("tags", "[2]: is not allowed")),
         ),
-        ("has fewer than 2 properties", None),
-        ("order_nr: is missing", None),
+        (".has fewer than 2 properties", None),
+        (".order_nr: is missing", None),
     ] {
         let found = place(&fields, refusal);
         let found = found.map(|(field, mistake)| (field.property.as_str(), mistake));
