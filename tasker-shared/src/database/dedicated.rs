@@ -17,17 +17,12 @@ use crate::telemetry::metrics;
 /// How long a connection may take to show that it lives.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long ago a connection may have been used and is taken to live still.
-const TRUSTED_FOR: Duration = Duration::from_millis(100);
-
 /// A connection that one loop owns; it reconnects by itself at the next call after a failure.
 #[derive(Debug)]
 pub struct DedicatedConnection {
     address: Address,
     deadline: Deadline,
     connection: Option<PgConnection>,
-    /// When a call on it ended last.
-    used_at: Option<Instant>,
     /// The server process of the connection, where it has one to itself.
     process: Option<ServerProcess>,
     /// One that still owes an answer.
@@ -51,7 +46,6 @@ impl DedicatedConnection {
                 longest: call_timeout,
             },
             connection: None,
-            used_at: None,
             process: None,
             unanswered: None,
         }
@@ -89,16 +83,14 @@ impl DedicatedConnection {
         self.address.framing(self.deadline.next).is_some()
     }
 
-    /// Runs `f` as [`Self::call`] does, after seeing that the connection still lives, unless it was just
-    /// used: for what is not safe to repeat when it turns out to be broken.
+    /// Runs `f` as [`Self::call`] does, after seeing that the connection still lives: for what is not
+    /// safe to repeat when it turns out to be broken.
     pub async fn call_alive<T>(
         &mut self,
         name: &'static str,
         f: impl AsyncFnOnce(&mut PgConnection) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let is_trusted = self.used_at.is_some_and(|at| at.elapsed() <= TRUSTED_FOR);
-        if !is_trusted
-            && let Some(mut connection) = self.connection.take()
+        if let Some(mut connection) = self.connection.take()
             && let Ok(Ok(())) = timeout(PING_TIMEOUT, connection.ping()).await
         {
             self.connection = Some(connection);
@@ -165,7 +157,6 @@ impl DedicatedConnection {
         let result = match timeout(deadline, work).await {
             Ok(Ok((connection, result))) => {
                 if result.as_ref().map_or_else(Error::spares_session, |_| true) {
-                    self.used_at = Some(Instant::now());
                     self.connection = Some(connection);
                     self.process = process;
                 }

@@ -185,7 +185,7 @@ impl Api {
     pub(crate) async fn until_held_up(&self, submissions: i64) {
         wait_until("submissions wait for a lock", WAIT_TIMEOUT, async || {
             let waiting = "select count(*) from pg_stat_activity where datname = current_database() \
-                 and wait_event_type = 'Lock' and query like '%tasker.submit_tasks%'";
+                 and wait_event_type = 'Lock' and query like '%tasker.submit_%'";
             let waiting = sqlx::query_scalar::<_, i64>(waiting);
             waiting.fetch_one(self.database.pool()).await.unwrap() == submissions
         })
