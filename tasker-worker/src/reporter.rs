@@ -356,7 +356,7 @@ fn lies_ahead(moment: Option<Instant>) -> bool {
 fn has_no_more(reports: &Mutex<Receiver<Report>>) -> bool {
     reports
         .try_lock()
-        .map_or(true, |reports| reports.len() == 0)
+        .map_or(true, |reports| reports.is_empty())
 }
 
 /// Records these outcomes, with what may follow them.

@@ -28,7 +28,7 @@ const STARTED: &str = "
 async fn beside_an_orchestrator(change: impl FnOnce(&mut TaskerConfig)) -> Api {
     let api = Api::configured(|config| {
         config.orchestration.claims.on_submission = true;
-        config.orchestration.instance_id = "this-one".to_owned();
+        "this-one".clone_into(&mut config.orchestration.instance_id);
         change(config);
     })
     .await;
