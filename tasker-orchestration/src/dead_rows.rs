@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 /// Claimed steps between two looks: what they leave behind slows a claim down by milliseconds.
-const STEPS_BETWEEN_LOOKS: u64 = 10_000;
+pub(crate) const STEPS_BETWEEN_LOOKS: u64 = 10_000;
 
 /// How much rarer looks become at most while they are in vain.
 const RAREST: u64 = 16;
@@ -20,7 +20,7 @@ const RAREST: u64 = 16;
 /// What is known about dead rows.
 #[derive(Debug)]
 pub(crate) struct DeadRows {
-    /// Steps claimed since the last look.
+    /// Steps claimed, or put into queues with their submission, since the last look.
     claimed: u64,
     /// How many of them make the next look due.
     look_after: u64,

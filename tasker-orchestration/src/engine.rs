@@ -1,6 +1,7 @@
 //! What every loop of the orchestrator needs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tasker_shared::config::TaskerConfig;
@@ -8,6 +9,7 @@ use tasker_shared::database::Database;
 use tasker_shared::outage::Outages;
 use tasker_shared::statistics::SampledStatisticsCollector;
 
+use crate::dead_rows::STEPS_BETWEEN_LOOKS;
 use crate::wakeups::Wakeups;
 
 /// A call of a loop takes milliseconds. After this long the process at its other end may be frozen,
@@ -21,6 +23,8 @@ pub(crate) struct Engine {
     pub(crate) wakeups: Wakeups,
     pub(crate) outages: Outages,
     pub(crate) statistics: Arc<SampledStatisticsCollector>,
+    /// Messages that others of this process put into queues since they were last asked for.
+    pub(crate) sent_beside: Arc<AtomicU64>,
 }
 
 impl Engine {
@@ -31,6 +35,16 @@ impl Engine {
             wakeups: Wakeups::default(),
             outages: Outages::default(),
             statistics: Arc::new(statistics),
+            sent_beside: Arc::default(),
+        }
+    }
+
+    /// Others of this process put so many messages into queues: they leave dead rows behind as claimed
+    /// steps do, which nobody would look for where nothing is claimed.
+    pub(crate) fn sent_beside(&self, messages: u64) {
+        let before = self.sent_beside.fetch_add(messages, Ordering::Relaxed);
+        if before < STEPS_BETWEEN_LOOKS && before + messages >= STEPS_BETWEEN_LOOKS {
+            self.wakeups.wake_claims();
         }
     }
 }

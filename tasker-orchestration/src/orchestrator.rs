@@ -6,9 +6,9 @@ use pgmq_notify::Subscriptions;
 use tasker_shared::channel::Sender;
 use tasker_shared::config::{DeploymentMode, TaskerConfig};
 use tasker_shared::database::Database;
-use tasker_shared::outage::Outages;
 use tasker_shared::statistics::StatisticsWriter;
 use tasker_shared::supervisor::ComponentHealth;
+use tasker_shared::tasks::Enqueuing;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -40,10 +40,11 @@ pub struct Orchestrator;
 /// An orchestrator that runs until its shutdown token is cancelled.
 pub struct RunningOrchestrator {
     mode: DeploymentMode,
+    engine: Engine,
+    enqueuing: Option<Enqueuing>,
     coordinator: Arc<UnifiedEventCoordinator>,
     /// What is listened to, where it is.
     subscriptions: Option<Subscriptions>,
-    outages: Outages,
     ended: JoinHandle<()>,
 }
 
@@ -89,9 +90,10 @@ impl Orchestrator {
         });
         RunningOrchestrator {
             mode,
+            enqueuing: enqueuing(config),
+            engine,
             coordinator,
             subscriptions,
-            outages: engine.outages,
             ended,
         }
     }
@@ -107,19 +109,30 @@ impl RunningOrchestrator {
                 .subscriptions
                 .as_ref()
                 .map(Subscriptions::are_connected),
-            last_database_answer_ms: self.outages.last_answer().map(milliseconds),
+            last_database_answer_ms: self.engine.outages.last_answer().map(milliseconds),
         }
     }
 
     fn component_health(&self) -> Vec<ComponentHealth> {
         let mut components: Vec<_> = self.coordinator.health().collect();
-        for failing in self.outages.failing() {
+        for failing in self.engine.outages.failing() {
             let mut named = components.iter_mut().filter(|it| it.name == failing.name);
             if let Some(component) = named.next() {
                 component.failing_for_ms = Some(milliseconds(failing.lasts));
             }
         }
         components
+    }
+
+    /// How submissions of this process may enqueue their first steps themselves. `None` where the
+    /// configuration does not want it, or where steps are found by polling alone.
+    pub fn enqueuing(&self) -> Option<Enqueuing> {
+        self.enqueuing.clone()
+    }
+
+    /// Notes that submissions enqueued so many steps themselves.
+    pub fn enqueued_beside(&self, steps: u64) {
+        self.engine.sent_beside(steps);
     }
 
     /// Returns when the orchestrator has stopped, which it does within seconds of its shutdown.
@@ -136,6 +149,15 @@ impl RunningOrchestrator {
     pub fn make_panic(&self, name: &str) -> bool {
         self.coordinator.make_panic(name)
     }
+}
+
+fn enqueuing(config: &TaskerConfig) -> Option<Enqueuing> {
+    let orchestration = &config.orchestration;
+    let is_wanted = orchestration.claims.on_submission && orchestration.deployment.mode.listens();
+    is_wanted.then(|| Enqueuing {
+        processor: orchestration.instance_name().to_owned(),
+        namespaces: orchestration.namespaces.clone(),
+    })
 }
 
 /// Starts the loops that the deployment mode asks for.

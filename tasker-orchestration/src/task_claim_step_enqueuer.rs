@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tasker_shared::database::DedicatedConnection;
@@ -30,6 +31,7 @@ pub(crate) struct TaskClaimStepEnqueuer {
     processor: String,
     claims: Claiming,
     dead_rows: DeadRows,
+    sent_beside: Arc<AtomicU64>,
     troubles: QueueTroubles,
     statistics: Arc<SampledStatisticsCollector>,
 }
@@ -68,6 +70,7 @@ impl TaskClaimStepEnqueuer {
             processor: processor.to_owned(),
             claims,
             dead_rows: DeadRows::new(),
+            sent_beside: Arc::clone(&engine.sent_beside),
             troubles: QueueTroubles::default(),
             statistics: Arc::clone(&engine.statistics),
         }
@@ -102,7 +105,8 @@ impl TaskClaimStepEnqueuer {
                 failed: false,
             });
         }
-        self.dead_rows.claimed(steps);
+        self.dead_rows
+            .claimed(steps + self.sent_beside.swap(0, Ordering::Relaxed));
         debug!(tasks = claimed.tasks.len(), steps, "claimed");
         if claimed.locked > 0 {
             metrics().steps_locked(u64::from(claimed.locked));

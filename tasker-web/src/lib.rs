@@ -37,3 +37,4 @@ mod why;
 pub use router::openapi;
 pub use server::{serve, serve_probes};
 pub use state::{ComponentHealth, ComponentsCheck, Probes, WebState};
+pub use submitter::OrchestratorBeside;

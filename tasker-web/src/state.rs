@@ -9,7 +9,7 @@ use tasker_shared::supervisor::Supervisor;
 use tokio_util::sync::CancellationToken;
 
 use crate::event_feed::EventFeed;
-use crate::submitter::Submitter;
+use crate::submitter::{OrchestratorBeside, Submitter};
 use crate::ui::{LivePages, Looks};
 use crate::waiter::TaskWaiter;
 
@@ -67,16 +67,18 @@ impl WebState {
     /// Starts what submits tasks and, until `shutdown`, what serves requests that wait for them. To
     /// be called in a runtime.
     ///
-    /// It listens for ends of tasks unless the orchestration's deployment mode is to poll only.
+    /// It listens for ends of tasks unless the orchestration's deployment mode is to poll only. What is
+    /// submitted is enqueued for the orchestrator of the same process, if there is one.
     pub fn start(
         database: Database,
         config: &TaskerConfig,
         components: ComponentsCheck,
+        orchestrator: Option<OrchestratorBeside>,
         shutdown: &CancellationToken,
     ) -> Self {
         let mut loops = Supervisor::new(&config.event_systems.supervisor, shutdown.clone());
         let waiter = TaskWaiter::start(&mut loops, &database, config, shutdown);
-        let submitter = Submitter::start(&mut loops, &database, config);
+        let submitter = Submitter::start(&mut loops, &database, config, orchestrator);
         let events = EventFeed::start(&mut loops, &database, config, shutdown);
         let live_pages = LivePages::start(&mut loops, &database, shutdown);
         let own = Own {

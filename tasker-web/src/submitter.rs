@@ -32,6 +32,8 @@ use crate::problem::{Kind, Problem};
 use batches::{Batches, Waiting};
 use direct::{DirectWay, LOCK_TIMEOUT};
 
+pub use direct::OrchestratorBeside;
+
 /// The part of the product that this is, in the names of channels.
 const COMPONENT: &str = "web";
 
@@ -61,6 +63,7 @@ impl Submitter {
         loops: &mut Supervisor,
         database: &Database,
         config: &TaskerConfig,
+        orchestrator: Option<OrchestratorBeside>,
     ) -> Self {
         let channels = &config.mpsc_channels;
         let announcer = Announcer::start(
@@ -78,7 +81,7 @@ impl Submitter {
             },
             buffer.submission_buffer_bytes,
         );
-        let direct = DirectWay::new(config);
+        let direct = DirectWay::new(orchestrator);
         let (stop, work) = (CancellationToken::new(), TaskTracker::new());
         loops.start(Batches::new(
             database.clone(),
@@ -192,6 +195,7 @@ async fn submit_apart(
             })
             .await?;
         if let Some(submission) = submission {
+            direct.taken(submission.enqueued);
             count(tasks, &submission);
             return Ok(submission);
         }

@@ -216,7 +216,9 @@ impl Reporter {
             // It stays here during the call, so that a panic does not lose it.
             let (part, waited) = self.recording.insert(next);
             let skips = lies_ahead(self.skips_locked_until) || waited.is_some();
+            // Of an earlier call whose answer got lost, all is announced again.
             let is_alone = part.len() == 1
+                && !part.is_uncertain()
                 && self.outcomes.len() == 0
                 && has_no_more(&self.reports)
                 && !lies_ahead(self.announces_afterwards_until);

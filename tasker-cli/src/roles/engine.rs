@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use tasker_orchestration::{Orchestrator, RunningOrchestrator};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
-use tasker_web::{ComponentHealth, ComponentsCheck, WebState};
+use tasker_web::{ComponentHealth, ComponentsCheck, OrchestratorBeside, WebState};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -22,13 +22,28 @@ pub(crate) async fn run(
     let stop_engine = CancellationToken::new();
     let orchestrator = Arc::new(Orchestrator::start(&database, config, stop_engine.clone()));
     let components = components(Arc::downgrade(&orchestrator));
-    let state = WebState::start(database, config, components, &stop);
+    let beside = orchestrator_beside(&orchestrator);
+    let state = WebState::start(database, config, components, beside, &stop);
     let served = tasker_web::serve(listener, state, stop).await;
     stop_engine.cancel();
     if let Some(orchestrator) = Arc::into_inner(orchestrator) {
         orchestrator.stopped().await;
     }
     served.map_err(|error| Failure::new(format!("the API could not go on listening: {error}")))
+}
+
+/// How the API enqueues for the orchestrator, if it may.
+fn orchestrator_beside(orchestrator: &Arc<RunningOrchestrator>) -> Option<OrchestratorBeside> {
+    let enqueuing = orchestrator.enqueuing()?;
+    let orchestrator = Arc::downgrade(orchestrator);
+    Some(OrchestratorBeside {
+        enqueuing,
+        enqueued: Box::new(move |tasks| {
+            if let Some(orchestrator) = orchestrator.upgrade() {
+                orchestrator.enqueued_beside(tasks);
+            }
+        }),
+    })
 }
 
 fn detail(component: &tasker_orchestration::ComponentHealth) -> Option<String> {

@@ -15,6 +15,7 @@ use tasker_orchestration::{Orchestrator, OrchestratorHealth, RunningOrchestrator
 use tasker_shared::config::{DatabaseConfig, DeploymentMode, TaskerConfig};
 use tasker_shared::database::Database;
 use tasker_shared::ids::TaskUuid;
+use tasker_shared::tasks::Enqueuing;
 use tasker_shared::template::Template;
 use tasker_shared::{doctor, templates};
 use tasker_testing::{TestDatabase, WAIT_TIMEOUT, wait_until};
@@ -181,6 +182,14 @@ impl Running {
 
     pub(crate) fn health(&self) -> OrchestratorHealth {
         self.orchestrator.health()
+    }
+
+    pub(crate) fn enqueuing(&self) -> Option<Enqueuing> {
+        self.orchestrator.enqueuing()
+    }
+
+    pub(crate) fn enqueued_beside(&self, steps: u64) {
+        self.orchestrator.enqueued_beside(steps);
     }
 
     pub(crate) fn make_panic(&self, component: &str) -> bool {

@@ -159,6 +159,7 @@ impl Batches {
                 })
                 .await?;
             if let Some(submission) = submission {
+                self.direct.taken(submission.enqueued);
                 return Ok(submission);
             }
             self.direct.close();

@@ -7,7 +7,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tasker_shared::config::TaskerConfig;
 use tasker_shared::tasks::Enqueuing;
 use tracing::info;
 
@@ -17,26 +16,28 @@ pub(super) const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long nobody goes this way after a queue was in it.
 const CLOSED_FOR: Duration = Duration::from_secs(5);
 
+/// The orchestrator of the same process, as submissions know it.
+pub struct OrchestratorBeside {
+    /// How they enqueue for it.
+    pub enqueuing: Enqueuing,
+    /// To be told how many tasks they did that for.
+    pub enqueued: Box<dyn Fn(u64) + Send + Sync>,
+}
+
 /// The way of one process, if it has one; clones share it.
 #[derive(Clone)]
 pub(super) struct DirectWay(Option<Arc<Parts>>);
 
 struct Parts {
-    enqueuing: Enqueuing,
+    orchestrator: OrchestratorBeside,
     closed_until: Mutex<Option<Instant>>,
 }
 
 impl DirectWay {
-    /// There is one where the configuration wants it, unless the orchestrator finds steps by polling alone.
-    pub(super) fn new(config: &TaskerConfig) -> Self {
-        let orchestration = &config.orchestration;
-        let exists = orchestration.claims.on_submission && orchestration.deployment.mode.listens();
-        Self(exists.then(|| {
+    pub(super) fn new(orchestrator: Option<OrchestratorBeside>) -> Self {
+        Self(orchestrator.map(|orchestrator| {
             Arc::new(Parts {
-                enqueuing: Enqueuing {
-                    processor: orchestration.instance_name().to_owned(),
-                    namespaces: orchestration.namespaces.clone(),
-                },
+                orchestrator,
                 closed_until: Mutex::default(),
             })
         }))
@@ -47,7 +48,17 @@ impl DirectWay {
         let parts = self.0.as_deref()?;
         let closed_until = parts.closed_until.lock();
         let closed_until = *closed_until.unwrap_or_else(PoisonError::into_inner);
-        (closed_until.is_none_or(|until| until <= Instant::now())).then_some(&parts.enqueuing)
+        (closed_until.is_none_or(|until| until <= Instant::now()))
+            .then_some(&parts.orchestrator.enqueuing)
+    }
+
+    /// So many tasks went this way.
+    pub(super) fn taken(&self, tasks: u64) {
+        if let Some(parts) = &self.0
+            && tasks > 0
+        {
+            (parts.orchestrator.enqueued)(tasks);
+        }
     }
 
     /// A queue was in the way.

@@ -13,7 +13,7 @@ use tasker_shared::readiness::claim_ready_tasks;
 use tasker_shared::steps::{Demand, complete_steps, receive_steps};
 use tasker_shared::steps::{ReceivedStep, StepError, StepOutcome, StepReport};
 use tasker_testing::{TestDatabase, WAIT_TIMEOUT, wait_until};
-use tasker_web::{ComponentHealth, WebState};
+use tasker_web::{ComponentHealth, OrchestratorBeside, WebState};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -68,22 +68,45 @@ impl Api {
         api
     }
 
+    /// A server beside this orchestrator.
+    pub(crate) async fn with(orchestrator: OrchestratorBeside) -> Self {
+        let database = TestDatabase::create().await;
+        let url = database.url().to_owned();
+        let mut api = Self::beside(&url, |_| {}, Vec::new(), Some(orchestrator)).await;
+        api.test_database = Some(database);
+        api
+    }
+
     /// A server on the database of this URL, in a process with these components.
     pub(crate) async fn on(
         url: &str,
         change: impl FnOnce(&mut TaskerConfig),
         components: Vec<ComponentHealth>,
     ) -> Self {
+        Self::beside(url, change, components, None).await
+    }
+
+    /// The same beside an orchestrator.
+    pub(crate) async fn beside(
+        url: &str,
+        change: impl FnOnce(&mut TaskerConfig),
+        components: Vec<ComponentHealth>,
+        orchestrator: Option<OrchestratorBeside>,
+    ) -> Self {
         let mut config = TaskerConfig::default();
         config.database.url = url.into();
         config.database.acquire_timeout = Duration::from_secs(30);
-        // There is no orchestrator beside it.
-        config.orchestration.claims.on_submission = false;
         change(&mut config);
         let database = Database::connect(&config.database).await.unwrap();
         let shutdown = CancellationToken::new();
         let components = Arc::new(move || components.clone());
-        let state = WebState::start(database.clone(), &config, components, &shutdown);
+        let state = WebState::start(
+            database.clone(),
+            &config,
+            components,
+            orchestrator,
+            &shutdown,
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(tasker_web::serve(listener, state.clone(), shutdown.clone()));

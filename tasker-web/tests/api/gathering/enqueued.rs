@@ -1,11 +1,15 @@
 //! Tasks whose first steps are enqueued by the transaction that submits them, for the orchestrator beside
 //! the API.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use futures::future::join_all;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
-use tasker_shared::config::{DeploymentMode, TaskerConfig};
+use tasker_shared::tasks::Enqueuing;
 use tasker_testing::WAIT_TIMEOUT;
+use tasker_web::OrchestratorBeside;
 use tokio::time::timeout;
 
 use super::{TASKS, count, order};
@@ -25,15 +29,22 @@ const STARTED: &str = "
       and exists (select from tasker.step_transitions l where l.task_uuid = t.task_uuid
         and l.to_state = 'enqueued' and l.actor = 'this-one')";
 
-async fn beside_an_orchestrator(change: impl FnOnce(&mut TaskerConfig)) -> Api {
-    let api = Api::configured(|config| {
-        config.orchestration.claims.on_submission = true;
-        "this-one".clone_into(&mut config.orchestration.instance_id);
-        change(config);
+/// An API beside an orchestrator of these namespaces (all, where none is named), which counts what is enqueued.
+async fn beside_an_orchestrator(namespaces: &[&str]) -> (Api, Arc<AtomicU64>) {
+    let enqueued = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&enqueued);
+    let api = Api::with(OrchestratorBeside {
+        enqueuing: Enqueuing {
+            processor: "this-one".to_owned(),
+            namespaces: namespaces.iter().map(|&name| name.to_owned()).collect(),
+        },
+        enqueued: Box::new(move |tasks| {
+            counted.fetch_add(tasks, Ordering::Relaxed);
+        }),
     })
     .await;
     api.apply(TEMPLATE).await;
-    api
+    (api, enqueued)
 }
 
 async fn run(api: &Api, sql: &str) {
@@ -47,7 +58,7 @@ async fn is_healthy(api: &Api) -> bool {
 
 #[tokio::test]
 async fn single_tasks_and_batches_begin_as_a_claim_would_leave_them() {
-    let api = beside_an_orchestrator(|_| {}).await;
+    let (api, enqueued) = beside_an_orchestrator(&[]).await;
 
     api.post(TASKS, &order(&json!({}))).await.expect(201);
     let many = vec![order(&json!({"context": {"order_id": 7}})); 20];
@@ -58,6 +69,7 @@ async fn single_tasks_and_batches_begin_as_a_claim_would_leave_them() {
     }
 
     assert_eq!(count(&api, STARTED).await, 41);
+    assert_eq!(enqueued.load(Ordering::Relaxed), 41);
     assert_eq!(count(&api, MESSAGES).await, 41);
     assert_eq!(count(&api, READY).await, 0);
     assert!(is_healthy(&api).await);
@@ -65,7 +77,7 @@ async fn single_tasks_and_batches_begin_as_a_claim_would_leave_them() {
 
 #[tokio::test]
 async fn a_known_key_enqueues_nothing_again() {
-    let api = beside_an_orchestrator(|_| {}).await;
+    let (api, _) = beside_an_orchestrator(&[]).await;
     let task = order(&json!({"idempotency_key": "k"}));
     api.post(TASKS, &task).await.expect(201);
 
@@ -80,7 +92,7 @@ async fn a_known_key_enqueues_nothing_again() {
 
 #[tokio::test]
 async fn what_is_refused_is_refused_in_the_words_it_always_was() {
-    let api = beside_an_orchestrator(|_| {}).await;
+    let (api, _) = beside_an_orchestrator(&[]).await;
     let usual = Api::with_template().await;
     for task in [
         json!({"namespace": "shop", "name": "refund"}),
@@ -99,7 +111,7 @@ async fn what_is_refused_is_refused_in_the_words_it_always_was() {
 
 #[tokio::test]
 async fn a_locked_queue_holds_up_no_submission() {
-    let api = beside_an_orchestrator(|_| {}).await;
+    let (api, _) = beside_an_orchestrator(&[]).await;
     let mut other = api.database.pool().begin().await.unwrap();
     sqlx::query("lock table pgmq.q_worker_shop_queue in access exclusive mode")
         .execute(&mut *other)
@@ -128,7 +140,7 @@ async fn a_queue_that_is_missing_or_not_ours_keeps_no_task_from_being_submitted(
         "alter table pgmq.q_worker_shop_queue rename column message to text",
         "alter table pgmq.q_worker_shop_queue add check (false) not valid",
     ] {
-        let api = beside_an_orchestrator(|_| {}).await;
+        let (api, _) = beside_an_orchestrator(&[]).await;
         run(&api, trouble).await;
 
         api.post(TASKS, &order(&json!({}))).await.expect(201);
@@ -140,7 +152,7 @@ async fn a_queue_that_is_missing_or_not_ours_keeps_no_task_from_being_submitted(
 
 #[tokio::test]
 async fn queues_that_lost_their_messages_are_left_to_the_claim_that_refills_them() {
-    let api = beside_an_orchestrator(|_| {}).await;
+    let (api, _) = beside_an_orchestrator(&[]).await;
     run(&api, "delete from tasker.queues_intact").await;
 
     api.post(TASKS, &order(&json!({}))).await.expect(201);
@@ -152,31 +164,25 @@ async fn queues_that_lost_their_messages_are_left_to_the_claim_that_refills_them
 }
 
 #[tokio::test]
-async fn an_orchestrator_of_other_namespaces_and_one_that_polls_enqueue_nothing() {
-    let changes: [fn(&mut TaskerConfig); 3] = [
-        |config| config.orchestration.namespaces = vec!["other".to_owned()],
-        |config| config.orchestration.deployment.mode = DeploymentMode::PollingOnly,
-        |config| config.orchestration.claims.on_submission = false,
-    ];
-    for change in changes {
-        let api = beside_an_orchestrator(change).await;
+async fn an_orchestrator_enqueues_in_the_namespaces_that_it_serves() {
+    for (namespaces, started) in [(["other"], 0), (["shop"], 4)] {
+        let (api, enqueued) = beside_an_orchestrator(&namespaces).await;
 
         api.post(TASKS, &order(&json!({}))).await.expect(201);
         let batch = json!({"tasks": vec![order(&json!({})); 3]});
         api.post("/v1/tasks/batch", &batch).await.expect(201);
 
-        assert_eq!(count(&api, PENDING).await, 4);
-        assert_eq!(count(&api, MESSAGES).await, 0);
+        assert_eq!(count(&api, STARTED).await, started);
+        assert_eq!(count(&api, MESSAGES).await, started);
+        assert_eq!(count(&api, PENDING).await, 4 - started);
+        assert_eq!(enqueued.load(Ordering::Relaxed), started.unsigned_abs());
+        assert!(is_healthy(&api).await);
     }
-    let own = |config: &mut TaskerConfig| config.orchestration.namespaces = vec!["shop".to_owned()];
-    let api = beside_an_orchestrator(own).await;
-    api.post(TASKS, &order(&json!({}))).await.expect(201);
-    assert_eq!(count(&api, STARTED).await, 1);
 }
 
 #[tokio::test]
 async fn a_key_in_the_hands_of_another_transaction_holds_up_its_own_task_alone() {
-    let api = beside_an_orchestrator(|_| {}).await;
+    let (api, _) = beside_an_orchestrator(&[]).await;
     let mut own = api.database.pool().begin().await.unwrap();
     sqlx::query("select tasker.submit_task('shop', 'order', p_idempotency_key => 'k')")
         .execute(&mut *own)
