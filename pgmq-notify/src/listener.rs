@@ -25,8 +25,9 @@ use crate::backoff::Backoff;
 
 /// How long the connection may take to close at the end; one that is half open never does.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often a connection is seen to keep its session; others may hide once that it does not.
-const SESSION_CHECKS: usize = 10;
+/// How often a connection is seen to keep its session. On a busy machine others hide two times of three that it
+/// does not.
+const SESSION_CHECKS: usize = 30;
 /// SQLSTATE `invalid_sql_statement_name`.
 const UNKNOWN_STATEMENT: &str = "26000";
 
