@@ -36,7 +36,7 @@ begin
     into v_highest;
     perform setval(v_sequence, greatest(nextval(v_sequence), v_highest) + c_skipped);
   end loop;
-  foreach v_log in array array['task_transitions', 'step_transitions'] loop
+  foreach v_log in array array['task_transitions', 'step_log'] loop
     execute format('select coalesce(max(transition_no), 0) from tasker.%I', v_log)
     into v_highest;
     v_sequence := pg_get_serial_sequence('tasker.' || v_log, 'transition_no');

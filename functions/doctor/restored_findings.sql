@@ -61,7 +61,7 @@ begin
     end if;
   end loop;
 
-  foreach v_log in array array['task_transitions', 'step_transitions'] loop
+  foreach v_log in array array['task_transitions', 'step_log'] loop
     execute format('select coalesce(max(transition_no), 0) from tasker.%I', v_log)
     into v_highest;
     v_last := coalesce(pg_sequence_last_value(

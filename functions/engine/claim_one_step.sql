@@ -43,7 +43,7 @@ begin
   );
   update tasker.steps s set state = 'enqueued', msg_id = v_msgs[1], enqueued_at = v_now
   where s.task_uuid = p_task_uuid and s.step_no = p_step_no;
-  insert into tasker.step_transitions
+  insert into tasker.step_log
     (task_uuid, at, step_no, attempt, from_state, to_state, actor)
   values (p_task_uuid, v_now, p_step_no, v_step.attempt, v_step.state, 'enqueued', p_processor);
   perform pg_notify('pgmq.q_' || v_ready.queue_name || '.INSERT', '');

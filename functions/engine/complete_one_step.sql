@@ -29,7 +29,7 @@ declare
   v_lease_ms bigint;
   v_end tasker.task_state;
 begin
-  select t.state, t.template_id, t.priority, t.active_steps, t.failed_steps into v_task
+  select t.state, t.template_id, t.priority, t.active_steps, t.failed_steps, t.context into v_task
   from tasker.tasks t
   where t.task_uuid = p_task_uuid
   for no key update;
@@ -56,11 +56,15 @@ begin
   end if;
 
   if v_step.dependents <> '{}' then
-    select ts.step_no, ts.handler, ts.depends_on, ts.timeout_ms, ts.dependency_results into v_next
+    select ts.step_no, ts.name, ts.handler, ts.depends_on, ts.timeout_ms, ts.input,
+      ts.dependency_results, tp.namespace,
+      tp.namespace || '/' || tp.name || '@' || tp.version as template
+    into v_next
     from tasker.template_steps ts
+    join tasker.templates tp on tp.template_id = ts.template_id
     where ts.template_id = v_task.template_id and ts.step_no = v_step.dependents[1];
     -- Nobody else changes it: it waits for a step whose task this transaction holds.
-    select s.state, s.waiting_on, s.attempt, s.receipt, s.input_bytes into v_child
+    select s.state, s.waiting_on, s.attempt, s.receipt, s.max_attempts, s.input_bytes into v_child
     from tasker.steps s
     where s.task_uuid = p_task_uuid and s.step_no = v_next.step_no;
     v_bytes := case v_next.dependency_results when 'inline' then v_done.result_bytes else 0 end;
@@ -84,11 +88,13 @@ begin
       attempt = v_child.attempt + 1, receipt = v_child.receipt + 1, msg_id = p_msg_id,
       worker = p_worker, enqueued_at = v_now, started_at = v_now
     where s.task_uuid = p_task_uuid and s.step_no = v_next.step_no;
-    insert into tasker.step_transitions
-      (task_uuid, at, step_no, attempt, from_state, to_state, actor)
-    values
-      (p_task_uuid, v_now, p_step_no, v_done.attempt, 'in_progress', 'complete', p_worker),
-      (p_task_uuid, v_now, v_next.step_no, v_child.attempt + 1, 'pending', 'in_progress', p_worker);
+    insert into tasker.step_log
+      (task_uuid, at, step_no, attempt, from_state, to_state, actor, started_step_no,
+        started_attempt)
+    values (
+      p_task_uuid, v_now, p_step_no, v_done.attempt, 'in_progress', 'complete', p_worker,
+      v_next.step_no, v_child.attempt + 1
+    );
 
     if least(v_step.timeout_ms, v_next.timeout_ms) + tasker.timeout_grace_ms() < p_lease_ms then
       v_lease_ms := least(v_next.timeout_ms + tasker.timeout_grace_ms(), p_lease_ms);
@@ -99,15 +105,23 @@ begin
     moved := ('{}', '{}', '{}', '{}', '{}', '{}', false)::tasker.moved;
     return next;
     moved := null;
-    started := tasker.describe_one_step(
-      p_task_uuid, v_next.step_no, p_msg_id,
-      case cardinality(v_next.depends_on) when 1 then jsonb_build_object(v_step.name, p_result) end
-    );
+    if cardinality(v_next.depends_on) = 1 then
+      -- All that tasker.describe_one_step() would read is known.
+      started := (
+        p_task_uuid, v_next.step_no, p_msg_id, v_next.namespace, v_next.template, v_next.name,
+        v_next.handler, v_child.attempt + 1, v_child.receipt + 1, v_child.max_attempts,
+        v_next.timeout_ms, v_task.priority, v_task.context, v_next.input,
+        case v_next.dependency_results when 'inline' then jsonb_build_object(v_step.name, p_result) end,
+        null, v_child.input_bytes + v_bytes, null
+      )::tasker.received_step;
+    else
+      started := tasker.describe_one_step(p_task_uuid, v_next.step_no, p_msg_id);
+    end if;
     return next;
     return;
   end if;
 
-  insert into tasker.step_transitions (task_uuid, at, step_no, attempt, from_state, to_state, actor)
+  insert into tasker.step_log (task_uuid, at, step_no, attempt, from_state, to_state, actor)
   values (p_task_uuid, v_now, p_step_no, v_done.attempt, 'in_progress', 'complete', p_worker);
   if v_next is not null then
     update tasker.steps s

@@ -69,6 +69,7 @@ declare
   v_failed int[];
   v_done_tasks uuid[];
   v_done_steps int[];
+  v_done_attempts int[];
   v_done_templates int[];
   v_done_msgs bigint[];
   v_queue record;
@@ -138,10 +139,11 @@ begin
     returning r.position::int, s.task_uuid, s.step_no, s.template_id, s.state, s.attempt, s.error,
       s.result_bytes
   ), logged as (
-    insert into tasker.step_transitions
+    insert into tasker.step_log
       (task_uuid, at, step_no, attempt, from_state, to_state, actor, error)
     select task_uuid, v_now, step_no, attempt, 'in_progress', state, p_worker, error
     from moved
+    where state <> 'complete'
   )
   select array_agg(position), array_agg(p_msg_ids[position]), array_agg(task_uuid),
     array_agg(step_no), array_agg(template_id), array_agg(state), array_agg(attempt),
@@ -149,12 +151,14 @@ begin
     array_agg(case when state = 'error' then 1 else 0 end),
     array_agg(task_uuid) filter (where state = 'complete'),
     array_agg(step_no) filter (where state = 'complete'),
+    array_agg(attempt) filter (where state = 'complete'),
     array_agg(template_id) filter (where state = 'complete'),
     array_agg(case when p_continue[position] then p_msg_ids[position] end)
       filter (where state = 'complete'),
     array_agg(result_bytes) filter (where state = 'complete')
   into v_positions, v_msgs, v_tasks, v_steps, v_templates, v_states, v_attempts, v_active,
-    v_failed, v_done_tasks, v_done_steps, v_done_templates, v_done_msgs, v_done_bytes
+    v_failed, v_done_tasks, v_done_steps, v_done_attempts, v_done_templates, v_done_msgs,
+    v_done_bytes
   from moved;
 
   ready_tasks := '{}';
@@ -227,6 +231,19 @@ begin
     p_lease_ms, v_most_urgent, v_done_bytes
   );
   ready_tasks := v_freed.ready_tasks;
+  if v_done_tasks is not null then
+    insert into tasker.step_log
+      (task_uuid, at, step_no, attempt, from_state, to_state, actor, started_step_no, started_attempt)
+    select v_done_tasks[m.position], v_now, v_done_steps[m.position], v_done_attempts[m.position],
+      'in_progress', 'complete', p_worker, m.started_step_no, m.started_attempt
+    from (
+      select * from unnest(v_freed.followed, v_freed.started_steps, v_freed.started_attempts)
+      union all
+      select p.position, null, null
+      from generate_series(1, cardinality(v_done_tasks)) as p(position)
+      where p.position <> all(v_freed.followed)
+    ) as m(position, started_step_no, started_attempt);
+  end if;
 
   -- Where each step that moved was followed by one that started in its place, there is nothing to
   -- count and no message to delete.
@@ -247,7 +264,8 @@ begin
       join tasker.namespaces n on n.namespace = r.namespace
       where v_freed.started_msgs = '{}'
         or (p_task_uuids[p.position], p_step_nos[p.position]) not in (
-          select * from unnest(v_freed.started_tasks, v_freed.followed_steps)
+          select v_done_tasks[f.position], v_done_steps[f.position]
+          from unnest(v_freed.followed) as f(position)
         )
       group by n.queue_name
       order by n.queue_name

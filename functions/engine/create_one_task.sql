@@ -91,7 +91,7 @@ begin
   else
     insert into tasker.task_transitions (task_uuid, at, from_state, to_state, actor)
     values (v_task_uuid, v_now, 'pending', 'in_progress', p_processor);
-    insert into tasker.step_transitions
+    insert into tasker.step_log
       (task_uuid, at, step_no, attempt, from_state, to_state, actor)
     select v_task_uuid, v_now, r.step_no, 0, 'pending', 'enqueued', p_processor
     from unnest(v_roots) as r(step_no);

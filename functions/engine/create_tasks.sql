@@ -199,17 +199,19 @@ begin
     perform tasker.note_search_values(v_uuids, v_new, v_templates, v_contexts);
   end if;
 
-  insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at, cause)
-  select n.task_uuid, s.step_no, s.template_id, n.priority, v_now, 'task_start'
-  from unnest(v_uuids, v_new, v_templates, v_priorities, v_queues) with ordinality
-    as n(task_uuid, is_new, template_id, priority, queue, position)
-  cross join lateral (
-    select * from tasker.template_steps s
-    where s.template_id = n.template_id and s.depends_on = '{}'
-    offset 0
-  ) s
-  where n.is_new and n.queue is null
-  order by n.position, s.step_no;
+  if v_queues is null or array_position(v_queues, null) is not null then
+    insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at, cause)
+    select n.task_uuid, s.step_no, s.template_id, n.priority, v_now, 'task_start'
+    from unnest(v_uuids, v_new, v_templates, v_priorities, v_queues) with ordinality
+      as n(task_uuid, is_new, template_id, priority, queue, position)
+    cross join lateral (
+      select * from tasker.template_steps s
+      where s.template_id = n.template_id and s.depends_on = '{}'
+      offset 0
+    ) s
+    where n.is_new and n.queue is null
+    order by n.position, s.step_no;
+  end if;
 
   for v_queue in
     select n.queue as name, array_agg(n.task_uuid) as tasks, array_agg(s.step_no) as steps,
@@ -242,7 +244,7 @@ begin
           v_queue.bytes, v_msgs)
         as s(task_uuid, step_no, template_id, max_attempts, bytes, msg_id)
     )
-    insert into tasker.step_transitions
+    insert into tasker.step_log
       (task_uuid, at, step_no, attempt, from_state, to_state, actor)
     select s.task_uuid, v_now, s.step_no, 0, 'pending', 'enqueued', p_processor
     from unnest(v_queue.tasks, v_queue.steps) as s(task_uuid, step_no);

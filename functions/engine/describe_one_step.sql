@@ -1,7 +1,6 @@
--- What tasker.describe_steps() says of one step that has just been started. p_results are the results
--- that it is given, where the caller knows them.
+-- What tasker.describe_steps() says of one step that has just been started.
 create or replace function tasker.describe_one_step(
-  p_task_uuid uuid, p_step_no int, p_msg_id bigint, p_results jsonb default null
+  p_task_uuid uuid, p_step_no int, p_msg_id bigint
 )
 returns tasker.received_step
 language plpgsql
@@ -15,9 +14,9 @@ begin
   select s.task_uuid, s.step_no, s.msg_id, tp.namespace,
     tp.namespace || '/' || tp.name || '@' || tp.version, ts.name, ts.handler, s.attempt, s.receipt,
     s.max_attempts, ts.timeout_ms, t.priority, t.context, ts.input,
-    case ts.dependency_results when 'inline' then coalesce(p_results, '{}') end, null,
+    case ts.dependency_results when 'inline' then '{}'::jsonb end, null,
     s.input_bytes, null, ts.template_id,
-    case when ts.dependency_results = 'inline' and p_results is null then ts.depends_on end
+    case ts.dependency_results when 'inline' then ts.depends_on end
   into v_step.task_uuid, v_step.step_no, v_step.msg_id, v_step.namespace, v_step.template,
     v_step.step_name, v_step.handler, v_step.attempt, v_step.receipt, v_step.max_attempts,
     v_step.timeout_ms, v_step.priority, v_step.context, v_step.input, v_step.dependency_results,

@@ -37,7 +37,7 @@ begin
     from step q
     where s.task_uuid = q.task_uuid and s.step_no = q.step_no
   )
-  insert into tasker.step_transitions
+  insert into tasker.step_log
     (task_uuid, at, step_no, attempt, from_state, to_state, actor)
   select q.task_uuid, p_now, q.step_no, q.attempt, q.state, 'enqueued', p_processor
   from step q;

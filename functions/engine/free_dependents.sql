@@ -11,14 +11,15 @@
 -- that are given them, not for those that ask for them.
 --
 -- Answers the task of each step that became ready, and the steps that were started, each with the
--- step that it followed. In plpgsql because that keeps its plans for the session.
+-- position of the step that it followed: the caller logs both together. In plpgsql because that keeps
+-- its plans for the session.
 create or replace function tasker.free_dependents(
   p_task_uuids uuid[], p_step_nos int[], p_template_ids int[], p_now timestamptz,
   p_worker text default null, p_msg_ids bigint[] default null, p_handlers text[] default null,
   p_lease_ms bigint default null, p_urgent int default null, p_result_bytes int[] default null,
   out ready_tasks uuid[],
-  out started_tasks uuid[], out started_steps int[], out started_msgs bigint[],
-  out followed_steps int[], out lease_ms bigint[]
+  out started_tasks uuid[], out started_steps int[], out started_attempts int[],
+  out started_msgs bigint[], out followed int[], out lease_ms bigint[]
 )
 language plpgsql
 as $$
@@ -38,18 +39,18 @@ begin
   with freed as (
     select d.task_uuid, e.step_no, count(*)::int as parents,
       coalesce(sum(d.result_bytes), 0) as bytes,
-      min(d.step_no) filter (where d.msg_id is not null) as parent_no,
-      (array_agg(d.msg_id order by d.step_no) filter (where d.msg_id is not null))[1] as msg_id,
+      (array_agg(d.position::int order by d.step_no) filter (where d.msg_id is not null))[1]
+        as followed,
       min(ts.timeout_ms) as timeout_ms
     from unnest(p_task_uuids, p_step_nos, p_template_ids, p_msg_ids, p_result_bytes)
-      as d(task_uuid, step_no, template_id, msg_id, result_bytes)
+      with ordinality as d(task_uuid, step_no, template_id, msg_id, result_bytes, position)
     join tasker.template_steps ts on ts.template_id = d.template_id and ts.step_no = d.step_no
     cross join unnest(ts.dependents) as e(step_no)
     group by d.task_uuid, e.step_no
   ), child as (
-    select s.task_uuid, s.step_no, s.template_id, f.parents, g.bytes, f.msg_id, f.parent_no, t.priority,
+    select s.task_uuid, s.step_no, s.template_id, f.parents, g.bytes, f.followed, t.priority,
       s.waiting_on = f.parents and s.state = 'pending' as is_ready,
-      f.msg_id is not null and t.state = 'in_progress'
+      f.followed is not null and t.state = 'in_progress'
         and (v_urgent is null or t.priority >= v_urgent)
         and s.waiting_on = f.parents and s.state = 'pending'
         and s.input_bytes + g.bytes <= c_most_bytes
@@ -77,7 +78,7 @@ begin
   ), chosen as (
     select c.*,
       c.may_start and row_number() over (
-        partition by c.task_uuid, c.parent_no, c.may_start order by c.step_no
+        partition by c.followed, c.may_start order by c.step_no
       ) = 1 as starts
     from child c
   ), counted as (
@@ -87,20 +88,14 @@ begin
       state = case when c.starts then 'in_progress' else s.state end,
       attempt = s.attempt + coalesce(c.starts, false)::int,
       receipt = s.receipt + coalesce(c.starts, false)::int,
-      msg_id = case when c.starts then c.msg_id else s.msg_id end,
+      msg_id = case when c.starts then p_msg_ids[c.followed] else s.msg_id end,
       worker = case when c.starts then p_worker else s.worker end,
       enqueued_at = case when c.starts then p_now else s.enqueued_at end,
       started_at = case when c.starts then p_now else s.started_at end
     from chosen c
     where s.task_uuid = c.task_uuid and s.step_no = c.step_no
-    returning s.task_uuid, s.step_no, s.template_id, s.attempt, s.msg_id, c.parent_no, c.priority,
+    returning s.task_uuid, s.step_no, s.template_id, s.attempt, s.msg_id, c.followed, c.priority,
       c.lease_ms, c.is_ready, coalesce(c.starts, false) as starts
-  ), logged as (
-    insert into tasker.step_transitions
-      (task_uuid, at, step_no, attempt, from_state, to_state, actor)
-    select c.task_uuid, p_now, c.step_no, c.attempt, 'pending', 'in_progress', p_worker
-    from counted c
-    where c.starts
   ), made_ready as (
     insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
     select c.task_uuid, c.step_no, c.template_id, c.priority, p_now
@@ -111,10 +106,11 @@ begin
     coalesce(array_agg(c.task_uuid) filter (where c.is_ready and not c.starts), '{}'),
     coalesce(array_agg(c.task_uuid) filter (where c.starts), '{}'),
     coalesce(array_agg(c.step_no) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.attempt) filter (where c.starts), '{}'),
     coalesce(array_agg(c.msg_id) filter (where c.starts), '{}'),
-    coalesce(array_agg(c.parent_no) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.followed) filter (where c.starts), '{}'),
     coalesce(array_agg(c.lease_ms) filter (where c.starts), '{}')
-  into ready_tasks, started_tasks, started_steps, started_msgs, followed_steps, lease_ms
+  into ready_tasks, started_tasks, started_steps, started_attempts, started_msgs, followed, lease_ms
   from counted c;
 end
 $$;

@@ -154,7 +154,7 @@ begin
         where s.task_uuid = h.task_uuid and s.step_no = h.step_no and h.state = 'enqueued' and h.fits
         returning s.task_uuid, s.step_no, s.attempt
       ), logged as (
-        insert into tasker.step_transitions
+        insert into tasker.step_log
           (task_uuid, at, step_no, attempt, from_state, to_state, actor)
         select task_uuid, v_now, step_no, attempt, 'enqueued', 'in_progress', p_worker
         from started

@@ -23,7 +23,7 @@ begin
   if not found then
     return null;
   end if;
-  insert into tasker.step_transitions
+  insert into tasker.step_log
     (task_uuid, at, step_no, attempt, from_state, to_state, actor)
   values (p_task_uuid, v_now, p_step_no, v_step.attempt, 'enqueued', 'in_progress', p_worker);
 

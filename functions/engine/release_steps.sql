@@ -52,7 +52,7 @@ begin
     where s.task_uuid = j.task_uuid and s.step_no = j.step_no
     returning j.position, s.task_uuid, s.step_no, j.attempt, s.state
   ), logged as (
-    insert into tasker.step_transitions
+    insert into tasker.step_log
       (task_uuid, at, step_no, attempt, from_state, to_state, actor, reason)
     select task_uuid, v_now, step_no, attempt, 'in_progress', state, p_worker, 'released unstarted'
     from moved

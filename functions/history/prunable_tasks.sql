@@ -22,7 +22,7 @@ as $$
   ), size as (
     select pg_total_relation_size('tasker.tasks') + pg_total_relation_size('tasker.steps')
       + pg_total_relation_size('tasker.task_transitions')
-      + pg_total_relation_size('tasker.step_transitions') as bytes,
+      + pg_total_relation_size('tasker.step_log') as bytes,
       (select sum(rows) from tally) as rows
   )
   select tp.namespace, y.state::text, sum(y.tasks)::bigint, min(y.oldest),

@@ -135,7 +135,7 @@ begin
     from tasker.task_documents(v_tasks) d;
   end if;
 
-  delete from tasker.step_transitions l
+  delete from tasker.step_log l
   where l.task_uuid between v_tasks[1] and v_tasks[cardinality(v_tasks)]
     and (l.task_uuid = any(v_tasks)) is true;
   delete from tasker.task_transitions l

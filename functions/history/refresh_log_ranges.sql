@@ -14,7 +14,7 @@ declare
 begin
   -- Vacuum has the lock that this takes: the next round is soon enough.
   perform set_config('lock_timeout', '10ms', true);
-  foreach v_log in array array['task_transitions', 'step_transitions'] loop
+  foreach v_log in array array['task_transitions', 'step_log'] loop
     for v_index in
       select i.indexrelid::regclass as name, coalesce((
           select split_part(o, '=', 2)::bigint from unnest(c.reloptions) o

@@ -19,7 +19,7 @@ begin
   return query
   with move as (
     -- The test of a test keeps the planner from reading the index once for each task.
-    select l.task_uuid, l.at, l.transition_no,
+    select l.task_uuid, l.at, l.transition_no, 1 as part,
       case when l.to_state = 'in_progress' then 0 else 2 end as kind, null::int as step_no,
       jsonb_build_object(
         'at', l.at, 'step', null, 'from', l.from_state, 'to', l.to_state, 'actor', l.actor,
@@ -28,7 +28,7 @@ begin
     from tasker.task_transitions l
     where l.task_uuid between v_first and v_last and (l.task_uuid = any(p_task_uuids)) is true
     union all
-    select l.task_uuid, l.at, l.transition_no, 1, l.step_no,
+    select l.task_uuid, l.at, l.transition_no, l.part, 1, l.step_no,
       jsonb_build_object(
         'at', l.at, 'attempt', l.attempt, 'from', l.from_state, 'to', l.to_state,
         'actor', l.actor, 'reason', l.reason, 'error', l.error
@@ -39,7 +39,7 @@ begin
     select m.task_uuid, jsonb_agg(
       case when m.step_no is null then m.document
         else m.document || jsonb_build_object('step', ts.name) end
-      order by m.at, m.kind, m.transition_no
+      order by m.at, m.kind, m.transition_no, m.part
     ) as transitions
     from move m
     join tasker.tasks t on t.task_uuid = m.task_uuid

@@ -35,7 +35,7 @@ begin
     where s.task_uuid = p_task_uuid and s.step_no = w.step_no
     returning s.step_no, s.attempt, w.state, w.msg_id
   ), logged as (
-    insert into tasker.step_transitions
+    insert into tasker.step_log
       (task_uuid, at, step_no, attempt, from_state, to_state, actor, reason)
     select p_task_uuid, v_now, step_no, attempt, state, 'cancelled', p_actor, p_reason
     from stopped

@@ -45,7 +45,7 @@ begin
     from tasker.template_steps ts
     where s.task_uuid = p_task_uuid and s.step_no = v_step.step_no
       and ts.template_id = s.template_id and ts.step_no = s.step_no;
-    insert into tasker.step_transitions
+    insert into tasker.step_log
       (task_uuid, at, step_no, attempt, from_state, to_state, actor, reason)
     values
       (p_task_uuid, v_now, v_step.step_no, v_step.attempt, 'error', 'pending', p_actor, p_reason);

@@ -38,7 +38,7 @@ begin
     result_bytes = pg_column_size(coalesce(p_result, 'null')), error = null, msg_id = null,
     finished_at = v_now
   where task_uuid = p_task_uuid and step_no = v_step.step_no;
-  insert into tasker.step_transitions
+  insert into tasker.step_log
     (task_uuid, at, step_no, attempt, from_state, to_state, actor, reason)
   values (
     p_task_uuid, v_now, v_step.step_no, v_step.attempt, v_step.state, p_state, p_actor, p_reason

@@ -31,20 +31,20 @@ begin
     select t.at, null::int as step_no, null::int as attempt, t.from_state::text,
       t.to_state::text, t.actor, t.reason, null::jsonb as error,
       -- At one moment a task starts before its steps and ends after them.
-      case when t.to_state <> 'in_progress' then 2 else 0 end as kind, t.transition_no
+      case when t.to_state <> 'in_progress' then 2 else 0 end as kind, t.transition_no, 1 as part
     from tasker.task_transitions t
     where t.task_uuid = p_task_uuid and p_step_nos is null
     union all
     select s.at, s.step_no, s.attempt, s.from_state::text, s.to_state::text, s.actor, s.reason,
-      s.error, 1, s.transition_no
+      s.error, 1, s.transition_no, s.part
     from tasker.step_transitions s
     where s.task_uuid = p_task_uuid and (p_step_nos is null or s.step_no = any(p_step_nos))
-    order by 1 desc, 9 desc, 10 desc
+    order by 1 desc, 9 desc, 10 desc, 11 desc
     limit p_limit
   ) m
   join tasker.tasks k on k.task_uuid = p_task_uuid
   left join tasker.template_steps ts
     on ts.template_id = k.template_id and ts.step_no = m.step_no
-  order by m.at desc, m.kind desc, m.transition_no desc;
+  order by m.at desc, m.kind desc, m.transition_no desc, m.part desc;
 end
 $$;

@@ -15,7 +15,7 @@ begin
     join pg_class c on c.oid = i.indexrelid
     join pg_am a on a.oid = c.relam
     where a.amname = 'brin'
-      and i.indrelid in ('tasker.task_transitions'::regclass, 'tasker.step_transitions'::regclass)
+      and i.indrelid in ('tasker.task_transitions'::regclass, 'tasker.step_log'::regclass)
   loop
     perform brin_summarize_new_values(v_index);
   end loop;

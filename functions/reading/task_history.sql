@@ -16,12 +16,12 @@ begin
   select m.at, m.step_name, m.attempt, m.from_state, m.to_state, m.actor, m.reason
   from (
     select t.at, null as step_name, null::int as attempt, t.from_state::text, t.to_state::text,
-      t.actor, t.reason, 0 as kind, t.transition_no
+      t.actor, t.reason, 0 as kind, t.transition_no, 1 as part
     from tasker.task_transitions t
     where t.task_uuid = p_task_uuid
     union all
     select s.at, ts.name, s.attempt, s.from_state::text, s.to_state::text,
-      s.actor, coalesce(s.reason, s.error ->> 'message'), 1, s.transition_no
+      s.actor, coalesce(s.reason, s.error ->> 'message'), 1, s.transition_no, s.part
     from tasker.step_transitions s
     join tasker.tasks k on k.task_uuid = s.task_uuid
     join tasker.template_steps ts on ts.template_id = k.template_id and ts.step_no = s.step_no
@@ -29,6 +29,6 @@ begin
   ) m
   order by m.at,
     -- At one moment a task starts before its steps and ends after them.
-    case when m.kind = 0 and m.to_state <> 'in_progress' then 2 else m.kind end, m.transition_no;
+    case when m.kind = 0 and m.to_state <> 'in_progress' then 2 else m.kind end, m.transition_no, m.part;
 end
 $$;

@@ -16,7 +16,7 @@ returns table (
 language sql
 as $$
   select coalesce(pg_sequence_last_value('tasker.task_transitions_transition_no_seq'), 0),
-    coalesce(pg_sequence_last_value('tasker.step_transitions_transition_no_seq'), 0),
+    coalesce(pg_sequence_last_value('tasker.step_log_transition_no_seq'), 0),
     pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
     case when p_mark then pg_current_xact_id()::text::bigint end,
     clock_timestamp(),

@@ -9,7 +9,7 @@ as $$
 declare
   v_table regclass := to_regclass(format('pgmq.%I', 'q_' || p_queue_name));
   v_locked jsonb := tasker.why_locked('{}', array[
-    'tasker.tasks', 'tasker.steps', 'tasker.ready_steps', 'tasker.step_transitions',
+    'tasker.tasks', 'tasker.steps', 'tasker.ready_steps', 'tasker.step_log',
     'tasker.task_transitions'
   ]::regclass[] || v_table);
   v_retry_at timestamptz;

@@ -49,7 +49,7 @@ const INSERT: &str = "with past as (
     select task_uuid, now(), m.a::tasker.task_state, m.b::tasker.task_state
     from past, (values ('pending', 'in_progress'), ('in_progress', 'complete')) as m(a, b)
   )
-  insert into tasker.step_transitions
+  insert into tasker.step_log
     (task_uuid, at, step_no, attempt, from_state, to_state, actor)
   select task_uuid, now(), n, m.attempt, m.a::tasker.step_state, m.b::tasker.step_state, 'history'
   from past, generate_series(1, 4) n, (values

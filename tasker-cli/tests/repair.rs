@@ -26,7 +26,7 @@ async fn wrong_counters_are_put_right_and_what_cannot_move_is_ended() {
         ),
         format!("delete from tasker.ready_steps where task_uuid = '{stuck}'"),
         format!(
-            "insert into tasker.step_transitions \
+            "insert into tasker.step_log \
                (task_uuid, at, step_no, attempt, from_state, to_state) \
              select task_uuid, now(), step_no, 0, 'pending', 'skipped' from tasker.steps \
              where task_uuid = '{stuck}'"

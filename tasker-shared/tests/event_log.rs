@@ -337,7 +337,7 @@ async fn indexes_are_brought_up_to_date_while_the_log_is_followed() {
 async fn log_moves(world: &mut World, moves: i64) {
     world
         .run(format!(
-            "insert into tasker.step_transitions
+            "insert into tasker.step_log
                (task_uuid, at, step_no, attempt, from_state, to_state)
              select task_uuid, now(), 1, n, 'enqueued', 'in_progress'
              from tasker.tasks, generate_series(1, {moves}) n"

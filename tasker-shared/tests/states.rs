@@ -116,7 +116,7 @@ async fn the_log_of_tasks_takes_exactly_the_legal_moves() {
 #[tokio::test]
 async fn the_log_of_steps_takes_exactly_the_legal_moves() {
     let mut world = World::new().await;
-    let insert = "insert into tasker.step_transitions
+    let insert = "insert into tasker.step_log
         (task_uuid, at, step_no, attempt, from_state, to_state)
         values (gen_random_uuid(), now(), 1, 1";
 

@@ -127,7 +127,7 @@ async fn a_backup_check_tells_what_has_to_be_put_right_and_puts_it_right() {
     sqlx::raw_sql(
         "delete from pgmq.q_worker_shop_queue;
          select setval('pgmq.q_worker_shop_queue_msg_id_seq', 1, false);
-         select setval('tasker.step_transitions_transition_no_seq', 1, false);
+         select setval('tasker.step_log_transition_no_seq', 1, false);
          select tasker.register_process(gen_random_uuid(), 'w', 'worker', 'h', 7, '0', 'Hybrid',
            '{}', '{builtin.noop}', 10, 3, 0);
          update tasker.processes set last_seen_at = now() - interval '1 day'",

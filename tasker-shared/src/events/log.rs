@@ -175,7 +175,7 @@ impl EventLog {
         if given_up > 0 {
             self.miss(given_up);
         }
-        rows.sort_by_key(|row| (row.at, row.rank(), row.transition_no));
+        rows.sort_by_key(|row| (row.at, row.rank(), row.transition_no, row.part()));
         Ok(News {
             events: rows.into_iter().map(Row::event).collect::<Result<_, _>>()?,
             missed: self.missed.take(),
@@ -245,6 +245,13 @@ impl Row {
             _ if self.to_state == TaskState::InProgress.as_str() => 1,
             _ => 3,
         }
+    }
+
+    /// A number of the log may stand for the end of a step and, after it, the start of the one that
+    /// followed in its place.
+    fn part(&self) -> u8 {
+        let starts = self.to_state == StepState::InProgress.as_str();
+        u8::from(starts)
     }
 
     fn event(self) -> Result<LifecycleEvent, Error> {

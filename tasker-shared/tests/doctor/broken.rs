@@ -205,10 +205,10 @@ async fn a_second_completion_is_found() {
     world.report(&[complete(&first)]).await;
     assert_found(
         &mut world,
-        "alter table tasker.step_transitions drop constraint a_step_moves_legally;
-        insert into tasker.step_transitions (task_uuid, at, step_no, attempt, from_state, to_state)
+        "alter table tasker.step_log drop constraint a_step_moves_legally;
+        insert into tasker.step_log (task_uuid, at, step_no, attempt, from_state, to_state)
         select task_uuid, at, step_no, attempt, 'complete', 'complete'
-        from tasker.step_transitions where to_state = 'complete'",
+        from tasker.step_log where to_state = 'complete'",
         "no_step_completes_twice",
         Some(task),
         Some("first"),
@@ -221,7 +221,7 @@ async fn a_step_whose_last_move_is_not_logged_is_found() {
     let (mut world, task, _) = with_a_running_step().await;
     assert_found(
         &mut world,
-        "delete from tasker.step_transitions where to_state = 'in_progress'",
+        "delete from tasker.step_log where to_state = 'in_progress'",
         "the_log_leads_to_the_state",
         Some(task),
         Some("first"),
@@ -234,7 +234,7 @@ async fn a_gap_in_the_middle_of_a_log_is_found() {
     let (mut world, task, _) = with_a_running_step().await;
     assert_found(
         &mut world,
-        "delete from tasker.step_transitions where to_state = 'enqueued'",
+        "delete from tasker.step_log where to_state = 'enqueued'",
         "the_log_leads_to_the_state",
         Some(task),
         Some("first"),

@@ -117,7 +117,7 @@ pub(crate) async fn rows(world: &mut World) -> Vec<i64> {
         "ready_steps",
         "timers",
         "task_transitions",
-        "step_transitions",
+        "step_log",
         "idempotency_keys",
     ] {
         let count = world

@@ -14,7 +14,7 @@ async fn reads(world: &mut World) -> (i64, i64) {
         "select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint, sum(seq_scan)::bigint
         from pg_stat_xact_all_tables
         where schemaname = 'tasker'
-          and relname in ('tasks', 'steps', 'task_transitions', 'step_transitions', 'timers',
+          and relname in ('tasks', 'steps', 'task_transitions', 'step_log', 'timers',
             'idempotency_keys')",
     )
     .fetch_one(&mut world.connection)
@@ -45,7 +45,7 @@ async fn fill(world: &mut World, tasks: i64, ended: bool) {
               insert into tasker.task_transitions (task_uuid, at, from_state, to_state)
               select task_uuid, now(), 'pending', 'in_progress' from past
             )
-            insert into tasker.step_transitions
+            insert into tasker.step_log
               (task_uuid, at, step_no, attempt, from_state, to_state)
             select task_uuid, now(), 1, 1, 'in_progress', 'complete' from past"
         ))
@@ -110,9 +110,9 @@ async fn a_history_that_was_written_where_others_left_is_found_again_without_rea
     for _ in 0..4 {
         fill(&mut world, 10_000, true).await;
         world.run("select tasker.summarize_transitions()").await;
-        world.run("delete from tasker.step_transitions").await;
+        world.run("delete from tasker.step_log").await;
         world.run("delete from tasker.task_transitions").await;
-        world.run("vacuum tasker.step_transitions").await;
+        world.run("vacuum tasker.step_log").await;
         world.run("vacuum tasker.task_transitions").await;
     }
     fill(&mut world, 40_000, true).await;

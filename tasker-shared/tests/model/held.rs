@@ -69,7 +69,7 @@ pub(crate) async fn empty_but_for(world: &mut World, graph: &Graph) -> String {
     world
         .run(
             "truncate tasker.tasks, tasker.steps, tasker.ready_steps, tasker.timers,
-              tasker.task_transitions, tasker.step_transitions;
+              tasker.task_transitions, tasker.step_log;
             set tasker.now = '2030-01-01 00:00:00+00'",
         )
         .await;

@@ -152,7 +152,7 @@ async fn fill(world: &mut World) {
             select t.task_uuid, step_no, t.template_id, 'complete', 0, 1, 1, '{{}}'
             from tasker.tasks t, generate_series(1, 2) step_no
             where t.task_uuid < '01900000-0000-7000-8000-000000000000';
-            insert into tasker.step_transitions
+            insert into tasker.step_log
               (task_uuid, at, step_no, attempt, from_state, to_state)
             select task_uuid, now(), step_no, 1, 'in_progress', 'complete' from tasker.steps;
             insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)

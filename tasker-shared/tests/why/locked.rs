@@ -233,8 +233,8 @@ async fn a_step_whose_table_takes_no_writes() {
 async fn a_step_whose_log_takes_no_writes() {
     let mut world = served().await;
     let task = world.submit("single").await;
-    let statement = "lock table tasker.step_transitions in share mode".to_owned();
-    let says = "holds the table tasker.step_transitions";
+    let statement = "lock table tasker.step_log in share mode".to_owned();
+    let says = "holds the table tasker.step_log";
     assert_locked_by(&mut world, task, statement, says).await;
 }
 

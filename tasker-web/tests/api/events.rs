@@ -325,7 +325,7 @@ async fn with_little_room(change: impl FnOnce(&mut TaskerConfig)) -> (Api, Strin
 async fn until_lagging(api: &Api, uuid: &str) {
     let missed = r#"events_dropped_total{channel="in_process_events",component="web"}"#;
     let burst = format!(
-        "insert into tasker.step_transitions
+        "insert into tasker.step_log
            (task_uuid, at, step_no, attempt, from_state, to_state, reason)
          select '{uuid}', now(), 1, n, 'enqueued', 'in_progress', repeat('x', 1000)
          from generate_series(1, 2000) n"
