@@ -7,6 +7,14 @@ as $$
 declare
   v_msgs bigint[];
 begin
+  if cardinality(p_messages) = 1 then
+    -- To plan it takes a third of what the statement for several takes.
+    execute format(
+      'insert into pgmq.%I (vt, message) values ($1, $2) returning array[msg_id]',
+      'q_' || p_queue_name
+    ) into v_msgs using clock_timestamp(), p_messages[1];
+    return v_msgs;
+  end if;
   execute format(
     'with sent as (
       insert into pgmq.%I (vt, message) select $1, unnest($2) returning msg_id
