@@ -16,6 +16,7 @@ use tasker_shared::tasks::{self, Enqueuing};
 use crate::expected::{Graph, index, step_name};
 use crate::graphs;
 use crate::play::release_one;
+use crate::rows;
 use crate::support::{LEASE, World, act, error, given_back, new_task, report};
 
 /// The worker, of which there is one.
@@ -180,7 +181,7 @@ impl Run<'_> {
     }
 
     async fn round(&mut self) {
-        let rows = self.all_rows().await;
+        let rows = rows::all(&mut self.world, &self.tasks).await;
         self.rows.extend(rows);
         let (claims, places) = (self.random.i32(1..8), self.random.i32(1..8));
         let connection = &mut self.world.connection;
@@ -303,54 +304,6 @@ impl Run<'_> {
             let refusal = done.as_ref().err().map(Error::refusal);
             assert!(refusal.is_none_or(|refusal| refusal.is_some()), "{done:?}");
         }
-    }
-
-    /// The rows of the engine's tables, of each task in the order in which they were made, with what differs from run to
-    /// run left out: UUIDs, times, the numbers of messages, and how values are kept in memory.
-    async fn all_rows(&mut self) -> Vec<String> {
-        let tasks = self.tasks.iter().map(|task| task.0).collect::<Vec<_>>();
-        sqlx::query_scalar(
-            "select format('task %s', row(array_position($1, task_uuid), started_at is null,
-               finished_at is null, state, priority, active_steps, failed_steps, context, reason))
-             from tasker.tasks
-             union all
-             select format('step %s', row(array_position($1, task_uuid), step_no, msg_id is null,
-               enqueued_at is null, started_at is null, finished_at is null,
-               input_bytes - min(input_bytes) over (partition by task_uuid) - (
-                 select coalesce(sum(p.result_bytes), 0)
-                 from tasker.template_steps ts
-                 join tasker.steps p on p.task_uuid = s.task_uuid and p.step_no = any(ts.depends_on)
-                 where ts.template_id = s.template_id and ts.step_no = s.step_no
-               ), state,
-               waiting_on, attempt, max_attempts, receipt, result_bytes > 0, worker, result, error))
-             from tasker.steps s
-             union all
-             select format('ready %s', row(row_number() over (partition by task_uuid order by ready_no),
-               array_position($1, task_uuid), step_no, priority, cause))
-             from tasker.ready_steps
-             union all
-             select format('timer %s', row(array_position($1, task_uuid), step_no))
-             from tasker.timers
-             union all
-             select format('message %s', row(row_number() over (partition by message -> 'task_uuid' order by msg_id), read_ct,
-               vt > clock_timestamp(), message - 'task_uuid',
-               array_position($1, (message ->> 'task_uuid')::uuid)))
-             from pgmq.q_worker_test_queue
-             union all
-             select format('move %s', row(row_number() over (partition by task_uuid order by transition_no),
-               array_position($1, task_uuid), from_state, to_state, actor, reason))
-             from tasker.task_transitions
-             union all
-             select format('move %s', row(row_number() over (partition by task_uuid order by transition_no),
-               array_position($1, task_uuid), step_no, attempt, from_state, to_state, actor, reason,
-               error))
-             from tasker.step_transitions
-             order by 1",
-        )
-        .bind(tasks)
-        .fetch_all(&mut self.world.connection)
-        .await
-        .unwrap()
     }
 
     /// Where everything stands and how it came there. A step that was handed on was never in the

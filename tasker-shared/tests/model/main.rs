@@ -11,6 +11,7 @@ mod causes;
 mod expected;
 mod held;
 mod play;
+mod rows;
 #[path = "../support/mod.rs"]
 mod support;
 
