@@ -31,9 +31,9 @@ begin
       'state', t.state, 'priority', t.priority, 'context', t.context,
       'idempotency_key', t.idempotency_key, 'reason', t.reason,
       'created_at', t.created_at, 'started_at', t.started_at, 'finished_at', t.finished_at,
-      'execution_status', (
+      'execution_status', case t.state when 'complete' then 'all_complete' else (
         select execution_status from tasker.get_task_execution_context(t.task_uuid)
-      ),
+      ) end,
       'results_omitted', v_omits_results,
       'steps', (
         select jsonb_agg(

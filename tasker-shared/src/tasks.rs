@@ -172,13 +172,15 @@ pub async fn get_task(
     connection: &mut PgConnection,
     task_uuid: TaskUuid,
 ) -> Result<Option<TaskDetail>, Error> {
-    let detail: Option<Value> = sqlx::query_scalar("select tasker.get_task($1)")
+    // As text, which is read into the task without a document in between.
+    let detail: Option<String> = sqlx::query_scalar("select tasker.get_task($1)::text")
         .bind(task_uuid)
         .fetch_one(connection)
         .await?;
     detail
         .map(|detail| {
-            let mut task: TaskDetail = decode(detail, "tasker.get_task", task_uuid)?;
+            let mut task: TaskDetail = serde_json::from_str(&detail)
+                .map_err(|error| corrupt("tasker.get_task", task_uuid, &error))?;
             task.summary.waits_for = task.steps.iter().find_map(|step| step.waits_for);
             Ok(task)
         })
@@ -289,6 +291,9 @@ fn decode<T: serde::de::DeserializeOwned>(
     source: &str,
     id: impl std::fmt::Display,
 ) -> Result<T, Error> {
-    serde_json::from_value(value)
-        .map_err(|error| Error::Corrupt(format!("{source} gave for {id}: {error}")))
+    serde_json::from_value(value).map_err(|error| corrupt(source, id, &error))
+}
+
+fn corrupt(source: &str, id: impl std::fmt::Display, error: &serde_json::Error) -> Error {
+    Error::Corrupt(format!("{source} gave for {id}: {error}"))
 }
