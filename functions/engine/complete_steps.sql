@@ -55,6 +55,8 @@ as $$
 #variable_conflict use_column
 declare
   v_now timestamptz;
+  -- Then an end is logged together with the start that followed.
+  v_continues boolean := p_handlers is not null;
   v_announce text;
   v_most_urgent int;
   v_freed record;
@@ -143,7 +145,7 @@ begin
       (task_uuid, at, step_no, attempt, from_state, to_state, actor, error)
     select task_uuid, v_now, step_no, attempt, 'in_progress', state, p_worker, error
     from moved
-    where state <> 'complete'
+    where not v_continues or state <> 'complete'
   )
   select array_agg(position), array_agg(p_msg_ids[position]), array_agg(task_uuid),
     array_agg(step_no), array_agg(template_id), array_agg(state), array_agg(attempt),
@@ -231,7 +233,7 @@ begin
     p_lease_ms, v_most_urgent, v_done_bytes
   );
   ready_tasks := v_freed.ready_tasks;
-  if v_done_tasks is not null then
+  if v_continues and v_done_tasks is not null then
     insert into tasker.step_log
       (task_uuid, at, step_no, attempt, from_state, to_state, actor, started_step_no, started_attempt)
     select v_done_tasks[m.position], v_now, v_done_steps[m.position], v_done_attempts[m.position],
