@@ -16,11 +16,13 @@ mod output;
 mod phases;
 mod readiness;
 mod retention;
+mod scale;
 mod sizes;
 mod stage;
 mod stopwatch;
 mod submit;
 mod usage;
+mod wait_events;
 mod workload;
 
 use std::path::Path;
@@ -123,11 +125,11 @@ impl Args {
 
     fn workloads(&self) -> Vec<Workload> {
         match &*self.only {
-            // It takes its time, and moves a clock.
+            // They take their time, and one moves a clock.
             [] => Workload::value_variants()
                 .iter()
                 .copied()
-                .filter(|workload| *workload != Workload::History)
+                .filter(|workload| !matches!(workload, Workload::History | Workload::Scale))
                 .collect(),
             only => only.to_vec(),
         }

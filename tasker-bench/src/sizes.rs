@@ -21,6 +21,8 @@ pub(crate) struct Sizes {
     pub(crate) sustained: Duration,
     /// How long each submit rate is measured.
     pub(crate) submit: Duration,
+    /// How long each load of `scale` goes on.
+    pub(crate) scale: Duration,
     /// How long idleness is measured.
     pub(crate) idle: Duration,
     /// Days of history that are made.
@@ -42,6 +44,7 @@ impl Sizes {
             batch: 1_000,
             sustained: Duration::from_secs(10),
             submit: Duration::from_millis(700),
+            scale: Duration::from_secs(4),
             idle: Duration::from_secs(10),
             days: 30,
             tasks_a_day: 2_000,
@@ -59,6 +62,7 @@ impl Sizes {
             batch: 50,
             sustained: Duration::from_millis(500),
             submit: Duration::from_millis(50),
+            scale: Duration::from_millis(200),
             idle: Duration::from_millis(500),
             days: 12,
             tasks_a_day: 100,

@@ -39,6 +39,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) client: Client,
     orchestrator: TaskerProcess,
     worker: Option<TaskerProcess>,
+    /// Further orchestrators, each with a client of its API, and workers.
+    more: Vec<(Client, TaskerProcess, TaskerProcess)>,
     /// What each process is told by its environment.
     environment: Vec<(&'a str, &'a str)>,
 }
@@ -52,39 +54,66 @@ impl<'a> Stage<'a> {
         environment: &'a [(&'a str, &'a str)],
         orchestrator: &[(&str, &str)],
     ) -> Result<Self> {
-        let arguments = ["--json", "orchestrator", "--bind", "127.0.0.1:0"];
         let url = server.url(DATABASE);
         let variables = [&configuration(&url), environment, orchestrator].concat();
-        let mut orchestrator = TaskerBinary::locate().spawn(&arguments, &variables);
-        let answer = orchestrator.wait_for_line("{\"api\":", PROCESS_TIMEOUT);
-        let answer: Value = serde_json::from_str(&answer.await)?;
+        let (client, orchestrator) = start_orchestrator(&variables).await?;
         Ok(Self {
             server,
             database,
-            client: Client::new(answer["api"].as_str().unwrap_or_default()),
+            client,
             orchestrator,
             worker: None,
+            more: Vec::new(),
             environment: environment.to_vec(),
         })
     }
 
     /// Starts the worker: this program in its other role.
     pub(crate) async fn start_worker(&mut self, continuation: bool) -> Result<()> {
+        self.worker = Some(self.spawn_worker(continuation).await?);
+        tokio::time::sleep(SETTLE).await;
+        Ok(())
+    }
+
+    /// Starts one more orchestrator, and one more worker.
+    pub(crate) async fn start_more(&mut self, continuation: bool) -> Result<()> {
+        let url = self.url();
+        let variables = [&configuration(&url), &*self.environment].concat();
+        let (client, orchestrator) = start_orchestrator(&variables).await?;
+        let worker = self.spawn_worker(continuation).await?;
+        self.more.push((client, orchestrator, worker));
+        tokio::time::sleep(SETTLE).await;
+        Ok(())
+    }
+
+    async fn spawn_worker(&self, continuation: bool) -> Result<TaskerProcess> {
         let limit = if continuation {
             CONTINUATION_LIMIT
         } else {
             "0"
         };
         let program = TaskerBinary::at(env::current_exe()?);
-        let url = self.server.url(DATABASE);
+        let url = self.url();
         let variables = [&configuration(&url), &*self.environment].concat();
         let mut worker = program.spawn(&["--as-worker", limit], &variables);
         worker
             .wait_for_line(stopwatch::STARTED, PROCESS_TIMEOUT)
             .await;
-        self.worker = Some(worker);
-        tokio::time::sleep(SETTLE).await;
-        Ok(())
+        Ok(worker)
+    }
+
+    /// The address of the database.
+    pub(crate) fn url(&self) -> String {
+        self.server.url(DATABASE)
+    }
+
+    /// A client of one of the orchestrators, of each in turn.
+    pub(crate) fn client_of(&self, number: u32) -> &Client {
+        let clients: Vec<&Client> = [&self.client]
+            .into_iter()
+            .chain(self.more.iter().map(|(client, ..)| client))
+            .collect();
+        clients[number as usize % clients.len()]
     }
 
     /// A template of four steps, one after the other, that do nothing.
@@ -114,13 +143,19 @@ impl<'a> Stage<'a> {
 
     /// What the processes have printed so far.
     pub(crate) fn output(&self) -> String {
-        let processes = self.worker.iter().chain([&self.orchestrator]);
+        let more = self.more.iter().flat_map(|(_, one, other)| [one, other]);
+        let processes = self.worker.iter().chain([&self.orchestrator]).chain(more);
         processes.map(TaskerProcess::output).collect()
     }
 
     /// Stops the processes; gives the number of steps that were submitted.
     pub(crate) async fn stop(self) -> Result<f64> {
-        for mut process in self.worker.into_iter().chain([self.orchestrator]) {
+        let more = self
+            .more
+            .into_iter()
+            .flat_map(|(_, one, other)| [other, one]);
+        let processes = self.worker.into_iter().chain([self.orchestrator]);
+        for mut process in processes.chain(more) {
             let status = process.terminate(PROCESS_TIMEOUT).await;
             ensure!(
                 status.success(),
@@ -130,6 +165,15 @@ impl<'a> Stage<'a> {
         }
         Ok(self.client.steps())
     }
+}
+
+async fn start_orchestrator(variables: &[(&str, &str)]) -> Result<(Client, TaskerProcess)> {
+    let arguments = ["--json", "orchestrator", "--bind", "127.0.0.1:0"];
+    let mut process = TaskerBinary::locate().spawn(&arguments, variables);
+    let answer = process.wait_for_line("{\"api\":", PROCESS_TIMEOUT);
+    let answer: Value = serde_json::from_str(&answer.await)?;
+    let client = Client::new(answer["api"].as_str().unwrap_or_default());
+    Ok((client, process))
 }
 
 /// A process is configured by nothing but this and its arguments.

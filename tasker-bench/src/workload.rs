@@ -11,7 +11,7 @@ use crate::figures::{Figure, MACHINE, Place, Run, figure, quantile, throughput, 
 use crate::phases::Timed;
 use crate::sizes::Sizes;
 use crate::stage::{Stage, WARM_UP};
-use crate::{claims, idle, phases, readiness, retention, stopwatch, submit};
+use crate::{claims, idle, phases, readiness, retention, scale, stopwatch, submit};
 
 /// Clients of the sustained load, and how many tasks each submits at once.
 const SUSTAINED: (u32, u32) = (4, 250);
@@ -67,6 +67,8 @@ pub(crate) enum Workload {
     StatisticsSampled,
     /// Sustained with all events sampled
     StatisticsAll,
+    /// More and more clients, then processes, and what sessions wait for; only where it is named
+    Scale,
     /// Many days with a week of history; only where it is named
     History,
 }
@@ -94,6 +96,7 @@ impl Workload {
             Self::StatisticsOff => "statistics-off",
             Self::StatisticsSampled => "statistics-sampled",
             Self::StatisticsAll => "statistics-all",
+            Self::Scale => "scale",
             Self::History => "history",
         }
     }
@@ -123,6 +126,8 @@ impl Workload {
         match self {
             Self::StatisticsOff => &[("TASKER__STATISTICS__ENABLED", "false")],
             Self::StatisticsAll => &[("TASKER__STATISTICS__SAMPLING_RATES__NORMAL", "1.0")],
+            // All processes together are to find room on a server of ordinary size.
+            Self::Scale => &[("TASKER__DATABASE__MAX_CONNECTIONS", "3")],
             _ => &[],
         }
     }
@@ -192,6 +197,7 @@ impl Workload {
             Self::Readiness => readiness::by_notifications(stage, sizes, place, run).await,
             Self::ReadinessPolling => readiness::by_polling(stage, sizes, place, run).await,
             Self::Idle => idle::measure(stage, sizes.idle, place, run).await,
+            Self::Scale => scale::measure(stage, sizes, place.continuation, run).await,
             Self::History => retention::measure(stage.server, sizes, place, run).await,
         }
     }
