@@ -8,7 +8,7 @@ BUILD_BENCH = $(CARGO) build --locked --package tasker-cli --package tasker-benc
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test test-python test-ruby test-ruby-gem test-without-continuation release-dump test-pg18 test-browser screenshots bench bench-readiness bench-channels bench-notify bench-workers bench-ui load fmt lint docs alerts manifests test-deploy release-artifacts ci clean
+.PHONY: help setup build demo dev test test-python test-ruby test-ruby-gem test-without-continuation release-dump test-pg18 test-browser screenshots bench bench-readiness bench-channels bench-notify bench-workers bench-ui bench-bulk load fmt lint docs alerts manifests test-deploy release-artifacts ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,10 @@ bench-workers: setup ## Measure workers of each language, and a fleet of all (re
 bench-ui: setup ## Measure what open pages of the web interface cost a burst (release build)
 	$(CARGO) build --release --locked --package tasker-cli --bin tasker
 	@"$$(scripts/python.sh)" scripts/bench-ui.py $(TARGET)/release --at-most 5
+
+bench-bulk: setup ## Measure what a bulk act costs a burst beside it (release build)
+	$(CARGO) build --release --locked --package tasker-cli --bin tasker
+	@"$$(scripts/python.sh)" scripts/bench-bulk.py $(TARGET)/release
 
 bench-channels: ## Measure what monitored channels cost against plain tokio (release build)
 	$(CARGO) bench --locked --package tasker-shared --bench channels

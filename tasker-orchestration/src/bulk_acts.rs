@@ -6,6 +6,7 @@ use tasker_shared::backoff::jittered;
 use tasker_shared::bulk::{abandoned_bulk_act, carry_out};
 use tasker_shared::outage::Outage;
 use tasker_shared::supervisor::Supervised;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -51,7 +52,7 @@ impl Supervised for BulkActs {
             let Some(bulk_uuid) = abandoned.await? else {
                 return Ok(jittered(INTERVAL));
             };
-            carry_out(database, bulk_uuid, stop, |_| ()).await?;
+            carry_out(database, bulk_uuid, &Semaphore::new(1), stop, |_| ()).await?;
             Ok(Duration::ZERO)
         };
         outage.look_after(jittered(FIRST), look, stop).await;

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
@@ -254,14 +255,24 @@ pub async fn abandoned_bulk_act(connection: &mut PgConnection) -> Result<Option<
 /// Goes on with an act until it has ended, and tells how far it has come after each batch; `None` where
 /// `stop` came first, which lets the batch in hand end, or the act is gone. A batch that does not end
 /// within the deadline of a call, because its tasks are large, is tried again with half as many.
+///
+/// A batch and the pause after it hold a permit of `turns`: acts that share these take turns, so that none
+/// of them waits for the end of another.
 pub async fn carry_out(
     database: &Database,
     bulk_uuid: Uuid,
+    turns: &Semaphore,
     stop: &CancellationToken,
     mut progress: impl FnMut(&BulkAct),
 ) -> Result<Option<BulkAct>, Error> {
     let mut batch = BATCH;
     loop {
+        // The first batch is done even where `stop` has come, if its turn has.
+        let mut turn = tokio::select! {
+            biased;
+            permit = turns.acquire() => permit.ok(),
+            () = stop.cancelled() => return Ok(None),
+        };
         let started = Instant::now();
         let continued = database.call("continue_bulk_act", async |connection| {
             continue_bulk_act(connection, bulk_uuid, batch).await
@@ -278,6 +289,7 @@ pub async fn carry_out(
             batch = (batch * 2).min(BATCH);
             (Some(act), started.elapsed().max(SHORTEST_PAUSE))
         } else {
+            turn = None;
             let read = database.call("bulk_act", async |connection| {
                 bulk_act(connection, bulk_uuid).await
             });
@@ -295,6 +307,7 @@ pub async fn carry_out(
         if stop.run_until_cancelled(sleep(pause)).await.is_none() {
             return Ok(None);
         }
+        drop(turn);
     }
 }
 

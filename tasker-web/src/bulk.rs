@@ -1,5 +1,7 @@
 //! What is done to all tasks that match a filter.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,6 +19,10 @@ use crate::extract::{JsonBody, NoParams, PathParts};
 use crate::operate::{ACTOR, check_reason};
 use crate::problem::{Kind, Problem};
 use crate::state::WebState;
+
+/// Acts whose batches run at the same time in this process; with their pauses, they take one connection's
+/// time. Further acts wait for their turn between two batches of others.
+pub(crate) const BULK_TURNS: usize = 2;
 
 /// Acts that are listed.
 const LISTED: i32 = 50;
@@ -126,8 +132,9 @@ pub(crate) async fn start(
 /// An orchestrator goes on where this process ends before the act does.
 fn go_on(state: &WebState, bulk_uuid: Uuid) {
     let (database, stop) = (state.database.clone(), state.stop.clone());
+    let turns = Arc::clone(&state.bulk_turns);
     drop(tokio::spawn(async move {
-        if let Err(error) = carry_out(&database, bulk_uuid, &stop, |_| ()).await {
+        if let Err(error) = carry_out(&database, bulk_uuid, &turns, &stop, |_| ()).await {
             warn!(%bulk_uuid, %error, "an orchestrator has to go on with a bulk act");
         }
     }));

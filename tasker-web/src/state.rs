@@ -6,8 +6,10 @@ use axum::extract::FromRef;
 use tasker_shared::config::{TaskerConfig, WebConfig};
 use tasker_shared::database::Database;
 use tasker_shared::supervisor::Supervisor;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::bulk::BULK_TURNS;
 use crate::event_feed::EventFeed;
 use crate::submitter::{OrchestratorBeside, Submitter};
 use crate::ui::{LivePages, Looks};
@@ -30,6 +32,8 @@ pub struct WebState {
     pub(crate) live_pages: LivePages,
     /// What pages show of the database that costs more to see.
     pub(crate) looks: Looks,
+    /// Acts on many tasks that are carried out take turns by these.
+    pub(crate) bulk_turns: Arc<Semaphore>,
     /// Ends what goes on in the background.
     pub(crate) stop: CancellationToken,
     /// The loops behind these; they end with the last clone at the latest.
@@ -98,6 +102,7 @@ impl WebState {
             events,
             live_pages,
             looks: Looks::new(config.statistics.enabled),
+            bulk_turns: Arc::new(Semaphore::new(BULK_TURNS)),
             stop: shutdown.clone(),
             loops,
         }

@@ -32,6 +32,8 @@ async fn five_hundred_failed_tasks_are_counted_retried_and_followed_to_the_end()
     .await;
     page.wait_for_state("finished").await;
     page.wait_for_text("the bank is open again").await;
+    page.wait("it stays as it is", "!document.body.dataset.live")
+        .await;
     stack.wait_for_tasks("complete", MANY).await;
 
     page.expect_nothing_noticed();

@@ -10,6 +10,7 @@ use tasker_shared::bulk::{
 use tasker_shared::config::{DatabaseConfig, TaskerConfig};
 use tasker_shared::database::Database;
 use tasker_shared::error::RefusalKind;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -140,10 +141,46 @@ async fn an_act_that_is_to_stop_ends_after_the_batch_in_hand() {
     let stop = CancellationToken::new();
     stop.cancel();
     let database = world.db.database().await;
-    let ended = carry_out_on(&database, bulk, &stop, |_| ()).await.unwrap();
+    let ended = carry_out_on(&database, bulk, &Semaphore::new(1), &stop, |_| ())
+        .await
+        .unwrap();
 
     assert_eq!(ended, None);
     assert_eq!(in_state(&mut world, "resolved_manually").await, 50);
+}
+
+#[tokio::test]
+async fn acts_of_one_process_take_turns_batch_by_batch() {
+    let (mut world, _) = with_failed(MANY).await;
+    let mut acts = Vec::new();
+    for _ in 0..2 {
+        acts.push(start(&mut world, BulkAction::Retry, &of_test()).await);
+    }
+    let database = world.db.database().await;
+    let (turns, stop) = (Semaphore::new(1), CancellationToken::new());
+    let order = std::cell::RefCell::new(Vec::new());
+    let progress = |act: &BulkAct| order.borrow_mut().push(act.bulk_uuid);
+    let [first, second] =
+        [acts[0], acts[1]].map(|bulk| carry_out_on(&database, bulk, &turns, &stop, progress));
+    let (first, second) = tokio::join!(first, second);
+
+    let ended = [first, second].map(|act| act.unwrap().unwrap().state);
+    assert_eq!(ended, [BulkState::Finished; 2]);
+    let order = order.into_inner();
+    assert_eq!(order[..4], [acts[0], acts[1], acts[0], acts[1]]);
+}
+
+#[tokio::test]
+async fn an_act_that_waits_for_its_turn_stops_at_once() {
+    let (mut world, _) = with_failed(1).await;
+    let bulk = start(&mut world, BulkAction::Resolve, &of_test()).await;
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let database = world.db.database().await;
+    let ended = carry_out_on(&database, bulk, &Semaphore::new(0), &stop, |_| ()).await;
+
+    assert_eq!(ended.unwrap(), None);
+    assert_eq!(in_state(&mut world, "error").await, 1);
 }
 
 #[tokio::test]
@@ -199,7 +236,14 @@ async fn a_batch_that_takes_too_long_is_done_in_smaller_ones() {
     let database = Database::connect(&config).await.unwrap();
     let mut batches = Vec::new();
     let progress = |act: &BulkAct| batches.push(act.done);
-    let act = carry_out_on(&database, bulk, &CancellationToken::new(), progress).await;
+    let act = carry_out_on(
+        &database,
+        bulk,
+        &Semaphore::new(1),
+        &CancellationToken::new(),
+        progress,
+    )
+    .await;
 
     assert_eq!(act.unwrap().unwrap().done, 20);
     assert!(batches[0] < 10, "{batches:?}");

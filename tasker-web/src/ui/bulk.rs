@@ -212,7 +212,9 @@ pub(crate) async fn act(
             a href="/ui/bulk" { "All bulk acts" }
         }
     };
-    Ok(Page::live(TASKS, name, content))
+    // What ended stays as it is.
+    let page = if is_running { Page::live } else { Page::still };
+    Ok(page(TASKS, name, content))
 }
 
 fn state_of(act: &BulkAct) -> Markup {

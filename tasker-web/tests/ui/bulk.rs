@@ -101,6 +101,10 @@ async fn all_that_match_are_counted_confirmed_and_retried() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert_eq!(state(&api, &failed[0]).await, "in_progress");
+    assert!(
+        !shown.contains("data-live"),
+        "what ended is not fetched again: {shown}"
+    );
     let acts = page(&api, "/ui/bulk").await;
     let path = address.split('?').next().unwrap();
     assert!(acts.contains(&format!("href=\"{path}\"")), "{acts}");

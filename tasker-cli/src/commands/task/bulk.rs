@@ -8,6 +8,7 @@ use tasker_shared::bulk::{
     start_bulk_act, stop_bulk_act,
 };
 use tasker_shared::database::Database;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::operator::actor;
@@ -131,7 +132,7 @@ fn confirm(what: &str) -> Result<(), Failure> {
 
 /// Carries the act out; Ctrl-C stops it after the batch in hand, which holds the act until it ends.
 async fn until_interrupted(database: &Database, bulk_uuid: uuid::Uuid) -> Result<BulkAct, Failure> {
-    let stop = CancellationToken::new();
+    let (turns, stop) = (Semaphore::new(1), CancellationToken::new());
     let mut tens = 0;
     let progress = |act: &BulkAct| {
         let turns = act.done + act.refused + act.held;
@@ -151,7 +152,7 @@ async fn until_interrupted(database: &Database, bulk_uuid: uuid::Uuid) -> Result
     let ended = tokio::select! {
         biased;
         ended = interrupted => ended,
-        ended = carry_out(database, bulk_uuid, &stop, progress) => ended,
+        ended = carry_out(database, bulk_uuid, &turns, &stop, progress) => ended,
     };
     let ended = ended.map_err(|error| {
         Failure::from(error).hint(format!(

@@ -56,6 +56,7 @@ async function refresh() {
       Idiomorph.morph(main(), content, { callbacks: { beforeAttributeUpdated: keepsOpen } });
       markRow();
       showSelected();
+      if (!page.body.dataset.live) rest();
     }
     stale(!answer.ok);
   } catch {
@@ -93,6 +94,13 @@ function follow() {
 function unfollow() {
   if (changes !== null) changes.close();
   changes = null;
+}
+
+// What the page shows has ended: it changes no more.
+function rest() {
+  delete document.body.dataset.live;
+  missed = false;
+  unfollow();
 }
 
 document.addEventListener("visibilitychange", () => {

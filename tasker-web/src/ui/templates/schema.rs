@@ -33,6 +33,17 @@ pub(super) fn fields(schema: &Value) -> Vec<Field> {
         .unwrap_or_default()
 }
 
+/// Whether a context may have more than what this schema describes.
+pub(super) fn allows_more(schema: &Value) -> bool {
+    let describing = Describing {
+        root: schema,
+        left: 0,
+    };
+    let schema = describing.resolve(schema);
+    schema["additionalProperties"] != Value::Bool(false)
+        || schema.get("patternProperties").is_some()
+}
+
 /// The field that a refusal of the database is about, and what it says there. The refusal begins with the
 /// place of what is wrong.
 pub(super) fn place<'f, 'r>(fields: &'f [Field], refusal: &'r str) -> Option<(&'f Field, &'r str)> {

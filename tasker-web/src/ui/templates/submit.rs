@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tasker_shared::tasks::{NewTask, OnConflict};
 use tasker_shared::templates::TemplateDetail;
 
-use super::schema::{fields, place};
+use super::schema::{allows_more, fields, place};
 use super::{document_address, find, version_address};
 use crate::limits::BodyShare;
 use crate::storable_json::refuse_unstorable;
@@ -22,8 +22,12 @@ const REFUSED_CONTEXT: &str = "the context does not fit the input schema: ";
 /// The inputs of every form. Those of the schema's fields have a dot in their names.
 const VERSION: &str = "version";
 const CONTEXT: &str = "context";
+const MORE: &str = "more";
 const PRIORITY: &str = "priority";
 const KEY: &str = "idempotency_key";
+
+/// What the input beside the fields of the schema is called.
+const MORE_LABEL: &str = "More of the context (JSON object)";
 
 /// Which version to submit a task of.
 #[derive(Debug, Deserialize)]
@@ -37,6 +41,8 @@ struct Form {
     template: TemplateDetail,
     /// Those of the context; one of all of it where the schema describes none.
     fields: Vec<Field>,
+    /// What the schema allows beside those that it describes.
+    more: Option<Field>,
     typed: Typed,
     mistakes: Mistakes,
     /// What is wrong with the whole of it.
@@ -87,12 +93,17 @@ fn task_fields() -> [Field; 2] {
 impl Form {
     fn new(template: TemplateDetail, typed: Typed) -> Self {
         let mut fields = fields(&template.body["input_schema"]);
+        let mut more = None;
         if fields.is_empty() {
             let hint = "A JSON object; {} where it is left empty.";
             fields.push(Field::plain(CONTEXT, "Context", hint, Kind::Json));
+        } else if allows_more(&template.body["input_schema"]) {
+            let hint = "What has no field above, such as {\"note\": \"by phone\"}.";
+            more = Some(Field::plain(MORE, MORE_LABEL, hint, Kind::Json));
         }
         Self {
             fields,
+            more,
             template,
             typed,
             mistakes: Mistakes::new(),
@@ -111,7 +122,9 @@ impl Form {
 
     /// The task that was typed; what could not be read is among the mistakes.
     fn task(&mut self) -> NewTask {
-        let mut context = Value::Object(read(&self.fields, &self.typed, &mut self.mistakes));
+        let mut context = read(&self.fields, &self.typed, &mut self.mistakes);
+        self.add_more(&mut context);
+        let mut context = Value::Object(context);
         if self.is_json() {
             let whole = context.get_mut("Context").map(Value::take);
             context = whole.unwrap_or_else(|| Value::Object(Map::new()));
@@ -140,6 +153,23 @@ impl Form {
             idempotency_key: key.map(str::to_owned),
             on_conflict: OnConflict::Reject,
         }
+    }
+
+    /// Adds what was typed beside the fields of the schema.
+    fn add_more(&mut self, context: &mut Map<String, Value>) {
+        let mut read = read(self.more.as_slice(), &self.typed, &mut self.mistakes);
+        let Some(more) = read.remove(MORE_LABEL) else {
+            return;
+        };
+        let Value::Object(more) = more else {
+            return self.mistake(MORE, "expected a JSON object");
+        };
+        let has_field = |name: &&String| self.fields.iter().any(|field| field.property == **name);
+        if let Some(name) = more.keys().find(has_field) {
+            let mistake = format!("{name} has a field of its own above: type it there");
+            return self.mistake(MORE, &mistake);
+        }
+        context.extend(more);
     }
 
     /// Puts a refusal beside the field that it is about.
@@ -176,6 +206,7 @@ impl Form {
             form method="post" action={ (address) "/submit" } {
                 input type="hidden" name=(VERSION) value=(summary.version);
                 (draw(&self.fields))
+                (draw(self.more.as_slice()))
                 @if let Some(schema) = self.template.body.get("input_schema").filter(|_| self.is_json()) {
                     details { summary { "What it has to be" } (json(schema, &document_address(summary))) }
                 }

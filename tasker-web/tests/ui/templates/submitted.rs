@@ -189,6 +189,36 @@ async fn what_is_wrong_stands_beside_its_field_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn what_the_schema_allows_beside_its_fields_is_typed_as_json() {
+    let api = Api::start().await;
+    let template = TEMPLATE.replace("  additionalProperties: false\n", "");
+    api.apply(&template).await;
+    let form = page(&api, FORM).await;
+    let order = input(&form, "order_id");
+    let more = |text| [(&*order, "1"), ("more", text)];
+
+    let task = task(&api, &send(&api, &more("{\"note\": [2]}"), None).await).await;
+    assert_eq!(task["context"], json!({"order_id": 1, "note": [2]}));
+
+    for (text, mistake) in [
+        ("{", "this is not JSON"),
+        ("[1]", "expected a JSON object"),
+        ("{\"tags\": []}", "tags has a field of its own above"),
+    ] {
+        let answer = send(&api, &more(text), None).await;
+        assert_eq!(answer.status, 422, "{answer:?}");
+        assert!(answer.text.contains(mistake), "{mistake} in {answer:?}");
+    }
+    assert_eq!(count_tasks(&api).await, 1);
+}
+
+#[tokio::test]
+async fn a_schema_that_closes_the_context_offers_no_field_for_more() {
+    let form = page(&api().await, FORM).await;
+    assert!(!form.contains("name=\"more\""), "{form}");
+}
+
+#[tokio::test]
 async fn a_context_that_no_field_fits_is_typed_as_json() {
     let api = Api::start().await;
     api.apply(
