@@ -45,6 +45,10 @@ const HELD_DAYS: u32 = 3;
 /// How long a process may take to start, or to stop.
 const PROCESS_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long deletion may take for what is due on one day, and the time between two looks.
+const LONGEST_DAY: Duration = Duration::from_mins(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
 /// Longest hold of the transaction, should its days not end.
 const LONGEST_HOLD: Duration = Duration::from_hours(1);
 
@@ -88,6 +92,7 @@ pub(crate) async fn measure(
         }
         past.advance().await?;
         let rate = past.run_tasks(sizes.tasks_a_day).await?;
+        past.all_due_gone().await?;
         let (size, tasks) = past.size().await?;
         remark(format!(
             "    day {day}: {:.1} MB, {tasks} tasks, {rate:.0} steps/s, longest wait for a lock {:.1} ms{}",
@@ -241,6 +246,26 @@ impl Past {
         }
         all_ended(&self.database).await?;
         Ok(f64::from(tasks * STEPS) / started.elapsed().as_secs_f64())
+    }
+
+    /// Waits until what was due has left: a day has time for it, and here it would have a second.
+    async fn all_due_gone(&self) -> Result<()> {
+        let started = Instant::now();
+        let is_due = format!(
+            "select exists (select from tasker.tasks
+             where finished_at < tasker.now() - interval '{KEPT_DAYS} days')"
+        );
+        while sqlx::query_scalar(AssertSqlSafe(is_due.clone()))
+            .fetch_one(self.database.pool())
+            .await?
+        {
+            ensure!(
+                started.elapsed() < LONGEST_DAY,
+                "what was due did not leave"
+            );
+            sleep(POLL_INTERVAL).await;
+        }
+        Ok(())
     }
 
     /// Bytes of the database, and tasks in it.
