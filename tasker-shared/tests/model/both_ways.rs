@@ -181,7 +181,7 @@ impl Run<'_> {
     }
 
     async fn round(&mut self) {
-        let rows = rows::all(&mut self.world, &self.tasks).await;
+        let rows = rows::all(self.world, &self.tasks).await;
         self.rows.extend(rows);
         let (claims, places) = (self.random.i32(1..8), self.random.i32(1..8));
         let connection = &mut self.world.connection;
