@@ -234,17 +234,29 @@ begin
   );
   ready_tasks := v_freed.ready_tasks;
   if v_continues and v_done_tasks is not null then
+    -- A step that waited for several of these starts after the ends of all, in a row of its own.
     insert into tasker.step_log
       (task_uuid, at, step_no, attempt, from_state, to_state, actor, started_step_no, started_attempt)
-    select v_done_tasks[m.position], v_now, v_done_steps[m.position], v_done_attempts[m.position],
-      'in_progress', 'complete', p_worker, m.started_step_no, m.started_attempt
+    with follower as (
+      select *
+      from unnest(
+        v_freed.started_tasks, v_freed.started_steps, v_freed.started_attempts, v_freed.followed,
+        v_freed.only_parent
+      ) as f(task_uuid, step_no, attempt, followed, only_parent)
+    )
+    select v_done_tasks[e.position], v_now, v_done_steps[e.position], v_done_attempts[e.position],
+      'in_progress'::tasker.step_state, 'complete'::tasker.step_state, p_worker, e.step_no, e.attempt
     from (
-      select * from unnest(v_freed.followed, v_freed.started_steps, v_freed.started_attempts)
+      select f.followed, f.step_no, f.attempt from follower f where f.only_parent
       union all
       select p.position, null, null
       from generate_series(1, cardinality(v_done_tasks)) as p(position)
-      where p.position <> all(v_freed.followed)
-    ) as m(position, started_step_no, started_attempt);
+      where p.position not in (select f.followed from follower f where f.only_parent)
+    ) as e(position, step_no, attempt)
+    union all
+    select f.task_uuid, v_now, f.step_no, f.attempt, 'pending', 'in_progress', p_worker, null, null
+    from follower f
+    where not f.only_parent;
   end if;
 
   -- Where each step that moved was followed by one that started in its place, there is nothing to

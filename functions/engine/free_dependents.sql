@@ -11,15 +11,15 @@
 -- that are given them, not for those that ask for them.
 --
 -- Answers the task of each step that became ready, and the steps that were started, each with the
--- position of the step that it followed: the caller logs both together. In plpgsql because that keeps
--- its plans for the session.
+-- position of the step that it followed, and whether that is the only one of these that it waited for:
+-- the caller logs them. In plpgsql because that keeps its plans for the session.
 create or replace function tasker.free_dependents(
   p_task_uuids uuid[], p_step_nos int[], p_template_ids int[], p_now timestamptz,
   p_worker text default null, p_msg_ids bigint[] default null, p_handlers text[] default null,
   p_lease_ms bigint default null, p_urgent int default null, p_result_bytes int[] default null,
   out ready_tasks uuid[],
   out started_tasks uuid[], out started_steps int[], out started_attempts int[],
-  out started_msgs bigint[], out followed int[], out lease_ms bigint[]
+  out started_msgs bigint[], out followed int[], out only_parent boolean[], out lease_ms bigint[]
 )
 language plpgsql
 as $$
@@ -94,7 +94,7 @@ begin
       started_at = case when c.starts then p_now else s.started_at end
     from chosen c
     where s.task_uuid = c.task_uuid and s.step_no = c.step_no
-    returning s.task_uuid, s.step_no, s.template_id, s.attempt, s.msg_id, c.followed, c.priority,
+    returning s.task_uuid, s.step_no, s.template_id, s.attempt, s.msg_id, c.followed, c.parents, c.priority,
       c.lease_ms, c.is_ready, coalesce(c.starts, false) as starts
   ), made_ready as (
     insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
@@ -109,8 +109,10 @@ begin
     coalesce(array_agg(c.attempt) filter (where c.starts), '{}'),
     coalesce(array_agg(c.msg_id) filter (where c.starts), '{}'),
     coalesce(array_agg(c.followed) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.parents = 1) filter (where c.starts), '{}'),
     coalesce(array_agg(c.lease_ms) filter (where c.starts), '{}')
-  into ready_tasks, started_tasks, started_steps, started_attempts, started_msgs, followed, lease_ms
+  into ready_tasks, started_tasks, started_steps, started_attempts, started_msgs, followed, only_parent,
+    lease_ms
   from counted c;
 end
 $$;

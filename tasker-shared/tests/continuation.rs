@@ -89,6 +89,33 @@ async fn of_several_dependents_one_is_started_and_the_others_go_through_the_queu
 }
 
 #[tokio::test]
+async fn the_log_has_the_ends_of_all_parents_before_the_starts_that_they_brought_about() {
+    let mut world = World::new().await;
+    // What follows a waited for b too, which is followed by something else.
+    let crossed: &[(&str, &[&str])] = &[("a", &[]), ("b", &[]), ("c", &["b"]), ("d", &["a", "b"])];
+    world.template("crossed", crossed).await;
+    world.submit("crossed").await;
+    world.claim().await;
+    let [a, b] = world.receive().await.try_into().unwrap();
+
+    let started = report(&mut world, &[complete(&a), complete(&b)]).await;
+
+    assert_eq!(started.continued.len(), 2);
+    let ends = "select count(*) from tasker.step_transitions where to_state = 'complete'";
+    assert_eq!(world.value::<i64>(ends).await, 2);
+    let early = "select count(*)
+        from tasker.step_transitions child
+        join tasker.steps s using (task_uuid, step_no)
+        join tasker.template_steps ts on ts.template_id = s.template_id and ts.step_no = s.step_no
+        join tasker.step_transitions parent
+          on parent.task_uuid = s.task_uuid and parent.step_no = any(ts.depends_on)
+        where child.from_state = 'pending' and parent.to_state = 'complete'
+          and (parent.transition_no, parent.part) > (child.transition_no, child.part)";
+    assert_eq!(world.value::<i64>(early).await, 0);
+    world.assert_healthy().await;
+}
+
+#[tokio::test]
 async fn what_is_more_urgent_goes_first() {
     let mut world = World::new().await;
     world.template("linear", LINEAR).await;
