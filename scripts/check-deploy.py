@@ -7,6 +7,7 @@ It needs PyYAML and kubernetes-validate, which it puts into .deploy-tools where 
 can fetch them; where that is not possible either, it says so and checks nothing.
 """
 
+import importlib
 import os
 import re
 import subprocess
@@ -44,6 +45,8 @@ def tools():
             if attempt or subprocess.run(pip, check=False).returncode != 0:
                 print("check-deploy: PyYAML and kubernetes-validate cannot be fetched; nothing is checked")
                 sys.exit(0)
+            # Python remembers that the folder was not there.
+            importlib.invalidate_caches()
 
 
 def tasker():
