@@ -44,6 +44,7 @@ def tools():
             pip += ["--root-user-action=ignore", "--target", str(TOOLS), *PACKAGES]
             if attempt or subprocess.run(pip, check=False).returncode != 0:
                 print("check-deploy: PyYAML and kubernetes-validate cannot be fetched; nothing is checked")
+                print("check-deploy: that needs pip: sudo apt-get install python3-pip")
                 sys.exit(0)
             # Python remembers that the folder was not there.
             importlib.invalidate_caches()

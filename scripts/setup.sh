@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what building and running Tasker needs and this machine lacks: a C compiler, a linker and
-# the PostgreSQL server binaries; psycopg 3, for the tests of the worker in Python; and, except
-# --without-ruby, Ruby with its headers, libclang and the libraries of the gem's tests. Does nothing
-# where all is present. No database cluster is made or started: Tasker runs a private one. Rust is never
+# the PostgreSQL server binaries; pip, for checks, and psycopg 3, for the tests of the worker in Python;
+# and, except --without-ruby, Ruby with its headers, libclang and the libraries of the gem's tests. Does
+# nothing where all is present. No database cluster is made or started: Tasker runs a private one. Rust is never
 # installed for you, only asked for.
 set -euo pipefail
 
