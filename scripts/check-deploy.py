@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Checks the files of deploy/ without a cluster: that Kubernetes would accept the manifests, by its own
-schemas; that what refers to something finds it; and that `tasker` understands every setting which
-manifests, compose files and units give it.
+schemas; that Grafana knows every field of the dashboards; that what refers to something finds it; and
+that `tasker` understands every setting which manifests, compose files and units give it.
 
-It needs PyYAML and kubernetes-validate, which it puts into .deploy-tools where they are missing and pip
-can fetch them; where that is not possible either, it says so and checks nothing.
+It needs PyYAML, kubernetes-validate and Grafana's foundation SDK, which it puts into .deploy-tools where
+they are missing and pip can fetch them; where that is not possible either, it says so and checks nothing.
 """
 
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".deploy-tools"
-PACKAGES = ["PyYAML", "kubernetes-validate==1.37.0"]
+PACKAGES = ["PyYAML", "kubernetes-validate==1.37.0", "grafana-foundation-sdk==1769699998!10.1.0"]
 KUBERNETES = "1.30"
 # What manifests hold that has no schema among those of Kubernetes.
 CUSTOM = {"kustomize.config.k8s.io/v1beta1", "keda.sh/v1alpha1"}
@@ -31,19 +32,20 @@ def fault(text):
 
 
 def tools():
-    """The two modules, fetched where they are missing."""
+    """The modules, fetched where they are missing."""
     sys.path.append(str(TOOLS))
     for attempt in range(2):
         try:
+            import grafana_foundation_sdk.models.dashboard as grafana
             import kubernetes_validate
             import yaml
 
-            return yaml, kubernetes_validate
+            return yaml, kubernetes_validate, grafana
         except ImportError:
             pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             pip += ["--root-user-action=ignore", "--target", str(TOOLS), *PACKAGES]
             if attempt or subprocess.run(pip, check=False).returncode != 0:
-                print("check-deploy: PyYAML and kubernetes-validate cannot be fetched; nothing is checked")
+                print(f"check-deploy: {', '.join(PACKAGES)} cannot be fetched; nothing is checked")
                 print("check-deploy: that needs pip: sudo apt-get install python3-pip")
                 sys.exit(0)
             # Python remembers that the folder was not there.
@@ -196,12 +198,77 @@ def check_units():
     return len(units)
 
 
+# --- Grafana ---------------------------------------------------------------------------------------
+
+# What Grafana gives a value itself, and its name of all values of a variable.
+BUILT_IN = {"__rate_interval", "__interval", "__range", "__all"}
+
+
+def unknown(given, kept, path=""):
+    """Fields that are gone once Grafana's model has read and written a dashboard. It knows the names of
+    fields, not which values Grafana takes, nor what the panels' plugins do with their options."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        for key, value in given.items():
+            yield from unknown(value, kept[key], f"{path}.{key}") if key in kept else [f"{path}.{key}"]
+    elif isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
+        for index, value in enumerate(given):
+            yield from unknown(value, kept[index], f"{path}[{index}]")
+    elif given != kept:
+        yield path
+
+
+def model_of(value):
+    """A part of the model as JSON."""
+    return json.loads(json.dumps(value, default=lambda part: part.to_json()))
+
+
+def check_dashboards(grafana):
+    uids = {}
+    for path in sorted((ROOT / "deploy/grafana").glob("*.json")):
+        file, dashboard = path.relative_to(ROOT), json.loads(path.read_text())
+        for field in unknown(dashboard, model_of(grafana.Dashboard.from_json(dashboard))):
+            fault(f"{file}: Grafana does not know {field.lstrip('.')}, or not its value")
+        # An import with the uid of another dashboard replaces that one.
+        if uids.setdefault(dashboard["uid"], file) != file:
+            fault(f"{file}: {uids[dashboard['uid']]} has the same uid")
+        if dashboard.get("id") is not None:
+            fault(f"{file}: it has an id, which is of one Grafana only; take that out")
+        variables = {variable["name"] for variable in dashboard["templating"]["list"]}
+        for name in set(re.findall(r"\$\{?(\w+)", json.dumps(dashboard))) - variables - BUILT_IN:
+            fault(f"{file}: there is no variable {name}")
+        check_panels(file, dashboard["panels"])
+    return len(uids)
+
+
+def check_panels(file, panels):
+    taken, ids = {}, set()
+    for panel in panels:
+        where, grid = f"{file}: {panel['title']}", panel["gridPos"]
+        if panel["id"] in ids:
+            fault(f"{where}: another panel has its id")
+        ids.add(panel["id"])
+        if grid["w"] < 1 or grid["h"] < 1 or grid["x"] < 0 or grid["x"] + grid["w"] > 24:
+            fault(f"{where}: it does not fit into the grid, which is 24 wide")
+        columns, rows = range(grid["x"], grid["x"] + grid["w"]), range(grid["y"], grid["y"] + grid["h"])
+        cells = {(x, y) for x in columns for y in rows}
+        for covered in sorted({taken[cell] for cell in cells if cell in taken}):
+            fault(f"{where}: it covers {covered}")
+        taken.update(dict.fromkeys(cells, panel["title"]))
+        references = [target["refId"] for target in panel["targets"]]
+        if len(set(references)) != len(references):
+            fault(f"{where}: two of its queries have one refId")
+        for part in [panel, *panel["targets"]]:
+            if part["datasource"] != {"type": "prometheus", "uid": "${datasource}"}:
+                fault(f"{where}: it does not ask the data source that is chosen")
+
+
 def main():
-    yaml, kubernetes_validate = tools()
-    counted = check_kubernetes(yaml, kubernetes_validate), check_compose(yaml), check_units()
+    yaml, kubernetes_validate, grafana = tools()
+    counted = [check_kubernetes(yaml, kubernetes_validate), check_compose(yaml), check_units()]
+    counted.append(check_dashboards(grafana))
     if faults:
         sys.exit(1)
-    print("check-deploy: {} manifests, {} services and {} units are in order".format(*counted))
+    print("check-deploy: {} manifests, {} services, {} units and {} dashboards are in order".format(*counted))
 
 
 if __name__ == "__main__":
