@@ -119,6 +119,8 @@ async fn a_process_whose_channels_are_all_full_recovers_by_itself() {
     let mut environment = holding("20", "1000000");
     environment.extend([
         ("TASKER__WORKER__LEASE_SECONDS".to_owned(), "600"),
+        // Of 60 outcomes two calls take 20 at most, 20 more fill the channel, the others wait.
+        ("TASKER__WORKER__REPORT_BATCH_SIZE".to_owned(), "10"),
         (
             "TASKER__MPSC_CHANNELS__OVERFLOW_POLICY__METRICS__SATURATION_CHECK_INTERVAL_SECONDS"
                 .to_owned(),
@@ -157,8 +159,7 @@ async fn a_process_whose_channels_are_all_full_recovers_by_itself() {
             assert!(lines >= 1, "{channel}: {}", role.process.output());
         }
     }
-    // What one call takes at once is gone, and as many more find room. The last handlers to start
-    // are the last to end.
+    // The last handlers to start are the last to end.
     let full_events = [r#"action="blocked""#, r#"channel="results""#];
     let metric = "mpsc_channel_full_events_total";
     wait_until("the handlers wait", WAIT_TIMEOUT, async || {
