@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use socket2::SockRef;
 use sqlx::{AssertSqlSafe, PgConnection};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::operator::Action;
@@ -349,6 +350,9 @@ async fn a_client_that_is_too_slow_is_told_so_and_goes_on() {
 
     until_lagging(&api, &uuid).await;
 
+    // Megabytes lie before it.
+    let socket = SockRef::from(&client);
+    socket.set_recv_buffer_size(1_000_000).unwrap();
     read_until(&mut client, "event: lagged\ndata: {\"missed\":").await;
     let mut connection = api.database.pool().acquire().await.unwrap();
     cancel(&mut connection, &uuid).await;
