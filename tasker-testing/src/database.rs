@@ -1,5 +1,6 @@
 //! A database for one test.
 
+use std::fs;
 use std::path::Path;
 
 use private_postgres::find_binaries;
@@ -83,18 +84,16 @@ impl TestDatabase {
 
     /// Fills this empty database from a backup.
     pub async fn restore(&self, file: &Path) {
-        let file = file.to_str().expect("paths of tests are UTF-8");
-        run("pg_restore", &["--exit-on-error", "-d", &self.url, file]).await;
+        let backup = file.to_str().expect("paths of tests are UTF-8");
+        let sql = portable(&run("pg_restore", &["-f", "-", backup]).await);
+        let script = file.with_extension("sql");
+        fs::write(&script, sql).expect("a backup is beside other files of the test");
+        self.run_file(&script).await;
     }
 
     async fn dump(&self, args: &[&str]) -> String {
         let args = [&["--no-owner", "--no-privileges", &self.url], args].concat();
-        let dump = run("pg_dump", &args).await;
-        // It brackets what it prints with a word that is another each time.
-        let lines = dump
-            .lines()
-            .filter(|line| !(line.starts_with("\\restrict ") || line.starts_with("\\unrestrict ")));
-        lines.flat_map(|line| [line, "\n"]).collect()
+        portable(&run("pg_dump", &args).await)
     }
 
     /// Runs a file of SQL, such as a dump, as psql does.
@@ -110,6 +109,15 @@ impl TestDatabase {
             .await
             .expect("the server of the tests accepts connections")
     }
+}
+
+/// A dump without the words that bracket it, which are others each time, and without the setting that
+/// the programs of a newer version name to a server before 17, which does not know it.
+fn portable(dump: &str) -> String {
+    const NOT_PORTABLE: [&str; 3] = ["\\restrict ", "\\unrestrict ", "SET transaction_timeout "];
+    let lines = dump.split_inclusive('\n');
+    let lines = lines.filter(|line| !NOT_PORTABLE.iter().any(|start| line.starts_with(start)));
+    lines.collect()
 }
 
 /// Runs a program of PostgreSQL to its end and returns what it printed.

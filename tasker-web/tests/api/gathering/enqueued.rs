@@ -8,7 +8,7 @@ use futures::future::join_all;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 use tasker_shared::tasks::Enqueuing;
-use tasker_testing::WAIT_TIMEOUT;
+use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tasker_web::OrchestratorBeside;
 use tokio::time::timeout;
 
@@ -204,4 +204,30 @@ async fn a_key_in_the_hands_of_another_transaction_holds_up_its_own_task_alone()
     let same = timeout(WAIT_TIMEOUT, same).await.unwrap().unwrap();
     assert_eq!(same.expect(201)["created"], true);
     assert_eq!(count(&api, STARTED).await, 4);
+}
+
+#[tokio::test]
+async fn a_batch_waits_for_what_another_transaction_holds() {
+    for held in [
+        "lock table tasker.steps in share mode",
+        "select tasker.submit_task('shop', 'order', p_idempotency_key => 'k')",
+    ] {
+        let (api, _) = beside_an_orchestrator(&[]).await;
+        let mut other = api.database.pool().begin().await.unwrap();
+        sqlx::query(held).execute(&mut *other).await.unwrap();
+        let batch = json!({"tasks": [order(&json!({})), order(&json!({"idempotency_key": "k"}))]});
+        let batch = api.client.post(api.url("/v1/tasks/batch")).json(&batch);
+        let batch = tokio::spawn(Answer::of(batch));
+        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
+             and datname = current_database() and query like '%submit_tasks_silently%'";
+        wait_until("the batch waits", WAIT_TIMEOUT, async || {
+            count(&api, waiting).await == 1
+        })
+        .await;
+
+        other.rollback().await.unwrap();
+        let batch = timeout(WAIT_TIMEOUT, batch).await.unwrap().unwrap();
+        batch.expect(201);
+        assert_eq!(count(&api, PENDING).await, 2, "{held}");
+    }
 }
