@@ -1,13 +1,14 @@
--- What tasker.complete_steps() does with sets, for one step that is complete, in statements of one row:
+-- What tasker.complete_steps_and_enqueue() does with sets, for one step that is complete, in statements of one row:
 -- the executor spends more on preparing a statement for sets than on the rows of one step. Answers no
 -- row, and has changed nothing, where the case is not the one that is met most: the task runs, the
 -- outcome is current, and at most one step depends on it. The first row says what was brought about, the
 -- second is the dependent, where that was started.
 create or replace function tasker.complete_one_step(
   p_worker text, p_task_uuid uuid, p_step_no int, p_receipt int, p_msg_id bigint,
-  p_namespace text, p_result jsonb, p_continues boolean, p_handlers text[], p_lease_ms bigint
+  p_namespace text, p_result jsonb, p_continues boolean, p_handlers text[], p_lease_ms bigint,
+  p_enqueues boolean default false
 )
-returns table (moved tasker.moved, started tasker.received_step)
+returns table (moved tasker.moved, enqueued_steps int, started tasker.received_step)
 language plpgsql
 as $$
 declare
@@ -25,6 +26,7 @@ declare
   v_urgent int;
   v_bytes bigint;
   v_is_ready boolean := false;
+  v_msgs bigint[];
   v_starts boolean := false;
   v_lease_ms bigint;
   v_end tasker.task_state;
@@ -123,14 +125,33 @@ begin
 
   insert into tasker.step_log (task_uuid, at, step_no, attempt, from_state, to_state, actor)
   values (p_task_uuid, v_now, p_step_no, v_done.attempt, 'in_progress', 'complete', p_worker);
-  if v_next is not null then
-    update tasker.steps s
-    set waiting_on = s.waiting_on - 1, input_bytes = s.input_bytes + v_bytes
-    where s.task_uuid = p_task_uuid and s.step_no = v_next.step_no;
-  end if;
   v_announce := tasker.suppress_notify();
   moved := ('{}', '{}', '{}', '{}', '{}', '{}', false)::tasker.moved;
-  if v_is_ready then
+  select n.queue_name into v_queue from tasker.namespaces n where n.namespace = p_namespace;
+  if v_is_ready and p_enqueues and v_queue is not null
+    and exists (select from tasker.queues_intact) then
+    v_msgs := tasker.send_messages(
+      v_queue,
+      array[tasker.step_message(p_task_uuid, v_next.step_no, v_next.handler, v_task.priority)]
+    );
+  end if;
+  if v_next is not null then
+    update tasker.steps s
+    set waiting_on = s.waiting_on - 1, input_bytes = s.input_bytes + v_bytes,
+      state = case when v_msgs is null then s.state else 'enqueued' end,
+      msg_id = coalesce(v_msgs[1], s.msg_id),
+      enqueued_at = case when v_msgs is null then s.enqueued_at else v_now end
+    where s.task_uuid = p_task_uuid and s.step_no = v_next.step_no;
+  end if;
+  if v_msgs is not null then
+    insert into tasker.step_log (task_uuid, at, step_no, attempt, from_state, to_state, actor)
+    values (p_task_uuid, v_now, v_next.step_no, v_child.attempt, 'pending', 'enqueued', p_worker);
+    moved.woken_queues := array[v_queue];
+    enqueued_steps := 1;
+    if v_announces then
+      perform pg_notify('pgmq.q_' || v_queue || '.INSERT', '');
+    end if;
+  elsif v_is_ready then
     insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at)
     values (p_task_uuid, v_next.step_no, v_task.template_id, v_task.priority, v_now);
     moved.ready_tasks := array[p_task_uuid];
@@ -159,8 +180,7 @@ begin
       perform tasker.announce_task_state(p_namespace, v_end, array[p_task_uuid]);
     end if;
   end if;
-  select n.queue_name into v_queue from tasker.namespaces n where n.namespace = p_namespace;
-  if found then
+  if v_queue is not null then
     perform tasker.delete_messages(v_queue, array[p_msg_id], false);
   end if;
   perform set_config('tasker.announce', v_announce, true);

@@ -7,17 +7,25 @@
 -- priority p_urgent, nor where it would be given so much that a receipt has to count the bytes. The
 -- message keeps its lease; where a timeout is shorter than p_lease_ms, lease_ms is its new length.
 --
+-- With p_enqueues, those that are ready and do not start at once are put into their queue, as a claim
+-- would do it later; that their priority is in use was noted with the first steps of their task. Raises
+-- what the queue raises.
+--
 -- p_result_bytes are the sizes of the results of the satisfied steps. They count for the dependents
 -- that are given them, not for those that ask for them.
 --
--- Answers the task of each step that became ready, and the steps that were started, each with the
--- position of the step that it followed, and whether that is the only one of these that it waited for:
--- the caller logs them. In plpgsql because that keeps its plans for the session.
+-- Answers the task of each step that became ready and waits for a claim; the steps that were enqueued,
+-- and their queues, for the caller to wake; and the steps that were started, each with the position of
+-- the step that it followed, and whether that is the only one of these that it waited for. The caller
+-- logs them. In plpgsql because that keeps its plans for the session.
 create or replace function tasker.free_dependents(
   p_task_uuids uuid[], p_step_nos int[], p_template_ids int[], p_now timestamptz,
   p_worker text default null, p_msg_ids bigint[] default null, p_handlers text[] default null,
   p_lease_ms bigint default null, p_urgent int default null, p_result_bytes int[] default null,
+  p_enqueues boolean default false,
   out ready_tasks uuid[],
+  out enqueued_tasks uuid[], out enqueued_steps int[], out enqueued_attempts int[],
+  out woken_queues text[],
   out started_tasks uuid[], out started_steps int[], out started_attempts int[],
   out started_msgs bigint[], out followed int[], out only_parent boolean[], out lease_ms bigint[]
 )
@@ -49,6 +57,7 @@ begin
     group by d.task_uuid, e.step_no
   ), child as (
     select s.task_uuid, s.step_no, s.template_id, f.parents, g.bytes, f.followed, t.priority,
+      ts.handler,
       s.waiting_on = f.parents and s.state = 'pending' as is_ready,
       f.followed is not null and t.state = 'in_progress'
         and (v_urgent is null or t.priority >= v_urgent)
@@ -81,6 +90,31 @@ begin
         partition by c.followed, c.may_start order by c.step_no
       ) = 1 as starts
     from child c
+  ), sent as materialized (
+    select q.*, tasker.send_messages(q.queue_name, q.messages) as msg_ids
+    from (
+      select n.queue_name, array_agg(c.task_uuid) as tasks, array_agg(c.step_no) as steps,
+        array_agg(c.bytes) as bytes,
+        array_agg(tasker.step_message(c.task_uuid, c.step_no, c.handler, c.priority)) as messages
+      from chosen c
+      join tasker.templates t on t.template_id = c.template_id
+      join tasker.namespaces n on n.namespace = t.namespace
+      where p_enqueues and c.is_ready and c.starts is not true
+      group by n.queue_name
+    ) q
+  ), enqueued as (
+    update tasker.steps s
+    set waiting_on = 0, input_bytes = s.input_bytes + m.bytes, state = 'enqueued',
+      msg_id = m.msg_id, enqueued_at = p_now
+    from sent q
+    cross join lateral unnest(q.tasks, q.steps, q.bytes, q.msg_ids)
+      as m(task_uuid, step_no, bytes, msg_id)
+    where s.task_uuid = m.task_uuid and s.step_no = m.step_no
+    returning s.task_uuid, s.step_no, s.attempt
+  ), queued as (
+    select array_agg(e.task_uuid) as tasks, array_agg(e.step_no) as steps,
+      array_agg(e.attempt) as attempts
+    from enqueued e
   ), counted as (
     update tasker.steps s
     set waiting_on = s.waiting_on - c.parents,
@@ -94,6 +128,7 @@ begin
       started_at = case when c.starts then p_now else s.started_at end
     from chosen c
     where s.task_uuid = c.task_uuid and s.step_no = c.step_no
+      and (c.starts or not p_enqueues or not c.is_ready)
     returning s.task_uuid, s.step_no, s.template_id, s.attempt, s.msg_id, c.followed, c.parents, c.priority,
       c.lease_ms, c.is_ready, coalesce(c.starts, false) as starts
   ), made_ready as (
@@ -110,9 +145,12 @@ begin
     coalesce(array_agg(c.msg_id) filter (where c.starts), '{}'),
     coalesce(array_agg(c.followed) filter (where c.starts), '{}'),
     coalesce(array_agg(c.parents = 1) filter (where c.starts), '{}'),
-    coalesce(array_agg(c.lease_ms) filter (where c.starts), '{}')
+    coalesce(array_agg(c.lease_ms) filter (where c.starts), '{}'),
+    coalesce((select q.tasks from queued q), '{}'), (select q.steps from queued q),
+    (select q.attempts from queued q),
+    array(select q.queue_name from sent q)
   into ready_tasks, started_tasks, started_steps, started_attempts, started_msgs, followed, only_parent,
-    lease_ms
+    lease_ms, enqueued_tasks, enqueued_steps, enqueued_attempts, woken_queues
   from counted c;
 end
 $$;

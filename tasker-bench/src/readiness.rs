@@ -1,8 +1,8 @@
 //! How soon a step is enqueued after the end of the one it depends on, by the database's clock: with
 //! notifications, idle and under a steady load, and by polling alone.
 //!
-//! The worker goes on with nothing by itself, so that every step takes the way through the
-//! orchestrator.
+//! The worker goes on with nothing by itself and enqueues nothing, so that every step takes the way
+//! through the orchestrator.
 
 use std::time::Duration;
 

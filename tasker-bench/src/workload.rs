@@ -126,6 +126,9 @@ impl Workload {
         match self {
             Self::StatisticsOff => &[("TASKER__STATISTICS__ENABLED", "false")],
             Self::StatisticsAll => &[("TASKER__STATISTICS__SAMPLING_RATES__NORMAL", "1.0")],
+            Self::Readiness | Self::ReadinessPolling => {
+                &[("TASKER__WORKER__ENQUEUE_DEPENDENTS", "false")]
+            }
             // All processes together are to find room on a server of ordinary size.
             Self::Scale => &[("TASKER__DATABASE__MAX_CONNECTIONS", "3")],
             _ => &[],

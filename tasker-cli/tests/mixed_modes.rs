@@ -13,7 +13,7 @@ mod world;
 
 use std::time::Duration;
 
-use tasker_testing::{CONTINUATION_LIMIT, FaultProxy, LISTENING, WAIT_TIMEOUT, wait_until};
+use tasker_testing::{FaultProxy, LISTENING, THROUGH_ORCHESTRATORS, WAIT_TIMEOUT, wait_until};
 use templates::{LINEAR, MIXED};
 use tokio::time::timeout;
 use world::{Role, World};
@@ -21,9 +21,6 @@ use world::{Role, World};
 /// Tasks of the mixed fleet, and of each of its phases.
 const TASKS: usize = 2000;
 const TASKS_OF_A_PHASE: usize = 500;
-
-/// A worker that hands nothing on by itself, so that every step goes through an orchestrator.
-const NO_CONTINUATION: (&str, &str) = (CONTINUATION_LIMIT, "0");
 
 /// Ends the sessions that listen for orchestrators; says how many.
 async fn terminate_listeners(world: &World) -> usize {
@@ -65,8 +62,8 @@ async fn a_fleet_of_two_modes_ends_everything_while_its_listeners_are_cut() {
     let second = world.orchestrator(&event_driven).await;
     let poller = world.orchestrator(&polling).await;
     let workers = [
-        world.worker(&[NO_CONTINUATION]).await,
-        world.worker(&[NO_CONTINUATION]).await,
+        world.worker(&THROUGH_ORCHESTRATORS).await,
+        world.worker(&THROUGH_ORCHESTRATORS).await,
     ];
 
     // While no notification arrives, the poller finds what is ready.
@@ -126,7 +123,7 @@ async fn hybrid_enqueues_within_a_polling_interval_what_no_notification_tells_of
             ),
         ])
         .await;
-    let worker = world.worker(&[NO_CONTINUATION]).await;
+    let worker = world.worker(&THROUGH_ORCHESTRATORS).await;
     world.submit("mixed", 1).await;
     world.wait_for_the_end().await;
     let heard = orchestrator
@@ -175,7 +172,10 @@ async fn a_normal_hybrid_run_leaves_nothing_for_polls_to_find() {
     world.apply(MIXED).await;
     let environment = [("DEPLOYMENT_MODE", "Hybrid"), ("POLL_INTERVAL_MS", "100")];
     let orchestrator = world.orchestrator(&environment).await;
-    let worker = world.worker(&environment).await;
+    let [_, enqueuing] = THROUGH_ORCHESTRATORS;
+    let worker = world
+        .worker(&[environment[0], environment[1], enqueuing])
+        .await;
 
     world.submit("mixed", 300).await;
     world.wait_for_the_end().await;

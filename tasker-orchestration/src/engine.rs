@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::database::Database;
+use tasker_shared::dead_rows::STEPS_BETWEEN_LOOKS;
 use tasker_shared::outage::Outages;
 use tasker_shared::statistics::SampledStatisticsCollector;
 
-use crate::dead_rows::STEPS_BETWEEN_LOOKS;
 use crate::wakeups::Wakeups;
 
 /// A call of a loop takes milliseconds. After this long the process at its other end may be frozen,

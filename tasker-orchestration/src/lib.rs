@@ -10,7 +10,6 @@ mod bulk_acts;
 mod channels;
 mod command_processor;
 pub mod commands;
-mod dead_rows;
 mod engine;
 mod event_systems;
 mod gauges;

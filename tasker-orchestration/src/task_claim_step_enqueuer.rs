@@ -6,16 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tasker_shared::database::DedicatedConnection;
+use tasker_shared::dead_rows::DeadRows;
 use tasker_shared::error::Error;
 use tasker_shared::queues::QueueTroubles;
-use tasker_shared::readiness::{
-    ClaimedTask, DeadRowsDiscarded, claim_ready_tasks_of, discard_dead_rows, vacuum,
-};
+use tasker_shared::readiness::{ClaimedTask, claim_ready_tasks_of};
 use tasker_shared::statistics::{Lasted, SampledStatisticsCollector, TimedEvent};
 use tasker_shared::telemetry::metrics;
 use tracing::debug;
 
-use crate::dead_rows::DeadRows;
 use crate::engine::{Engine, FROZEN_AFTER};
 use crate::pg_notify_monitor::PgNotifyMonitor;
 
@@ -106,7 +104,7 @@ impl TaskClaimStepEnqueuer {
             });
         }
         self.dead_rows
-            .claimed(steps + self.sent_beside.swap(0, Ordering::Relaxed));
+            .enqueued(steps + self.sent_beside.swap(0, Ordering::Relaxed));
         debug!(tasks = claimed.tasks.len(), steps, "claimed");
         if claimed.locked > 0 {
             metrics().steps_locked(u64::from(claimed.locked));
@@ -125,25 +123,10 @@ impl TaskClaimStepEnqueuer {
 
     /// Rids the tables of the dead rows that many claims left behind.
     pub(crate) async fn discard_dead_rows(&mut self) {
-        if !self.dead_rows.look_is_due() {
-            return;
-        }
-        match discard(&mut self.maintenance).await {
-            Ok(look) => self.dead_rows.looked(&look),
-            Err(error) => self.dead_rows.failed(&error),
+        if self.dead_rows.look_is_due() {
+            self.dead_rows.look(&mut self.maintenance).await;
         }
     }
-}
-
-/// Looks at dead rows, and vacuums where it can.
-async fn discard(connection: &mut DedicatedConnection) -> Result<DeadRowsDiscarded, Error> {
-    let look = connection
-        .call("discard_dead_rows", discard_dead_rows)
-        .await?;
-    if !look.to_vacuum.is_empty() {
-        vacuum(connection, &look.to_vacuum).await?;
-    }
-    Ok(look)
 }
 
 /// Feeds the metrics of claims; returns how many steps were claimed.

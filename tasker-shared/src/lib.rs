@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod dag;
 pub mod database;
+pub mod dead_rows;
 pub mod doctor;
 pub mod error;
 pub mod events;

@@ -12,8 +12,8 @@ pub use receive::{
     receive_steps,
 };
 pub use report::{
-    Continuation, Locks, ReleasedStep, Reported, StepError, StepOutcome, StepReport,
-    complete_and_announce, complete_and_continue, complete_steps, release_steps,
+    Continuation, Locks, ReleasedStep, ReportOptions, Reported, StepError, StepOutcome, StepReport,
+    complete_and_continue, complete_steps, record_outcomes, release_steps,
 };
 
 /// SQL counts positions from 1.

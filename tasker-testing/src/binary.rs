@@ -14,11 +14,11 @@ use nix::unistd::Pid;
 use private_postgres::{DeathSignal, spawn_bound};
 use tempfile::TempDir;
 
-use crate::continuation::CONTINUATION_LIMIT;
+use crate::continuation::{CONTINUATION_LIMIT, ENQUEUE_DEPENDENTS};
 use crate::wait::{WAIT_TIMEOUT, wait_for};
 
 /// Variables of Tasker's own that a test run sets for all that it starts.
-const SET_FOR_ALL: [&str; 2] = ["TASKER_PG_BIN", CONTINUATION_LIMIT];
+const SET_FOR_ALL: [&str; 3] = ["TASKER_PG_BIN", CONTINUATION_LIMIT, ENQUEUE_DEPENDENTS];
 /// Variables of the caller's shell that would change what the binary does.
 const FOREIGN_VARIABLES: [&str; 5] = [
     "DATABASE_URL",

@@ -32,7 +32,7 @@ mod shared_server;
 mod wait;
 
 pub use binary::{TaskerBinary, TaskerProcess};
-pub use continuation::{CONTINUATION_LIMIT, continuation_limit};
+pub use continuation::{CONTINUATION_LIMIT, THROUGH_ORCHESTRATORS, as_the_tests_are_run};
 pub use database::TestDatabase;
 pub use deployed::{DeployedQuery, deployed_queries};
 pub use pgbouncer::PgBouncer;

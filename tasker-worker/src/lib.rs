@@ -60,6 +60,7 @@
 mod builtin;
 mod chain;
 mod command_processor;
+mod dead_rows_keeper;
 mod dependencies;
 mod event_listener;
 mod event_system;

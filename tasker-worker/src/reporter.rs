@@ -18,9 +18,7 @@ use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
 use tasker_shared::outage::Outage;
 use tasker_shared::statistics::SampledStatisticsCollector;
-use tasker_shared::steps::{
-    Continuation, Locks, Reported, complete_and_announce, complete_and_continue, complete_steps,
-};
+use tasker_shared::steps::{Continuation, Locks, ReportOptions, Reported, record_outcomes};
 use tasker_shared::supervisor::Supervised;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -28,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::chain::{Chain, Occupancy, Report};
+use crate::dead_rows_keeper::Enqueued;
 use crate::events::WorkerEvents;
 use crate::health::Vitals;
 use crate::leases::{Attempt, Leases};
@@ -71,6 +70,8 @@ pub(crate) struct Reporting {
     pub(crate) backlog_bytes: usize,
     /// The handlers whose steps may follow; none where continuation is off.
     pub(crate) continues_with: Vec<String>,
+    /// Whether what outcomes make ready is put into its queue with them.
+    pub(crate) enqueues: bool,
     pub(crate) lease: Duration,
 }
 
@@ -81,6 +82,7 @@ pub(crate) struct ReportingParts {
     pub(crate) completions: Sender<Occupancy>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) announcer: Announcer,
+    pub(crate) enqueued: Arc<Enqueued>,
     pub(crate) events: WorkerEvents,
     pub(crate) statistics: Arc<SampledStatisticsCollector>,
     pub(crate) vitals: Vitals,
@@ -96,6 +98,7 @@ pub(crate) struct Reporter {
     completions: Sender<Occupancy>,
     leases: Arc<Leases>,
     announcer: Announcer,
+    enqueued: Arc<Enqueued>,
     events: WorkerEvents,
     statistics: Arc<SampledStatisticsCollector>,
     give_up: CancellationToken,
@@ -132,6 +135,7 @@ impl Reporter {
             completions,
             leases,
             announcer,
+            enqueued,
             events,
             statistics,
             vitals,
@@ -149,6 +153,7 @@ impl Reporter {
             completions,
             leases,
             announcer,
+            enqueued,
             events,
             statistics,
             give_up,
@@ -368,7 +373,6 @@ async fn complete(
     part: &Part,
     way: Way,
 ) -> Result<Reported, Error> {
-    let worker = &settings.worker;
     let continuation = Continuation {
         // Asked again: the outcome may have waited for the database longer than its lease.
         may_continue: part
@@ -381,24 +385,18 @@ async fn complete(
     };
     connection
         .call("complete_steps", async |connection| {
-            let reports = &part.reports;
             // What was in an answer that got lost is asked for again.
-            let continuation = (part.is_uncertain() || continuation.may_continue.contains(&true))
-                .then_some(&continuation);
-            match (way, continuation, reports.as_slice()) {
-                (Way::Announced, _, [report]) => {
-                    complete_and_announce(connection, worker, report, continuation).await
-                }
-                (Way::Batch(locks), Some(continuation), _) => {
-                    complete_and_continue(connection, worker, reports, continuation, locks).await
-                }
-                (Way::Batch(locks), None, _) => {
-                    complete_steps(connection, worker, reports, locks).await
-                }
-                (Way::Announced, ..) => {
-                    complete_steps(connection, worker, reports, Locks::Wait).await
-                }
-            }
+            let continues = part.is_uncertain() || continuation.may_continue.contains(&true);
+            let options = ReportOptions {
+                locks: match way {
+                    Way::Batch(locks) => locks,
+                    Way::Announced => Locks::Wait,
+                },
+                announces: way == Way::Announced,
+                enqueues: settings.enqueues,
+                continuation: continues.then_some(&continuation),
+            };
+            record_outcomes(connection, &settings.worker, &part.reports, options).await
         })
         .await
 }

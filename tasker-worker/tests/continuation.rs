@@ -58,7 +58,10 @@ async fn a_chain_that_was_claimed_once_runs_to_its_end() {
 
 #[tokio::test]
 async fn a_chain_goes_through_the_queue_after_so_many_steps() {
-    let world = World::create().await.with_continuation(2);
+    let world = World::create()
+        .await
+        .with_continuation(2)
+        .leaving_dependents_to_claims();
     chain(&world, "builtin.noop").await;
     let task = world.submit("chain", json!({})).await;
     let worker = world.start(Handlers::new());
@@ -74,7 +77,10 @@ async fn a_chain_goes_through_the_queue_after_so_many_steps() {
 
 #[tokio::test]
 async fn without_continuation_every_step_goes_through_the_queue() {
-    let world = World::create().await.with_continuation(0);
+    let world = World::create()
+        .await
+        .with_continuation(0)
+        .leaving_dependents_to_claims();
     chain(&world, "builtin.noop").await;
     let task = world.submit("chain", json!({})).await;
     let worker = world.start(Handlers::new());
@@ -127,7 +133,10 @@ async fn steps_that_follow_one_another_take_no_more_places_than_there_are() {
 
 #[tokio::test]
 async fn a_worker_that_drains_ends_what_runs_and_starts_nothing_that_follows() {
-    let world = World::create().await.with_continuation(ON);
+    let world = World::create()
+        .await
+        .with_continuation(ON)
+        .leaving_dependents_to_claims();
     chain(&world, "gate").await;
     let task = world.submit("chain", json!({})).await;
     let gate = Gate::new();

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use promql_parser::parser::{self, AggregateExpr, Expr, LabelModifier, VectorSelector};
 use promql_parser::util::{ExprVisitor, walk_expr};
-use tasker_testing::{CONTINUATION_LIMIT, WAIT_TIMEOUT, deployed_queries, wait_until};
+use tasker_testing::{
+    CONTINUATION_LIMIT, THROUGH_ORCHESTRATORS, WAIT_TIMEOUT, deployed_queries, wait_until,
+};
 
 use super::world::{Role, World, get, http};
 
@@ -147,8 +149,9 @@ async fn alerts_and_dashboards_ask_for_what_a_running_system_exports() {
     let world = World::start().await;
     world.apply(OUTCOMES).await;
     let orchestrator = world.orchestrator(&[]).await;
-    // So that a step follows another in the worker, however the tests are run.
-    let worker = world.worker(&[(CONTINUATION_LIMIT, "16")]).await;
+    // So that a step follows another in the worker, however the tests are run, and that one is claimed.
+    let [_, claimed] = THROUGH_ORCHESTRATORS;
+    let worker = world.worker(&[(CONTINUATION_LIMIT, "16"), claimed]).await;
     let url = format!("{}/v1/tasks", orchestrator.address);
     let body = serde_json::json!({ "namespace": "graphs", "name": "outcomes", "context": {} });
     let submitted = http().post(url).json(&body).send().await.unwrap();

@@ -1,9 +1,14 @@
 //! Orchestrators that are killed or frozen in the middle of work: they hold nothing that could be lost.
 
+use tasker_testing::THROUGH_ORCHESTRATORS;
+
 use super::templates::mixed_of_sleeps;
 use super::world::World;
 
 const TASKS: usize = 100;
+
+/// What workers do not go on with needs an orchestrator.
+const CLAIMED: [(&str, &str); 1] = [THROUGH_ORCHESTRATORS[1]];
 
 /// Waits until some tasks have ended and others have not begun to end.
 async fn wait_until_under_way(world: &World) {
@@ -31,7 +36,7 @@ async fn the_other_orchestrator_goes_on_when_one_is_killed() {
     world.apply(&mixed_of_sleeps(300)).await;
     let mut victim = world.orchestrator(&[]).await;
     let survivor = world.orchestrator(&[]).await;
-    let worker = world.worker(&[]).await;
+    let worker = world.worker(&CLAIMED).await;
     world.submit("mixed", TASKS).await;
 
     wait_until_under_way(&world).await;
@@ -48,7 +53,7 @@ async fn a_new_orchestrator_goes_on_where_the_only_one_was_killed() {
     let world = World::start().await;
     world.apply(&mixed_of_sleeps(300)).await;
     let mut victim = world.orchestrator(&[]).await;
-    let worker = world.worker(&[]).await;
+    let worker = world.worker(&CLAIMED).await;
     world.submit("mixed", TASKS).await;
 
     wait_until_under_way(&world).await;
@@ -75,7 +80,7 @@ async fn a_frozen_orchestrator_holds_up_nobody_and_goes_on_when_it_wakes() {
     world.apply(&mixed_of_sleeps(300)).await;
     let frozen = world.orchestrator(&[]).await;
     let awake = world.orchestrator(&[]).await;
-    let worker = world.worker(&[]).await;
+    let worker = world.worker(&CLAIMED).await;
     world.submit("mixed", TASKS).await;
 
     wait_until_under_way(&world).await;

@@ -2,7 +2,7 @@
 
 use tasker_shared::config::{DatabaseConfig, TaskerConfig};
 use tasker_shared::database::Database;
-use tasker_testing::continuation_limit;
+use tasker_testing::as_the_tests_are_run;
 use tasker_worker::{Handlers, RunningWorker, Worker};
 
 use super::world::World;
@@ -18,9 +18,7 @@ impl OwnWorker {
     pub(crate) async fn start(world: &World, name: &str, handlers: Handlers) -> Self {
         let mut config = TaskerConfig::default();
         name.clone_into(&mut config.worker.instance_id);
-        if let Some(limit) = continuation_limit() {
-            config.worker.continuation_limit = limit;
-        }
+        as_the_tests_are_run(&mut config.worker);
         let database = Database::connect(&DatabaseConfig {
             url: world.url().into(),
             ..config.database.clone()

@@ -52,7 +52,8 @@ const HOLDABLE: &str = "
       for v_definition in
         select pg_get_functiondef(p.oid) from pg_proc p
         where p.pronamespace = 'tasker'::regnamespace and p.proname in (
-          'claim_ready_tasks', 'receive_steps', 'complete_steps', 'release_steps', 'fire_due_timers'
+          'claim_ready_tasks', 'receive_steps', 'complete_steps_and_enqueue', 'release_steps',
+          'fire_due_timers'
         )
       loop
         execute regexp_replace(v_definition, E'\\nbegin\\n', E'\\nbegin\\n perform public.held_up();\\n');

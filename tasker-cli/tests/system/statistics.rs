@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
-use tasker_testing::TestServer;
+use tasker_testing::{THROUGH_ORCHESTRATORS, TestServer};
 
 use super::templates::LINEAR;
 use super::world::{World, get, printed};
@@ -30,10 +30,9 @@ fn counts(stats: &Value) -> Vec<(String, f64)> {
 async fn every_event_of_a_workflow_is_timed() {
     let world = World::start().await;
     world.apply(LINEAR).await;
-    // Without continuation each step goes through the queue.
-    let queued = ("TASKER__WORKER__CONTINUATION_LIMIT", "0");
     let orchestrator = world.orchestrator(&EVERYTHING).await;
-    let worker = world.worker(&[EVERYTHING[0], queued]).await;
+    let [queued, claimed] = THROUGH_ORCHESTRATORS;
+    let worker = world.worker(&[EVERYTHING[0], queued, claimed]).await;
     world.submit("linear", TASKS).await;
     world.wait_for_the_end().await;
     world.assert_complete(TASKS).await;
@@ -109,7 +108,7 @@ async fn sessions_that_move_steps_write_no_statistics() {
         "submit_tasks",
         "claim_ready_tasks",
         "receive_steps",
-        "complete_steps",
+        "complete_steps_and_enqueue",
         "announce",
     ];
     for function in path {

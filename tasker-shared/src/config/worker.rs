@@ -50,6 +50,8 @@ pub struct WorkerConfig {
     /// Steps that may follow one another without a trip through the queue; 0: none.
     #[serde(deserialize_with = "check::within::<_, _, 0, 100_000>")]
     pub continuation_limit: u32,
+    /// Whether what an outcome makes ready is put into its queue with it, without a claim.
+    pub enqueue_dependents: bool,
     /// How the worker finds steps.
     pub deployment: DeploymentConfig,
 }

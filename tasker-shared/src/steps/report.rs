@@ -87,6 +87,8 @@ pub struct Reported {
     pub announcements: Announcements,
     /// Whether they have been told, with the commit.
     pub announced: bool,
+    /// How many dependents were put into their queue.
+    pub enqueued: u64,
     /// Dependents that were started in the worker's hands, each with the message of a step that
     /// was reported.
     pub continued: Vec<ReceivedStep>,
@@ -112,17 +114,6 @@ enum Payload<'a> {
     Error(&'a StepError),
 }
 
-/// Records outcomes, each once: states, dependents, retries, the task's end and the deletion of
-/// the messages are one transaction.
-pub async fn complete_steps(
-    connection: &mut PgConnection,
-    worker: &str,
-    reports: &[StepReport],
-    locks: Locks,
-) -> Result<Reported, Error> {
-    record(connection, worker, reports, None, Way::Batch(locks)).await
-}
-
 /// What a worker is ready to go on with when it reports.
 #[derive(Debug, Clone)]
 pub struct Continuation<'a> {
@@ -134,9 +125,49 @@ pub struct Continuation<'a> {
     pub lease: Duration,
 }
 
-/// Records outcomes like [`complete_steps`], and starts, in the same transaction, up to one ready
-/// dependent of each step whose report may continue, without a trip through queue and orchestrator.
-/// Where something more urgent is ready, that goes first and nothing is handed on.
+/// How outcomes are recorded.
+#[derive(Debug, Clone, Copy)]
+pub struct ReportOptions<'a> {
+    /// What is done about tasks and steps that another transaction holds.
+    pub locks: Locks,
+    /// Announces a single report in the same transaction, with [`Locks::Wait`]: for a worker that has
+    /// nothing else to report, because the commit of a transaction that notifies holds up all others
+    /// that do until it is flushed. The answer says as well what was brought about.
+    pub announces: bool,
+    /// Puts dependents that are ready into their queue in the same transaction, so that none of them
+    /// waits for a claim. Those that [`Locks::Skip`] records are left to claims.
+    pub enqueues: bool,
+    /// Starts up to one ready dependent of each step whose report may continue in the same transaction,
+    /// without a trip through queue and orchestrator. Where something more urgent is ready, that goes
+    /// first and nothing is handed on.
+    pub continuation: Option<&'a Continuation<'a>>,
+}
+
+impl ReportOptions<'_> {
+    /// Only records, waiting for locks.
+    pub const PLAIN: Self = Self {
+        locks: Locks::Wait,
+        announces: false,
+        enqueues: false,
+        continuation: None,
+    };
+}
+
+/// Records outcomes as [`record_outcomes`] does, and what they make ready waits for a claim.
+pub async fn complete_steps(
+    connection: &mut PgConnection,
+    worker: &str,
+    reports: &[StepReport],
+    locks: Locks,
+) -> Result<Reported, Error> {
+    let options = ReportOptions {
+        locks,
+        ..ReportOptions::PLAIN
+    };
+    record_outcomes(connection, worker, reports, options).await
+}
+
+/// Records outcomes like [`complete_steps`], with continuation.
 pub async fn complete_and_continue(
     connection: &mut PgConnection,
     worker: &str,
@@ -144,37 +175,12 @@ pub async fn complete_and_continue(
     continuation: &Continuation<'_>,
     locks: Locks,
 ) -> Result<Reported, Error> {
-    record(
-        connection,
-        worker,
-        reports,
-        Some(continuation),
-        Way::Batch(locks),
-    )
-    .await
-}
-
-/// Records one outcome like [`complete_and_continue`], or like [`complete_steps`] where there is no
-/// continuation, and announces in the same transaction what it brought about: the answer says it as
-/// well. For a worker that has nothing else to report, because the commit of a transaction that
-/// notifies holds up all others that do until it is flushed. Waits for locks.
-pub async fn complete_and_announce(
-    connection: &mut PgConnection,
-    worker: &str,
-    report: &StepReport,
-    continuation: Option<&Continuation<'_>>,
-) -> Result<Reported, Error> {
-    let reports = std::slice::from_ref(report);
-    record(connection, worker, reports, continuation, Way::Announced).await
-}
-
-/// How outcomes are recorded.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// Any number of them, in silence.
-    Batch(Locks),
-    /// A single one, announced in the transaction, waiting for locks.
-    Announced,
+    let options = ReportOptions {
+        locks,
+        continuation: Some(continuation),
+        ..ReportOptions::PLAIN
+    };
+    record_outcomes(connection, worker, reports, options).await
 }
 
 /// The first row says what was brought about, each further one is a step that was started.
@@ -182,7 +188,7 @@ macro_rules! complete {
     ($call:literal) => {
         concat!(
             "select stale, locked, ready_tasks, finished_tasks, cancelled_tasks, woken_queues, \
-               timer_set, task_uuid, step_no, msg_id, namespace, template, step_name, handler, \
+               timer_set, enqueued_steps, task_uuid, step_no, msg_id, namespace, template, step_name, handler, \
                attempt, receipt, max_attempts, timeout_ms, priority, context::text, input::text, \
                dependency_results::text, expired, problem \
              from tasker.",
@@ -190,28 +196,37 @@ macro_rules! complete {
         )
     };
 }
-const COMPLETE: &str =
-    complete!("complete_steps($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+const COMPLETE: &str = complete!(
+    "complete_steps_and_enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+);
 const COMPLETE_AND_ANNOUNCE: &str = complete!(
     "complete_steps_and_announce($1, $2[1], $3[1], $4[1], $5[1], $6[1], $7[1], $8[1], $9[1], \
-       $10[1], $11, $12)"
+       $10[1], $11, $12, $13)"
 );
 
-async fn record(
+/// Records outcomes, each once: states, dependents, retries, the task's end and the deletion of
+/// the messages are one transaction.
+pub async fn record_outcomes(
     connection: &mut PgConnection,
     worker: &str,
     reports: &[StepReport],
-    continuation: Option<&Continuation<'_>>,
-    way: Way,
+    options: ReportOptions<'_>,
 ) -> Result<Reported, Error> {
     let columns = ReportColumns::from(reports);
-    let mut way = way;
+    let ReportOptions {
+        mut locks,
+        mut announces,
+        enqueues,
+        continuation,
+    } = options;
+    announces &= reports.len() == 1 && locks == Locks::Wait;
     let mut failed_first = None;
     let rows = loop {
-        let query = match way {
-            Way::Batch(_) => sqlx::query(COMPLETE),
-            Way::Announced => sqlx::query(COMPLETE_AND_ANNOUNCE),
-        };
+        let query = sqlx::query(if announces {
+            COMPLETE_AND_ANNOUNCE
+        } else {
+            COMPLETE
+        });
         let query = query
             .bind(worker)
             .bind(&columns.tasks)
@@ -225,30 +240,35 @@ async fn record(
             .bind(continuation.map(|continuation| &continuation.may_continue))
             .bind(continuation.map(|continuation| continuation.handlers))
             .bind(continuation.map(|continuation| milliseconds(continuation.lease)));
-        let query = match way {
-            Way::Batch(locks) => query.bind(locks == Locks::Skip),
-            Way::Announced => query,
+        let query = if announces {
+            query
+        } else {
+            query.bind(locks == Locks::Skip)
         };
-        let answer = query.fetch_all(&mut *connection).await;
+        let answer = query.bind(enqueues).fetch_all(&mut *connection).await;
         let Err(error) = answer else {
             break answer?;
         };
         let may_be_of_a_queue = may_be_of_a_queue(&error);
         let error = Error::from(error);
         let is_other = matches!(error, Error::Locked { .. }) || error.is_about_data();
-        if way == Way::Batch(Locks::Skip) || is_other || !may_be_of_a_queue {
+        if locks == Locks::Skip || is_other || !may_be_of_a_queue {
             return Err(failed_first.unwrap_or(error));
         }
         failed_first = Some(error);
-        way = Way::Batch(Locks::Skip);
+        (locks, announces) = (Locks::Skip, false);
     };
     let Some((first, started)) = rows.split_first() else {
         return Err(Error::Corrupt(
-            "tasker.complete_steps gave no row".to_owned(),
+            "tasker.complete_steps_and_enqueue gave no row".to_owned(),
         ));
     };
     let mut reported = reported(first)?;
-    reported.announced = way == Way::Announced;
+    reported.announced = announces;
+    let enqueued: Option<i32> = first.try_get("enqueued_steps")?;
+    reported.enqueued = enqueued
+        .and_then(|steps| u64::try_from(steps).ok())
+        .unwrap_or(0);
     let completed = reports
         .iter()
         .filter(|report| matches!(report.outcome, StepOutcome::Complete(_)));
@@ -344,6 +364,7 @@ fn reported(row: &sqlx::postgres::PgRow) -> Result<Reported, Error> {
         locked: indexes("locked")?,
         announcements: Announcements::from_row(row)?,
         announced: false,
+        enqueued: 0,
         continued: Vec::new(),
     })
 }

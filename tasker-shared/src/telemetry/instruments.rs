@@ -55,13 +55,17 @@ instruments! {
     );
     tasks_finished: labelled("tasker_tasks_finished_total", "Tasks that ended, by state");
     steps_claimed: labelled("tasker_steps_claimed_total", "Steps put in queues");
+    steps_enqueued_on_completion: counter(
+        "tasker_steps_enqueued_on_completion_total",
+        "Steps that were enqueued by the transaction that made them ready, without a claim"
+    );
     claim_duration: seconds("tasker_claim_duration_seconds", "Time of a call that claims steps");
     claim_batch_steps: histogram("tasker_claim_batch_steps", "Steps claimed by one call", &BATCH);
     ready_to_claimed: seconds("tasker_ready_to_claimed_seconds", "Time from ready to claimed");
     completion_to_enqueued: seconds(
         "tasker_completion_to_enqueued_seconds",
-        "Time from the end of a step to the enqueueing of its successors, except those that \
-         are handed on to the same worker"
+        "Time from the end of a step to the claim that enqueues its successors, except those that \
+         are enqueued with its end or handed on to its worker"
     );
     completion_to_continued: seconds(
         "tasker_completion_to_continued_seconds",

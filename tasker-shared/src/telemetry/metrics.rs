@@ -36,6 +36,11 @@ impl Metrics {
         self.0.tasks_enqueued_on_submission.add(count, &[]);
     }
 
+    /// So many steps were enqueued by the transaction that made them ready.
+    pub fn steps_enqueued_on_completion(&self, count: u64) {
+        self.0.steps_enqueued_on_completion.add(count, &[]);
+    }
+
     /// Tasks ended: `finished` or `cancelled`.
     pub fn tasks_finished(&self, state: &'static str, count: u64) {
         self.0

@@ -150,12 +150,13 @@ async fn a_lone_outcome_is_announced_with_its_commit_and_in_the_words_of_the_ann
             heard(&mut world, &mut listener).await;
             let outcome = complete(&step);
             let connection = &mut world.connection;
-            let reported = if announces {
-                steps::complete_and_announce(connection, WORKER, &outcome, None).await
-            } else {
-                steps::complete_steps(connection, WORKER, &[outcome], steps::Locks::Wait).await
+            let options = steps::ReportOptions {
+                announces,
+                ..steps::ReportOptions::PLAIN
             };
-            let reported = reported.unwrap();
+            let reported = steps::record_outcomes(connection, WORKER, &[outcome], options)
+                .await
+                .unwrap();
             assert_eq!(reported.announced, announces);
             if !announces {
                 assert_eq!(heard(&mut world, &mut listener).await, BTreeMap::new());

@@ -72,7 +72,7 @@ pub(crate) struct Manner {
     pub(crate) way: Way,
     /// Decides about the order.
     pub(crate) seed: u64,
-    /// Whether first steps are enqueued with their submission.
+    /// Whether steps are enqueued with the submission or the outcome that makes them ready.
     pub(crate) enqueues: bool,
     /// Whether an outcome that is reported alone is announced with its commit.
     pub(crate) announces: bool,
@@ -236,36 +236,18 @@ impl Run<'_> {
             }
         }
         let connection = &mut self.world.connection;
-        let reported = match (self.manner.way, reports.as_slice()) {
-            (Way::Queue, [report]) if self.manner.announces => {
-                steps::complete_and_announce(connection, WORKER, report, None).await
-            }
-            (Way::Queue, _) => {
-                steps::complete_steps(connection, WORKER, &reports, steps::Locks::Wait).await
-            }
-            (Way::Continuation, _) => {
-                let continuation = Continuation {
-                    may_continue: reports.iter().map(|_| self.random.u8(..) < 200).collect(),
-                    handlers: &["h".to_owned()],
-                    lease: LEASE,
-                };
-                if let [report] = reports.as_slice()
-                    && self.manner.announces
-                {
-                    steps::complete_and_announce(connection, WORKER, report, Some(&continuation))
-                        .await
-                } else {
-                    steps::complete_and_continue(
-                        connection,
-                        WORKER,
-                        &reports,
-                        &continuation,
-                        steps::Locks::Wait,
-                    )
-                    .await
-                }
-            }
+        let continuation = Continuation {
+            may_continue: reports.iter().map(|_| self.random.u8(..) < 200).collect(),
+            handlers: &["h".to_owned()],
+            lease: LEASE,
         };
+        let options = steps::ReportOptions {
+            announces: self.manner.announces && reports.len() == 1,
+            enqueues: self.manner.enqueues,
+            continuation: (self.manner.way == Way::Continuation).then_some(&continuation),
+            ..steps::ReportOptions::PLAIN
+        };
+        let reported = steps::record_outcomes(connection, WORKER, &reports, options).await;
         let reported = reported.unwrap();
         assert_eq!(reported.stale, Vec::<usize>::new());
         self.handed_on += reported.continued.len();

@@ -24,6 +24,8 @@ pub(crate) enum Call {
         picks: Vec<(usize, Outcome)>,
         /// Whether what is complete may go on with its dependents.
         continuing: bool,
+        /// Whether what it makes ready is put into the queue.
+        enqueuing: bool,
     },
     Release {
         pick: usize,
@@ -65,8 +67,10 @@ pub(crate) fn calls() -> impl Strategy<Value = Call> {
         2 => (-1..=1).prop_map(Call::Submit),
         6 => (1..8).prop_map(Call::Claim),
         8 => (0..2_u8, 1..6).prop_map(|(worker, limit)| Call::Receive { worker, limit }),
-        12 => (prop::collection::vec((picks(), outcomes()), 1..4), any::<bool>())
-            .prop_map(|(picks, continuing)| Call::Report { picks, continuing }),
+        12 => (prop::collection::vec((picks(), outcomes()), 1..4), any::<bool>(), any::<bool>())
+            .prop_map(|(picks, continuing, enqueuing)| {
+                Call::Report { picks, continuing, enqueuing }
+            }),
         6 => (picks(), another)
             .prop_map(|(pick, by_another)| Call::Release { pick, by_another }),
         2 => (picks(), another)

@@ -50,6 +50,8 @@ pub(crate) struct Moved {
     /// The task of each step that became ready.
     pub(crate) ready: Vec<TaskUuid>,
     pub(crate) finished: Vec<TaskUuid>,
+    /// Dependents that were put into the queue.
+    pub(crate) enqueued: u64,
     /// Dependents that were started in the hands of the reporting worker.
     pub(crate) continued: Vec<StepId>,
 }
@@ -250,11 +252,13 @@ impl Expected {
         self.tasks[&id.task_uuid].state == TaskState::Cancelled
     }
 
-    /// With a worker, what is complete may go on with dependents in that worker's hands.
+    /// With a worker, what is complete may go on with dependents in that worker's hands. What it makes
+    /// ready is put into the queue, or left to claims.
     pub(crate) fn report(
         &mut self,
         reports: &[(ReceivedStep, StepOutcome)],
         continuing: Option<&str>,
+        enqueuing: bool,
     ) -> Moved {
         let mut moved = Moved::default();
         let mut completed = Vec::new();
@@ -289,13 +293,19 @@ impl Expected {
             moved.continued = self.handed_on(&again, worker);
         }
         completed.sort_unstable();
-        self.free(&completed, continuing, &mut moved);
+        self.free(&completed, continuing, enqueuing, &mut moved);
         self.end_tasks(&mut moved);
         moved
     }
 
-    /// Readies the dependents of completed steps, which come in order, or starts one for each.
-    fn free(&mut self, completed: &[(StepId, bool, i64)], worker: Option<&str>, moved: &mut Moved) {
+    /// Readies or enqueues the dependents of completed steps, which come in order, or starts one for each.
+    fn free(
+        &mut self,
+        completed: &[(StepId, bool, i64)],
+        worker: Option<&str>,
+        enqueuing: bool,
+        moved: &mut Moved,
+    ) {
         let urgent = self.ready().into_iter().chain(self.receivable());
         let urgent = urgent.map(|id| self.tasks[&id.task_uuid].priority).max();
         let mut followed = Vec::new();
@@ -330,6 +340,10 @@ impl Expected {
                 step.leased = leased;
                 step.msg_id = Some(msg_id);
                 moved.continued.push(id);
+            } else if enqueuing {
+                step.ready = false;
+                step.state = StepState::Enqueued;
+                moved.enqueued += 1;
             } else {
                 moved.ready.push(id.task_uuid);
             }

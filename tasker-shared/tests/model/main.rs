@@ -98,13 +98,15 @@ fn a_history_comes_to_the_same_with_continuation_and_without() {
                 let manner = Manner::of(Way::Continuation, seed);
                 let continued = happen(&mut world, &template, &history, manner).await;
                 assert_eq!(queued.lines, continued.lines);
-                let template = empty_but_for(&mut world, &history.graph).await;
-                let manner = Manner {
-                    enqueues: true,
-                    ..manner
-                };
-                let enqueued = happen(&mut world, &template, &history, manner).await;
-                assert_eq!(queued.lines, enqueued.lines);
+                for way in [Way::Queue, Way::Continuation] {
+                    let template = empty_but_for(&mut world, &history.graph).await;
+                    let manner = Manner {
+                        enqueues: true,
+                        ..Manner::of(way, seed)
+                    };
+                    let enqueued = happen(&mut world, &template, &history, manner).await;
+                    assert_eq!(queued.lines, enqueued.lines);
+                }
                 assert_eq!(queued.handed_on, 0);
                 handed_on.set(handed_on.get() + continued.handed_on);
             });

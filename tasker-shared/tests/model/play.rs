@@ -66,7 +66,11 @@ impl<'a> Play<'a> {
             Call::Submit(priority) => self.submit(*priority).await,
             Call::Claim(limit) => self.claim(*limit).await,
             Call::Receive { worker, limit } => self.receive(&name(*worker), *limit).await,
-            Call::Report { picks, continuing } => self.report(picks, *continuing).await,
+            Call::Report {
+                picks,
+                continuing,
+                enqueuing,
+            } => self.report(picks, *continuing, *enqueuing).await,
             Call::Release { pick, by_another } => self.release(*pick, *by_another).await,
             Call::Extend { pick, by_another } => self.extend(*pick, *by_another).await,
             Call::ExpireLeases => {
@@ -174,7 +178,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    async fn report(&mut self, picks: &[(usize, Outcome)], continuing: bool) {
+    async fn report(&mut self, picks: &[(usize, Outcome)], continuing: bool, enqueuing: bool) {
         let mut batch: Vec<(ReceivedStep, StepOutcome)> = Vec::new();
         for (pick, outcome) in picks {
             let Some((step, _)) = self.pick_received(*pick) else {
@@ -195,37 +199,36 @@ impl<'a> Play<'a> {
             };
             batch.push((step.clone(), outcome));
         }
-        self.report_batch(batch, continuing).await;
+        self.report_batch(batch, continuing, enqueuing).await;
     }
 
-    async fn report_batch(&mut self, batch: Vec<(ReceivedStep, StepOutcome)>, continuing: bool) {
+    async fn report_batch(
+        &mut self,
+        batch: Vec<(ReceivedStep, StepOutcome)>,
+        continuing: bool,
+        enqueuing: bool,
+    ) {
         let reports = batch
             .iter()
             .map(|(step, outcome)| report(step, outcome.clone()))
             .collect::<Vec<_>>();
-        let connection = &mut self.world.connection;
-        let (reported, worker) = if continuing {
-            let continuation = Continuation {
-                may_continue: vec![true; reports.len()],
-                handlers: &["h".to_owned()],
-                lease: LEASE,
-            };
-            let reported = steps::complete_and_continue(
-                connection,
-                REPORTER,
-                &reports,
-                &continuation,
-                steps::Locks::Wait,
-            )
-            .await;
-            (reported.unwrap(), Some(REPORTER))
-        } else {
-            let reported =
-                steps::complete_steps(connection, REPORTER, &reports, steps::Locks::Wait).await;
-            (reported.unwrap(), None)
+        let continuation = Continuation {
+            may_continue: vec![true; reports.len()],
+            handlers: &["h".to_owned()],
+            lease: LEASE,
         };
+        let options = steps::ReportOptions {
+            enqueues: enqueuing,
+            continuation: continuing.then_some(&continuation),
+            ..steps::ReportOptions::PLAIN
+        };
+        let connection = &mut self.world.connection;
+        let reported = steps::record_outcomes(connection, REPORTER, &reports, options)
+            .await
+            .unwrap();
         let timer_set = reported.announcements.timer_set;
-        let moved = self.expected.report(&batch, worker);
+        let worker = continuing.then_some(REPORTER);
+        let moved = self.expected.report(&batch, worker, enqueuing);
         assert_same(&reported, &moved);
         let mut continued = reported.continued;
         continued.sort_by_key(|step| step.id);
@@ -335,7 +338,7 @@ impl<'a> Play<'a> {
                 };
                 (step.clone(), outcome)
             });
-            self.report_batch(batch.collect(), false).await;
+            self.report_batch(batch.collect(), false, false).await;
         }
         for (task_uuid, task) in &self.expected.tasks {
             assert!(task.state.is_terminal(), "{task_uuid} is {}", task.state);
@@ -391,6 +394,7 @@ fn assert_same(reported: &Reported, moved: &Moved) {
     let expected = moved.finished.iter().map(|task| task.0);
     assert_eq!(finished, expected.collect::<Vec<_>>());
     assert_eq!(reported.stale, moved.stale);
+    assert_eq!(reported.enqueued, moved.enqueued);
     let mut continued = reported
         .continued
         .iter()

@@ -13,6 +13,7 @@ use super::backlog::Wait;
 use super::part::Part;
 use crate::chain::{Occupancy, Recording};
 use crate::leases::Attempt;
+use crate::namespaces::queue_name;
 
 impl Reporter {
     /// The part was recorded, what is locked or stale aside.
@@ -55,6 +56,8 @@ impl Reporter {
             metrics().step_outcomes(outcome, count);
         }
         metrics().stale_outcomes(late);
+        metrics().steps_enqueued_on_completion(reported.enqueued);
+        self.enqueued.add(reported.enqueued);
         if !reported.locked.is_empty() {
             let locked = part.take(&reported.locked);
             self.locked(locked, waited);
@@ -141,5 +144,6 @@ fn announce_again(announcements: &mut Announcements, report: &StepReport) {
     let task = report.id.task_uuid.0;
     announcements.ready.push(task);
     announcements.finished.push(task);
+    announcements.queues.push(queue_name(&report.namespace));
     announcements.timer_set = true;
 }

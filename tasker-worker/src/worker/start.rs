@@ -18,6 +18,7 @@ use super::RunningWorker;
 use crate::COMPONENT;
 use crate::chain::{Occupancy, Report, Running};
 use crate::command_processor::{CommandProcessor, Receiving, ReceivingParts, WorkerCommand};
+use crate::dead_rows_keeper::{DeadRowsKeeper, Enqueued};
 use crate::event_listener::{self, WorkerEventClassifier, WorkerListener};
 use crate::event_system::{Poller, WorkerEvent, WorkerEventSystem};
 use crate::events::WorkerEvents;
@@ -75,12 +76,14 @@ impl Start<'_> {
         let (events, happened) = channel("events", worker.event_systems.event_channel_buffer_size);
 
         let names = handlers.names().map(str::to_owned).collect::<Vec<_>>();
+        let enqueued = Arc::new(Enqueued::default());
         let reporting = self.reporting(&name, &names);
         let parts = ReportingParts {
             reports: Arc::new(Mutex::new(outcomes)),
             completions: completions.clone(),
             leases: Arc::clone(&self.leases),
             announcer: announcer.clone(),
+            enqueued: Arc::clone(&enqueued),
             events: self.published.clone(),
             statistics: Arc::clone(&self.statistics),
             vitals: self.vitals.clone(),
@@ -89,7 +92,7 @@ impl Start<'_> {
         let reporters = self.reporters(&reporting, &parts);
         let permits = Arc::new(Semaphore::new(config.concurrency));
         let left = CancellationToken::new();
-        let registration = self.until_left(&handlers, &permits, &left);
+        let registration = self.until_left(&handlers, &permits, enqueued, &left);
         let running = self.running(handlers, reports, completions, permits);
         let subscriptions =
             event_listener::subscriptions(self.database.channels(), &config.namespaces);
@@ -131,6 +134,7 @@ impl Start<'_> {
         &self,
         handlers: &Handlers,
         permits: &Arc<Semaphore>,
+        enqueued: Arc<Enqueued>,
         left: &CancellationToken,
     ) -> Supervisor {
         let mut loops = self.supervisor();
@@ -148,6 +152,7 @@ impl Start<'_> {
             self.database,
             left.clone(),
         ));
+        loops.start(DeadRowsKeeper::new(self.database, enqueued, left.clone()));
         loops
     }
 
@@ -235,6 +240,7 @@ impl Start<'_> {
             batch_size: self.config.report_batch_size,
             backlog_bytes: self.channels.worker.event_subscribers.result_buffer_bytes,
             continues_with: handlers.to_vec(),
+            enqueues: self.config.enqueue_dependents && self.config.deployment.mode.listens(),
             lease: self.config.lease,
         }
     }

@@ -28,7 +28,7 @@ const GATED_FIRST: &str = "  - { name: a, handler: gate, timeout_ms: 3600000 }
 
 async fn world(template: &str) -> (World, TaskUuid) {
     let world = World::create().await.with_lease(3600.0);
-    let world = world.with_continuation(ON);
+    let world = world.with_continuation(ON).leaving_dependents_to_claims();
     world.template("chain", template).await;
     let task = world.submit("chain", json!({})).await;
     (world, task)

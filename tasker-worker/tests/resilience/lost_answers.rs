@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sqlx::postgres::PgListener;
+use tasker_shared::config::DeploymentMode;
 use tasker_shared::database::Database;
 use tasker_shared::state::TaskState;
 use tasker_testing::{WAIT_TIMEOUT, end_sessions, wait_until};
@@ -51,6 +52,45 @@ async fn what_an_outcome_brought_about_is_announced_although_the_answer_was_lost
         }
     });
     told.await.expect("the end of the task is announced");
+    worker.drain().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn what_an_outcome_enqueued_is_received_although_the_answer_was_lost() {
+    let (world, proxy) = World::behind_proxy().await;
+    let mut world = world.with_lease(3600.0).with_continuation(0);
+    world = world.with_mode(DeploymentMode::EventDrivenOnly);
+    world.config.worker.reporters = 1;
+    world.config.database.call_timeout = Duration::from_secs(1);
+    // What comes back with a new connection of the listener is not what is asked for here.
+    world.config.database.listen_url = world.db.url().into();
+    world.database = Database::connect(&world.config.database).await.unwrap();
+    let pair = format!("{GATE}\n  - {{ name: next, handler: builtin.noop, depends_on: [only] }}");
+    world.template("pair", &pair).await;
+    // The reporter has its connection: it is about to get one more outcome.
+    world.template("one", GATE).await;
+    let gate = Gate::new();
+    let worker = world.start(gate.handlers());
+    let warm_up = world.submit("one", json!({})).await;
+    gate.open();
+    world.run_to(warm_up, TaskState::Complete).await;
+    gate.wait_for_start().await;
+    let task = world.submit("pair", json!({})).await;
+    world.orchestrate().await;
+    gate.wait_for_start().await;
+
+    proxy.swallow_answers();
+    gate.open();
+    let enqueued = "select count(*) from tasker.steps where step_no = 2 and msg_id is not null";
+    wait_until("the dependent is enqueued", WAIT_TIMEOUT, async || {
+        world.count(enqueued).await == 1
+    })
+    .await;
+    proxy.resume();
+    proxy.reset();
+
+    world.run_to(task, TaskState::Complete).await;
     worker.drain().await;
     world.assert_sound().await;
 }

@@ -20,7 +20,7 @@ use tasker_shared::tasks::{NewTask, OnConflict, StepDetail, TaskDetail, get_task
 use tasker_shared::template::Template;
 use tasker_shared::{doctor, templates};
 use tasker_testing::{
-    FaultProxy, TestDatabase, WAIT_TIMEOUT, continuation_limit, wait_for, wait_until,
+    FaultProxy, TestDatabase, WAIT_TIMEOUT, as_the_tests_are_run, wait_for, wait_until,
 };
 use tasker_worker::{HandlerError, Handlers, RunningWorker, Step, Worker};
 
@@ -50,9 +50,7 @@ impl World {
         let mut config = TaskerConfig::default();
         config.database.url = url.into();
         config.worker.poll_interval = Duration::from_millis(50);
-        if let Some(limit) = continuation_limit() {
-            config.worker.continuation_limit = limit;
-        }
+        as_the_tests_are_run(&mut config.worker);
         Self {
             pool: db.pool(),
             database: Database::connect(&config.database).await.unwrap(),
@@ -75,9 +73,17 @@ impl World {
         self
     }
 
-    /// The world with so many steps that may follow one another in a worker, in every test run.
+    /// The world with so many steps that may follow one another in a worker, and others that it
+    /// enqueues, in every test run.
     pub(crate) fn with_continuation(mut self, limit: u32) -> Self {
         self.config.worker.continuation_limit = limit;
+        self.config.worker.enqueue_dependents = true;
+        self
+    }
+
+    /// The world whose workers leave what they make ready to claims, where it can be seen.
+    pub(crate) const fn leaving_dependents_to_claims(mut self) -> Self {
+        self.config.worker.enqueue_dependents = false;
         self
     }
 

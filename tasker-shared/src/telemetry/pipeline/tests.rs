@@ -40,6 +40,7 @@ fn without_worker(handler: &str, steps: i32) -> StepsWithoutWorker {
 fn record_everything(metrics: &Metrics) {
     metrics.tasks_submitted("shop", 3);
     metrics.tasks_enqueued_on_submission(2);
+    metrics.steps_enqueued_on_completion(4);
     metrics.tasks_finished("finished", 2);
     metrics.steps_claimed("shop", 7);
     metrics.claimed(7, MS);
@@ -95,6 +96,7 @@ fn what_is_recorded_is_scraped_under_its_exact_name() {
     for line in [
         r#"tasker_tasks_submitted_total{namespace="shop"} 3"#,
         "tasker_tasks_enqueued_on_submission_total 2",
+        "tasker_steps_enqueued_on_completion_total 4",
         r#"tasker_tasks_finished_total{state="finished"} 2"#,
         r#"tasker_steps_claimed_total{namespace="shop"} 7"#,
         "tasker_claim_duration_seconds_count 1",

@@ -1,27 +1,29 @@
-//! Decides when to look for tables full of dead rows.
+//! Looks for tables full of dead rows, where steps were put into queues.
 //!
-//! Each step that is claimed leaves dead rows behind, which slow later claims and receipts down.
-//! Autovacuum comes once a minute at best, so the tables are vacuumed as they fill; where an old
-//! snapshot keeps vacuum from its work they are rewritten.
+//! Each step that was leaves dead rows behind, which slow later claims and receipts down. Autovacuum
+//! comes once a minute at best, so the tables are vacuumed as they fill; where an old snapshot keeps
+//! vacuum from its work they are rewritten.
 
 use std::time::Duration;
 
-use tasker_shared::error::Error;
-use tasker_shared::readiness::DeadRowsDiscarded;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-/// Claimed steps between two looks: what they leave behind slows a claim down by milliseconds.
-pub(crate) const STEPS_BETWEEN_LOOKS: u64 = 10_000;
+use crate::database::DedicatedConnection;
+use crate::error::Error;
+use crate::readiness::{DeadRowsDiscarded, discard_dead_rows, vacuum};
+
+/// Enqueued steps between two looks: what they leave behind slows a claim down by milliseconds.
+pub const STEPS_BETWEEN_LOOKS: u64 = 10_000;
 
 /// How much rarer looks become at most while they are in vain.
 const RAREST: u64 = 16;
 
-/// What is known about dead rows.
+/// What one process knows about dead rows.
 #[derive(Debug)]
-pub(crate) struct DeadRows {
-    /// Steps claimed, or put into queues with their submission, since the last look.
-    claimed: u64,
+pub struct DeadRows {
+    /// Steps that the process put into queues since the last look.
+    enqueued: u64,
     /// How many of them make the next look due.
     look_after: u64,
     /// Since when vacuum has been held back.
@@ -29,41 +31,50 @@ pub(crate) struct DeadRows {
 }
 
 impl DeadRows {
-    pub(crate) const fn new() -> Self {
+    /// Nothing was enqueued yet.
+    pub const fn new() -> Self {
         Self {
-            claimed: 0,
+            enqueued: 0,
             look_after: STEPS_BETWEEN_LOOKS,
             held_back_since: None,
         }
     }
 
-    pub(crate) const fn claimed(&mut self, steps: u64) {
-        self.claimed += steps;
+    /// Notes that so many steps were put into queues.
+    pub const fn enqueued(&mut self, steps: u64) {
+        self.enqueued += steps;
     }
 
-    pub(crate) const fn look_is_due(&self) -> bool {
-        self.claimed >= self.look_after
+    /// Whether enough was enqueued since the last look.
+    pub const fn look_is_due(&self) -> bool {
+        self.enqueued >= self.look_after
     }
 
-    /// Notes that a look failed.
-    pub(crate) fn failed(&mut self, error: &Error) {
-        debug!(%error, "could not discard dead rows");
-        self.looked_in_vain();
+    /// Looks at dead rows, and discards them where it can. It may take long: not for a connection that
+    /// others wait for.
+    pub async fn look(&mut self, connection: &mut DedicatedConnection) {
+        match discard(connection).await {
+            Ok(look) => self.looked(&look),
+            Err(error) => {
+                debug!(%error, "could not discard dead rows");
+                self.looked_in_vain();
+            }
+        }
     }
 
     fn looked_in_vain(&mut self) {
-        self.claimed = 0;
+        self.enqueued = 0;
         self.look_after = (self.look_after * 2).min(STEPS_BETWEEN_LOOKS * RAREST);
     }
 
-    /// Notes what a look did. Another is due after the next claim where it is a table's turn, and
+    /// Notes what a look did. Another is due after the next step where it is a table's turn, and
     /// later and later while it is in vain: it holds up the others for a moment.
-    pub(crate) fn looked(&mut self, look: &DeadRowsDiscarded) {
+    fn looked(&mut self, look: &DeadRowsDiscarded) {
         match (&look.written, look.remaining) {
             (Some(_), 1..) => {}
             (None, 1..) => self.looked_in_vain(),
             _ => {
-                self.claimed = 0;
+                self.enqueued = 0;
                 self.look_after = STEPS_BETWEEN_LOOKS;
             }
         }
@@ -87,6 +98,22 @@ impl DeadRows {
     }
 }
 
+impl Default for DeadRows {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+async fn discard(connection: &mut DedicatedConnection) -> Result<DeadRowsDiscarded, Error> {
+    let look = connection
+        .call("discard_dead_rows", discard_dead_rows)
+        .await?;
+    if !look.to_vacuum.is_empty() {
+        vacuum(connection, &look.to_vacuum).await?;
+    }
+    Ok(look)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,18 +127,18 @@ mod tests {
         }
     }
 
-    /// How many steps have to be claimed until the next look.
+    /// How many steps have to be enqueued until the next look.
     fn steps_until_due(rows: &mut DeadRows) -> u64 {
         let mut steps = 0;
         while !rows.look_is_due() {
-            rows.claimed(1_000);
+            rows.enqueued(1_000);
             steps += 1_000;
         }
         steps
     }
 
     #[test]
-    fn a_look_is_due_after_so_many_claims_and_again_after_as_many() {
+    fn a_look_is_due_after_so_many_steps_and_again_after_as_many() {
         let mut rows = DeadRows::new();
         assert_eq!(steps_until_due(&mut rows), STEPS_BETWEEN_LOOKS);
         rows.looked(&look(Some("written"), 0));
@@ -119,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_table_has_its_turn_after_the_next_claim() {
+    fn the_next_table_has_its_turn_after_the_next_step() {
         let mut rows = DeadRows::new();
         steps_until_due(&mut rows);
         rows.looked(&look(Some("written"), 1));
