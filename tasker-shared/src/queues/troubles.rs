@@ -46,7 +46,7 @@ impl QueueTroubles {
                     namespace,
                     problem,
                     "could not {doing} the queue of a namespace; others go on. \
-                     `tasker doctor` says more, `tasker doctor --repair` makes the queue again"
+                     Where that lasts, `tasker doctor` says more and `tasker doctor --repair` makes it again"
                 );
                 self.known.insert(namespace);
             }
