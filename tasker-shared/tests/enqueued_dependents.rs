@@ -134,7 +134,13 @@ async fn the_workers_of_the_queue_are_woken_with_the_commit_of_a_lone_outcome() 
 
 #[tokio::test]
 async fn what_a_queue_does_not_take_waits_for_a_claim() {
-    for (path_for_one, template) in [("on", "pair"), ("off", "pair"), ("on", "diamond")] {
+    // The disk is full, and a number of a message that is taken.
+    for (path_for_one, template, sqlstate) in [
+        ("on", "pair", "53100"),
+        ("off", "pair", "23505"),
+        ("on", "diamond", "53100"),
+        ("on", "diamond", "23505"),
+    ] {
         let mut world = world().await;
         world
             .run(format!("set tasker.path_for_one = {path_for_one}"))
@@ -142,12 +148,12 @@ async fn what_a_queue_does_not_take_waits_for_a_claim() {
         let task = world.submit(template).await;
         let a = world.start_one().await;
         world
-            .run(
+            .run(format!(
                 "create function public.refuse() returns trigger language plpgsql as
-                   $$ begin raise 'no space left' using errcode = '53100'; end $$;
-                create trigger disk_is_full before insert on pgmq.q_worker_test_queue
-                  for each row execute function public.refuse()",
-            )
+                   $$ begin raise 'not taken' using errcode = '{sqlstate}'; end $$;
+                create trigger refuse before insert on pgmq.q_worker_test_queue
+                  for each row execute function public.refuse()"
+            ))
             .await;
 
         let reported = record(&mut world, &[complete(&a)], ENQUEUING)
@@ -158,7 +164,7 @@ async fn what_a_queue_does_not_take_waits_for_a_claim() {
         assert!(reported.announcements.ready.contains(&task.0));
         assert_eq!(world.step_state(task, "b").await, StepState::Pending);
         world
-            .run("drop trigger disk_is_full on pgmq.q_worker_test_queue")
+            .run("drop trigger refuse on pgmq.q_worker_test_queue")
             .await;
         world.assert_healthy().await;
         world.run_all().await;

@@ -242,7 +242,7 @@ impl Reporter {
             };
             match call {
                 Ok(reported) => self.recorded(part, waited, reported).await,
-                Err(Error::Locked { .. }) if way != Way::Batch(Locks::Skip) => {
+                Err(error) if way != Way::Batch(Locks::Skip) && self.skipping_helps(&error) => {
                     // Nothing was recorded. What can be is, at once.
                     self.skips_locked_until = Some(Instant::now() + LOCKS_SKIPPED_FOR);
                     self.outcomes.push(part);
@@ -262,6 +262,13 @@ impl Reporter {
             .give_back(&mut self.connection, &self.announcer)
             .await;
         true
+    }
+
+    /// Whether a call that skips what is locked, and leaves queues alone, may record what this one did
+    /// not. Behind a pooler an error of a queue ends the call, also where it looks like one of the data.
+    fn skipping_helps(&self, error: &Error) -> bool {
+        matches!(error, Error::Locked { .. })
+            || self.settings.enqueues && self.connection.is_transactional() && error.is_about_data()
     }
 
     /// A call that announced took this long.

@@ -9,12 +9,14 @@ mod world;
 
 use serde_json::json;
 use tasker_shared::config::DeploymentMode::{EventDrivenOnly, Hybrid, PollingOnly};
+use tasker_shared::config::Pooler;
+use tasker_shared::database::Database;
 use tasker_shared::dead_rows::STEPS_BETWEEN_LOOKS;
 use tasker_shared::state::TaskState;
 use tasker_shared::telemetry::render_prometheus;
 use tasker_testing::{WAIT_TIMEOUT, wait_until};
 use tasker_worker::Handlers;
-use world::World;
+use world::{GATE, Gate, World};
 
 const CHAIN: &str = "  - { name: s1, handler: builtin.noop }
   - { name: s2, handler: builtin.noop, depends_on: [s1] }
@@ -108,4 +110,47 @@ async fn a_worker_that_enqueued_much_looks_for_dead_rows() {
     .await;
     worker.drain().await;
     world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn an_outcome_is_recorded_although_a_queue_refuses_what_it_makes_ready() {
+    for pooler in [Pooler::None, Pooler::Transaction] {
+        let mut world = World::create().await.with_continuation(0);
+        world.config.database.pooler = pooler;
+        world.config.database.listen_url = world.db.url().into();
+        world.database = Database::connect(&world.config.database).await.unwrap();
+        world
+            .template(
+                "pair",
+                &format!("{GATE}\n  - {{ name: next, handler: builtin.noop, depends_on: [only] }}"),
+            )
+            .await;
+        let gate = Gate::new();
+        let worker = world.start(gate.handlers());
+        let task = world.submit("pair", json!({})).await;
+        world.claim().await;
+        gate.wait_for_start().await;
+        // As where numbers of messages begin again.
+        sqlx::raw_sql(
+            "create function refuse() returns trigger language plpgsql as
+               $$ begin raise 'it is taken' using errcode = 'unique_violation'; end $$;
+             create trigger refuse before insert on pgmq.q_worker_shop_queue
+             for each row execute function refuse()",
+        )
+        .execute(&world.pool)
+        .await
+        .unwrap();
+
+        gate.open();
+        world.wait_for_complete(1).await;
+
+        assert_eq!(world.ready_steps().await, 1, "{pooler:?}");
+        sqlx::raw_sql("drop trigger refuse on pgmq.q_worker_shop_queue")
+            .execute(&world.pool)
+            .await
+            .unwrap();
+        world.run_to(task, TaskState::Complete).await;
+        worker.drain().await;
+        world.assert_sound().await;
+    }
 }

@@ -251,7 +251,8 @@ pub async fn record_outcomes(
         };
         let may_be_of_a_queue = may_be_of_a_queue(&error);
         let error = Error::from(error);
-        let is_other = matches!(error, Error::Locked { .. }) || error.is_about_data();
+        // What is put into a queue is data that this may refuse; what the outcomes bring is refused again.
+        let is_other = matches!(error, Error::Locked { .. }) || error.is_about_data() && !enqueues;
         if locks == Locks::Skip || is_other || !may_be_of_a_queue {
             return Err(failed_first.unwrap_or(error));
         }
