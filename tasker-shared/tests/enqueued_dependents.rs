@@ -64,6 +64,11 @@ async fn what_an_outcome_makes_ready_is_received_without_a_claim() {
              from tasker.step_transitions where to_state = 'enqueued' and step_no > 1";
         let moves: String = world.value(moves).await;
         assert_eq!(moves, format!("pending to enqueued by {WORKER}"));
+        let given = "select bool_and(s.input_bytes = a.input_bytes + a.result_bytes)
+             from tasker.steps s
+             join tasker.steps a on a.task_uuid = s.task_uuid and a.step_no = 1
+             where s.state = 'enqueued'";
+        assert!(world.value::<bool>(given).await);
         let received = world.receive().await;
         assert!(
             received

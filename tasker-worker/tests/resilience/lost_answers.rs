@@ -57,21 +57,19 @@ async fn what_an_outcome_brought_about_is_announced_although_the_answer_was_lost
 }
 
 #[tokio::test]
-async fn what_an_outcome_enqueued_is_received_although_the_answer_was_lost() {
+async fn another_worker_hears_of_what_an_outcome_enqueued_although_the_answer_was_lost() {
     let (world, proxy) = World::behind_proxy().await;
     let mut world = world.with_lease(3600.0).with_continuation(0);
     world = world.with_mode(DeploymentMode::EventDrivenOnly);
     world.config.worker.reporters = 1;
     world.config.database.call_timeout = Duration::from_secs(1);
-    // What comes back with a new connection of the listener is not what is asked for here.
-    world.config.database.listen_url = world.db.url().into();
     world.database = Database::connect(&world.config.database).await.unwrap();
-    let pair = format!("{GATE}\n  - {{ name: next, handler: builtin.noop, depends_on: [only] }}");
+    let pair = format!("{GATE}\n  - {{ name: next, handler: count, depends_on: [only] }}");
     world.template("pair", &pair).await;
-    // The reporter has its connection: it is about to get one more outcome.
     world.template("one", GATE).await;
     let gate = Gate::new();
     let worker = world.start(gate.handlers());
+    // The reporter has its connection: it is about to get one more outcome.
     let warm_up = world.submit("one", json!({})).await;
     gate.open();
     world.run_to(warm_up, TaskState::Complete).await;
@@ -79,6 +77,12 @@ async fn what_an_outcome_enqueued_is_received_although_the_answer_was_lost() {
     let task = world.submit("pair", json!({})).await;
     world.orchestrate().await;
     gate.wait_for_start().await;
+    // The network of the other is well, and it has looked for work.
+    world.config.database.url = world.db.url().into();
+    world.database = Database::connect(&world.config.database).await.unwrap();
+    let (handlers, runs) = counted();
+    let other = world.start_named("other", handlers);
+    wait_until_healthy(&other).await;
 
     proxy.swallow_answers();
     gate.open();
@@ -90,8 +94,12 @@ async fn what_an_outcome_enqueued_is_received_although_the_answer_was_lost() {
     proxy.resume();
     proxy.reset();
 
-    world.run_to(task, TaskState::Complete).await;
-    worker.drain().await;
+    world.wait_for_complete(3).await;
+    assert_eq!(world.task(task).await.summary.state, TaskState::Complete);
+    assert_eq!(runs.load(Ordering::Relaxed), 1);
+    for worker in [worker, other] {
+        worker.drain().await;
+    }
     world.assert_sound().await;
 }
 
