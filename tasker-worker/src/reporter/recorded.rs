@@ -147,3 +147,35 @@ fn announce_again(announcements: &mut Announcements, report: &StepReport) {
     announcements.queues.push(queue_name(&report.namespace));
     announcements.timer_set = true;
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use tasker_shared::ids::{StepId, TaskUuid};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn all_that_an_earlier_call_may_have_brought_about_is_announced_again() {
+        let task = Uuid::from_u128(7);
+        let report = StepReport {
+            id: StepId {
+                task_uuid: TaskUuid(task),
+                step_no: 1,
+            },
+            receipt: 1,
+            msg_id: 1,
+            namespace: "shop".to_owned(),
+            outcome: StepOutcome::Complete(Value::Null),
+        };
+        let mut announcements = Announcements::default();
+
+        announce_again(&mut announcements, &report);
+
+        assert_eq!(announcements.ready, [task]);
+        assert_eq!(announcements.finished, [task]);
+        assert_eq!(announcements.queues, ["worker_shop_queue"]);
+        assert!(announcements.timer_set);
+    }
+}
