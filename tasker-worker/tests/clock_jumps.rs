@@ -20,6 +20,8 @@ use world::{Gate, World};
 const GATE: &str = "  - { name: only, handler: gate, timeout_ms: 1800000 }";
 const WITHIN_THE_TIMEOUT: Duration = Duration::from_mins(10);
 const BEYOND_THE_TIMEOUT: Duration = Duration::from_hours(1);
+/// Less than a jump, and so long that no heartbeat comes in between.
+const LEASE_SECONDS: f64 = 500.0;
 
 /// Sets the clock forward: what goes by the real time gets that much older.
 async fn jump(world: &World, by: Duration) {
@@ -42,7 +44,7 @@ async fn jump(world: &World, by: Duration) {
 async fn a_worker_goes_on_with_what_it_runs_when_the_clock_jumps_beyond_its_leases() {
     const STEPS: usize = 5;
     for by in [WITHIN_THE_TIMEOUT, BEYOND_THE_TIMEOUT] {
-        let world = World::create().await;
+        let world = World::create().await.with_lease(LEASE_SECONDS);
         world.template("one", GATE).await;
         let (tasks, gate, worker) = world.start_gated_tasks(STEPS).await;
 
@@ -73,7 +75,7 @@ async fn a_worker_goes_on_with_what_it_runs_when_the_clock_jumps_beyond_its_leas
 #[tokio::test]
 async fn what_another_worker_finds_after_a_jump_of_the_clock_was_lost_and_not_too_long() {
     for by in [WITHIN_THE_TIMEOUT, BEYOND_THE_TIMEOUT] {
-        let mut world = World::create().await;
+        let mut world = World::create().await.with_lease(LEASE_SECONDS);
         // With its one place taken, the first worker does not receive its own message again.
         world.config.worker.concurrency = 1;
         world.template("one", GATE).await;
