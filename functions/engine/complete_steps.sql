@@ -27,6 +27,19 @@ language plpgsql
 as $$
 #variable_conflict use_column
 begin
+  -- Where a step may follow, that has a row of its own here.
+  if cardinality(p_task_uuids) = 1 and p_handlers is null and not p_skip_locked then
+    return query
+    select c.stale, c.locked, c.ready_tasks, c.finished_tasks, c.cancelled_tasks, c.woken_queues,
+      c.timer_set, c.task_uuid, c.step_no, c.msg_id, c.namespace, c.template, c.step_name, c.handler,
+      c.attempt, c.receipt, c.max_attempts, c.timeout_ms, c.priority, c.context, c.input,
+      c.dependency_results, c.expired, c.input_bytes, c.problem
+    from tasker.complete_one_step(
+      p_worker, p_task_uuids[1], p_step_nos[1], p_receipts[1], p_msg_ids[1], p_namespaces[1],
+      p_outcomes[1], p_payloads[1], p_delays_ms[1], p_continue[1], p_handlers, p_lease_ms, false
+    ) c;
+    return;
+  end if;
   return query
   select c.stale, c.locked, c.ready_tasks, c.finished_tasks, c.cancelled_tasks, c.woken_queues,
     c.timer_set, c.task_uuid, c.step_no, c.msg_id, c.namespace, c.template, c.step_name, c.handler,

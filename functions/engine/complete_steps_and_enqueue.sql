@@ -6,8 +6,8 @@
 -- other is stale and changes nothing. The message matters because a crash of the server may undo
 -- a claim and give its number to another step. In a cancelled task a result is kept and a failure
 -- becomes `cancelled`.
--- Silent: the caller announces what the answer says once it has committed. Raises TK400 for any other
--- outcome, and has changed nothing.
+-- Silent without p_announces: the caller announces what the answer says once it has committed. Raises TK400
+-- for any other outcome, and has changed nothing.
 --
 -- Waits for tasks and steps that another transaction holds; where the session has a lock_timeout it
 -- raises lock_not_available after that and has changed nothing. With p_skip_locked it waits for none
@@ -40,7 +40,8 @@ create or replace function tasker.complete_steps_and_enqueue(
   p_handlers text[] default null,
   p_lease_ms bigint default null,
   p_skip_locked boolean default false,
-  p_enqueues boolean default true
+  p_enqueues boolean default true,
+  p_announces boolean default false
 )
 returns table (
   stale int[], locked int[], ready_tasks uuid[], finished_tasks uuid[], cancelled_tasks uuid[],
@@ -93,18 +94,6 @@ begin
       errcode = 'TK400',
       message = 'an outcome is neither complete nor retry nor fail',
       hint = 'Nothing was recorded. p_outcomes has one of these words for each step.';
-  end if;
-  if p_outcomes = '{complete}' and not p_skip_locked
-    and current_setting('tasker.path_for_one', true) is distinct from 'off' then
-    return query
-    select (o.moved).*, o.enqueued_steps, (o.started).*
-    from tasker.complete_one_step(
-      p_worker, p_task_uuids[1], p_step_nos[1], p_receipts[1], p_msg_ids[1], p_namespaces[1],
-      p_payloads[1], p_continue[1], p_handlers, p_lease_ms, p_enqueues
-    ) o;
-    if found then
-      return;
-    end if;
   end if;
   if p_skip_locked then
     v_locked := tasker.locked_positions(p_task_uuids, p_step_nos);
@@ -305,7 +294,7 @@ begin
     end loop;
   end if;
   perform set_config('tasker.announce', v_announce, true);
-  if current_setting('tasker.announces_moves', true) = 'on' then
+  if p_announces then
     -- That commits without waiting, which an outcome may not.
     v_announce := current_setting('synchronous_commit');
     perform tasker.announce(

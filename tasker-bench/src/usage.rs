@@ -40,7 +40,7 @@ const FUNCTIONS: [(Figure, &str); 6] = [
     ),
     (
         figure("sql_time_complete_per_1000_steps", "s"),
-        "%tasker.complete_steps%",
+        "%tasker.complete%step%(%",
     ),
     (
         figure("sql_time_announce_per_1000_steps", "s"),
@@ -48,7 +48,7 @@ const FUNCTIONS: [(Figure, &str); 6] = [
     ),
     (
         figure("sql_time_look_per_1000_steps", "s"),
-        "%tasker.get_task(%",
+        "%tasker.complete_task(%",
     ),
 ];
 

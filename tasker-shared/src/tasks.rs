@@ -1,5 +1,6 @@
 //! Tasks: submitted, listed, and read with their steps and their history.
 
+mod complete;
 mod condition;
 mod list;
 mod named;
@@ -19,6 +20,7 @@ use crate::ids::TaskUuid;
 use crate::state::{StepState, TaskState};
 use crate::steps::StepError;
 
+pub use complete::get_complete_task;
 pub(crate) use condition::is_search_path;
 pub use condition::{Condition, NoCondition, Operator};
 pub use list::{FailedStep, ListedTask, TaskFilter, find_tasks, list_tasks};

@@ -281,14 +281,16 @@ async fn wait_for_end(
     // The state alone costs little to read, and a client that submitted a moment ago comes too
     // early.
     if has_ended(state, task_uuid).await? {
-        return load_task(state, task_uuid).await;
+        return find_ended(state, task_uuid)
+            .await?
+            .ok_or_else(|| no_task(task_uuid));
     }
     loop {
         let is_last = tokio::select! {
             is_notified = interest.notified() => !is_notified,
             () = sleep_until(deadline) => true,
         };
-        match find(state, task_uuid).await {
+        match find_ended(state, task_uuid).await {
             Ok(None) => return Err(no_task(task_uuid)),
             Ok(Some(task)) if is_last || task.summary.state.is_terminal() => return Ok(task),
             Ok(Some(_)) => {}
@@ -309,6 +311,20 @@ async fn has_ended(state: &WebState, task_uuid: TaskUuid) -> Result<bool, Proble
         })
         .await?;
     is_terminal.ok_or_else(|| no_task(task_uuid))
+}
+
+/// The task, which probably has ended, and well.
+async fn find_ended(state: &WebState, task_uuid: TaskUuid) -> Result<Option<TaskDetail>, Error> {
+    state
+        .database
+        .call("get_task", async |connection| {
+            let task = tasks::get_complete_task(connection, task_uuid).await?;
+            if task.is_some() {
+                return Ok(task);
+            }
+            tasks::get_task(connection, task_uuid).await
+        })
+        .await
 }
 
 async fn load_task(state: &WebState, task_uuid: TaskUuid) -> Result<TaskDetail, Problem> {

@@ -183,7 +183,8 @@ pub async fn complete_and_continue(
     record_outcomes(connection, worker, reports, options).await
 }
 
-/// The first row says what was brought about, each further one is a step that was started.
+/// The first row says what was brought about, each further one is a step that was started; of one
+/// outcome, the first may have both.
 macro_rules! complete {
     ($call:literal) => {
         concat!(
@@ -197,11 +198,11 @@ macro_rules! complete {
     };
 }
 const COMPLETE: &str = complete!(
-    "complete_steps_and_enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+    "complete_steps_and_enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, $13)"
 );
-const COMPLETE_AND_ANNOUNCE: &str = complete!(
-    "complete_steps_and_announce($1, $2[1], $3[1], $4[1], $5[1], $6[1], $7[1], $8[1], $9[1], \
-       $10[1], $11, $12, $13)"
+const COMPLETE_ONE: &str = complete!(
+    "complete_one_step($1, $2[1], $3[1], $4[1], $5[1], $6[1], $7[1], $8[1], $9[1], $10[1], \
+       $11, $12, $13, $14)"
 );
 
 /// Records outcomes, each once: states, dependents, retries, the task's end and the deletion of
@@ -222,11 +223,8 @@ pub async fn record_outcomes(
     announces &= reports.len() == 1 && locks == Locks::Wait;
     let mut failed_first = None;
     let rows = loop {
-        let query = sqlx::query(if announces {
-            COMPLETE_AND_ANNOUNCE
-        } else {
-            COMPLETE
-        });
+        let is_one = reports.len() == 1 && locks == Locks::Wait;
+        let query = sqlx::query(if is_one { COMPLETE_ONE } else { COMPLETE });
         let query = query
             .bind(worker)
             .bind(&columns.tasks)
@@ -240,12 +238,11 @@ pub async fn record_outcomes(
             .bind(continuation.map(|continuation| &continuation.may_continue))
             .bind(continuation.map(|continuation| continuation.handlers))
             .bind(continuation.map(|continuation| milliseconds(continuation.lease)));
-        let query = if announces {
-            query
-        } else {
-            query.bind(locks == Locks::Skip)
-        };
-        let answer = query.bind(enqueues).fetch_all(&mut *connection).await;
+        let answer = query
+            .bind(enqueues)
+            .bind(if is_one { announces } else { locks == Locks::Skip })
+            .fetch_all(&mut *connection)
+            .await;
         let Err(error) = answer else {
             break answer?;
         };
@@ -259,7 +256,7 @@ pub async fn record_outcomes(
         failed_first = Some(error);
         (locks, announces) = (Locks::Skip, false);
     };
-    let Some((first, started)) = rows.split_first() else {
+    let Some(first) = rows.first() else {
         return Err(Error::Corrupt(
             "tasker.complete_steps_and_enqueue gave no row".to_owned(),
         ));
@@ -276,10 +273,12 @@ pub async fn record_outcomes(
     reported
         .announcements
         .readied_by(completed.map(|report| report.id));
-    reported.continued = started
-        .iter()
-        .map(|row| Ok(ReceivedRow::from_row(row)?.into()))
-        .collect::<Result<_, Error>>()?;
+    for row in &rows {
+        let task_uuid: Option<Uuid> = row.try_get("task_uuid")?;
+        if task_uuid.is_some() {
+            reported.continued.push(ReceivedRow::from_row(row)?.into());
+        }
+    }
     Ok(reported)
 }
 

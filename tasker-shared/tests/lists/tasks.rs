@@ -7,7 +7,7 @@ use tasker_shared::ids::{StepId, TaskUuid};
 use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::state::{StepState, TaskState};
 use tasker_shared::steps::StepOutcome;
-use tasker_shared::tasks;
+use tasker_shared::tasks::{self, NewTask};
 
 use crate::support::{DIAMOND, SINGLE, WORKER, World, complete, fail, report, retry};
 
@@ -90,6 +90,47 @@ async fn the_execution_status_of_a_cancelled_task_tells_whether_something_still_
             "execution_status": "cancelled",
         })
     );
+}
+
+#[tokio::test]
+async fn a_complete_task_is_read_alike_both_ways_and_no_other_by_the_cheaper_one() {
+    let mut world = World::new().await;
+    world.template("t", DIAMOND).await;
+    let with_key = |task: &mut NewTask| {
+        task.idempotency_key = Some("order-1".to_owned());
+        task.context = json!({ "order_id": 1 });
+        task.priority = 7;
+    };
+    let task = world.submit_with("t", with_key).await;
+    let first = world.start_one().await;
+    world.report(&[retry(&first)]).await;
+    assert_eq!(cheaply(&mut world, task).await, Value::Null);
+    world.operate(task, Action::RetryStep("a")).await;
+    let first = world.start_one().await;
+    world
+        .report(&[report(&first, StepOutcome::Complete(json!(null)))])
+        .await;
+    world.claim().await;
+    let branches = world.receive().await;
+    world
+        .report(&[fail(&branches[0]), complete(&branches[1])])
+        .await;
+    assert_eq!(cheaply(&mut world, task).await, Value::Null);
+    let skip = Settlement::Skip(json!(null));
+    world.operate(task, Action::SettleStep("b", &skip)).await;
+    world.run_all().await;
+
+    let wholly = tasks::get_task(&mut world.connection, task).await.unwrap();
+    let wholly = serde_json::to_value(wholly).unwrap();
+    assert_eq!(wholly["state"], "complete");
+    assert_eq!(wholly["steps"][3]["depends_on"], json!(["b", "c"]));
+    assert_eq!(cheaply(&mut world, task).await, wholly);
+}
+
+/// The task as it is answered to clients that waited; null where that is not so.
+async fn cheaply(world: &mut World, task: TaskUuid) -> Value {
+    let task = tasks::get_complete_task(&mut world.connection, task).await;
+    serde_json::to_value(task.unwrap()).unwrap()
 }
 
 #[tokio::test]
