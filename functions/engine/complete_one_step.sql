@@ -49,7 +49,7 @@ declare
 begin
   <<short>>
   begin
-    exit short when p_outcome <> 'complete'
+    exit short when p_outcome is distinct from 'complete'
       or current_setting('tasker.path_for_one', true) is not distinct from 'off';
     select t.state, t.template_id, t.priority, t.active_steps, t.failed_steps, t.context,
       ts.name, ts.dependents, ts.timeout_ms, d.step_no as next_no, d.name as next_name,
