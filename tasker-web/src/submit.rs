@@ -150,6 +150,9 @@ pub(crate) async fn submit_task(
         .submitter
         .submit(request.into_task("")?, share)
         .await?;
+    if submitted.created {
+        state.waiter.submitted(submitted.task_uuid);
+    }
     let location = format!("/v1/tasks/{}", submitted.task_uuid);
     let headers = [(LOCATION, location)];
     Ok((status(submitted.created), headers, Json(submitted)).into_response())

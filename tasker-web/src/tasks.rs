@@ -279,8 +279,8 @@ async fn wait_for_end(
         .hint("look without wait_ms, or try again")
     })?;
     // The state alone costs little to read, and a client that submitted a moment ago comes too
-    // early.
-    if has_ended(state, task_uuid).await? {
+    // early, mostly to where that is known.
+    if !state.waiter.is_known_to_run(task_uuid) && has_ended(state, task_uuid).await? {
         return find_ended(state, task_uuid)
             .await?
             .ok_or_else(|| no_task(task_uuid));

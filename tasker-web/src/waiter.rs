@@ -3,7 +3,8 @@
 //! One listening connection serves all of them. A notification makes the answer prompt; a batched
 //! look once a second, while requests wait, makes it certain, so that neither a lost notification
 //! nor a database that cannot be listened to costs more than that second. A request that waits
-//! registers *before* looking at the task: an end between the two is then not missed.
+//! registers *before* looking at the task, or at what is known of it without: an end between the two is
+//! then not missed.
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -26,6 +27,8 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use fresh::FreshTasks;
+
 /// Time between two looks at the tasks that are waited for.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -42,6 +45,7 @@ pub(crate) struct TaskWaiter {
 #[derive(Debug)]
 struct Interests {
     waiting: Mutex<Waiting>,
+    fresh: Mutex<FreshTasks>,
     max_waiters: usize,
     /// Requests that have looked and sleep.
     asleep: AtomicUsize,
@@ -94,6 +98,7 @@ impl TaskWaiter {
     ) -> Self {
         let interests = Arc::new(Interests {
             waiting: Mutex::default(),
+            fresh: Mutex::default(),
             max_waiters: max_waiters(&config.web),
             asleep: AtomicUsize::new(0),
             someone: Notify::new(),
@@ -117,6 +122,16 @@ impl TaskWaiter {
     /// How many requests sleep until their task ends.
     pub(crate) fn asleep(&self) -> usize {
         self.interests.asleep.load(Ordering::Relaxed)
+    }
+
+    /// This process submitted the task a moment ago.
+    pub(crate) fn submitted(&self, task_uuid: TaskUuid) {
+        self.interests.fresh().submitted(task_uuid);
+    }
+
+    /// Whether the task is known not to have ended; where not, it takes a look.
+    pub(crate) fn is_known_to_run(&self, task_uuid: TaskUuid) -> bool {
+        self.interests.fresh().runs(task_uuid)
     }
 
     /// Registers interest in the task's end; to be called before looking at the task.
@@ -220,6 +235,10 @@ impl Interests {
         }
     }
 
+    fn fresh(&self) -> MutexGuard<'_, FreshTasks> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -258,12 +277,20 @@ fn hear(interests: &Interests, event: ListenEvent) {
         ListenEvent::Connected => {
             metrics().listener_connected(LOOP);
             // Whatever ended before was not heard.
+            interests.fresh().hears();
             interests.ring_all();
         }
         ListenEvent::Notification { channel, payload } => {
             metrics().notification(&channel);
             match serde_json::from_str::<TasksMoved>(&payload) {
-                Ok(moved) if moved.task_state.is_terminal() => interests.notify(&moved.task_uuids),
+                Ok(moved) if moved.task_state.is_terminal() => {
+                    let mut fresh = interests.fresh();
+                    for task_uuid in &moved.task_uuids {
+                        fresh.ended(*task_uuid);
+                    }
+                    drop(fresh);
+                    interests.notify(&moved.task_uuids);
+                }
                 Ok(_) => {}
                 Err(error) => {
                     metrics().notification_ignored(LOOP);
@@ -315,5 +342,6 @@ impl Supervised for Looking {
     }
 }
 
+mod fresh;
 #[cfg(test)]
 mod tests;

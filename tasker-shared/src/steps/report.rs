@@ -240,7 +240,11 @@ pub async fn record_outcomes(
             .bind(continuation.map(|continuation| milliseconds(continuation.lease)));
         let answer = query
             .bind(enqueues)
-            .bind(if is_one { announces } else { locks == Locks::Skip })
+            .bind(if is_one {
+                announces
+            } else {
+                locks == Locks::Skip
+            })
             .fetch_all(&mut *connection)
             .await;
         let Err(error) = answer else {

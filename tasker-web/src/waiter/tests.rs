@@ -12,6 +12,7 @@ use super::*;
 fn interests(max_waiters: usize) -> Arc<Interests> {
     Arc::new(Interests {
         waiting: Mutex::default(),
+        fresh: Mutex::default(),
         max_waiters,
         asleep: AtomicUsize::new(0),
         someone: Notify::new(),
@@ -64,6 +65,28 @@ fn a_state_that_is_no_end_wakes_nobody() {
     }
 
     assert_eq!(interest.notified().now_or_never(), None);
+}
+
+#[test]
+fn a_submitted_task_is_known_to_run_until_its_end_is_heard() {
+    let waiter = TaskWaiter {
+        interests: interests(10),
+    };
+    let task = a_task();
+    waiter.submitted(task);
+    assert!(!waiter.is_known_to_run(task), "nothing is heard yet");
+
+    hear(&waiter.interests, ListenEvent::Connected);
+    waiter.submitted(task);
+    for (state, runs) in [("in_progress", true), ("cancelled", false)] {
+        let payload = format!(r#"{{"task_state":"{state}","task_uuids":["{task}"]}}"#);
+        let channel = TASK_STATE.to_owned();
+        hear(
+            &waiter.interests,
+            ListenEvent::Notification { channel, payload },
+        );
+        assert_eq!(waiter.is_known_to_run(task), runs, "{state}");
+    }
 }
 
 #[test]
