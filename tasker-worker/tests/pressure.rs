@@ -171,7 +171,7 @@ async fn a_worker_whose_outcomes_are_not_recorded_receives_only_what_it_has_room
     });
     let first = world.start_named("worker-1", large);
     let waiting = "select count(*) from pg_stat_activity where datname = current_database() \
-         and wait_event_type = 'Lock' and query like '%complete_steps%'";
+         and wait_event_type = 'Lock' and query like '%complete_%step%'";
     wait_for_count(&world, waiting, 1).await;
     wait_for_count(&world, waiting, 0).await;
     submit(&world, 20).await;

@@ -52,7 +52,8 @@ const HOLDABLE: &str = "
       for v_definition in
         select pg_get_functiondef(p.oid) from pg_proc p
         where p.pronamespace = 'tasker'::regnamespace and p.proname in (
-          'claim_ready_tasks', 'receive_steps', 'complete_steps_and_enqueue', 'release_steps',
+          'claim_ready_tasks', 'receive_steps', 'complete_one_step', 'complete_steps_and_enqueue',
+          'release_steps',
           'fire_due_timers'
         )
       loop

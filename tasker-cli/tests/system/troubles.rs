@@ -233,7 +233,7 @@ async fn hold_tasks(world: &World) {
 async fn freeze_backends(world: &World) {
     let mut frozen = Vec::new();
     for call in [
-        "complete_steps",
+        "complete_%step",
         "receive_steps",
         "claim_ready_tasks",
         "fire_due_timers",

@@ -61,7 +61,7 @@ async fn hold_up_the_outcome(
         WAIT_TIMEOUT,
         async || {
             let waiting = "select count(*) from pg_stat_activity where datname = current_database()
-            and wait_event_type = 'Lock' and query like '%complete_steps%'";
+            and wait_event_type = 'Lock' and query like '%complete_%step%'";
             world.count(waiting).await == 1
         },
     )

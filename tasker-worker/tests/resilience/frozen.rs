@@ -76,7 +76,7 @@ async fn an_outcome_does_not_wait_for_a_session_that_is_frozen() {
             lasted < Duration::from_secs(30),
             "a call may last 65 s: {lasted:?}"
         );
-        frozen.push(freeze(&world, "complete_steps").await);
+        frozen.push(freeze(&world, "complete_%step").await);
     }
     drop(frozen);
     wait_until_healthy(&worker).await;

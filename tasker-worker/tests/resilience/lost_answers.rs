@@ -116,7 +116,7 @@ async fn a_worker_whose_sessions_were_ended_goes_on_within_a_moment() {
         let detail = world.run_to(task, TaskState::Complete).await;
         assert_eq!(detail.steps[0].attempts, 1);
         assert_eq!(runs.load(Ordering::Relaxed), round);
-        end_sessions(&world.pool, "complete_steps").await;
+        end_sessions(&world.pool, "complete_%step").await;
     }
     wait_until_healthy(&worker).await;
     worker.drain().await;

@@ -125,7 +125,7 @@ async fn steps_that_could_not_be_given_back_are_given_back_later() {
         world
             .count(
                 "select count(*) from pg_stat_activity where datname = current_database()
-                   and wait_event_type = 'Lock' and query like '%complete_steps%'",
+                   and wait_event_type = 'Lock' and query like '%complete_%step%'",
             )
             .await
             == 1
