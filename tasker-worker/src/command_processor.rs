@@ -22,9 +22,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::chain::Occupancy;
 use crate::launcher::Launcher;
 use crate::namespaces::{Namespaces, queue_name};
+use crate::places::Occupancy;
 
 /// Pauses before another look for what had to be left out: another transaction holds it, or a queue
 /// is in trouble. A message that was handed on to a held step comes back after 100 ms, which is the
@@ -236,6 +236,7 @@ impl CommandProcessor {
         let Some(reason) = self.wanted.take() else {
             return;
         };
+        self.launcher.places().offer(false);
         metrics().woke("worker_receive", reason.as_str());
         match self.receive().await {
             Ok((limit, steps)) => {
@@ -262,7 +263,10 @@ impl CommandProcessor {
         if namespaces.is_empty() {
             return Ok((0, Vec::new()));
         }
-        let free = i32::try_from(self.free()).unwrap_or(i32::MAX);
+        let promised = self.launcher.places().promised_beside();
+        // One at least: what a promise comes to is not waited for.
+        let free = self.free().saturating_sub(promised).max(1);
+        let free = i32::try_from(free).unwrap_or(i32::MAX);
         let settings = &self.settings;
         let limit = free.min(settings.batch_size);
         let demand = Demand {
@@ -314,6 +318,11 @@ impl CommandProcessor {
         Ok(())
     }
 
+    /// Whether no step is known to wait for a place.
+    const fn is_idle(&self) -> bool {
+        self.wanted.is_none() && self.again_at.is_none() && self.pause_until.is_none()
+    }
+
     fn start(&mut self, steps: Vec<ReceivedStep>) {
         if self.shutdown.is_cancelled() {
             self.launcher.give_back(steps);
@@ -329,6 +338,7 @@ impl Supervised for CommandProcessor {
     async fn run(&mut self) {
         while self.wait().await {
             self.receive_more().await;
+            self.launcher.places().offer(self.is_idle());
         }
     }
 }
