@@ -32,8 +32,8 @@ struct Counts {
     ending: usize,
     /// What calls that are under way may start.
     promised: usize,
-    /// Of that, what does not take the place of a step before it.
-    promised_beside: usize,
+    /// Of that, what receipts leave alone.
+    reserved: usize,
     /// Whether no step is known to wait for a place.
     is_offered: bool,
 }
@@ -41,8 +41,9 @@ struct Counts {
 /// Places that are kept for what a call may start; they are given back with it.
 pub(crate) struct Promise {
     places: Arc<Places>,
-    following: usize,
+    promised: usize,
     beside: usize,
+    reserved: usize,
 }
 
 impl Places {
@@ -88,31 +89,33 @@ impl Places {
         self.count(|counts| counts.is_offered = is_offered);
     }
 
+    /// Places for steps that are received.
+    pub(crate) fn for_receipts(&self) -> usize {
+        self.count(|counts| (self.concurrency).saturating_sub(counts.running + counts.reserved))
+    }
+
     /// Keeps places for so many steps that follow others, and for up to `most_beside` more, where that
-    /// many are idle.
+    /// many are idle. Where a step waits in a queue, that may be received before the others follow.
     pub(crate) fn promise(self: &Arc<Self>, following: usize, most_beside: usize) -> Promise {
-        let beside = self.count(|counts| {
+        self.count(|counts| {
             let taken = counts.running.saturating_sub(counts.ending) + counts.promised + following;
-            let idle = if counts.is_offered {
-                self.concurrency.saturating_sub(taken)
+            let idle = self.concurrency.saturating_sub(taken);
+            let beside = if counts.is_offered {
+                idle.min(most_beside)
             } else {
                 0
             };
-            let beside = idle.min(most_beside);
-            counts.promised += following + beside;
-            counts.promised_beside += beside;
-            beside
-        });
-        Promise {
-            places: Arc::clone(self),
-            following,
-            beside,
-        }
-    }
-
-    /// How many places are promised to steps that start beside others.
-    pub(crate) fn promised_beside(&self) -> usize {
-        self.count(|counts| counts.promised_beside)
+            let promised = following + beside;
+            let reserved = if counts.is_offered { promised } else { 0 };
+            counts.promised += promised;
+            counts.reserved += reserved;
+            Promise {
+                places: Arc::clone(self),
+                promised,
+                beside,
+                reserved,
+            }
+        })
     }
 
     fn count<T>(&self, change: impl FnOnce(&mut Counts) -> T) -> T {
@@ -128,20 +131,32 @@ impl Promise {
 
     /// So many steps are about to run; what else was promised is given back. Counted before any of
     /// them can end.
-    pub(crate) async fn take(self, started: usize) {
+    pub(crate) async fn take(mut self, started: usize) {
         let places = Arc::clone(&self.places);
-        places.count(|counts| counts.running += started);
+        let is_heard = places.count(|counts| {
+            counts.running += started;
+            let was_reserved = self.reserved > 0;
+            self.give_back(counts);
+            // Who wants to receive meanwhile waits for a change.
+            started > 0 || was_reserved && !counts.is_offered
+        });
         drop(self);
-        let _ = places.changes.send(Occupancy::Taken(started)).await;
+        if is_heard {
+            let _ = places.changes.send(Occupancy::Taken(started)).await;
+        }
+    }
+
+    fn give_back(&mut self, counts: &mut Counts) {
+        counts.promised -= std::mem::take(&mut self.promised);
+        counts.reserved -= std::mem::take(&mut self.reserved);
     }
 }
 
+/// For calls that panic: others are given back by [`Promise::take`], which is heard of.
 impl Drop for Promise {
     fn drop(&mut self) {
-        self.places.count(|counts| {
-            counts.promised -= self.following + self.beside;
-            counts.promised_beside -= self.beside;
-        });
+        let places = Arc::clone(&self.places);
+        places.count(|counts| self.give_back(counts));
     }
 }
 
@@ -171,10 +186,10 @@ mod tests {
         let second = places.promise(1, 4);
 
         assert_eq!((first.beside(), second.beside()), (4, 1));
-        assert_eq!(places.promised_beside(), 5);
         assert_eq!(places.promise(1, 4).beside(), 0);
+        assert_eq!(places.for_receipts(), 0);
         drop(first);
-        assert_eq!(places.promised_beside(), 1);
+        assert_eq!(places.for_receipts(), 5);
         assert_eq!(places.promise(1, 10).beside(), 4);
     }
 
@@ -190,23 +205,38 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_promised_while_a_step_may_wait_for_a_place() {
+    fn while_a_step_may_wait_for_a_place_that_goes_first() {
         let (places, _changes) = places(10);
 
         places.offer(false);
 
-        assert_eq!(places.promise(1, 10).beside(), 0);
+        let promise = places.promise(1, 10);
+        assert_eq!(promise.beside(), 0);
+        assert_eq!(places.for_receipts(), 10);
     }
 
     #[tokio::test]
-    async fn what_started_takes_its_places_before_the_others_are_given_back() {
+    async fn what_started_takes_its_places_and_the_others_are_given_back() {
         let (places, mut changes) = places(5);
 
         places.promise(1, 4).take(3).await;
 
-        assert_eq!(places.promised_beside(), 0);
+        assert_eq!(places.for_receipts(), 2);
         assert_eq!(places.promise(0, 10).beside(), 2);
-        assert!(matches!(changes.recv().await, Some(Occupancy::Taken(3))));
+        assert!(matches!(changes.try_recv(), Some(Occupancy::Taken(3))));
+    }
+
+    #[tokio::test]
+    async fn who_waits_to_receive_hears_of_what_is_given_back() {
+        let (places, mut changes) = places(5);
+        places.promise(1, 4).take(0).await;
+        assert!(changes.try_recv().is_none());
+
+        let promise = places.promise(1, 4);
+        places.offer(false);
+        promise.take(0).await;
+
+        assert!(matches!(changes.try_recv(), Some(Occupancy::Taken(0))));
     }
 
     #[tokio::test]
@@ -218,6 +248,6 @@ mod tests {
         places.ended().await;
 
         assert_eq!(places.promise(0, 2).beside(), 1);
-        assert!(matches!(changes.recv().await, Some(Occupancy::Freed(1))));
+        assert!(matches!(changes.try_recv(), Some(Occupancy::Freed(1))));
     }
 }

@@ -46,7 +46,7 @@ pub(super) async fn complete(
         0
     };
     let promise = places.promise(following, most_beside);
-    let reported = connection
+    let called = connection
         .call("complete_steps", async |connection| {
             // What was in an answer that got lost is asked for again.
             let continues = part.is_uncertain() || following > 0;
@@ -62,6 +62,12 @@ pub(super) async fn complete(
             };
             record_outcomes(connection, &settings.worker, &part.reports, options).await
         })
-        .await?;
-    Ok((reported, promise))
+        .await;
+    match called {
+        Ok(reported) => Ok((reported, promise)),
+        Err(error) => {
+            promise.take(0).await;
+            Err(error)
+        }
+    }
 }

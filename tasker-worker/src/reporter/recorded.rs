@@ -101,9 +101,6 @@ impl Reporter {
     /// Starts the steps that follow: each in the chain of the one whose message it was handed, or beside
     /// that, in a chain of its own.
     async fn start_next(&mut self, part: Part, continued: Vec<ReceivedStep>, promise: Promise) {
-        if continued.is_empty() {
-            return;
-        }
         let starts = starts(part, continued);
         let beside = starts.iter().filter(|start| start.is_beside);
         self.enqueued.add(beside.count() as u64);
