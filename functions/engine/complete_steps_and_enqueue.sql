@@ -26,8 +26,9 @@
 -- to p_room further dependents, which would be put into their queue otherwise, start in the same way, each
 -- on a message and a lease of its own. The first row of the answer says what was brought about, each
 -- further row is a step that was started. A repeated call, whose outcomes are stale, answers the steps
--- that its first one started, so that they need not wait for their leases where the answer got lost. It
--- may be one that another outcome started, for which it waited too: the caller knows what it runs.
+-- that its first one started, so that they need not wait for their leases where the answer got lost.
+-- With p_enqueues it may be one that another outcome started, for which it waited too: such a caller
+-- knows what it runs.
 create or replace function tasker.complete_steps_and_enqueue(
   p_worker text,
   p_task_uuids uuid[],
@@ -189,8 +190,8 @@ begin
     );
   end if;
   -- A report that is repeated because its answer got lost is answered with the steps that followed
-  -- then: those that started in the moment that enqueued them. A worker that gets one too late runs it
-  -- for nothing: the outcome is stale.
+  -- then: the one that has its message, and those that started in the moment that enqueued them. A
+  -- worker that gets one too late runs it for nothing: the outcome is stale.
   if p_handlers is not null and stale <> '{}' then
     select array_agg(f.task_uuid), array_agg(f.step_no), array_agg(f.msg_id)
     into v_again_tasks, v_again_steps, v_again_msgs
@@ -203,7 +204,8 @@ begin
       join tasker.template_steps ts on ts.template_id = d.template_id and ts.step_no = d.step_no
       cross join unnest(ts.dependents) as e(step_no)
       join tasker.steps s on s.task_uuid = d.task_uuid and s.step_no = e.step_no
-      where s.state = 'in_progress' and s.worker = p_worker and s.started_at = s.enqueued_at
+      where s.state = 'in_progress' and s.worker = p_worker
+        and (s.msg_id = p_msg_ids[p.position] or p_enqueues and s.started_at = s.enqueued_at)
     ) f;
   end if;
   if v_positions is null then

@@ -33,6 +33,8 @@ pub(crate) struct Step {
     pub(crate) result: Option<Value>,
     /// Its message is under a lease.
     pub(crate) leased: bool,
+    /// The message it was last received or handed on with.
+    pub(crate) msg_id: Option<i64>,
     /// When it was last enqueued and when it started, on the case's clock. Of one that started past the
     /// queue both are the same.
     pub(crate) enqueued_ms: Option<i64>,
@@ -165,6 +167,7 @@ impl Expected {
             worker: None,
             result: None,
             leased: false,
+            msg_id: None,
             enqueued_ms: None,
             started_ms: None,
         });
@@ -239,6 +242,7 @@ impl Expected {
         let step = self.step_mut(received.id);
         assert!(!step.leased, "received under another's lease");
         step.leased = true;
+        step.msg_id = Some(received.msg_id);
         if step.state == StepState::Enqueued {
             step.start(worker, now_ms);
             assert_eq!(received.expired, None);
@@ -297,7 +301,7 @@ impl Expected {
             match outcome {
                 StepOutcome::Complete(result) => {
                     step.settle(StepState::Complete, Some(result.clone()));
-                    completed.push((id, leased));
+                    completed.push((id, leased, received.msg_id));
                 }
                 _ if cancelled => step.settle(StepState::Cancelled, None),
                 StepOutcome::Retry { after, .. } if step.attempt < step.max_attempts => {
@@ -310,7 +314,7 @@ impl Expected {
             }
         }
         if let Some(worker) = going_on.continuing {
-            moved.continued = self.started_by(&again, worker);
+            moved.continued = self.started_by(&again, worker, going_on.enqueuing);
         }
         completed.sort_unstable();
         self.free(&completed, going_on, &mut moved);

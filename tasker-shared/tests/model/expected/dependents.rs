@@ -10,16 +10,16 @@ use super::{Expected, GoingOn, Moved, index};
 
 impl Expected {
     /// Readies or enqueues the dependents of completed steps, which come in order, or starts them. Each
-    /// completed step says whether its message is under a lease.
+    /// completed step says whether its message is under a lease, and which it is.
     pub(super) fn free(
         &mut self,
-        completed: &[(StepId, bool)],
+        completed: &[(StepId, bool, i64)],
         going_on: GoingOn<'_>,
         moved: &mut Moved,
     ) {
         let urgent = self.ready().into_iter().chain(self.receivable());
         let urgent = urgent.map(|id| self.priority(id)).max();
-        for (id, _) in completed {
+        for (id, ..) in completed {
             let task = self.tasks.get_mut(&id.task_uuid).unwrap();
             task.free_dependents(&self.graph, index(*id));
         }
@@ -29,8 +29,8 @@ impl Expected {
             let parents = self.parents(id);
             let mut done = completed
                 .iter()
-                .filter(|(parent, _)| parents.contains(parent));
-            let Some((parent, leased)) = done.next().copied() else {
+                .filter(|(parent, ..)| parents.contains(parent));
+            let Some((parent, leased, msg_id)) = done.next().copied() else {
                 continue;
             };
             if !self.step(id).ready {
@@ -40,7 +40,7 @@ impl Expected {
             match going_on.continuing.filter(|_| may_start) {
                 Some(worker) if !followed.contains(&parent) => {
                     followed.push(parent);
-                    self.start_past_the_queue(id, worker, leased);
+                    self.start_past_the_queue(id, worker, leased, Some(msg_id));
                     moved.continued.push(id);
                 }
                 worker => left.push((id, worker)),
@@ -55,7 +55,7 @@ impl Expected {
                 moved.ready.push(id.task_uuid);
             } else if let Some(worker) = worker.filter(|_| room > 0) {
                 room -= 1;
-                self.start_past_the_queue(id, worker, true);
+                self.start_past_the_queue(id, worker, true, None);
                 moved.continued.push(id);
             } else {
                 step.ready = false;
@@ -70,27 +70,40 @@ impl Expected {
         self.tasks[&id.task_uuid].priority
     }
 
-    fn start_past_the_queue(&mut self, id: StepId, worker: &str, leased: bool) {
+    fn start_past_the_queue(
+        &mut self,
+        id: StepId,
+        worker: &str,
+        leased: bool,
+        msg_id: Option<i64>,
+    ) {
         let now_ms = self.now_ms;
         let step = self.step_mut(id);
         step.start(worker, now_ms);
         step.ready = false;
         step.enqueued_ms = Some(now_ms);
         step.leased = leased;
+        step.msg_id = msg_id;
     }
 
     /// The steps that started past the queue when these were first reported, and run since.
-    pub(super) fn started_by(&self, reported: &[&ReceivedStep], worker: &str) -> Vec<StepId> {
+    pub(super) fn started_by(
+        &self,
+        reported: &[&ReceivedStep],
+        worker: &str,
+        enqueuing: bool,
+    ) -> Vec<StepId> {
         let mut ids = self.ids();
         ids.retain(|id| {
             let step = self.step(*id);
             let parents = self.parents(*id);
             step.state == StepState::InProgress
                 && step.worker.as_deref() == Some(worker)
-                && step.started_ms == step.enqueued_ms
-                && reported
-                    .iter()
-                    .any(|received| parents.contains(&received.id))
+                && reported.iter().any(|received| {
+                    let past_the_queue = enqueuing && step.started_ms == step.enqueued_ms;
+                    parents.contains(&received.id)
+                        && (step.msg_id == Some(received.msg_id) || past_the_queue)
+                })
         });
         ids
     }
