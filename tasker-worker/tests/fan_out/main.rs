@@ -69,9 +69,13 @@ async fn warm_up(world: &World, tasks: usize) {
 
 /// A worker that runs the first step of a wide task, and knows of nothing else.
 async fn first_running(world: &World, gate: &Gate) -> (RunningWorker, TaskUuid) {
+    running(world, gate, "wide").await
+}
+
+async fn running(world: &World, gate: &Gate, template: &str) -> (RunningWorker, TaskUuid) {
     let worker = world.start(gate.handlers());
     warm_up(world, 2).await;
-    let task = world.submit("wide", json!({})).await;
+    let task = world.submit(template, json!({})).await;
     world.claim().await;
     gate.wait_for_start().await;
     (worker, task)
@@ -205,5 +209,41 @@ async fn steps_of_a_worker_that_died_are_run_by_another() {
     assert_eq!(attempts.collect::<Vec<_>>(), [2; 5]);
     assert_eq!(detail.steps[6].state, StepState::Complete);
     heir.drain().await;
+    world.assert_sound().await;
+}
+
+#[tokio::test]
+async fn a_step_that_started_beside_another_counts_the_steps_before_it() {
+    let world = world(10).await.with_continuation(2);
+    let steps = [
+        ("a", "[]"),
+        ("b", "[a]"),
+        ("c", "[b]"),
+        ("d", "[b]"),
+        ("e", "[c, d]"),
+    ];
+    let steps = steps.map(|(name, depends_on)| {
+        format!("  - {{ name: {name}, handler: gate, depends_on: {depends_on} }}\n")
+    });
+    world.template("deep", &steps.concat()).await;
+    let gate = Gate::new();
+    let (worker, task) = running(&world, &gate, "deep").await;
+
+    for starts in [1, 2] {
+        gate.open();
+        for _ in 0..starts {
+            gate.wait_for_start().await;
+        }
+    }
+    run_to_the_end(&world, &gate, task).await;
+
+    let past_the_queue = "select array_agg(step_no order by step_no) from tasker.step_transitions
+        where (from_state, to_state) = ('pending', 'in_progress')";
+    let past_the_queue: Vec<i32> = sqlx::query_scalar(past_the_queue)
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+    assert_eq!(past_the_queue, [2, 3, 4]);
+    worker.drain().await;
     world.assert_sound().await;
 }
