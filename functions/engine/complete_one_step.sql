@@ -11,7 +11,7 @@ create or replace function tasker.complete_one_step(
   p_worker text, p_task_uuid uuid, p_step_no int, p_receipt int, p_msg_id bigint,
   p_namespace text, p_outcome text, p_payload jsonb, p_delay_ms bigint,
   p_continue boolean default null, p_handlers text[] default null, p_lease_ms bigint default null,
-  p_enqueues boolean default true, p_announces boolean default false
+  p_enqueues boolean default true, p_room int default 0, p_announces boolean default false
 )
 returns table (
   stale int[], locked int[], ready_tasks uuid[], finished_tasks uuid[], cancelled_tasks uuid[],
@@ -225,7 +225,7 @@ begin
   from tasker.complete_steps_and_enqueue(
     p_worker, array[p_task_uuid], array[p_step_no], array[p_receipt], array[p_msg_id],
     array[p_namespace], array[p_outcome], array[p_payload], array[p_delay_ms],
-    array[p_continue], p_handlers, p_lease_ms, false, p_enqueues, p_announces
+    array[p_continue], p_handlers, p_lease_ms, false, p_enqueues, p_room, p_announces
   ) c;
 end
 $$;

@@ -22,10 +22,13 @@
 -- Continuation: an outcome whose element of p_continue is true may hand its message on to a ready
 -- dependent whose handler is among p_handlers. That step starts in the same transaction, on the
 -- lease of that message, in the hands of the same worker, whose leases are p_lease_ms long; see
--- tasker.free_dependents. The caller continues only while most of the lease is left. The first row
--- of the answer says what was brought about, each further row is a step that was started. A
--- repeated call, whose outcomes are stale, answers the steps that its first one started, so that
--- they need not wait for their leases where the answer got lost.
+-- tasker.free_dependents. The caller continues only while most of the lease is left. With p_enqueues up
+-- to p_room further dependents, which would be put into their queue otherwise, start in the same way, each
+-- on a message and a lease of its own. The first row of the answer says what was brought about, each
+-- further row is a step that was started. A repeated call, whose outcomes are stale, answers the steps
+-- that its first one started, so that they need not wait for their leases where the answer got lost.
+-- With p_enqueues it may be one that another outcome started, for which it waited too: such a caller
+-- knows what it runs.
 create or replace function tasker.complete_steps_and_enqueue(
   p_worker text,
   p_task_uuids uuid[],
@@ -41,6 +44,7 @@ create or replace function tasker.complete_steps_and_enqueue(
   p_lease_ms bigint default null,
   p_skip_locked boolean default false,
   p_enqueues boolean default true,
+  p_room int default 0,
   p_announces boolean default false
 )
 returns table (
@@ -67,6 +71,7 @@ declare
   v_announce text;
   v_most_urgent int;
   v_freed record;
+  v_handed_on int;
   v_positions int[];
   v_msgs bigint[];
   v_tasks uuid[];
@@ -173,13 +178,14 @@ begin
       where (v_positions is null or position <> all(v_positions)) and position <> all(v_locked)
     );
   end if;
-  -- A report that is repeated because its answer got lost is answered with the step that followed
-  -- then. A worker that gets it too late runs it for nothing: the outcome is stale.
+  -- A report that is repeated because its answer got lost is answered with the steps that followed
+  -- then: the one that has its message, and those that started in the moment that enqueued them. A
+  -- worker that gets one too late runs it for nothing: the outcome is stale.
   if p_handlers is not null and stale <> '{}' then
     select array_agg(f.task_uuid), array_agg(f.step_no), array_agg(f.msg_id)
     into v_again_tasks, v_again_steps, v_again_msgs
     from (
-      -- It may have followed several of them, which had its message one after the other.
+      -- It may have followed several of them.
       select distinct s.task_uuid, s.step_no, s.msg_id
       from unnest(stale) as p(position)
       join tasker.steps d
@@ -187,7 +193,8 @@ begin
       join tasker.template_steps ts on ts.template_id = d.template_id and ts.step_no = d.step_no
       cross join unnest(ts.dependents) as e(step_no)
       join tasker.steps s on s.task_uuid = d.task_uuid and s.step_no = e.step_no
-      where s.msg_id = p_msg_ids[p.position] and s.state = 'in_progress' and s.worker = p_worker
+      where s.state = 'in_progress' and s.worker = p_worker
+        and (s.msg_id = p_msg_ids[p.position] or p_enqueues and s.started_at = s.enqueued_at)
     ) f;
   end if;
   if v_positions is null then
@@ -228,8 +235,9 @@ begin
   v_enqueues := p_enqueues and not p_skip_locked and exists (select from tasker.queues_intact);
   v_freed := tasker.free_dependents(
     v_done_tasks, v_done_steps, v_done_templates, v_now, p_worker, v_done_msgs, p_handlers,
-    p_lease_ms, v_most_urgent, v_done_bytes, v_enqueues
+    p_lease_ms, v_most_urgent, v_done_bytes, v_enqueues, p_room
   );
+  v_handed_on := cardinality(v_freed.followed);
   ready_tasks := v_freed.ready_tasks;
   woken_queues := v_freed.woken_queues;
   enqueued_steps := cardinality(v_freed.enqueued_tasks);
@@ -256,7 +264,7 @@ begin
     union all
     select f.task_uuid, v_now, f.step_no, f.attempt, 'pending', 'in_progress', p_worker, null, null
     from follower f
-    where not f.only_parent;
+    where f.only_parent is not true;
   end if;
   if v_freed.enqueued_tasks <> '{}' then
     insert into tasker.step_log
@@ -266,9 +274,9 @@ begin
       as q(task_uuid, step_no, attempt);
   end if;
 
-  -- Where each step that moved was followed by one that started in its place, there is nothing to
-  -- count and no message to delete.
-  if cardinality(v_freed.started_tasks) < cardinality(v_positions)
+  -- Where each step that moved was followed by one that started in its place, and by no other, there is
+  -- nothing to count and no message to delete.
+  if v_handed_on < cardinality(v_positions) or v_handed_on < cardinality(v_freed.started_tasks)
     or v_freed.ready_tasks <> '{}' or v_freed.enqueued_tasks <> '{}' then
     v_more_tasks := v_freed.ready_tasks || v_freed.enqueued_tasks || v_freed.started_tasks;
     v_active := v_active || array_fill(1, array[cardinality(v_more_tasks)]);
@@ -282,7 +290,7 @@ begin
           select p_namespaces[p.position] as namespace, p_msg_ids[p.position] as msg_id
         ) as r
       join tasker.namespaces n on n.namespace = r.namespace
-      where v_freed.started_msgs = '{}'
+      where v_handed_on = 0
         or (p_task_uuids[p.position], p_step_nos[p.position]) not in (
           select v_done_tasks[f.position], v_done_steps[f.position]
           from unnest(v_freed.followed) as f(position)

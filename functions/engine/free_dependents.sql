@@ -9,20 +9,22 @@
 --
 -- With p_enqueues, those that are ready and do not start at once are put into their queue, as a claim
 -- would do it later; that their priority is in use was noted with the first steps of their task. Raises
--- what the queue raises.
+-- what the queue raises. Up to p_room more of those that may start, the most urgent first, start beside
+-- the one that takes a message over: each on a message of its own, which is under a lease from the
+-- start. Together they are given as much as one answer may carry.
 --
 -- p_result_bytes are the sizes of the results of the satisfied steps. They count for the dependents
 -- that are given them, not for those that ask for them.
 --
 -- Answers the task of each step that became ready and waits for a claim; the steps that were enqueued,
--- and their queues, for the caller to wake; and the steps that were started, each with the position of
--- the step that it followed, and whether that is the only one of these that it waited for. The caller
--- logs them. In plpgsql because that keeps its plans for the session.
+-- and their queues, for the caller to wake; and the steps that were started: first those that took a
+-- message over, each with the position of the step that it followed, and whether that is the only one
+-- of these that it waited for. The caller logs them. In plpgsql because that keeps its plans for the session.
 create or replace function tasker.free_dependents(
   p_task_uuids uuid[], p_step_nos int[], p_template_ids int[], p_now timestamptz,
   p_worker text default null, p_msg_ids bigint[] default null, p_handlers text[] default null,
   p_lease_ms bigint default null, p_urgent int default null, p_result_bytes int[] default null,
-  p_enqueues boolean default false,
+  p_enqueues boolean default false, p_room int default 0,
   out ready_tasks uuid[],
   out enqueued_tasks uuid[], out enqueued_steps int[], out enqueued_attempts int[],
   out woken_queues text[],
@@ -34,6 +36,8 @@ as $$
 declare
   -- What a dependent may be given to be started in the place of the step before it.
   c_most_bytes constant bigint := 1024 * 1024;
+  -- And all together that are started beside.
+  c_most_bytes_beside constant bigint := 8 * 1024 * 1024;
   v_urgent int;
 begin
   if p_handlers is not null then
@@ -57,7 +61,7 @@ begin
     group by d.task_uuid, e.step_no
   ), child as (
     select s.task_uuid, s.step_no, s.template_id, f.parents, g.bytes, f.followed, t.priority,
-      ts.handler,
+      ts.handler, ts.timeout_ms, s.input_bytes + g.bytes as given,
       s.waiting_on = f.parents and s.state = 'pending' as is_ready,
       f.followed is not null and t.state = 'in_progress'
         and (v_urgent is null or t.priority >= v_urgent)
@@ -90,13 +94,29 @@ begin
         partition by c.followed, c.may_start order by c.step_no
       ) = 1 as starts
     from child c
+  ), placed as (
+    select c.*,
+      coalesce(
+        p_enqueues and c.may_start and not c.starts
+          and row_number() over beside <= p_room and sum(c.given) over beside <= c_most_bytes_beside,
+        false
+      ) as starts_beside
+    from chosen c
+    window beside as (
+      partition by c.may_start and not c.starts order by c.priority desc, c.task_uuid, c.step_no
+    )
   ), sent as materialized (
-    select q.*, tasker.send_messages(q.queue_name, q.messages) as msg_ids
+    select q.*, tasker.send_messages(q.queue_name, q.messages, q.leases_ms) as msg_ids
     from (
       select n.queue_name, array_agg(c.task_uuid) as tasks, array_agg(c.step_no) as steps,
-        array_agg(c.bytes) as bytes,
-        array_agg(tasker.step_message(c.task_uuid, c.step_no, c.handler, c.priority)) as messages
-      from chosen c
+        array_agg(c.bytes) as bytes, array_agg(c.starts_beside) as start,
+        array_agg(tasker.step_message(c.task_uuid, c.step_no, c.handler, c.priority)) as messages,
+        case when bool_or(c.starts_beside) then array_agg(
+          case when c.starts_beside
+            then least(c.timeout_ms + tasker.timeout_grace_ms(), p_lease_ms) end
+        ) end as leases_ms,
+        bool_and(c.starts_beside) as all_start
+      from placed c
       join tasker.templates t on t.template_id = c.template_id
       join tasker.namespaces n on n.namespace = t.namespace
       where p_enqueues and c.is_ready and c.starts is not true
@@ -104,17 +124,31 @@ begin
     ) q
   ), enqueued as (
     update tasker.steps s
-    set waiting_on = 0, input_bytes = s.input_bytes + m.bytes, state = 'enqueued',
-      msg_id = m.msg_id, enqueued_at = p_now
+    set waiting_on = 0, input_bytes = s.input_bytes + m.bytes,
+      state = case when m.starts then 'in_progress' else 'enqueued' end::tasker.step_state,
+      attempt = s.attempt + m.starts::int,
+      receipt = s.receipt + m.starts::int,
+      msg_id = m.msg_id,
+      worker = case when m.starts then p_worker else s.worker end,
+      enqueued_at = p_now,
+      started_at = case when m.starts then p_now else s.started_at end
     from sent q
-    cross join lateral unnest(q.tasks, q.steps, q.bytes, q.msg_ids)
-      as m(task_uuid, step_no, bytes, msg_id)
+    cross join lateral unnest(q.tasks, q.steps, q.bytes, q.start, q.msg_ids)
+      as m(task_uuid, step_no, bytes, starts, msg_id)
     where s.task_uuid = m.task_uuid and s.step_no = m.step_no
-    returning s.task_uuid, s.step_no, s.attempt
+    returning s.task_uuid, s.step_no, s.attempt, s.msg_id, m.starts
   ), queued as (
     select array_agg(e.task_uuid) as tasks, array_agg(e.step_no) as steps,
       array_agg(e.attempt) as attempts
     from enqueued e
+    where not e.starts
+  ), beside as (
+    select coalesce(array_agg(e.task_uuid), '{}') as tasks,
+      coalesce(array_agg(e.step_no), '{}') as steps,
+      coalesce(array_agg(e.attempt), '{}') as attempts,
+      coalesce(array_agg(e.msg_id), '{}') as msgs
+    from enqueued e
+    where e.starts
   ), counted as (
     update tasker.steps s
     set waiting_on = s.waiting_on - c.parents,
@@ -126,7 +160,7 @@ begin
       worker = case when c.starts then p_worker else s.worker end,
       enqueued_at = case when c.starts then p_now else s.enqueued_at end,
       started_at = case when c.starts then p_now else s.started_at end
-    from chosen c
+    from placed c
     where s.task_uuid = c.task_uuid and s.step_no = c.step_no
       and (c.starts or not p_enqueues or not c.is_ready)
     returning s.task_uuid, s.step_no, s.template_id, s.attempt, s.msg_id, c.followed, c.parents, c.priority,
@@ -139,16 +173,16 @@ begin
   )
   select
     coalesce(array_agg(c.task_uuid) filter (where c.is_ready and not c.starts), '{}'),
-    coalesce(array_agg(c.task_uuid) filter (where c.starts), '{}'),
-    coalesce(array_agg(c.step_no) filter (where c.starts), '{}'),
-    coalesce(array_agg(c.attempt) filter (where c.starts), '{}'),
-    coalesce(array_agg(c.msg_id) filter (where c.starts), '{}'),
+    coalesce(array_agg(c.task_uuid) filter (where c.starts), '{}') || (select b.tasks from beside b),
+    coalesce(array_agg(c.step_no) filter (where c.starts), '{}') || (select b.steps from beside b),
+    coalesce(array_agg(c.attempt) filter (where c.starts), '{}') || (select b.attempts from beside b),
+    coalesce(array_agg(c.msg_id) filter (where c.starts), '{}') || (select b.msgs from beside b),
     coalesce(array_agg(c.followed) filter (where c.starts), '{}'),
     coalesce(array_agg(c.parents = 1) filter (where c.starts), '{}'),
     coalesce(array_agg(c.lease_ms) filter (where c.starts), '{}'),
     coalesce((select q.tasks from queued q), '{}'), (select q.steps from queued q),
     (select q.attempts from queued q),
-    array(select q.queue_name from sent q)
+    array(select q.queue_name from sent q where not q.all_start)
   into ready_tasks, started_tasks, started_steps, started_attempts, started_msgs, followed, only_parent,
     lease_ms, enqueued_tasks, enqueued_steps, enqueued_attempts, woken_queues
   from counted c;

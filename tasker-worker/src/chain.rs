@@ -22,6 +22,7 @@ use crate::handlers::Handlers;
 use crate::leases::{Attempt, Lease, Leases};
 use crate::outcome::step_error;
 use crate::place::TakenPlace;
+use crate::places::Places;
 use crate::step::Step;
 use crate::step_runner;
 
@@ -32,15 +33,6 @@ const LEASE_PARTS: u32 = 3;
 /// want the same one, one of them comes too late; its timeout runs since it was handed out, and the
 /// database allows a second more.
 const PLACE_TIMEOUT: Duration = Duration::from_millis(500);
-
-/// How the number of steps changed that run or are about to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Occupancy {
-    /// So many steps are about to follow others.
-    Taken(usize),
-    /// So many have ended.
-    Freed(usize),
-}
 
 /// What is reported to the database about a received step.
 #[expect(clippy::large_enum_variant, reason = "nearly all are outcomes")]
@@ -118,7 +110,7 @@ pub(crate) struct Running {
     pub(crate) events: WorkerEvents,
     pub(crate) statistics: Arc<SampledStatisticsCollector>,
     pub(crate) reports: Sender<Report>,
-    pub(crate) completions: Sender<Occupancy>,
+    pub(crate) places: Arc<Places>,
     /// A permit for each handler that may run; see [`PLACE_TIMEOUT`].
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) tasks: TaskTracker,
@@ -127,6 +119,15 @@ pub(crate) struct Running {
     pub(crate) lease: Duration,
     /// How many steps may follow one another without a trip through the queue.
     pub(crate) continuation_limit: u32,
+}
+
+/// What became of a step that was to follow.
+pub(crate) enum Following {
+    Runs,
+    /// It ran already: an answer told of it again.
+    RunsAlready,
+    /// It cannot be started, and there is something to report.
+    NotStarted(Box<Report>),
 }
 
 /// Steps that run one after the other on one message. It goes with the outcome of one to the
@@ -151,18 +152,31 @@ impl Chain {
         }
     }
 
-    /// Runs the step that follows; where it cannot be started, there is something to report.
-    pub(crate) fn start_next(mut self, step: ReceivedStep) -> Option<Report> {
+    /// A chain for a step that starts beside the one which follows here, on a message of its own.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            running: self.running.clone(),
+            since: Instant::now(),
+            followed: self.followed,
+            ended: self.ended,
+        }
+    }
+
+    /// Runs the step that follows.
+    pub(crate) fn start_next(mut self, step: ReceivedStep) -> Following {
         let running = &self.running;
-        let unfit = unfit(&step, &running.events);
-        if unfit.is_some() {
-            return unfit;
+        let attempt = Attempt::from(&step);
+        if running.leases.has(attempt) {
+            return Following::RunsAlready;
+        }
+        if let Some(unfit) = unfit(&step, &running.events) {
+            return Following::NotStarted(Box::new(unfit));
         }
         let Some(handler) = running.handlers.get(&step.handler).cloned() else {
-            return Some(release(step));
+            return Following::NotStarted(Box::new(release(step)));
         };
-        let Some(lease) = running.leases.take([Attempt::from(&step)]).pop() else {
-            return Some(release(step));
+        let Some(lease) = running.leases.take_if_new(attempt) else {
+            return Following::RunsAlready;
         };
         metrics().steps_received(1);
         self.followed += 1;
@@ -171,7 +185,7 @@ impl Chain {
         }
         let tasks = running.tasks.clone();
         tasks.spawn(run(handler, step, lease, self));
-        None
+        Following::Runs
     }
 
     /// Whether another step may follow at this moment.
@@ -221,22 +235,29 @@ pub(crate) async fn run(handler: AnyHandler, received: ReceivedStep, lease: Leas
         attempt = received.attempt,
     );
     let running = chain.running.clone();
-    let kept = run_permitted(handler, received, lease, chain)
+    let left = run_permitted(handler, received, lease, chain)
         .instrument(span)
         .await;
-    let completions = running.completions;
-    match kept {
-        None => freed(&completions).await,
+    let places = running.places;
+    match left {
+        Left::NotEnded => places.freed(1).await,
+        Left::Ended => places.ended().await,
         // Not among the tasks that a drain waits for.
-        Some(kept) => drop(tokio::spawn(async move {
+        Left::Kept(kept) => drop(tokio::spawn(async move {
             kept.await;
-            freed(&completions).await;
+            places.freed(1).await;
         })),
     }
 }
 
-async fn freed(completions: &Sender<Occupancy>) {
-    let _ = completions.send(Occupancy::Freed(1)).await;
+/// How an attempt leaves its place.
+enum Left {
+    /// It was not run, or nobody wants its outcome.
+    NotEnded,
+    /// Its outcome was handed over.
+    Ended,
+    /// What it started keeps the place.
+    Kept(Kept),
 }
 
 /// The place of an attempt that has ended, where what it started keeps it; ends when it is free.
@@ -247,7 +268,7 @@ async fn run_permitted(
     received: ReceivedStep,
     lease: Lease,
     chain: Chain,
-) -> Option<Kept> {
+) -> Left {
     let running = chain.running.clone();
     let attempt = Attempt::from(&received);
     let received_at = Instant::now();
@@ -263,7 +284,7 @@ async fn run_permitted(
     let Some(permit) = permit else {
         running.leases.release([attempt]);
         let _ = running.reports.send(release(received)).await;
-        return None;
+        return Left::NotEnded;
     };
     let described = running.events.describe(&received, &lease.cancellation);
     if let Some(described) = &described {
@@ -298,7 +319,7 @@ async fn run_permitted(
     });
     let Some(outcome) = outcome else {
         running.leases.release([attempt]);
-        return kept;
+        return kept.map_or(Left::NotEnded, Left::Kept);
     };
     log(&name, &outcome);
     ran.latency = Some(received_at.elapsed());
@@ -311,8 +332,11 @@ async fn run_permitted(
         namespace,
         outcome,
     };
+    if kept.is_none() {
+        running.places.ending();
+    }
     chain.report(report, standing, described, recording).await;
-    kept
+    kept.map_or(Left::Ended, Left::Kept)
 }
 
 /// An event of a step that took a time which is not known yet.

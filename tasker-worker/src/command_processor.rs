@@ -22,9 +22,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::chain::Occupancy;
 use crate::launcher::Launcher;
 use crate::namespaces::{Namespaces, queue_name};
+use crate::places::Occupancy;
 
 /// Pauses before another look for what had to be left out: another transaction holds it, or a queue
 /// is in trouble. A message that was handed on to a held step comes back after 100 ms, which is the
@@ -151,13 +151,21 @@ impl CommandProcessor {
         }
     }
 
-    /// Places for further handlers.
-    const fn free(&self) -> usize {
-        self.settings.concurrency.saturating_sub(self.running)
+    /// Places for further handlers: not those whose end has not come yet, though others know of it.
+    fn free(&self) -> usize {
+        let free = self.settings.concurrency.saturating_sub(self.running);
+        free.min(self.launcher.places().for_receipts())
+    }
+
+    /// Whether no step is known to wait for a place.
+    const fn is_idle(&self) -> bool {
+        self.wanted.is_none() && self.again_at.is_none() && self.pause_until.is_none()
     }
 
     /// Waits for something to do, unless there is; false when the worker stops.
     async fn wait(&mut self) -> bool {
+        // Before a look at what is free: what is given back later is then heard of.
+        self.launcher.places().offer(self.is_idle());
         let paused = self.pause_until.is_some();
         if self.wanted.is_some() && self.free() > 0 && !paused {
             return !self.shutdown.is_cancelled();
@@ -230,14 +238,19 @@ impl CommandProcessor {
             more.push(completed);
         }
         self.count(&more);
-        if self.pause_until.is_some() || self.free() == 0 {
+        if self.pause_until.is_some() || self.wanted.is_none() {
+            return;
+        }
+        self.launcher.places().offer(false);
+        let free = self.free();
+        if free == 0 {
             return;
         }
         let Some(reason) = self.wanted.take() else {
             return;
         };
         metrics().woke("worker_receive", reason.as_str());
-        match self.receive().await {
+        match self.receive(free).await {
             Ok((limit, steps)) => {
                 self.outage.over();
                 if steps.len() >= limit && limit > 0 {
@@ -254,7 +267,7 @@ impl CommandProcessor {
     }
 
     /// Receives up to as many steps as there are places; returns that limit too.
-    async fn receive(&mut self) -> Result<(usize, Vec<ReceivedStep>), Error> {
+    async fn receive(&mut self, free: usize) -> Result<(usize, Vec<ReceivedStep>), Error> {
         if self.refresh || self.namespaces.is_empty() {
             self.refresh_namespaces().await?;
         }
@@ -262,7 +275,7 @@ impl CommandProcessor {
         if namespaces.is_empty() {
             return Ok((0, Vec::new()));
         }
-        let free = i32::try_from(self.free()).unwrap_or(i32::MAX);
+        let free = i32::try_from(free).unwrap_or(i32::MAX);
         let settings = &self.settings;
         let limit = free.min(settings.batch_size);
         let demand = Demand {

@@ -8,6 +8,7 @@ use crate::events::WorkerEvents;
 use crate::handler::AnyHandler;
 use crate::leases::{Attempt, Leases};
 use crate::outcome::step_error;
+use crate::places::Places;
 
 /// Kind of a failure because the lease ran out while the attempt may still have been alive.
 const LEASE_EXPIRED: &str = "lease_expired";
@@ -36,6 +37,10 @@ impl Launcher {
         &self.running.leases
     }
 
+    pub(crate) fn places(&self) -> &Places {
+        &self.running.places
+    }
+
     /// Starts what can be started, and reports the rest; returns how many run.
     pub(crate) fn launch(&self, received: Vec<ReceivedStep>) -> usize {
         let mut started = Vec::with_capacity(received.len());
@@ -48,6 +53,7 @@ impl Launcher {
             }
         }
         let count = started.len();
+        self.running.places.launched(count);
         let attempts = started.iter().map(|(_, step)| Attempt::from(step));
         let leases = self.running.leases.take(attempts);
         for ((handler, step), lease) in started.into_iter().zip(leases) {

@@ -78,28 +78,37 @@ impl Leases {
     /// which lost its lease unnoticed, is ended.
     pub(crate) fn take(&self, attempts: impl IntoIterator<Item = Attempt>) -> Vec<Lease> {
         let mut held = self.lock();
+        let attempts = attempts.into_iter();
         attempts
-            .into_iter()
-            .map(|attempt| {
-                let (abort, aborted) = oneshot::channel();
-                let cancellation = CancellationToken::new();
-                let earlier = held.insert(
-                    attempt.id,
-                    Held {
-                        attempt,
-                        cancellation: cancellation.clone(),
-                        abort: Some(abort),
-                    },
-                );
-                if let Some(mut earlier) = earlier {
-                    earlier.end(Abort::Stale);
-                }
-                Lease {
-                    cancellation,
-                    abort: aborted,
-                }
-            })
+            .map(|attempt| Self::hold(&mut held, attempt))
             .collect()
+    }
+
+    fn hold(steps: &mut HashMap<StepId, Held>, attempt: Attempt) -> Lease {
+        let (abort, aborted) = oneshot::channel();
+        let cancellation = CancellationToken::new();
+        let held = Held {
+            attempt,
+            cancellation: cancellation.clone(),
+            abort: Some(abort),
+        };
+        if let Some(mut earlier) = steps.insert(attempt.id, held) {
+            earlier.end(Abort::Stale);
+        }
+        Lease {
+            cancellation,
+            abort: aborted,
+        }
+    }
+
+    /// Takes up a step, unless this very attempt is held.
+    pub(crate) fn take_if_new(&self, attempt: Attempt) -> Option<Lease> {
+        let mut held = self.lock();
+        let earlier = held.get(&attempt.id);
+        if earlier.is_some_and(|held| held.attempt == attempt) {
+            return None;
+        }
+        Some(Self::hold(&mut held, attempt))
     }
 
     /// Whether this very attempt is held.
@@ -265,6 +274,18 @@ mod tests {
         assert_eq!(undone.abort.try_recv(), Ok(Abort::Stale));
         held.release([attempt(step(1, 1), 1)]);
         assert!(held.has(again));
+    }
+
+    #[test]
+    fn an_attempt_that_is_held_is_not_taken_up_again() {
+        let held = Leases::default();
+        let mut lease = held.take_if_new(attempt(step(1, 1), 1)).unwrap();
+
+        assert!(held.take_if_new(attempt(step(1, 1), 1)).is_none());
+        assert!(lease.abort.try_recv().is_err(), "it runs on");
+
+        assert!(held.take_if_new(attempt(step(1, 1), 2)).is_some());
+        assert_eq!(lease.abort.try_recv(), Ok(Abort::Stale));
     }
 
     #[test]

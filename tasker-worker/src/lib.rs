@@ -75,6 +75,7 @@ mod leases;
 mod namespaces;
 mod outcome;
 mod place;
+mod places;
 mod registration;
 mod reporter;
 mod run;

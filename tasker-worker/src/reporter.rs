@@ -13,30 +13,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasker_shared::announcer::Announcer;
-use tasker_shared::channel::{Receiver, Sender};
+use tasker_shared::channel::Receiver;
 use tasker_shared::database::{Database, DedicatedConnection};
 use tasker_shared::error::Error;
 use tasker_shared::outage::Outage;
 use tasker_shared::statistics::SampledStatisticsCollector;
-use tasker_shared::steps::{Continuation, Locks, ReportOptions, Reported, record_outcomes};
+use tasker_shared::steps::Locks;
 use tasker_shared::supervisor::Supervised;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use crate::chain::{Chain, Occupancy, Report};
+use crate::chain::Report;
 use crate::dead_rows_keeper::Enqueued;
 use crate::events::WorkerEvents;
 use crate::health::Vitals;
 use crate::leases::{Attempt, Leases};
+use crate::places::Places;
 
 mod backlog;
+mod call;
 mod part;
 mod recorded;
 mod releases;
 
 use backlog::{Backlog, Wait};
+use call::{Way, complete};
 use part::{Companion, Part, Verdict};
 use releases::Releases;
 
@@ -70,6 +73,8 @@ pub(crate) struct Reporting {
     pub(crate) backlog_bytes: usize,
     /// The handlers whose steps may follow; none where continuation is off.
     pub(crate) continues_with: Vec<String>,
+    /// Most steps of one call that may start beside those that follow others.
+    pub(crate) most_beside: usize,
     /// Whether what outcomes make ready is put into its queue with them.
     pub(crate) enqueues: bool,
     pub(crate) lease: Duration,
@@ -79,7 +84,7 @@ pub(crate) struct Reporting {
 #[derive(Clone)]
 pub(crate) struct ReportingParts {
     pub(crate) reports: Arc<Mutex<Receiver<Report>>>,
-    pub(crate) completions: Sender<Occupancy>,
+    pub(crate) places: Arc<Places>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) announcer: Announcer,
     pub(crate) enqueued: Arc<Enqueued>,
@@ -95,7 +100,7 @@ pub(crate) struct Reporter {
     settings: Reporting,
     connection: DedicatedConnection,
     reports: Arc<Mutex<Receiver<Report>>>,
-    completions: Sender<Occupancy>,
+    places: Arc<Places>,
     leases: Arc<Leases>,
     announcer: Announcer,
     enqueued: Arc<Enqueued>,
@@ -132,7 +137,7 @@ impl Reporter {
     pub(crate) fn new(settings: Reporting, database: &Database, parts: ReportingParts) -> Self {
         let ReportingParts {
             reports,
-            completions,
+            places,
             leases,
             announcer,
             enqueued,
@@ -150,7 +155,7 @@ impl Reporter {
                 .within(deadline)
                 .waiting_for_locks(LOCK_TIMEOUT),
             reports,
-            completions,
+            places,
             leases,
             announcer,
             enqueued,
@@ -233,7 +238,8 @@ impl Reporter {
                 (false, true) => Way::Announced,
             };
             let started = Instant::now();
-            let call = complete(&self.settings, &mut self.connection, part, way).await;
+            let (settings, places) = (&self.settings, &self.places);
+            let call = complete(settings, &mut self.connection, places, part, way).await;
             if way == Way::Announced {
                 self.announced_within(started.elapsed());
             }
@@ -241,7 +247,7 @@ impl Reporter {
                 continue;
             };
             match call {
-                Ok(reported) => self.recorded(part, waited, reported).await,
+                Ok((reported, promise)) => self.recorded(part, waited, reported, promise).await,
                 Err(error) if way != Way::Batch(Locks::Skip) && self.skipping_helps(&error) => {
                     // Nothing was recorded. What can be is, at once.
                     self.skips_locked_until = Some(Instant::now() + LOCKS_SKIPPED_FOR);
@@ -353,15 +359,6 @@ impl Supervised for Reporter {
     }
 }
 
-/// How a part is recorded.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// What it brings about is announced after its commit.
-    Batch(Locks),
-    /// It is a single outcome, and nothing waits behind it: with its commit, which is soonest.
-    Announced,
-}
-
 fn lies_ahead(moment: Option<Instant>) -> bool {
     moment.is_some_and(|moment| moment > Instant::now())
 }
@@ -371,39 +368,4 @@ fn has_no_more(reports: &Mutex<Receiver<Report>>) -> bool {
     reports
         .try_lock()
         .map_or(true, |reports| reports.is_empty())
-}
-
-/// Records these outcomes, with what may follow them.
-async fn complete(
-    settings: &Reporting,
-    connection: &mut DedicatedConnection,
-    part: &Part,
-    way: Way,
-) -> Result<Reported, Error> {
-    let continuation = Continuation {
-        // Asked again: the outcome may have waited for the database longer than its lease.
-        may_continue: part
-            .companions
-            .iter()
-            .map(|it| it.chain.as_ref().is_some_and(Chain::may_continue))
-            .collect(),
-        handlers: &settings.continues_with,
-        lease: settings.lease,
-    };
-    connection
-        .call("complete_steps", async |connection| {
-            // What was in an answer that got lost is asked for again.
-            let continues = part.is_uncertain() || continuation.may_continue.contains(&true);
-            let options = ReportOptions {
-                locks: match way {
-                    Way::Batch(locks) => locks,
-                    Way::Announced => Locks::Wait,
-                },
-                announces: way == Way::Announced,
-                enqueues: settings.enqueues,
-                continuation: continues.then_some(&continuation),
-            };
-            record_outcomes(connection, &settings.worker, &part.reports, options).await
-        })
-        .await
 }

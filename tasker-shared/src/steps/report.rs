@@ -89,8 +89,8 @@ pub struct Reported {
     pub announced: bool,
     /// How many dependents were put into their queue.
     pub enqueued: u64,
-    /// Dependents that were started in the worker's hands, each with the message of a step that
-    /// was reported.
+    /// Dependents that were started in the worker's hands: with the message of a step that was reported,
+    /// or beside such a one, with a message of their own.
     pub continued: Vec<ReceivedStep>,
 }
 
@@ -141,6 +141,9 @@ pub struct ReportOptions<'a> {
     /// without a trip through queue and orchestrator. Where something more urgent is ready, that goes
     /// first and nothing is handed on.
     pub continuation: Option<&'a Continuation<'a>>,
+    /// Of the dependents that would be enqueued, starts up to so many like that, each with a message of
+    /// its own.
+    pub room: usize,
 }
 
 impl ReportOptions<'_> {
@@ -150,6 +153,7 @@ impl ReportOptions<'_> {
         announces: false,
         enqueues: false,
         continuation: None,
+        room: 0,
     };
 }
 
@@ -198,11 +202,11 @@ macro_rules! complete {
     };
 }
 const COMPLETE: &str = complete!(
-    "complete_steps_and_enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, $13)"
+    "complete_steps_and_enqueue($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $15, $13, $14)"
 );
 const COMPLETE_ONE: &str = complete!(
     "complete_one_step($1, $2[1], $3[1], $4[1], $5[1], $6[1], $7[1], $8[1], $9[1], $10[1], \
-       $11, $12, $13, $14)"
+       $11, $12, $13, $14, $15)"
 );
 
 /// Records outcomes, each once: states, dependents, retries, the task's end and the deletion of
@@ -219,7 +223,9 @@ pub async fn record_outcomes(
         mut announces,
         enqueues,
         continuation,
+        room,
     } = options;
+    let room = i32::try_from(room).unwrap_or(i32::MAX);
     announces &= reports.len() == 1 && locks == Locks::Wait;
     let mut failed_first = None;
     let rows = loop {
@@ -240,6 +246,7 @@ pub async fn record_outcomes(
             .bind(continuation.map(|continuation| milliseconds(continuation.lease)));
         let answer = query
             .bind(enqueues)
+            .bind(room)
             .bind(if is_one {
                 announces
             } else {

@@ -76,6 +76,8 @@ pub(crate) struct Manner {
     pub(crate) enqueues: bool,
     /// Whether an outcome that is reported alone is announced with its commit.
     pub(crate) announces: bool,
+    /// How many more dependents may start with each report, at most; how many is left to chance.
+    pub(crate) most_room: usize,
 }
 
 impl Manner {
@@ -85,6 +87,7 @@ impl Manner {
             seed,
             enqueues: false,
             announces: false,
+            most_room: 0,
         }
     }
 }
@@ -235,6 +238,7 @@ impl Run<'_> {
                 Fate::Fail => reports.push(report(&step, StepOutcome::Fail(error()))),
             }
         }
+        let room = self.random.usize(..=self.manner.most_room);
         let connection = &mut self.world.connection;
         let continuation = Continuation {
             may_continue: reports.iter().map(|_| self.random.u8(..) < 200).collect(),
@@ -245,6 +249,7 @@ impl Run<'_> {
             announces: self.manner.announces && reports.len() == 1,
             enqueues: self.manner.enqueues,
             continuation: (self.manner.way == Way::Continuation).then_some(&continuation),
+            room,
             ..steps::ReportOptions::PLAIN
         };
         let reported = steps::record_outcomes(connection, WORKER, &reports, options).await;

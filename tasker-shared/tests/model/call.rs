@@ -26,6 +26,8 @@ pub(crate) enum Call {
         continuing: bool,
         /// Whether what it makes ready is put into the queue.
         enqueuing: bool,
+        /// How many more of its dependents may start.
+        room: usize,
     },
     Release {
         pick: usize,
@@ -67,9 +69,14 @@ pub(crate) fn calls() -> impl Strategy<Value = Call> {
         2 => (-1..=1).prop_map(Call::Submit),
         6 => (1..8).prop_map(Call::Claim),
         8 => (0..2_u8, 1..6).prop_map(|(worker, limit)| Call::Receive { worker, limit }),
-        12 => (prop::collection::vec((picks(), outcomes()), 1..4), any::<bool>(), any::<bool>())
-            .prop_map(|(picks, continuing, enqueuing)| {
-                Call::Report { picks, continuing, enqueuing }
+        12 => (
+            prop::collection::vec((picks(), outcomes()), 1..4),
+            any::<bool>(),
+            any::<bool>(),
+            prop_oneof![Just(0), 0..6_usize],
+        )
+            .prop_map(|(picks, continuing, enqueuing, room)| {
+                Call::Report { picks, continuing, enqueuing, room }
             }),
         6 => (picks(), another)
             .prop_map(|(pick, by_another)| Call::Release { pick, by_another }),

@@ -1,6 +1,7 @@
 //! What the engine should do, in plain Rust: one struct for what the database holds, one method for
 //! each call, which changes it and answers what the call should answer.
 
+mod dependents;
 mod operators;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,10 @@ pub(crate) struct Step {
     pub(crate) leased: bool,
     /// The message it was last received or handed on with.
     pub(crate) msg_id: Option<i64>,
+    /// When it was last enqueued and when it started, on the case's clock. Of one that started past the
+    /// queue both are the same.
+    pub(crate) enqueued_ms: Option<i64>,
+    pub(crate) started_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -56,6 +61,17 @@ pub(crate) struct Moved {
     pub(crate) continued: Vec<StepId>,
 }
 
+/// What becomes of the dependents of what is complete.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct GoingOn<'a> {
+    /// The worker that may go on with them, one for each step that it reports.
+    pub(crate) continuing: Option<&'a str>,
+    /// Whether others are put into the queue, or left to claims.
+    pub(crate) enqueuing: bool,
+    /// How many of those the worker may go on with as well.
+    pub(crate) room: usize,
+}
+
 #[derive(Debug)]
 pub(crate) struct Expected {
     graph: Graph,
@@ -64,6 +80,14 @@ pub(crate) struct Expected {
 }
 
 impl Step {
+    fn start(&mut self, worker: &str, now_ms: i64) {
+        self.state = StepState::InProgress;
+        self.attempt += 1;
+        self.receipt += 1;
+        self.worker = Some(worker.to_owned());
+        self.started_ms = Some(now_ms);
+    }
+
     fn settle(&mut self, state: StepState, result: Option<Value>) {
         self.state = state;
         self.result = result;
@@ -144,6 +168,8 @@ impl Expected {
             result: None,
             leased: false,
             msg_id: None,
+            enqueued_ms: None,
+            started_ms: None,
         });
         let task = Task {
             state: TaskState::Pending,
@@ -195,8 +221,10 @@ impl Expected {
         let least = least.min().unwrap_or(i32::MAX);
         for id in claimed {
             assert!(self.step(*id).ready, "{id:?} was claimed and not ready");
+            let now_ms = self.now_ms;
             let step = self.step_mut(*id);
             step.state = StepState::Enqueued;
+            step.enqueued_ms = Some(now_ms);
             step.ready = false;
             let task = self.tasks.get_mut(&id.task_uuid).unwrap();
             if task.state == TaskState::Pending {
@@ -210,15 +238,13 @@ impl Expected {
     }
 
     pub(crate) fn receive(&mut self, received: &ReceivedStep, worker: &str) {
+        let now_ms = self.now_ms;
         let step = self.step_mut(received.id);
         assert!(!step.leased, "received under another's lease");
         step.leased = true;
         step.msg_id = Some(received.msg_id);
         if step.state == StepState::Enqueued {
-            step.state = StepState::InProgress;
-            step.attempt += 1;
-            step.receipt += 1;
-            step.worker = Some(worker.to_owned());
+            step.start(worker, now_ms);
             assert_eq!(received.expired, None);
         } else {
             assert_eq!(step.state, StepState::InProgress);
@@ -252,13 +278,11 @@ impl Expected {
         self.tasks[&id.task_uuid].state == TaskState::Cancelled
     }
 
-    /// With a worker, what is complete may go on with dependents in that worker's hands. What it makes
-    /// ready is put into the queue, or left to claims.
+    /// What is complete goes on with its dependents as it may.
     pub(crate) fn report(
         &mut self,
         reports: &[(ReceivedStep, StepOutcome)],
-        continuing: Option<&str>,
-        enqueuing: bool,
+        going_on: GoingOn<'_>,
     ) -> Moved {
         let mut moved = Moved::default();
         let mut completed = Vec::new();
@@ -289,82 +313,13 @@ impl Expected {
                 _ => step.settle(StepState::Error, None),
             }
         }
-        if let Some(worker) = continuing {
-            moved.continued = self.handed_on(&again, worker);
+        if let Some(worker) = going_on.continuing {
+            moved.continued = self.started_by(&again, worker, going_on.enqueuing);
         }
         completed.sort_unstable();
-        self.free(&completed, continuing, enqueuing, &mut moved);
+        self.free(&completed, going_on, &mut moved);
         self.end_tasks(&mut moved);
         moved
-    }
-
-    /// Readies or enqueues the dependents of completed steps, which come in order, or starts one for each.
-    fn free(
-        &mut self,
-        completed: &[(StepId, bool, i64)],
-        worker: Option<&str>,
-        enqueuing: bool,
-        moved: &mut Moved,
-    ) {
-        let urgent = self.ready().into_iter().chain(self.receivable());
-        let urgent = urgent.map(|id| self.tasks[&id.task_uuid].priority).max();
-        let mut followed = Vec::new();
-        for (id, ..) in completed {
-            let task = self.tasks.get_mut(&id.task_uuid).unwrap();
-            task.free_dependents(&self.graph, index(*id));
-        }
-        for id in self.ids() {
-            let parents = &self.graph[index(id)];
-            let mut done = completed.iter().filter(|(parent, ..)| {
-                parent.task_uuid == id.task_uuid && parents.contains(&index(*parent))
-            });
-            let Some((parent, leased, msg_id)) = done.next().copied() else {
-                continue;
-            };
-            let task = self.tasks.get_mut(&id.task_uuid).unwrap();
-            let step = &mut task.steps[index(id)];
-            if !step.ready {
-                continue;
-            }
-            let first = urgent.is_none_or(|urgent| task.priority >= urgent);
-            if let Some(worker) = worker
-                && first
-                && !followed.contains(&parent)
-            {
-                followed.push(parent);
-                step.ready = false;
-                step.state = StepState::InProgress;
-                step.attempt += 1;
-                step.receipt += 1;
-                step.worker = Some(worker.to_owned());
-                step.leased = leased;
-                step.msg_id = Some(msg_id);
-                moved.continued.push(id);
-            } else if enqueuing {
-                step.ready = false;
-                step.state = StepState::Enqueued;
-                moved.enqueued += 1;
-            } else {
-                moved.ready.push(id.task_uuid);
-            }
-        }
-    }
-
-    /// The steps that were handed on when these were first reported, and run since.
-    fn handed_on(&self, reported: &[&ReceivedStep], worker: &str) -> Vec<StepId> {
-        let mut ids = self.ids();
-        ids.retain(|id| {
-            let step = self.step(*id);
-            let follows = |received: &&&ReceivedStep| {
-                received.id.task_uuid == id.task_uuid
-                    && self.graph[index(*id)].contains(&index(received.id))
-                    && step.msg_id == Some(received.msg_id)
-            };
-            step.state == StepState::InProgress
-                && step.worker.as_deref() == Some(worker)
-                && reported.iter().any(|received| follows(&received))
-        });
-        ids
     }
 
     pub(crate) fn release(&mut self, steps: &[ReceivedStep], worker: &str) -> Moved {

@@ -84,7 +84,7 @@ fn the_engine_does_what_the_model_does() {
 fn a_history_comes_to_the_same_with_continuation_and_without() {
     let runtime = runtime();
     let world = RefCell::new(runtime.block_on(World::new()));
-    let handed_on = Cell::new(0);
+    let (handed_on, beside) = (Cell::new(0), Cell::new(0));
     let strategy = (histories(), any::<u64>());
 
     runner(HISTORIES)
@@ -98,14 +98,23 @@ fn a_history_comes_to_the_same_with_continuation_and_without() {
                 let manner = Manner::of(Way::Continuation, seed);
                 let continued = happen(&mut world, &template, &history, manner).await;
                 assert_eq!(queued.lines, continued.lines);
-                for way in [Way::Queue, Way::Continuation] {
+                let ways = [
+                    (Way::Queue, 0),
+                    (Way::Continuation, 0),
+                    (Way::Continuation, 8),
+                ];
+                for (way, most_room) in ways {
                     let template = empty_but_for(&mut world, &history.graph).await;
                     let manner = Manner {
                         enqueues: true,
+                        most_room,
                         ..Manner::of(way, seed)
                     };
                     let enqueued = happen(&mut world, &template, &history, manner).await;
                     assert_eq!(queued.lines, enqueued.lines);
+                    if most_room > 0 {
+                        beside.set(beside.get() + enqueued.handed_on);
+                    }
                 }
                 assert_eq!(queued.handed_on, 0);
                 handed_on.set(handed_on.get() + continued.handed_on);
@@ -115,45 +124,60 @@ fn a_history_comes_to_the_same_with_continuation_and_without() {
         .unwrap_or_else(|failure| panic!("{failure}"));
 
     assert!(handed_on.get() > 0, "nothing was handed on");
+    let (handed_on, beside) = (handed_on.get(), beside.get());
+    assert!(
+        beside > handed_on,
+        "{beside} with room, {handed_on} without"
+    );
 }
 
 #[test]
 fn a_path_for_one_leaves_the_rows_that_the_path_for_many_leaves() {
     let runtime = runtime();
     let world = RefCell::new(runtime.block_on(World::new()));
-    let strategy = (histories(), any::<u64>(), any::<bool>(), any::<bool>());
+    let strategy = (
+        histories(),
+        any::<u64>(),
+        any::<bool>(),
+        any::<bool>(),
+        0..4_usize,
+    );
 
     runner(HISTORIES)
-        .run(&strategy, |(mut history, seed, continues, enqueues)| {
-            // What happens to several at once is in the order of their UUIDs, which chance decides.
-            history.tasks.truncate(1);
-            let mut world = world.borrow_mut();
-            let way = if continues {
-                Way::Continuation
-            } else {
-                Way::Queue
-            };
-            runtime.block_on(async {
-                let mut ends = Vec::new();
-                for (path, announces) in [("off", false), ("on", false), ("on", true)] {
-                    let template = empty_but_for(&mut world, &history.graph).await;
-                    world.run(format!("set tasker.path_for_one = {path}")).await;
-                    // A receipt draws lots for places of those that have waited longest.
-                    world.run("select setseed(0.5)").await;
-                    let manner = Manner {
-                        enqueues,
-                        announces,
-                        ..Manner::of(way, seed)
-                    };
-                    ends.push(happen(&mut world, &template, &history, manner).await.rows);
-                }
-                for end in &ends[1..] {
-                    let differs = ends[0].iter().zip(end).find(|(many, one)| many != one);
-                    assert_eq!(differs, None, "many and one");
-                    assert_eq!(ends[0].len(), end.len());
-                }
-            });
-            Ok(())
-        })
+        .run(
+            &strategy,
+            |(mut history, seed, continues, enqueues, most_room)| {
+                // What happens to several at once is in the order of their UUIDs, which chance decides.
+                history.tasks.truncate(1);
+                let mut world = world.borrow_mut();
+                let way = if continues {
+                    Way::Continuation
+                } else {
+                    Way::Queue
+                };
+                runtime.block_on(async {
+                    let mut ends = Vec::new();
+                    for (path, announces) in [("off", false), ("on", false), ("on", true)] {
+                        let template = empty_but_for(&mut world, &history.graph).await;
+                        world.run(format!("set tasker.path_for_one = {path}")).await;
+                        // A receipt draws lots for places of those that have waited longest.
+                        world.run("select setseed(0.5)").await;
+                        let manner = Manner {
+                            enqueues,
+                            announces,
+                            most_room,
+                            ..Manner::of(way, seed)
+                        };
+                        ends.push(happen(&mut world, &template, &history, manner).await.rows);
+                    }
+                    for end in &ends[1..] {
+                        let differs = ends[0].iter().zip(end).find(|(many, one)| many != one);
+                        assert_eq!(differs, None, "many and one");
+                        assert_eq!(ends[0].len(), end.len());
+                    }
+                });
+                Ok(())
+            },
+        )
         .unwrap_or_else(|failure| panic!("{failure}"));
 }

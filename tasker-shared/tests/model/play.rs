@@ -13,7 +13,7 @@ use tasker_shared::tasks;
 
 use crate::call::{Call, Outcome};
 use crate::causes::{assert_causes, be_seen};
-use crate::expected::{Expected, Graph, Moved, index, result_of, step_name};
+use crate::expected::{Expected, GoingOn, Graph, Moved, index, result_of, step_name};
 use crate::held::{Held, empty_but_for};
 use crate::support::{LEASE, World, act, error, given_back, new_task, report};
 
@@ -70,7 +70,15 @@ impl<'a> Play<'a> {
                 picks,
                 continuing,
                 enqueuing,
-            } => self.report(picks, *continuing, *enqueuing).await,
+                room,
+            } => {
+                let going_on = GoingOn {
+                    continuing: continuing.then_some(REPORTER),
+                    enqueuing: *enqueuing,
+                    room: *room,
+                };
+                self.report(picks, going_on).await;
+            }
             Call::Release { pick, by_another } => self.release(*pick, *by_another).await,
             Call::Extend { pick, by_another } => self.extend(*pick, *by_another).await,
             Call::ExpireLeases => {
@@ -178,7 +186,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    async fn report(&mut self, picks: &[(usize, Outcome)], continuing: bool, enqueuing: bool) {
+    async fn report(&mut self, picks: &[(usize, Outcome)], going_on: GoingOn<'_>) {
         let mut batch: Vec<(ReceivedStep, StepOutcome)> = Vec::new();
         for (pick, outcome) in picks {
             let Some((step, _)) = self.pick_received(*pick) else {
@@ -199,14 +207,13 @@ impl<'a> Play<'a> {
             };
             batch.push((step.clone(), outcome));
         }
-        self.report_batch(batch, continuing, enqueuing).await;
+        self.report_batch(batch, going_on).await;
     }
 
     async fn report_batch(
         &mut self,
         batch: Vec<(ReceivedStep, StepOutcome)>,
-        continuing: bool,
-        enqueuing: bool,
+        going_on: GoingOn<'_>,
     ) {
         let reports = batch
             .iter()
@@ -218,8 +225,9 @@ impl<'a> Play<'a> {
             lease: LEASE,
         };
         let options = steps::ReportOptions {
-            enqueues: enqueuing,
-            continuation: continuing.then_some(&continuation),
+            enqueues: going_on.enqueuing,
+            continuation: going_on.continuing.map(|_| &continuation),
+            room: going_on.room,
             ..steps::ReportOptions::PLAIN
         };
         let connection = &mut self.world.connection;
@@ -227,8 +235,7 @@ impl<'a> Play<'a> {
             .await
             .unwrap();
         let timer_set = reported.announcements.timer_set;
-        let worker = continuing.then_some(REPORTER);
-        let moved = self.expected.report(&batch, worker, enqueuing);
+        let moved = self.expected.report(&batch, going_on);
         assert_same(&reported, &moved);
         let mut continued = reported.continued;
         continued.sort_by_key(|step| step.id);
@@ -338,7 +345,7 @@ impl<'a> Play<'a> {
                 };
                 (step.clone(), outcome)
             });
-            self.report_batch(batch.collect(), false, false).await;
+            self.report_batch(batch.collect(), GoingOn::default()).await;
         }
         for (task_uuid, task) in &self.expected.tasks {
             assert!(task.state.is_terminal(), "{task_uuid} is {}", task.state);

@@ -7,7 +7,7 @@ use tasker_shared::announcements::{self, Announcements};
 use tasker_shared::ids::TaskUuid;
 use tasker_shared::operator::{Action, Settlement};
 use tasker_shared::readiness;
-use tasker_shared::steps::{self, Continuation, ReceivedStep, StepReport};
+use tasker_shared::steps::{self, Continuation, ReceivedStep, ReportOptions, StepReport};
 use tasker_shared::tasks;
 
 use crate::Planned::{EachTime, Once};
@@ -321,14 +321,25 @@ async fn steps_of_a_task_that_has_thousands_are_found_by_their_keys() {
         let wide = i64::try_from(WIDE).unwrap();
         meter.world.submit("wide").await;
         let first = meter.world.start_one().await;
-        meter
+        let continuation = Continuation {
+            may_continue: vec![true],
+            handlers: &["builtin.noop".to_owned()],
+            lease: LEASE,
+        };
+        let options = ReportOptions {
+            enqueues: true,
+            continuation: Some(&continuation),
+            room: BATCH,
+            ..ReportOptions::PLAIN
+        };
+        let reported = meter
             .call("complete the first", Once, 20 * wide, async |connection| {
-                steps::complete_steps(connection, WORKER, &[complete(&first)], steps::Locks::Wait)
+                steps::record_outcomes(connection, WORKER, &[complete(&first)], options)
                     .await
                     .unwrap()
             })
             .await;
-        meter.world.claim().await;
+        assert_eq!(reported.continued.len(), 1 + BATCH);
 
         for _ in 0..2 {
             let batch = i64::try_from(BATCH).unwrap();

@@ -11,9 +11,10 @@ use tracing::{debug, warn};
 use super::Reporter;
 use super::backlog::Wait;
 use super::part::Part;
-use crate::chain::{Occupancy, Recording};
+use crate::chain::{Chain, Following, Recording};
 use crate::leases::Attempt;
 use crate::namespaces::queue_name;
+use crate::places::Promise;
 
 impl Reporter {
     /// The part was recorded, what is locked or stale aside.
@@ -22,6 +23,7 @@ impl Reporter {
         mut part: Part,
         waited: Option<Wait>,
         reported: Reported,
+        promise: Promise,
     ) {
         self.outage.over();
         let is_stale = |index| reported.stale.contains(&index);
@@ -65,7 +67,7 @@ impl Reporter {
         let told_again = reported.continued.iter().filter(|_| part.is_uncertain());
         let told_again = told_again.map(|step| step.id.task_uuid).collect::<Vec<_>>();
         self.leases.release(part.reports.iter().map(Attempt::from));
-        self.start_next(part, reported.continued).await;
+        self.start_next(part, reported.continued, promise).await;
         if !told_again.is_empty() {
             // Their leases run since the call whose answer got lost.
             self.leases.request_check(told_again);
@@ -96,38 +98,72 @@ impl Reporter {
         }
     }
 
-    /// Starts the steps that follow, each in the chain of the one whose message it was handed.
-    async fn start_next(&mut self, part: Part, continued: Vec<ReceivedStep>) {
-        if continued.is_empty() {
-            return;
+    /// Starts the steps that follow: each in the chain of the one whose message it was handed, or beside
+    /// that, in a chain of its own.
+    async fn start_next(&mut self, part: Part, continued: Vec<ReceivedStep>, promise: Promise) {
+        let starts = starts(part, continued);
+        let beside = starts.iter().filter(|start| start.is_beside);
+        self.enqueued.add(beside.count() as u64);
+        promise.take(starts.len()).await;
+        let mut freed = 0;
+        let mut not_started = Vec::new();
+        for start in starts {
+            match start.chain.start_next(start.step) {
+                Following::Runs => continue,
+                Following::RunsAlready => {}
+                Following::NotStarted(report) => not_started.push(*report),
+            }
+            freed += 1;
         }
-        let mut following = continued
-            .into_iter()
-            .map(|step| ((step.namespace.clone(), step.msg_id), step))
-            .collect::<HashMap<_, _>>();
-        // The answer may repeat a step that runs already, and that nothing waits for here.
-        let places = part.reports.into_iter().zip(part.companions);
-        let places = places.filter_map(|(report, companion)| {
-            let message = (report.namespace, report.msg_id);
-            Some((companion.chain?, following.remove(&message)?))
-        });
-        let places = places.collect::<Vec<_>>();
-        if places.is_empty() {
-            return;
-        }
-        // Counted before any of them can end.
-        let taken = Occupancy::Taken(places.len());
-        let _ = self.completions.send(taken).await;
-        let not_started = places
-            .into_iter()
-            .filter_map(|(chain, step)| chain.start_next(step))
-            .collect::<Vec<_>>();
-        if !not_started.is_empty() {
-            let freed = Occupancy::Freed(not_started.len());
-            let _ = self.completions.send(freed).await;
+        if freed > 0 {
+            self.places.freed(freed).await;
             self.take(not_started);
         }
     }
+}
+
+/// A step that is about to start.
+struct Start {
+    chain: Chain,
+    step: ReceivedStep,
+    /// Whether its message is its own.
+    is_beside: bool,
+}
+
+/// The chains in which these steps start. One that nothing waits for here is left out: the answer may
+/// repeat it.
+fn starts(part: Part, continued: Vec<ReceivedStep>) -> Vec<Start> {
+    let reported = part.reports.into_iter().zip(part.companions);
+    let mut chains = HashMap::new();
+    let mut of_task = HashMap::new();
+    for (report, companion) in reported {
+        if let Some(chain) = companion.chain {
+            let message = (report.namespace, report.msg_id);
+            of_task.insert(report.id.task_uuid, message.clone());
+            chains.insert(message, chain);
+        }
+    }
+    let (following, beside): (Vec<_>, Vec<_>) = continued
+        .into_iter()
+        .partition(|step| chains.contains_key(&(step.namespace.clone(), step.msg_id)));
+    let beside = beside.into_iter().filter_map(|step| {
+        let chain = chains.get(of_task.get(&step.id.task_uuid)?)?.beside();
+        Some(Start {
+            chain,
+            step,
+            is_beside: true,
+        })
+    });
+    let mut starts = beside.collect::<Vec<_>>();
+    starts.extend(following.into_iter().filter_map(|step| {
+        let chain = chains.remove(&(step.namespace.clone(), step.msg_id))?;
+        Some(Start {
+            chain,
+            step,
+            is_beside: false,
+        })
+    }));
+    starts
 }
 
 const fn outcome_index(outcome: &StepOutcome) -> usize {

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use super::RunningWorker;
 use crate::COMPONENT;
-use crate::chain::{Occupancy, Report, Running};
+use crate::chain::{Report, Running};
 use crate::command_processor::{CommandProcessor, Receiving, ReceivingParts, WorkerCommand};
 use crate::dead_rows_keeper::{DeadRowsKeeper, Enqueued};
 use crate::event_listener::{self, WorkerEventClassifier, WorkerListener};
@@ -28,6 +28,7 @@ use crate::heartbeat::{self, Heartbeat};
 use crate::launcher::Launcher;
 use crate::leases::Leases;
 use crate::namespaces::Namespaces;
+use crate::places::{Occupancy, Places};
 use crate::registration::WorkerRegistration;
 use crate::reporter::{Reporter, Reporting, ReportingParts};
 
@@ -71,6 +72,7 @@ impl Start<'_> {
             "completions",
             worker.event_subscribers.completion_buffer_size,
         );
+        let places = Arc::new(Places::new(config.concurrency, completions));
         let (commands, received) =
             channel("commands", worker.command_processor.command_buffer_size);
         let (events, happened) = channel("events", worker.event_systems.event_channel_buffer_size);
@@ -80,7 +82,7 @@ impl Start<'_> {
         let reporting = self.reporting(&name, &names);
         let parts = ReportingParts {
             reports: Arc::new(Mutex::new(outcomes)),
-            completions: completions.clone(),
+            places: Arc::clone(&places),
             leases: Arc::clone(&self.leases),
             announcer: announcer.clone(),
             enqueued: Arc::clone(&enqueued),
@@ -93,7 +95,7 @@ impl Start<'_> {
         let permits = Arc::new(Semaphore::new(config.concurrency));
         let left = CancellationToken::new();
         let registration = self.until_left(&handlers, &permits, enqueued, &left);
-        let running = self.running(handlers, reports, completions, permits);
+        let running = self.running(handlers, reports, places, permits);
         let subscriptions =
             event_listener::subscriptions(self.database.channels(), &config.namespaces);
         let mut receiving = self.supervisor();
@@ -161,7 +163,7 @@ impl Start<'_> {
         &self,
         handlers: Handlers,
         reports: Sender<Report>,
-        completions: Sender<Occupancy>,
+        places: Arc<Places>,
         permits: Arc<Semaphore>,
     ) -> Running {
         Running {
@@ -169,7 +171,7 @@ impl Start<'_> {
             handlers: Arc::new(handlers),
             leases: Arc::clone(&self.leases),
             reports,
-            completions,
+            places,
             permits,
             events: self.published.clone(),
             statistics: Arc::clone(&self.statistics),
@@ -240,6 +242,7 @@ impl Start<'_> {
             batch_size: self.config.report_batch_size,
             backlog_bytes: self.channels.worker.event_subscribers.result_buffer_bytes,
             continues_with: handlers.to_vec(),
+            most_beside: usize::try_from(self.config.receive_batch_size).unwrap_or(0),
             enqueues: self.config.enqueue_dependents && self.config.deployment.mode.listens(),
             lease: self.config.lease,
         }
