@@ -151,7 +151,7 @@ impl CommandProcessor {
         }
     }
 
-    /// Places for further handlers: not those whose end has not come yet, though others know of it.
+    /// Places for further handlers, as far as changes were looked at, without those that are promised.
     fn free(&self) -> usize {
         let free = self.settings.concurrency.saturating_sub(self.running);
         free.min(self.launcher.places().for_receipts())

@@ -152,11 +152,16 @@ impl Promise {
     }
 }
 
-/// For calls that panic: others are given back by [`Promise::take`], which is heard of.
+/// For calls that panic: what others were promised is given back by [`Promise::take`].
 impl Drop for Promise {
     fn drop(&mut self) {
+        let was_reserved = self.reserved > 0;
         let places = Arc::clone(&self.places);
         places.count(|counts| self.give_back(counts));
+        if was_reserved {
+            // Where there is no room for it, other changes are about to be heard of.
+            let _ = places.changes.try_send(Occupancy::Taken(0));
+        }
     }
 }
 
@@ -236,6 +241,16 @@ mod tests {
         places.offer(false);
         promise.take(0).await;
 
+        assert!(matches!(changes.try_recv(), Some(Occupancy::Taken(0))));
+    }
+
+    #[test]
+    fn what_a_call_that_panicked_was_promised_is_given_back() {
+        let (places, mut changes) = places(5);
+
+        drop(places.promise(1, 4));
+
+        assert_eq!(places.for_receipts(), 5);
         assert!(matches!(changes.try_recv(), Some(Occupancy::Taken(0))));
     }
 
