@@ -165,7 +165,9 @@ impl CommandProcessor {
     /// Waits for something to do, unless there is; false when the worker stops.
     async fn wait(&mut self) -> bool {
         // Before a look at what is free: what is given back later is then heard of.
-        self.launcher.places().offer(self.is_idle());
+        let places = self.launcher.places();
+        places.offer(self.is_idle());
+        let reserved_until = places.reserved_until();
         let paused = self.pause_until.is_some();
         if self.wanted.is_some() && self.free() > 0 && !paused {
             return !self.shutdown.is_cancelled();
@@ -174,6 +176,7 @@ impl CommandProcessor {
         let mut completed = Vec::new();
         let pause_until = self.pause_until.unwrap_or_else(Instant::now);
         let again_at = self.again_at.unwrap_or_else(Instant::now);
+        let waits_for_places = self.wanted.is_some() && !paused && reserved_until.is_some();
         tokio::select! {
             () = self.shutdown.cancelled() => return false,
             _ = self.completions.recv_many(&mut completed, BURST) => self.completed(&completed),
@@ -190,6 +193,7 @@ impl CommandProcessor {
                 self.again_at = None;
                 self.wanted.get_or_insert(WakeReason::Retry);
             }
+            () = sleep_until(reserved_until.unwrap_or_else(Instant::now)), if waits_for_places => {}
         }
         for command in commands {
             self.take_note(command);

@@ -5,8 +5,14 @@
 //! at once what is idle, and must not promise a place twice: for them there is a count behind a lock.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tasker_shared::channel::Sender;
+use tokio::time::Instant;
+
+/// How long receipts leave alone what calls under way may fill. Calls take milliseconds; one that waits for
+/// a lock, or whose session is frozen, must not keep a worker from receiving.
+const RESERVED_FOR: Duration = Duration::from_millis(25);
 
 /// How the number of steps changed that run or are about to.
 #[derive(Debug, Clone, Copy)]
@@ -32,8 +38,9 @@ struct Counts {
     ending: usize,
     /// What calls that are under way may start.
     promised: usize,
-    /// Of that, what receipts leave alone.
+    /// Of that, what receipts leave alone until then.
     reserved: usize,
+    reserved_until: Option<Instant>,
     /// Whether no step is known to wait for a place.
     is_offered: bool,
 }
@@ -91,7 +98,16 @@ impl Places {
 
     /// Places for steps that are received.
     pub(crate) fn for_receipts(&self) -> usize {
-        self.count(|counts| (self.concurrency).saturating_sub(counts.running + counts.reserved))
+        self.count(|counts| {
+            let is_reserved = counts.reserved_until.is_some_and(lies_ahead);
+            let reserved = if is_reserved { counts.reserved } else { 0 };
+            self.concurrency.saturating_sub(counts.running + reserved)
+        })
+    }
+
+    /// When there will be more places for them in any case.
+    pub(crate) fn reserved_until(&self) -> Option<Instant> {
+        self.count(|counts| counts.reserved_until.filter(|until| lies_ahead(*until)))
     }
 
     /// Keeps places for so many steps that follow others, and for up to `most_beside` more, where that
@@ -108,6 +124,9 @@ impl Places {
             let promised = following + beside;
             let reserved = if counts.is_offered { promised } else { 0 };
             counts.promised += promised;
+            if counts.reserved == 0 && reserved > 0 {
+                counts.reserved_until = Some(Instant::now() + RESERVED_FOR);
+            }
             counts.reserved += reserved;
             Promise {
                 places: Arc::clone(self),
@@ -149,7 +168,14 @@ impl Promise {
     fn give_back(&mut self, counts: &mut Counts) {
         counts.promised -= std::mem::take(&mut self.promised);
         counts.reserved -= std::mem::take(&mut self.reserved);
+        if counts.reserved == 0 {
+            counts.reserved_until = None;
+        }
     }
+}
+
+fn lies_ahead(moment: Instant) -> bool {
+    moment > Instant::now()
 }
 
 /// For calls that panic: what others were promised is given back by [`Promise::take`].
@@ -168,6 +194,7 @@ impl Drop for Promise {
 #[cfg(test)]
 mod tests {
     use tasker_shared::channel::{self, ChannelSpec, Receiver};
+    use tokio::time::sleep_until;
 
     use super::*;
 
@@ -196,6 +223,21 @@ mod tests {
         drop(first);
         assert_eq!(places.for_receipts(), 5);
         assert_eq!(places.promise(1, 10).beside(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_takes_long_keeps_no_place_from_receipts() {
+        let (places, _changes) = places(10);
+        let promise = places.promise(1, 4);
+        let until = places.reserved_until().expect("receipts leave it alone");
+        assert_eq!(places.for_receipts(), 5);
+
+        sleep_until(until).await;
+
+        assert_eq!((places.for_receipts(), places.reserved_until()), (10, None));
+        drop(promise);
+        let _next = places.promise(1, 4);
+        assert_eq!(places.for_receipts(), 5);
     }
 
     #[test]
