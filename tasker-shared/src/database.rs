@@ -9,6 +9,7 @@
 //! that other clients left there, and sets for itself what a connection of our own is opened with.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pgmq_notify::{ListenEvent, ListenerSettings, Subscriptions, listener};
@@ -40,8 +41,12 @@ tokio::task_local! {
 }
 
 /// The database of one process: a pool for occasional calls and the address for own connections.
+/// Clones share it; each request over the API makes several.
 #[derive(Debug, Clone)]
-pub struct Database {
+pub struct Database(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     pool: PgPool,
     address: Address,
     listen_address: Address,
@@ -92,7 +97,7 @@ impl Database {
                 })
             })
             .connect_lazy_with(address.options(config.call_timeout));
-        let database = Self {
+        let database = Self(Arc::new(Parts {
             pool,
             address,
             listen_address,
@@ -100,8 +105,9 @@ impl Database {
             channels: NotifyChannels::with_prefix(&config.channel_prefix),
             unlogged_queues: config.unlogged_queues,
             call_timeout: config.call_timeout,
-        };
+        }));
         database
+            .0
             .address
             .open(config.acquire_timeout)
             .await?
@@ -111,14 +117,14 @@ impl Database {
     }
 
     /// The pool, for calls that are not part of a hot loop.
-    pub const fn pool(&self) -> &PgPool {
-        &self.pool
+    pub fn pool(&self) -> &PgPool {
+        &self.0.pool
     }
 
     /// The options of a direct connection that can LISTEN. To be asked for again for each connection,
     /// because a password file may have changed.
     pub(crate) fn listen_options(&self) -> PgConnectOptions {
-        self.listen_address.options(self.call_timeout)
+        self.0.listen_address.options(self.0.call_timeout)
     }
 
     /// Listens until `stop`, and hands every event to `sink`, in order.
@@ -145,18 +151,18 @@ impl Database {
     }
 
     /// The channels on which Tasker announces in this database.
-    pub const fn channels(&self) -> &NotifyChannels {
-        &self.channels
+    pub fn channels(&self) -> &NotifyChannels {
+        &self.0.channels
     }
 
     /// Whether the configuration wants queues that are not in the WAL.
-    pub(crate) const fn unlogged_queues(&self) -> bool {
-        self.unlogged_queues
+    pub(crate) fn unlogged_queues(&self) -> bool {
+        self.0.unlogged_queues
     }
 
     /// A connection of its own for one loop; opened at the first call.
     pub fn dedicated(&self) -> DedicatedConnection {
-        DedicatedConnection::new(self.address.clone(), self.call_timeout)
+        DedicatedConnection::new(self.0.address.clone(), self.0.call_timeout)
     }
 
     /// Runs `f` on a connection of the pool, within the deadline of a call. After an error that is not
@@ -181,7 +187,7 @@ impl Database {
     ) -> Result<T, Error> {
         let started = Instant::now();
         let mut connection = self.acquire().await?;
-        let begin = self.address.framing(self.call_timeout);
+        let begin = self.0.address.framing(self.0.call_timeout);
         let begin = begin.unwrap_or_else(|| "begin".to_owned());
         let unbounded = "; set local statement_timeout = 0; \
                          set local idle_in_transaction_session_timeout = 0";
@@ -197,14 +203,14 @@ impl Database {
     ) -> Result<T, Error> {
         let timed_out = Error::TimedOut {
             call: name,
-            deadline: self.call_timeout,
+            deadline: self.0.call_timeout,
         };
-        let deadline = tokio::time::Instant::now() + self.call_timeout;
+        let deadline = tokio::time::Instant::now() + self.0.call_timeout;
         let Ok(acquired) = timeout_at(deadline, self.acquire()).await else {
             return Err(timed_out);
         };
         let mut connection = acquired?;
-        let framing = self.address.framing(self.call_timeout);
+        let framing = self.0.address.framing(self.0.call_timeout);
         let result = timeout_at(deadline, framed(&mut connection, framing, f)).await;
         let result = result.unwrap_or(Err(timed_out));
         if let Err(error) = &result
@@ -219,7 +225,7 @@ impl Database {
     /// A connection of the pool that takes writes, as far as is known.
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
         let acquire = async || {
-            let acquired = self.pool.acquire().await;
+            let acquired = self.0.pool.acquire().await;
             let read_only = OPENED_READ_ONLY.with(Cell::get);
             (acquired, read_only)
         };
@@ -229,15 +235,15 @@ impl Database {
             && is_about_credentials(error)
         {
             // The password may have changed in its file.
-            let options = self.address.options(self.call_timeout);
-            self.pool.set_connect_options(options);
+            let options = self.0.address.options(self.0.call_timeout);
+            self.0.pool.set_connect_options(options);
             attempted = attempt().await;
         }
         match attempted {
             (Ok(connection), false) => Ok(connection),
             (Ok(connection), true) => {
                 drop(connection.detach());
-                Err(Error::read_only(&self.address.describe()))
+                Err(Error::read_only(&self.0.address.describe()))
             }
             (Err(error), _) => Err(self.named(error)),
         }
@@ -248,7 +254,7 @@ impl Database {
     /// # Errors
     /// [`Error::Unavailable`] where it does not.
     pub async fn check_writable(&self) -> Result<(), Error> {
-        let address = &self.address;
+        let address = &self.0.address;
         self.call("check_writable", async |connection| {
             if is_read_only(connection).await? {
                 return Err(Error::read_only(&address.describe()));
@@ -263,10 +269,10 @@ impl Database {
     /// # Errors
     /// [`Error::Schema`] where no address leads past it.
     pub(crate) fn direct_pool(&self) -> Result<PgPool, Error> {
-        if self.address.framing(self.call_timeout).is_none() {
-            return Ok(self.pool.clone());
+        if self.0.address.framing(self.0.call_timeout).is_none() {
+            return Ok(self.0.pool.clone());
         }
-        if !self.listens_directly {
+        if !self.0.listens_directly {
             return Err(Error::Schema(
                 "migrations cannot run through a pooler in transaction mode; set \
                  database.listen_url to an address that leads past it"
@@ -282,7 +288,7 @@ impl Database {
     fn named(&self, error: sqlx::Error) -> Error {
         match Error::from(error) {
             Error::Unavailable { message } => Error::Unavailable {
-                message: format!("no connection to {}: {message}", self.address.describe()),
+                message: format!("no connection to {}: {message}", self.0.address.describe()),
             },
             other => other,
         }

@@ -1,5 +1,6 @@
 //! What the handlers of all requests share.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
@@ -15,9 +16,12 @@ use crate::submitter::{OrchestratorBeside, Submitter};
 use crate::ui::{LivePages, Looks};
 use crate::waiter::TaskWaiter;
 
-/// What the API works on; clones share it.
+/// What the API works on. Clones share it: the router makes several for each request.
 #[derive(Clone)]
-pub struct WebState {
+pub struct WebState(Arc<Parts>);
+
+/// The parts of a [`WebState`].
+pub struct Parts {
     /// The database of the process.
     pub(crate) database: Database,
     /// Limits and sizes.
@@ -93,7 +97,7 @@ impl WebState {
         };
         let loops = Arc::clone(&own.loops);
         let components = own.added_to(components);
-        Self {
+        Self(Arc::new(Parts {
             probes: Probes::new(database.clone(), config, components),
             database,
             config: Arc::new(config.web.clone()),
@@ -105,13 +109,21 @@ impl WebState {
             bulk_turns: Arc::new(Semaphore::new(BULK_TURNS)),
             stop: shutdown.clone(),
             loops,
-        }
+        }))
     }
 
     /// Makes one loop panic, for tests of its supervision; false where it does not run.
     #[doc(hidden)]
     pub fn make_panic(&self, name: &str) -> bool {
         self.loops.make_panic(name)
+    }
+}
+
+impl Deref for WebState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
     }
 }
 
