@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use socket2::SockRef;
 use sqlx::{AssertSqlSafe, PgConnection};
 use tasker_shared::config::TaskerConfig;
 use tasker_shared::operator::Action;
 use tasker_shared::steps::{StepError, StepOutcome};
 use tasker_testing::{Durability, FaultProxy, TestDatabase, TestServer, WAIT_TIMEOUT, wait_until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::document::assert_fits;
@@ -283,14 +282,13 @@ async fn no_more_clients_subscribe_than_may_and_places_are_given_back() {
     Events::of(&api, "").await;
 }
 
-/// A client whose side takes next to nothing that it does not read.
-async fn narrow_client(api: &Api) -> TcpStream {
-    let address = api.url("").replace("http://", "").parse().unwrap();
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(4096).unwrap();
-    let mut client = socket.connect(address).await.unwrap();
+/// A client that subscribed, and reads nothing more by itself.
+async fn idle_client(api: &Api) -> TcpStream {
+    let address = api.url("").replace("http://", "");
+    let mut client = TcpStream::connect(address).await.unwrap();
     let request = "GET /v1/events HTTP/1.1\r\nhost: test\r\n\r\n";
     client.write_all(request.as_bytes()).await.unwrap();
+    read_until(&mut client, "text/event-stream").await;
     client
 }
 
@@ -345,14 +343,11 @@ async fn until_lagging(api: &Api, uuid: &str) {
 #[tokio::test]
 async fn a_client_that_is_too_slow_is_told_so_and_goes_on() {
     let (api, uuid) = with_little_room(|_| {}).await;
-    let mut client = narrow_client(&api).await;
-    read_until(&mut client, "text/event-stream").await;
+    let mut client = idle_client(&api).await;
 
     until_lagging(&api, &uuid).await;
 
     // Megabytes lie before it.
-    let socket = SockRef::from(&client);
-    socket.set_recv_buffer_size(1_000_000).unwrap();
     read_until(&mut client, "event: lagged\ndata: {\"missed\":").await;
     let mut connection = api.database.pool().acquire().await.unwrap();
     cancel(&mut connection, &uuid).await;
@@ -363,8 +358,7 @@ async fn a_client_that_is_too_slow_is_told_so_and_goes_on() {
 async fn a_client_that_does_not_read_does_not_hold_up_a_server_that_stops() {
     let (api, uuid) =
         with_little_room(|config| config.web.request_timeout = Duration::from_hours(1)).await;
-    let mut client = narrow_client(&api).await;
-    read_until(&mut client, "text/event-stream").await;
+    let client = idle_client(&api).await;
     until_lagging(&api, &uuid).await;
 
     api.stopped().await;
