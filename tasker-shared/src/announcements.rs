@@ -57,7 +57,7 @@ pub struct Announcements {
     pub submitted: Vec<Uuid>,
     /// Those of them that are new.
     pub created: Vec<Uuid>,
-    /// Tasks whose first steps were enqueued with their submission.
+    /// New tasks whose first steps were enqueued with their submission.
     pub started: Vec<Uuid>,
     /// Tasks that got ready steps.
     pub ready: Vec<Uuid>,
@@ -91,6 +91,8 @@ impl Announcements {
         let ready: HashSet<_> = self.ready.iter().chain(&self.submitted).collect();
         let states = [
             &self.created,
+            // Pending and in progress.
+            &self.started,
             &self.started,
             &self.finished,
             &self.cancelled,
@@ -170,27 +172,30 @@ pub async fn task_ready_channel(connection: &mut PgConnection) -> Result<String,
         .await?)
 }
 
-/// Sends the announcements; what each says is made of them in the database.
+/// Sends the announcements in one transaction, so that who listens is woken once; what each says is made
+/// of them in the database.
 pub async fn notify(
     connection: &mut PgConnection,
     announcements: &Announcements,
 ) -> Result<(), Error> {
     let ended = [&announcements.finished, &announcements.cancelled];
-    sqlx::query("select tasker.announce($1, $2, $3, $4, $5, $6, $7)")
+    let statement = if announcements.started.is_empty() {
+        "select tasker.announce($1, $2, $3, $4, $5, $6, $7)"
+    } else {
+        "select tasker.announce($1, $2, $3, $4, $5, $6, $7), \
+         tasker.announce_started_tasks($8)"
+    };
+    let mut query = sqlx::query(statement)
         .bind(&announcements.ready)
         .bind(ended.into_iter().flatten().copied().collect::<Vec<_>>())
         .bind(&announcements.queues)
         .bind(announcements.timer_set)
         .bind(announcements.readying_steps())
         .bind(&announcements.submitted)
-        .bind(&announcements.created)
-        .execute(&mut *connection)
-        .await?;
+        .bind(&announcements.created);
     if !announcements.started.is_empty() {
-        sqlx::query("select tasker.announce_task_states($1, 'in_progress')")
-            .bind(&announcements.started)
-            .execute(connection)
-            .await?;
+        query = query.bind(&announcements.started);
     }
+    query.execute(connection).await?;
     Ok(())
 }

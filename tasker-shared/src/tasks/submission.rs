@@ -115,7 +115,11 @@ impl From<Vec<Started>> for Submission {
         let (enqueued, others): (Vec<_>, Vec<_>) =
             started.iter().partition(|task| task.enqueued_in.is_some());
         let uuids = |tasks: &[&Started]| tasks.iter().map(|it| it.submitted.task_uuid.0).collect();
-        let created = started.iter().filter(|task| task.submitted.created);
+        let created: Vec<_> = others
+            .iter()
+            .filter(|task| task.submitted.created)
+            .copied()
+            .collect();
         let mut queues: Vec<_> = enqueued
             .iter()
             .filter_map(|it| it.enqueued_in.clone())
@@ -132,7 +136,7 @@ impl From<Vec<Started>> for Submission {
             ] => Announcements::default(),
             _ => Announcements {
                 submitted: uuids(&others),
-                created: created.map(|task| task.submitted.task_uuid.0).collect(),
+                created: uuids(&created),
                 started: uuids(&enqueued),
                 queues,
                 ..Announcements::default()

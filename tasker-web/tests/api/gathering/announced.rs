@@ -1,11 +1,14 @@
 //! What was submitted together is announced, also where a client goes away.
 
+use std::collections::HashMap;
+
 use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::postgres::PgListener;
 use tasker_testing::WAIT_TIMEOUT;
 use tokio::time::timeout;
 
+use super::enqueued::beside_an_orchestrator;
 use super::{answers, count, order, submit_behind, submit_first};
 use crate::support::{Answer, Api, TEMPLATE};
 
@@ -75,17 +78,57 @@ async fn a_server_that_stops_submits_answers_and_announces_what_it_took_on() {
     assert_eq!(sum(&heard(&api, &mut listener).await, "task_count"), 6);
 }
 
+#[tokio::test]
+async fn tasks_that_start_with_their_submission_are_announced_in_both_states_and_wake_their_queue()
+{
+    let (api, _) = beside_an_orchestrator(&[]).await;
+    let mut states = listen_to(&api, "tasker_task_state").await;
+    let mut wake_ups = listen_to(&api, "pgmq.q_worker_shop_queue.INSERT").await;
+    let known = order(&json!({"idempotency_key": "k"}));
+    for tasks in [
+        vec![known.clone()],
+        vec![known, order(&json!({})), order(&json!({}))],
+    ] {
+        let batch = json!({"tasks": tasks});
+        api.post("/v1/tasks/batch", &batch).await.expect(201);
+    }
+
+    api.stopped().await;
+
+    let mut heard_of = HashMap::<String, Vec<String>>::new();
+    for payload in heard(&api, &mut states).await {
+        for task in payload["task_uuids"].as_array().unwrap() {
+            let states = heard_of.entry(task.to_string()).or_default();
+            states.push(payload["task_state"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(heard_of.len(), 3);
+    for states in heard_of.values() {
+        assert_eq!(states, &["pending", "in_progress"]);
+    }
+    assert!(!heard_texts(&api, &mut wake_ups).await.is_empty());
+}
+
 async fn listen(api: &Api) -> PgListener {
+    listen_to(api, "tasker_task_ready").await
+}
+
+async fn listen_to(api: &Api, channel: &str) -> PgListener {
     let mut listener = PgListener::connect_with(api.database.pool()).await.unwrap();
-    listener
-        .listen_all(["tasker_task_ready", "end"])
-        .await
-        .unwrap();
+    listener.listen_all([channel, "end"]).await.unwrap();
     listener
 }
 
-/// The announcements of ready tasks so far.
+/// What was announced so far.
 async fn heard(api: &Api, listener: &mut PgListener) -> Vec<Value> {
+    let texts = heard_texts(api, listener).await;
+    texts
+        .iter()
+        .map(|text| serde_json::from_str(text).unwrap())
+        .collect()
+}
+
+async fn heard_texts(api: &Api, listener: &mut PgListener) -> Vec<String> {
     sqlx::query("select pg_notify('end', '')")
         .execute(api.database.pool())
         .await
@@ -99,7 +142,7 @@ async fn heard(api: &Api, listener: &mut PgListener) -> Vec<Value> {
         if next.channel() == "end" {
             return heard;
         }
-        heard.push(serde_json::from_str(next.payload()).unwrap());
+        heard.push(next.payload().to_owned());
     }
 }
 

@@ -30,7 +30,7 @@ const STARTED: &str = "
         and l.to_state = 'enqueued' and l.actor = 'this-one')";
 
 /// An API beside an orchestrator of these namespaces (all, where none is named), which counts what is enqueued.
-async fn beside_an_orchestrator(namespaces: &[&str]) -> (Api, Arc<AtomicU64>) {
+pub(super) async fn beside_an_orchestrator(namespaces: &[&str]) -> (Api, Arc<AtomicU64>) {
     let enqueued = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&enqueued);
     let api = Api::with(OrchestratorBeside {
