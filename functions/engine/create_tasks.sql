@@ -34,7 +34,9 @@ declare
   v_conflicts text[];
   v_differs boolean[];
   v_templates int[];
-  v_starts boolean[];
+  v_roots int[];
+  v_has_schema boolean;
+  v_has_paths boolean;
   v_queues text[];
   v_queue record;
   v_msgs bigint[];
@@ -79,37 +81,54 @@ begin
     v_new
   from jsonb_array_elements(p_tasks) as task;
 
-  -- Templates are looked up once each, and every context is checked against its schema.
+  -- Templates are looked up once each. v_queues has the queue that the roots of each task go into at once,
+  -- if any.
   with wanted as (
     select *
     from unnest(v_namespaces, v_names, v_versions)
       with ordinality as w(namespace, name, version, position)
   ), found_templates as materialized (
-    select w.namespace, w.name, w.version,
-      tasker.find_template(w.namespace, w.name, w.version) as template_id
-    from wanted w
-    group by w.namespace, w.name, w.version
+    select f.*, t.input_schema is not null as has_schema,
+      (select count(*)::int from tasker.template_steps s
+        where s.template_id = f.template_id and s.depends_on = '{}') as roots,
+      exists (select from tasker.template_paths p where p.template_id = f.template_id) as has_paths,
+      case when p_processor is not null
+        and (p_namespaces is null or n.namespace = any(p_namespaces))
+        and exists (select from tasker.queues_intact) then n.queue_name end as queue
+    from (
+      select w.namespace, w.name, w.version,
+        tasker.find_template(w.namespace, w.name, w.version) as template_id
+      from wanted w
+      group by w.namespace, w.name, w.version
+      offset 0
+    ) f
+    join tasker.templates t on t.template_id = f.template_id
+    join tasker.namespaces n on n.namespace = f.namespace
   )
-  select array_agg(f.template_id order by w.position) into v_templates
+  select array_agg(f.template_id order by w.position), array_agg(f.roots order by w.position),
+    array_agg(f.queue order by w.position), bool_or(f.has_schema), bool_or(f.has_paths)
+  into v_templates, v_roots, v_queues, v_has_schema, v_has_paths
   from wanted w
   join found_templates f
     on f.namespace = w.namespace and f.name = w.name and f.version is not distinct from w.version;
 
-  select c.position, tasker.json_schema_error(t.input_schema, c.context) as problem
-  into v_bad
-  from unnest(v_templates, v_contexts) with ordinality as c(template_id, context, position)
-  join tasker.templates t on t.template_id = c.template_id
-  where t.input_schema is not null
-    and tasker.json_schema_error(t.input_schema, c.context) is not null
-  order by c.position
-  limit 1;
-  if found then
-    raise exception using
-      errcode = 'TK400',
-      message = case jsonb_array_length(p_tasks)
-        when 1 then format('the context does not fit the input schema: %s', v_bad.problem)
-        else format('task %s: the context does not fit the input schema: %s',
-          v_bad.position - 1, v_bad.problem) end;
+  if v_has_schema then
+    select c.position, tasker.json_schema_error(t.input_schema, c.context) as problem
+    into v_bad
+    from unnest(v_templates, v_contexts) with ordinality as c(template_id, context, position)
+    join tasker.templates t on t.template_id = c.template_id
+    where t.input_schema is not null
+      and tasker.json_schema_error(t.input_schema, c.context) is not null
+    order by c.position
+    limit 1;
+    if found then
+      raise exception using
+        errcode = 'TK400',
+        message = case jsonb_array_length(p_tasks)
+          when 1 then format('the context does not fit the input schema: %s', v_bad.problem)
+          else format('task %s: the context does not fit the input schema: %s',
+            v_bad.position - 1, v_bad.problem) end;
+    end if;
   end if;
 
   if array_remove(v_keys, null) <> '{}' then
@@ -137,14 +156,11 @@ begin
       exit when not v_is_key_gone;
     end loop;
     v_uuids := v_known_uuids;
-  end if;
-
-  -- The queue that the roots of each task go into at once, if any.
-  if p_processor is not null and exists (select from tasker.queues_intact) then
-    select array_agg(case when u.is_new then n.queue_name end order by u.position) into v_queues
-    from unnest(v_namespaces, v_new) with ordinality as u(namespace, is_new, position)
-    left join tasker.namespaces n
-      on n.namespace = u.namespace and (p_namespaces is null or n.namespace = any(p_namespaces));
+    v_queues := array(
+      select case when u.is_new then u.queue end
+      from unnest(v_queues, v_new) with ordinality as u(queue, is_new, position)
+      order by u.position
+    );
   end if;
 
   insert into tasker.tasks
@@ -152,11 +168,9 @@ begin
       idempotency_key)
   select n.task_uuid, v_now, case when n.queue is not null then v_now end, n.template_id,
     case when n.queue is null then 'pending' else 'in_progress' end::tasker.task_state, n.priority,
-    (select count(*) from tasker.template_steps s
-      where s.template_id = n.template_id and s.depends_on = '{}'),
-    n.context, n.idempotency_key
-  from unnest(v_uuids, v_new, v_templates, v_priorities, v_contexts, v_keys, v_queues)
-    as n(task_uuid, is_new, template_id, priority, context, idempotency_key, queue)
+    n.roots, n.context, n.idempotency_key
+  from unnest(v_uuids, v_new, v_templates, v_roots, v_priorities, v_contexts, v_keys, v_queues)
+    as n(task_uuid, is_new, template_id, roots, priority, context, idempotency_key, queue)
   where n.is_new;
 
   if false = any(v_new) then
@@ -195,11 +209,11 @@ begin
   join tasker.template_steps s on s.template_id = n.template_id
   where n.is_new and (n.queue is null or s.depends_on <> '{}');
 
-  if exists (select from tasker.template_paths p where p.template_id = any(v_templates)) then
+  if v_has_paths then
     perform tasker.note_search_values(v_uuids, v_new, v_templates, v_contexts);
   end if;
 
-  if v_queues is null or array_position(v_queues, null) is not null then
+  if array_position(v_queues, null) is not null then
     insert into tasker.ready_steps (task_uuid, step_no, template_id, priority, ready_at, cause)
     select n.task_uuid, s.step_no, s.template_id, n.priority, v_now, 'task_start'
     from unnest(v_uuids, v_new, v_templates, v_priorities, v_queues) with ordinality
@@ -230,11 +244,12 @@ begin
     order by n.queue
   loop
     v_msgs := tasker.send_messages(v_queue.name, v_queue.messages);
-    insert into tasker.task_transitions (task_uuid, at, from_state, to_state, actor)
-    select distinct t.task_uuid, v_now, 'pending'::tasker.task_state,
-      'in_progress'::tasker.task_state, p_processor
-    from unnest(v_queue.tasks) as t(task_uuid);
-    with enqueued as (
+    with started as (
+      insert into tasker.task_transitions (task_uuid, at, from_state, to_state, actor)
+      select distinct t.task_uuid, v_now, 'pending'::tasker.task_state,
+        'in_progress'::tasker.task_state, p_processor
+      from unnest(v_queue.tasks) as t(task_uuid)
+    ), enqueued as (
       insert into tasker.steps
         (task_uuid, step_no, template_id, waiting_on, max_attempts, input_bytes, state, msg_id,
           enqueued_at)
