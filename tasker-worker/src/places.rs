@@ -72,6 +72,11 @@ impl Places {
         self.count(|counts| counts.ending += 1);
     }
 
+    /// Whether steps run whose outcomes are not on their way yet.
+    pub(crate) fn run_others(&self) -> bool {
+        self.count(|counts| counts.running > counts.ending)
+    }
+
     /// The place is free of a step that was ending.
     pub(crate) async fn ended(&self) {
         self.leave(1, 1).await;

@@ -1,4 +1,5 @@
-//! Records outcomes: whatever gathered during one call is the batch of the next.
+//! Records outcomes: whatever gathered during one call is the batch of the next, with what ends at the
+//! same moment.
 //!
 //! Several loops take turns, each with a connection of its own: while one waits for its commit, the
 //! next records what came meanwhile.
@@ -34,12 +35,14 @@ use crate::places::Places;
 
 mod backlog;
 mod call;
+mod gathering;
 mod part;
 mod recorded;
 mod releases;
 
 use backlog::{Backlog, Wait};
 use call::{Way, complete};
+use gathering::Gathering;
 use part::{Companion, Part, Verdict};
 use releases::Releases;
 
@@ -107,6 +110,7 @@ pub(crate) struct Reporter {
     events: WorkerEvents,
     statistics: Arc<SampledStatisticsCollector>,
     give_up: CancellationToken,
+    gathering: Gathering,
     outcomes: Backlog,
     /// What a call is under way for.
     recording: Option<(Part, Option<Wait>)>,
@@ -162,6 +166,7 @@ impl Reporter {
             events,
             statistics,
             give_up,
+            gathering: Gathering::default(),
             outcomes: Backlog::default(),
             recording: None,
             outage: vitals.outages.outage(Self::NAME, "report outcomes"),
@@ -181,20 +186,23 @@ impl Reporter {
             return Wake::End;
         }
         let mut batch = Vec::new();
-        let limit = self.settings.batch_size;
-        let reports = &self.reports;
+        let mut gives_up = false;
         // What fills the backlog waits there, so that something is due.
         let receives = !self.is_closed && !self.outcomes.is_full(self.settings.backlog_bytes);
+        let (reports, limit) = (&self.reports, self.settings.batch_size);
+        let gathered = self
+            .gathering
+            .gather(reports, &self.places, &mut batch, limit);
         tokio::select! {
             // What came is received even where something is overdue: each round tries some of that.
             biased;
-            count = async { reports.lock().await.recv_many(&mut batch, limit).await },
+            count = gathered,
                 if receives => self.is_closed = count == 0,
-            () = self.give_up.cancelled(), if due.is_some() => return Wake::GiveUp,
+            () = self.give_up.cancelled(), if due.is_some() => gives_up = true,
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
         }
         self.take(batch);
-        Wake::Work
+        if gives_up { Wake::GiveUp } else { Wake::Work }
     }
 
     /// When something is to be tried again.
